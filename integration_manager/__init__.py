@@ -1,0 +1,1 @@
+"""The project: settings, wiring and the kit. No models, no business rules."""

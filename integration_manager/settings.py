@@ -1,0 +1,342 @@
+"""Django's settings: one file, everything from the environment.
+
+Three ways to start, told apart by the environment:
+
+* production: nothing set here by default; a missing secret or host stops the start,
+* IM_EMBEDDED=1: set by `make run` and the tests, whose supervisor passes the rest,
+* DEBUG=1: for a developer's shell; throw-away secrets, loopback only.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _flag(name: str, default: bool = False) -> bool:
+    value = os.environ.get(name)
+    return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _list(name: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+DEBUG = _flag("DEBUG")
+EMBEDDED = _flag("IM_EMBEDDED")
+TESTING = _flag("IM_TESTING")
+RELAXED = DEBUG or EMBEDDED  # loopback only: no HTTPS, no demands on the environment
+PROCESS = os.environ.get("IM_PROCESS", "manage")  # web, worker, beat or manage
+
+
+def _required(name: str, relaxed: str) -> str:
+    """The variable's value; a stand-in for developers, never in production or `make run`."""
+    value = os.environ.get(name, "")
+    if value:
+        return value
+    if DEBUG:
+        return relaxed
+    raise ImproperlyConfigured(
+        f"{name} is not set. Set it in the environment (README.md, settings); "
+        "`make run` makes its own, DEBUG=1 uses throw-away values on a developer's machine."
+    )
+
+
+SECRET_KEY = _required("SECRET_KEY", "debug-only-" + "x" * 50)
+# Key ring of integration_manager.crypto: "id:base64,id:base64", the first one encrypts.
+IM_KEYS = _required("IM_KEYS", "debug:" + "A" * 43 + "=")
+ALLOWED_HOSTS = _list("IM_HOSTS")
+if RELAXED:
+    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+elif not ALLOWED_HOSTS:
+    _required("IM_HOSTS", "")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("IM_HOSTS must name the hosts; * is refused.")
+HTTPS = _flag("IM_HTTPS", default=not RELAXED)
+PORT = int(os.environ.get("PORT", "8000"))
+IM_BASE_URL = os.environ.get("IM_BASE_URL") or (
+    f"http://localhost:{PORT}" if RELAXED else f"https://{ALLOWED_HOSTS[0]}"
+)
+
+# --- apps ---------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+INSTALLED_APPS = [
+    "integration_manager",  # management commands and checks; no models
+    "accounts",
+    "merchants",
+    "carts",
+    "wms",
+    "orders",
+    "alerts",
+    "billing",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "csp",
+    "django_htmx",
+    "js_lib_bootstrap5",
+    "ninja",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "integration_manager.urls"
+WSGI_APPLICATION = "integration_manager.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ]
+        },
+    }
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+# --- database -----------------------------------------------------------------------
+
+# The role decides what row-level security lets through (tenancy.py): im_owner for
+# migrations, im_app for everything else. manage.py chooses im_owner where it is needed.
+DB_ROLE = os.environ.get("IM_DB_ROLE", "im_app")
+STATEMENT_TIMEOUT_MS = {"web": 10_000, "worker": 60_000, "beat": 60_000}.get(PROCESS, 0)
+
+
+def _database(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql:// (nothing else is supported).")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    settings = [f"-c role={DB_ROLE}"] if DB_ROLE else []
+    if STATEMENT_TIMEOUT_MS:
+        settings.append(f"-c statement_timeout={STATEMENT_TIMEOUT_MS}")
+    settings.append("-c idle_in_transaction_session_timeout=120000")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", None) or unquote(parts.hostname or ""),
+        "PORT": str(parts.port or query.pop("port", "")),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+        "OPTIONS": {
+            "options": " ".join(settings),
+            "application_name": f"im-{PROCESS}",
+            "connect_timeout": int(query.pop("connect_timeout", "5")),
+            **query,
+        },
+    }
+
+
+_database_url = _required("DATABASE_URL", "postgresql:///im")
+if DB_ROLE == "im_app":
+    _database_url = os.environ.get("APP_DATABASE_URL") or _database_url
+DATABASES = {"default": _database(_database_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: broker in one database, cache and rate limits in the next ----------------
+
+REDIS_URL = _required("REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+def _redis_urls(url: str) -> tuple[str, str]:
+    """(broker, cache): kombu and redis-py spell a unix socket differently."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        database = int(parse_qs(parts.query).get("db", ["0"])[0])
+        return f"redis+socket://{parts.path}?virtual_host={database}", f"unix://{parts.path}?db={database + 1}"
+    database = int(parts.path.strip("/") or 0)
+    return url, parts._replace(path=f"/{database + 1}").geturl()
+
+
+CELERY_BROKER_URL, _redis_cache = _redis_urls(REDIS_URL)
+REDIS_CACHE_URL = os.environ.get("REDIS_CACHE_URL") or _redis_cache
+CACHES = {
+    # Login throttles live here: they must hold while Redis is away.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "django_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
+    "redis": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_CACHE_URL,
+        "KEY_PREFIX": "im",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+    },
+}
+
+# --- Celery: messages are hints, the work lists are in the database ------------------
+
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_EXPIRES = 300
+CELERY_TASK_DEFAULT_QUEUE = "runs"
+CELERY_TASK_ROUTES = {
+    "orders.jobs.tick": {"queue": "tick"},
+    "orders.jobs.run_job": {"queue": "runs"},
+    "orders.jobs.nightly": {"queue": "side"},
+    "alerts.*": {"queue": "side"},
+    "billing.*": {"queue": "side"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 5, "max_retries": 1}
+# Sending a hint must not hold up a page or a run when the broker is away.
+CELERY_TASK_PUBLISH_RETRY = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
+RUN_SLOTS = int(os.environ.get("IM_RUN_SLOTS", "2"))  # processes of the `runs` worker
+
+# --- login --------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "reset_password": "20/m/ip,5/m/key"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Integration Manager"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_SAVE_EVERY_REQUEST = True  # so the 12 hours are idle hours
+_prefix = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_prefix}im_session"
+CSRF_COOKIE_NAME = f"{_prefix}im_csrf"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+
+# --- security headers ---------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for inside the cluster
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _flag("IM_BEHIND_PROXY"):  # only then may a client's word on the scheme count
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in _list("IM_HOSTS")] if HTTPS else []
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],  # Bootstrap's icons are data: images
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+# --- the product's own --------------------------------------------------------------
+
+IM_EGRESS_ALLOW = _list("IM_EGRESS_ALLOW")  # networks or hosts that the egress guard lets through
+IM_METRICS_TOKEN = os.environ.get("IM_METRICS_TOKEN", "")
+IM_DEMO = EMBEDDED and _flag("IM_DEMO")  # the demo account may log in, on loopback only
+DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"  # noqa: S105 (loopback demo only)
+
+# --- mail, languages, time, files ---------------------------------------------------
+
+EMAIL_BACKEND = "django.core.mail.backends." + ("smtp" if os.environ.get("EMAIL_HOST") else "console") + ".EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("IM_FROM_EMAIL", "Integration Manager <no-reply@localhost>")
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(os.environ.get("IM_STATIC_ROOT") or BASE_DIR / "staticfiles")
+STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
+# Production serves hashed names made by collectstatic; make run and the tests serve the sources.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = RELAXED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if RELAXED
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+if TESTING and "pytest" in sys.modules:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hundreds of logins
