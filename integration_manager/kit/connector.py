@@ -1,0 +1,386 @@
+"""The connector contract: one class, one file, one fixtures folder.
+
+A connector never sleeps, retries, logs, touches the database or catches broad exceptions. It calls
+the other system through `self.http` or `self.folder`, classifies what comes back by the errors of
+`kit.errors`, and maps by pure functions at the level of its module:
+
+* a cart's module has `key_of(raw) -> str` and `to_order(raw, options) -> canonical.Order`;
+* a WMS's module has `payload(prepared) -> Any`, which is also what the preview shows.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
+
+from integration_manager.kit.canonical import (
+    Found,
+    Prepared,
+    Shipment,
+    ShipMethod,
+    Stock,
+    StockResult,
+)
+
+if TYPE_CHECKING:
+    from integration_manager.kit.folder import Folder
+    from integration_manager.kit.transport import Answer, Http
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Dedupe(StrEnum):
+    """How a method that writes makes sure that a repeated call has one effect."""
+
+    KEY = "key"  # an idempotency key, or a reference that the other side keeps unique
+    LOOKUP = "lookup"  # what was written can be found by our reference
+    FILE = "file"  # a file under a temporary name, renamed when it is whole
+    NATURAL = "natural"  # repeating it changes nothing
+    NONE = "none"  # nothing helps: a person decides
+
+
+def writes(dedupe: Dedupe) -> Callable[[F], F]:
+    """Declares how a method that writes dedupes. Acceptance refuses a writing method without it."""
+
+    def mark(method: F) -> F:
+        method.dedupe = dedupe  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many calls the other system allows: `per_second` on average, `burst` at once."""
+
+    per_second: float
+    burst: int
+
+
+@dataclass(slots=True)
+class Page:
+    """Some rows of the other side, in its order.
+
+    `cursor` is the other side's modified time of the last row. `done` is called once the page is
+    stored (a file is archived then, not before). `rejects` are parts that could not even be read.
+    """
+
+    rows: Sequence[Any]
+    cursor: datetime | None = None
+    done: Callable[[], None] | None = None
+    rejects: Sequence["Reject"] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A part of an incoming file that could not be read: where it stands and why, in plain words."""
+
+    file: str
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The other side works on it and wants to be asked again at `again_at`, by `resume(handle)`."""
+
+    handle: str
+    again_at: datetime
+
+
+class Field:
+    """One value a person gives when connecting: the form, the API schema and the masking follow.
+
+    kind: text, url, host, int, bool, choice, textarea. level: "account" or "merchant" (a WMS's values
+    that differ per merchant). `option`: how to work, not how to get in; passed to the mapping.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        kind: Literal[
+            "text", "url", "host", "int", "bool", "choice", "textarea"
+        ] = "text",
+        secret: bool = False,
+        option: bool = False,
+        required: bool = True,
+        default: Any = None,
+        choices: Sequence[tuple[str, str]] = (),
+        level: Literal["account", "merchant"] = "account",
+        help: str = "",
+        example: str = "",
+    ) -> None:
+        self.label, self.kind, self.secret, self.option = label, kind, secret, option
+        self.required = required and default is None
+        self.default, self.choices, self.level = default, tuple(choices), level
+        self.help, self.example = help, example
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: "Connector", owner: type) -> Any: ...
+    def __get__(self, instance: "Connector | None", owner: type) -> Any:
+        """On the class the field itself, on a connector its value (a secret unwrapped)."""
+        if instance is None:
+            return self
+        value = instance.values.get(self.name)
+        reveal = getattr(value, "reveal", None)
+        value = reveal() if reveal else value
+        return self.default if value in (None, "") else value
+
+
+class Connector:
+    """What carts and destinations have in common. `values` are those of the class's `Field`s."""
+
+    key: ClassVar[str] = ""  # stable; stored in the database
+    label: ClassVar[str] = ""
+    category: ClassVar[str] = "standard"  # the billing category: standard, premium, edi
+    rate: ClassVar[Rate] = Rate(per_second=5, burst=10)
+    timeout: ClassVar[float] = 30.0  # seconds, for one call in all
+    settle: ClassVar[timedelta] = timedelta(minutes=10)
+    overlap: ClassVar[timedelta] = timedelta(minutes=5)
+    min_every: ClassVar[timedelta | None] = (
+        None  # shortest interval of its services, if not the product's
+    )
+    renders: ClassVar[
+        tuple[str, ...]
+    ] = ()  # kinds of file it writes: orders, confirmations, inventory
+    hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
+    guide: ClassVar[str] = ""  # where to find the credentials, in plain words
+    fields: ClassVar[dict[str, Field]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {
+            name: value for name, value in vars(cls).items() if isinstance(value, Field)
+        }
+        cls.fields = {**cls.fields, **own}
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        *,
+        http: "Http | None" = None,
+        folder: "Folder | None" = None,
+    ) -> None:
+        """`http` and `folder` are open already: guarded, limited and journaled by who made them."""
+        self.values = dict(values)
+        if http is not None:
+            self.http = http
+            http.classify = self.classify
+            self.connect(http)
+        if folder is not None:
+            self.folder = folder
+
+    def connect(self, http: "Http") -> None:
+        """Gives the transport its base URL and its credentials. Makes no call."""
+
+    def classify(self, answer: "Answer") -> Exception | None:
+        """The error an answer stands for, where the other system's own habits differ from HTTP's.
+
+        None leaves it to the transport: 401 AuthFailed, 429 RateLimited, 5xx Transient and so on.
+        """
+        return None
+
+    def options(self) -> dict[str, Any]:
+        """The values that the mapping may see: those of fields with `option=True`."""
+        return {
+            name: getattr(self, name) for name, f in self.fields.items() if f.option
+        }
+
+    def check(self) -> None:
+        """Proves that the credentials work, by one cheap call. Raises AuthFailed, Transient, …"""
+        raise NotImplementedError
+
+    def identity(self) -> str | None:
+        """The system itself (the shop's own id), so that it is not connected twice. None: unknown."""
+        return None
+
+    def resume(self, handle: str) -> Any:
+        """Goes on with what an earlier call answered by `Pending`; answers like that call."""
+        raise NotImplementedError
+
+    @classmethod
+    def overrides(cls, name: str) -> bool:
+        """Whether this class implements method `name` itself: the source of its capabilities."""
+        base = CartConnector if issubclass(cls, CartConnector) else WmsConnector
+        return getattr(cls, name) is not getattr(base, name)
+
+    @classmethod
+    def dedupe(cls, name: str) -> Dedupe:
+        """How the writing method `name` dedupes."""
+        if not cls.overrides(name) and cls.renders:
+            return Dedupe.FILE
+        return getattr(getattr(cls, name), "dedupe", Dedupe.NONE)
+
+    @classmethod
+    def mapper(cls, name: str) -> Callable[..., Any]:
+        """The pure function `name` of the connector's own module."""
+        found: Callable[..., Any] = getattr(sys.modules[cls.__module__], name)
+        return found
+
+    # ── systems that write files: the engine owns the phases (see OutFile) ──
+
+    @classmethod
+    def render(
+        cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]
+    ) -> tuple[str, bytes]:
+        """A whole outgoing file, pure: (name, content). `stamp` is unique and fixed by the engine."""
+        raise NotImplementedError
+
+    def put(self, kind: str, name: str, data: bytes) -> None:
+        """Writes a file into the directory of `kind`."""
+        raise NotImplementedError
+
+    def rename(self, kind: str, old: str, new: str) -> None:
+        """Renames a file within the directory of `kind`."""
+        raise NotImplementedError
+
+    def remove(self, kind: str, name: str) -> None:
+        """Deletes a file of ours from the directory of `kind`; it may be gone already."""
+        raise NotImplementedError
+
+    def listing(self, kind: str) -> list[str]:
+        """The names in the directory of `kind`."""
+        raise NotImplementedError
+
+
+class CartConnector(Connector):
+    """An order source."""
+
+    def orders(self, since: datetime) -> Iterator[Page]:
+        """Every order modified at or after `since`, whatever its status, oldest change first."""
+        raise NotImplementedError
+
+    def order(self, number: str) -> Any:
+        """The one order with this number or key, raw; None where there is none."""
+        raise NotImplementedError
+
+    def ship(self, order_key: str, shipment: Shipment) -> str:
+        """Tells the cart of a parcel. Gives the cart's own id of it."""
+        raise NotImplementedError
+
+    def find_shipments(self, order_key: str) -> list[Shipment]:
+        """The parcels that the cart knows of, to resolve an unknown outcome of `ship`."""
+        raise NotImplementedError
+
+    def stock(self, levels: Sequence[Stock]) -> list[StockResult]:
+        """Sets absolute levels. One result per level, in any order."""
+        raise NotImplementedError
+
+    def cancel(self, order_key: str, reason: str) -> None:
+        """Cancels an order in the cart."""
+        raise NotImplementedError
+
+    def refund(self, order_key: str, key: str, amount: Any, note: str) -> str:
+        """Refunds an order in the cart, whole or in part. `key` is ours and unique."""
+        raise NotImplementedError
+
+
+class WmsConnector(Connector):
+    """An order destination."""
+
+    ref_scope: ClassVar[Literal["merchant", "account"]] = (
+        "merchant"  # where references are unique
+    )
+
+    def send(self, prepared: Prepared, ref: str) -> str:
+        """Sends one order under our reference. Gives the WMS's own key of it."""
+        raise NotImplementedError
+
+    def find(self, ref: str) -> Found | None:
+        """The order that the WMS has under our reference, if any."""
+        raise NotImplementedError
+
+    def shipments(self, since: datetime) -> Iterator[Page]:
+        """Parcels modified at or after `since`: pages of `canonical.Shipment`."""
+        raise NotImplementedError
+
+    def shipments_of(self, wms_keys: Sequence[str]) -> list[Shipment]:
+        """The parcels of these orders, whenever they were shipped."""
+        raise NotImplementedError
+
+    def stock(self, since: datetime | None) -> Iterator[Page]:
+        """Levels changed since then, or all of them: pages of `canonical.Stock`."""
+        raise NotImplementedError
+
+    def cancel(self, wms_key: str) -> bool:
+        """Asks for a cancellation. True: the WMS agreed; False: it is too late."""
+        raise NotImplementedError
+
+    def ship_methods(self) -> list[ShipMethod]:
+        """The shipping methods that the WMS knows."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One function of a system, in the vocabulary its users know. `methods`: any of them gives it."""
+
+    label: str
+    methods: tuple[str, ...]
+    renders: str = ""
+
+
+CART_CAPABILITIES = (
+    Capability("Order Download", ("orders",)),
+    Capability("Shipment Confirmation", ("ship",), "confirmations"),
+    Capability("Inventory Sync", ("stock",), "inventory"),
+    Capability("Order Cancel Upload", ("cancel",)),
+    Capability("Refund in Cart", ("refund",)),
+)
+WMS_CAPABILITIES = (
+    Capability("Order Send", ("send",), "orders"),
+    Capability("Shipment Confirmation Pickup", ("shipments",)),
+    Capability("Inventory Sync Pickup", ("stock",)),
+    Capability("Cancel Order in WMS", ("cancel",)),
+)
+
+
+def capabilities(system: type[Connector]) -> list[str]:
+    """What a system can do, read off the methods that its class overrides, so that it cannot lie."""
+    table = CART_CAPABILITIES if issubclass(system, CartConnector) else WMS_CAPABILITIES
+    return [
+        c.label
+        for c in table
+        if any(system.overrides(name) for name in c.methods)
+        or (c.renders and c.renders in system.renders)
+    ]
+
+
+@dataclass(slots=True)
+class Registry:
+    """The connectors found in one `systems` folder, by key."""
+
+    systems: dict[str, type[Connector]] = field(default_factory=dict)
+
+    def get(self, key: str) -> type[Connector]:
+        """The class of a system. Raises KeyError for one that is not installed."""
+        return self.systems[key]
+
+
+def discover(package: str, base: type[Connector]) -> Registry:
+    """Finds every connector class in the modules of `package` (its `systems` folder)."""
+    import importlib
+    import pkgutil
+
+    folder = importlib.import_module(package)
+    found: dict[str, type[Connector]] = {}
+    for module in pkgutil.iter_modules(folder.__path__, package + "."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, base)
+                and value.__module__ == module.name
+            ):
+                found[value.key] = value
+    return Registry(dict(sorted(found.items(), key=lambda pair: pair[1].label)))

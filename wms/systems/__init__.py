@@ -1,0 +1,11 @@
+"""Every WMS connector of this folder, found by itself: a newcomer adds a file and nothing else."""
+
+import functools
+
+from integration_manager.kit.connector import Registry, WmsConnector, discover
+
+
+@functools.cache
+def registry() -> Registry:
+    """The WMS connectors by key."""
+    return discover(__name__, WmsConnector)
