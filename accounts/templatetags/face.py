@@ -1,0 +1,122 @@
+"""Template tags of every page: icons and times.
+
+A time is shown in the user's time zone (middleware activates it): short or relative in the text, exact
+on hover and for machines.
+"""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_manager.kit import clock
+
+register = template.Library()
+
+
+def _sprite() -> str:
+    """The address of the sprite, which has a new name whenever it changes."""
+    return _sprite_once() if not settings.DEBUG else static("icons.svg")
+
+
+@lru_cache(maxsize=1)
+def _sprite_once() -> str:
+    return static("icons.svg")
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "s") -> SafeString:
+    """One icon of the sprite. `classes`: "s" for 16 px (the default), "" for 20 px, or a tone."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>',
+        classes,
+        _sprite(),
+        name,
+    )
+
+
+def _exact(local: datetime) -> str:
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def _time(value: datetime, text: str) -> SafeString:
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        _exact(local),
+        text,
+    )
+
+
+def spell(delta: timedelta) -> str:
+    """A length of time in one unit: "40 s", "2 min", "4 h", "3 days"."""
+    seconds = int(abs(delta).total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86400} days"
+
+
+def when(value: datetime) -> str:
+    """"14:05" today, "18 Nov, 14:05" on another day, with the year where it is another one."""
+    local, today = timezone.localtime(value), timezone.localtime(clock.now())
+    if local.date() == today.date():
+        return f"{local:%H:%M}"
+    if local.year == today.year:
+        return f"{local.day} {local:%b, %H:%M}"
+    return f"{local.day} {local:%b %Y}"
+
+
+@register.filter
+def ago(value: datetime | None) -> str:
+    """How long ago: "4 min ago". A time to come reads "in 4 min"."""
+    if value is None:
+        return ""
+    delta = clock.now() - value
+    if timedelta(seconds=-2) < delta < timedelta(seconds=2):
+        return _time(value, "just now")
+    if delta < timedelta(0):
+        return _time(value, f"in {spell(delta)}")
+    return _time(value, f"{spell(delta)} ago")
+
+
+@register.filter
+def age(value: datetime | None) -> str:
+    """How old, without "ago", for narrow columns: "4 min"."""
+    return "" if value is None else _time(value, spell(clock.now() - value))
+
+
+@register.filter
+def at(value: datetime | None) -> str:
+    """The time of day, with the date where it is not today."""
+    return "" if value is None else _time(value, when(value))
+
+
+@register.filter
+def at_second(value: datetime | None) -> str:
+    """To the second, for a timeline."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    same = local.date() == timezone.localtime(clock.now()).date()
+    return _time(
+        value, f"{local:%H:%M:%S}" if same else f"{local.day} {local:%b, %H:%M:%S}"
+    )
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Two letters for the round mark of a person or the square one of a system."""
+    words = [word for word in name.replace("@", " ").split() if word]
+    if len(words) > 1:
+        return (words[0][0] + words[-1][0]).upper()
+    return name[:2].upper()

@@ -1,0 +1,125 @@
+// What scripts add: keys, menus that close, the theme without a reload, lists that refresh calmly.
+// Every task works without this file.
+(function () {
+  'use strict';
+  var root = document.documentElement;
+
+  // ── theme: the form works by itself; here it takes effect without a reload ──
+  document.addEventListener('submit', function (event) {
+    var form = event.target, button = event.submitter;
+    if (!form.matches('[data-theme-form]') || !button || !window.fetch) return;
+    event.preventDefault();
+    var data = new FormData(form);
+    data.set('theme', button.value);
+    fetch(form.action, { method: 'POST', body: data, credentials: 'same-origin', redirect: 'manual' });
+    if (button.value) root.dataset.bsTheme = button.value; else delete root.dataset.bsTheme;
+    document.querySelectorAll('[data-theme-form] button').forEach(function (other) {
+      other.setAttribute('aria-pressed', String(other.value === button.value));
+    });
+  });
+
+  // ── menus are <details>: one open at a time; a click elsewhere or Escape closes ──
+  document.addEventListener('click', function (event) {
+    document.querySelectorAll('details.menu[open]').forEach(function (menu) {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
+    var opener = event.target.closest('[data-dialog]');
+    if (opener) {
+      var dialog = document.getElementById(opener.dataset.dialog);
+      if (dialog && dialog.showModal) { event.preventDefault(); dialog.showModal(); }
+    }
+    if (event.target.closest('[data-close]')) {
+      event.preventDefault();
+      event.target.closest('dialog').close();
+    }
+    if (event.target.closest('[data-dismiss]')) event.target.closest('.toast').remove();
+    if (event.target.closest('[data-shortcuts]')) showKeys();
+  });
+  document.addEventListener('keydown', function (event) {
+    if (event.key !== 'Escape') return;
+    document.querySelectorAll('details.menu[open]').forEach(function (menu) {
+      menu.open = false;
+      if (menu.contains(document.activeElement)) menu.querySelector('summary').focus();
+    });
+  });
+  document.querySelectorAll('[data-dismiss], [data-shortcuts], [data-script]').forEach(function (part) {
+    part.hidden = false;
+  });
+
+  // ── a filter that is chosen from a list is applied at once ──
+  document.addEventListener('change', function (event) {
+    if (event.target.matches('[data-submit]')) event.target.form.requestSubmit();
+  });
+
+  // ── a form that was sent says so, and is not sent twice ──
+  document.addEventListener('submit', function (event) {
+    if (event.defaultPrevented || event.target.method !== 'post' || event.target.method === 'dialog') return;
+    if (event.target.dataset.sent) { event.preventDefault(); return; }
+    event.target.dataset.sent = '1';
+    if (event.submitter) event.submitter.setAttribute('aria-busy', 'true');
+  });
+  window.addEventListener('pageshow', function () {
+    document.querySelectorAll('form[data-sent]').forEach(function (form) { delete form.dataset.sent; });
+    document.querySelectorAll('[aria-busy]').forEach(function (busy) { busy.removeAttribute('aria-busy'); });
+  });
+
+  // ── single keys: / j k x Enter ?, never while typing, and they can be switched off ──
+  var keys = document.getElementById('shortcuts');
+  var box = keys && keys.querySelector('[data-shortcuts-on]');
+  function stored() { try { return localStorage.getItem('im-keys'); } catch (e) { return null; } }
+  if (box) {
+    box.checked = stored() !== 'off';
+    box.addEventListener('change', function () {
+      try { localStorage.setItem('im-keys', box.checked ? 'on' : 'off'); } catch (e) { /* private window */ }
+    });
+  }
+  function showKeys() { if (keys && !keys.open) keys.showModal(); }
+
+  function rows() { return Array.prototype.slice.call(document.querySelectorAll('[data-rows] [data-row]')); }
+  function move(step) {
+    var all = rows();
+    if (!all.length) return;
+    var at = all.findIndex(function (row) { return row.classList.contains('is-cursor'); });
+    var to = at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + step));
+    all.forEach(function (row, index) { row.classList.toggle('is-cursor', index === to); });
+    var link = all[to].querySelector('a, summary, button');
+    if (link) link.focus({ preventScroll: true });
+    all[to].scrollIntoView({ block: 'nearest' });
+  }
+  document.addEventListener('keydown', function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], dialog')) return;
+    if (event.key === '?' ) { event.preventDefault(); showKeys(); return; }
+    if (box && !box.checked) return;
+    if (event.key === '/') {
+      var search = document.querySelector('main [data-search]') || document.querySelector('[data-search]');
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === 'j') move(1);
+    else if (event.key === 'k') move(-1);
+    else if (event.key === 'x') {
+      var pick = document.querySelector('[data-row].is-cursor input[type=checkbox]');
+      if (pick) pick.click();
+    }
+  });
+
+  // ── selection: the bar says how many, the box in the head selects all of the page ──
+  function count() {
+    document.querySelectorAll('[data-selection]').forEach(function (form) {
+      var picks = form.querySelectorAll('[data-row] input[type=checkbox]');
+      var chosen = Array.prototype.filter.call(picks, function (pick) { return pick.checked; });
+      picks.forEach(function (pick) { pick.closest('[data-row]').classList.toggle('is-selected', pick.checked); });
+      form.querySelectorAll('[data-count]').forEach(function (part) { part.textContent = chosen.length; });
+      form.querySelectorAll('[data-when-selected]').forEach(function (part) { part.hidden = !chosen.length; });
+    });
+  }
+  document.addEventListener('change', function (event) { if (event.target.closest('[data-selection]')) count(); });
+  count();
+
+  // ── polling waits while someone reads, types or selects in the part it would replace ──
+  document.addEventListener('htmx:beforeRequest', function (event) {
+    var part = event.target;
+    if (!part.matches || !part.matches('[data-poll]')) return;
+    var busy = document.hidden || part.contains(document.activeElement) || part.querySelector('input:checked, details[open]');
+    if (busy) event.preventDefault();
+  });
+})();
