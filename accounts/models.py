@@ -1,0 +1,101 @@
+"""Who: accounts, their users, what these did."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+
+from integration_manager.ids import public_id
+from integration_manager.kit import clock
+from integration_manager.tenancy import TenantKey, TenantModel
+
+
+class Account(models.Model):
+    """One customer: a 3PL with many merchants, or a single seller."""
+
+    class Kind(models.TextChoices):
+        FULFILLMENT = "fulfillment", "Fulfillment Center"
+        MERCHANT = "merchant", "Merchant"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=12, choices=Kind, default=Kind.FULFILLMENT)
+    timezone = models.CharField(max_length=40, default="America/Los_Angeles")
+    created_at = models.DateTimeField(default=clock.now)
+    suspended_at = models.DateTimeField(null=True, blank=True)  # no job runs, no request goes out
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users, whose name for logging in is the e-mail address."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
+        """A user with this address (kept in lower case); without a password none will log in by one."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
+        """An operator of this installation."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. Belongs to accounts by memberships."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system", "Like the system"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    timezone = models.CharField(max_length=40, default="America/Los_Angeles")
+    theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=clock.now)
+
+    objects = UserManager()
+    USERNAME_FIELD = "email"
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Membership(TenantModel):
+    """What a user is in one account. The rights of a role: accounts/roles.py."""
+
+    class Role(models.TextChoices):
+        PRIMARY = "primary", "Primary user"
+        ADMIN = "admin", "Admin user"
+        MERCHANT = "merchant", "Merchant user"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role)
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")
+    billing = models.BooleanField(default=False)  # may see and pay bills
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "user"], name="one_membership_per_account"),
+            models.CheckConstraint(
+                condition=~models.Q(role="merchant") | models.Q(merchant__isnull=False),
+                name="merchant_user_has_merchant",
+            ),
+        ]
+
+
+class AuditEntry(TenantModel):
+    """One change of configuration or one access worth keeping: who, what, before, after."""
+
+    at = models.DateTimeField(default=clock.now)
+    actor = models.CharField(max_length=254)  # an e-mail address, "system", or an API key's prefix
+    verb = models.CharField(max_length=40)
+    target = models.CharField(max_length=120)  # what it was done to, in words
+    changes = models.JSONField(default=dict)  # {field: [before, after]}, secrets left out
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["account", "-at"], name="audit_by_time")]

@@ -1,0 +1,123 @@
+"""Whose: merchants, when their services run, what they have in stock."""
+
+from django.db import models
+
+from integration_manager.crypto import EncryptedJSON
+from integration_manager.ids import public_id
+from integration_manager.kit import clock
+from integration_manager.tenancy import TenantKey, TenantModel
+
+
+class Merchant(TenantModel):
+    """One seller of an account. Its orders, carts and stock are apart from the other merchants'."""
+
+    merchant_field = "id"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    name = models.CharField(max_length=100)
+    code = models.CharField(max_length=8)  # stands in references where the WMS knows one account only
+    wms_values = EncryptedJSON()  # the WMS's fields with level="merchant"
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "code"], name="merchant_code")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Service(models.TextChoices):
+    """The six services."""
+
+    DOWNLOAD = "download", "Order Download"
+    UPLOAD_SHIPMENTS = "upload_shipments", "Shipment Upload"
+    UPLOAD_INVENTORY = "upload_inventory", "Inventory Upload"
+    DELIVER = "deliver", "Order Delivery"
+    SHIP_CONFIRM = "ship_confirm", "Shipping Confirmations"
+    INVENTORY = "inventory", "Inventory"
+
+
+class Schedule(TenantModel):
+    """One service of one cart or merchant: when it runs, who runs it now, how it went."""
+
+    merchant_field = "merchant_id"
+
+    class Paused(models.TextChoices):
+        NO = "", "Running"
+        PERSON = "person", "Paused by a person"
+        AUTH = "auth", "Credentials refused"
+
+    merchant = TenantKey(Merchant, models.CASCADE, related_name="schedules")
+    cart = TenantKey("carts.Cart", models.CASCADE, null=True, blank=True, related_name="schedules")
+    service = models.CharField(max_length=16, choices=Service)
+    # When. every 0 is Off; with `automatic`, data wakes it and `every` is only the sweep behind that.
+    every = models.PositiveIntegerField(default=0)  # seconds
+    automatic = models.BooleanField(default=False)
+    at_hour = models.PositiveSmallIntegerField(null=True, blank=True)  # with every = one day; account's time
+    next_run = models.DateTimeField(null=True, blank=True)  # null: off or paused by a person
+    woken_at = models.DateTimeField(null=True, blank=True)
+    paused = models.CharField(max_length=6, choices=Paused, default=Paused.NO, blank=True)
+    # Who runs it now. Leases are PostgreSQL's clock, everything else is business time.
+    token = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # How it went.
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0)  # runs that failed since the last that did not
+    result = models.JSONField(default=dict, blank=True)  # counts of the last run
+    problem = models.TextField(blank=True)  # what went wrong in the last run, in plain words
+    # Where it stands.
+    cursor = models.DateTimeField(null=True, blank=True)  # the other side's time of the last stored row
+    reached_back_at = models.DateTimeField(null=True, blank=True)  # the last run that went 48 h back
+    state = models.JSONField(default=dict, blank=True)  # what a service keeps between its runs
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "merchant", "cart", "service"], name="one_schedule", nulls_distinct=False
+            )
+        ]
+        indexes = [
+            models.Index(fields=["next_run"], name="schedule_due", condition=models.Q(next_run__isnull=False)),
+            models.Index(fields=["account", "cart"], name="schedule_by_cart"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_service_display()
+
+
+class Warehouse(TenantModel):
+    """A place that holds a merchant's stock, as the WMS names it. "" is the default one."""
+
+    merchant_field = "merchant_id"
+
+    merchant = TenantKey(Merchant, models.CASCADE, related_name="warehouses")
+    name = models.CharField(max_length=100, blank=True)
+    enabled = models.BooleanField(default=True)  # disabled: left out of what carts are told
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "merchant", "name"], name="warehouse_name"),
+        ]
+
+
+class StockLevel(TenantModel):
+    """What the WMS says it has of one SKU in one warehouse, absolute."""
+
+    merchant_field = "merchant_id"
+
+    merchant = TenantKey(Merchant, models.CASCADE, related_name="+")
+    warehouse = TenantKey(Warehouse, models.CASCADE, related_name="levels")
+    sku = models.CharField(max_length=100)
+    available = models.DecimalField(max_digits=14, decimal_places=4)
+    on_hand = models.DecimalField(max_digits=14, decimal_places=4, null=True)
+    at = models.DateTimeField()  # of the WMS's snapshot
+    changed_at = models.DateTimeField()  # when the quantity last differed from what we had
+    version = models.BigIntegerField(default=1)  # rises with every change
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "warehouse", "sku"], name="one_level"),
+        ]
+        indexes = [models.Index(fields=["account", "merchant", "sku"], name="level_by_sku")]
