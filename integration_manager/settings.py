@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from integration_manager import log
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -107,6 +109,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.AccountMiddleware",  # last: all that it wraps runs as one tenant
 ]
 ROOT_URLCONF = "integration_manager.urls"
 WSGI_APPLICATION = "integration_manager.wsgi.application"
@@ -121,6 +124,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "integration_manager.context.face",
             ]
         },
     }
@@ -180,7 +184,10 @@ def _redis_urls(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if parts.scheme == "unix":
         database = int(parse_qs(parts.query).get("db", ["0"])[0])
-        return f"redis+socket://{parts.path}?virtual_host={database}", f"unix://{parts.path}?db={database + 1}"
+        return (
+            f"redis+socket://{parts.path}?virtual_host={database}",
+            f"unix://{parts.path}?db={database + 1}",
+        )
     database = int(parts.path.strip("/") or 0)
     return url, parts._replace(path=f"/{database + 1}").geturl()
 
@@ -225,10 +232,19 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 5, "max_retries": 1}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+    "max_retries": 1,
+}
 # Sending a hint must not hold up a page or a run when the broker is away.
 CELERY_TASK_PUBLISH_RETRY = True
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.2,
+}
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 RUN_SLOTS = int(os.environ.get("IM_RUN_SLOTS", "2"))  # processes of the `runs` worker
@@ -242,7 +258,10 @@ PASSWORD_HASHERS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -258,7 +277,11 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "reset_password": "20/m/ip,5/m/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reset_password": "20/m/ip,5/m/key",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integration Manager"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
@@ -302,12 +325,16 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
+# --- logs ---------------------------------------------------------------------------
+
+LOGGING = log.configuration(level=os.environ.get("IM_LOG_LEVEL", "INFO"))
+
 # --- the product's own --------------------------------------------------------------
 
 IM_EGRESS_ALLOW = _list("IM_EGRESS_ALLOW")  # networks or hosts that the egress guard lets through
 IM_METRICS_TOKEN = os.environ.get("IM_METRICS_TOKEN", "")
 IM_DEMO = EMBEDDED and _flag("IM_DEMO")  # the demo account may log in, on loopback only
-DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"  # noqa: S105 (loopback demo only)
+DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"
 
 # --- mail, languages, time, files ---------------------------------------------------
 
