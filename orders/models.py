@@ -73,6 +73,7 @@ class Order(TenantModel):
     source_hash = models.CharField(max_length=64)  # of the last source version
     source_modified_at = models.DateTimeField(null=True, blank=True)
     sent_hash = models.CharField(max_length=64, blank=True, default="")  # of what the first call was to carry
+    source_changed = models.BooleanField(default=False)  # while being sent: OrderDetail.newer waits
     edited_fields = models.JSONField(default=list, blank=True)  # these win over later source changes
     # For lists.
     order_date = models.DateField()
@@ -104,18 +105,12 @@ class Order(TenantModel):
             models.Index(fields=["account", "merchant", "-id"], name="order_by_merchant"),
             models.Index(fields=["account", "cart", "-id"], name="order_by_cart"),
             models.Index(fields=["account", "-order_date", "-id"], name="order_by_date"),
-            models.Index(
-                fields=["merchant", "retry_at", "id"], name="order_ready", condition=models.Q(status="ready")
-            ),
+            models.Index(fields=["merchant", "retry_at", "id"], name="order_ready", condition=models.Q(status="ready")),
             models.Index(
                 fields=["merchant", "lease_until"], name="order_sending", condition=models.Q(status="sending")
             ),
-            models.Index(
-                fields=["merchant", "delivered_at"], name="order_at_wms", condition=models.Q(status="at_wms")
-            ),
-            models.Index(
-                fields=["merchant", "wms_key"], name="order_by_wms_key", condition=~models.Q(wms_key="")
-            ),
+            models.Index(fields=["merchant", "delivered_at"], name="order_at_wms", condition=models.Q(status="at_wms")),
+            models.Index(fields=["merchant", "wms_key"], name="order_by_wms_key", condition=~models.Q(wms_key="")),
             models.Index(fields=["account", "cause"], name="order_by_cause", condition=~models.Q(cause="")),
         ]
 
@@ -129,7 +124,7 @@ class OrderDetail(TenantModel):
     order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)
     data = models.JSONField()  # the canonical order as it now stands, edits included
     raw = models.JSONField(null=True)  # the source's own form, as last seen
-    extra = models.JSONField(default=dict)  # what the rules did to it, for the timeline and the preview
+    newer = models.JSONField(null=True)  # a source version that arrived while it was being sent
     # Search keys, see orders/search.py.
     ref_key = _folded(100)
     number_key = _folded(100)
@@ -275,9 +270,7 @@ class Effect(TenantModel):
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "order", "kind", "key"], name="one_effect")]
         indexes = [
-            models.Index(
-                fields=["merchant", "retry_at"], name="effect_waiting", condition=models.Q(state="waiting")
-            ),
+            models.Index(fields=["merchant", "retry_at"], name="effect_waiting", condition=models.Q(state="waiting")),
         ]
 
 
@@ -321,12 +314,11 @@ class Event(TenantModel):
 
     order_id = models.BigIntegerField()
     at = models.DateTimeField()
-    kind = models.CharField(max_length=30)  # loaded, sent, failed, edited …: see orders/events.py
+    kind = models.CharField(max_length=30)  # loaded, sent, failed, edited …
     frm = models.CharField(max_length=9, blank=True, default="")
     to = models.CharField(max_length=9, blank=True, default="")
     actor = models.CharField(max_length=254, blank=True, default="")  # "" is the engine
     message = models.TextField(blank=True, default="")
-    run_id = models.BigIntegerField(null=True)
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["account", "order_id", "id"], name="event_by_order")]

@@ -1,0 +1,207 @@
+"""When services run: intervals, phases, who claims what is due, who wakes whom."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from integration_manager import tenancy
+from merchants.models import Schedule, Service
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+# The product's shortest interval of each service, in seconds. A connector may allow a shorter one.
+MINIMUM = {
+    Service.DOWNLOAD: 5 * MINUTE,
+    Service.DELIVER: 5 * MINUTE,
+    Service.UPLOAD_SHIPMENTS: 15 * MINUTE,
+    Service.SHIP_CONFIRM: 15 * MINUTE,
+    Service.INVENTORY: HOUR,
+    Service.UPLOAD_INVENTORY: HOUR,
+}
+# Services that new data can start, and how long after their last start at the earliest, in seconds.
+GAP = {
+    Service.DELIVER: 2,
+    Service.DOWNLOAD: 30,
+    Service.UPLOAD_SHIPMENTS: 30,
+    Service.UPLOAD_INVENTORY: 5 * MINUTE,
+    Service.SHIP_CONFIRM: 30,
+    Service.INVENTORY: 5 * MINUTE,
+}
+AUTOMATIC = frozenset({Service.DELIVER, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY})
+SWEEP = 5 * MINUTE  # behind Automatic, should a wake ever be lost; inventory: its minimum
+STEPS = tuple(m * MINUTE for m in (5, 10, 15, 30)) + tuple(h * HOUR for h in (1, 2, 4, 6, 12)) + (DAY,)
+CART_SERVICES = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY)
+MERCHANT_SERVICES = (Service.DELIVER, Service.SHIP_CONFIRM, Service.INVENTORY)
+LEASE = 90  # seconds of PostgreSQL's clock; a run renews it
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule that was claimed: what a run's message says."""
+
+    schedule_id: int
+    account_id: int
+    token: int
+
+
+def choices(service: Service, min_every: timedelta | None = None) -> list[int]:
+    """The intervals on offer, in seconds, with a connector's own shortest one where it has one."""
+    least = min(MINIMUM[service], int(min_every.total_seconds())) if min_every else MINIMUM[service]
+    return sorted({least, *(step for step in STEPS if step >= least)})
+
+
+def sweep(service: Service, min_every: timedelta | None = None) -> int:
+    """How often an automatic service looks for work that nobody woke it for, in seconds."""
+    return max(SWEEP, MINIMUM[service]) if min_every is None else max(MINUTE, int(min_every.total_seconds()))
+
+
+def next_slot(schedule: Schedule, now: datetime, timezone: str) -> datetime | None:
+    """The next regular run after `now`; None when the service is off or paused by a person.
+
+    Slots are spread by a phase that never changes, so late ones run once and all do not run at once.
+    """
+    if not schedule.every or schedule.paused == Schedule.Paused.PERSON:
+        return None
+    mark = zlib.crc32(f"{schedule.pk}:{schedule.service}".encode())
+    if schedule.every == DAY and schedule.at_hour is not None:
+        return _daily(schedule.at_hour, mark % (15 * MINUTE), now, timezone)
+    phase = mark % schedule.every
+    passed = (now.timestamp() - phase) // schedule.every
+    return datetime.fromtimestamp((passed + 1) * schedule.every + phase, UTC)
+
+
+def _daily(hour: int, offset: int, now: datetime, timezone: str) -> datetime:
+    """The next `hour` o'clock there, spread over its first 15 minutes by `offset` seconds.
+
+    A night that skips the hour runs at the next valid minute; one that has it twice runs once.
+    """
+    zone = ZoneInfo(timezone)
+    day = now.astimezone(zone).date()
+    for ahead in (0, 1, 2):
+        local = datetime.combine(day + timedelta(days=ahead), datetime.min.time(), zone)
+        wanted = local.replace(hour=hour, fold=0)
+        slot = wanted.astimezone(UTC)
+        if slot.astimezone(zone).replace(tzinfo=None) != wanted.replace(tzinfo=None):
+            # The clocks jump over it. UTC with the old offset lands as far behind the gap as the
+            # hour stood in it: step back to the gap's own end.
+            after = slot.astimezone(zone)
+            slot -= timedelta(minutes=after.minute, seconds=after.second)
+        slot += timedelta(seconds=offset)
+        if slot > now:
+            return slot
+    raise AssertionError("one of three days has a later slot")
+
+
+def claim_due(now: datetime, limit: int) -> list[Due]:
+    """Takes up to `limit` due schedules, in turn over the accounts. Several ticks may run at once.
+
+    No account gets more than a quarter of the places while others wait.
+    """
+    if limit < 1:
+        return []
+    sql = """
+        WITH due AS MATERIALIZED (
+            SELECT s.id, s.next_run, row_number() OVER (PARTITION BY s.account_id ORDER BY s.next_run) AS turn
+            FROM merchants_schedule s JOIN accounts_account a ON a.id = s.account_id
+            WHERE s.next_run <= %(now)s AND (s.lease_until IS NULL OR s.lease_until < now())
+              AND a.suspended_at IS NULL),
+        picked AS MATERIALIZED (
+            SELECT s.id FROM merchants_schedule s JOIN due ON due.id = s.id
+            WHERE s.next_run <= %(now)s AND (s.lease_until IS NULL OR s.lease_until < now())
+            ORDER BY due.turn > greatest(1, %(limit)s / 4), due.turn, due.next_run
+            LIMIT %(limit)s FOR UPDATE OF s SKIP LOCKED)
+        UPDATE merchants_schedule s
+        SET token = token + 1, lease_until = now() + make_interval(secs => %(lease)s)
+        FROM picked WHERE s.id = picked.id RETURNING s.id, s.account_id, s.token"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"now": now, "limit": limit, "lease": LEASE})
+        return [Due(*row) for row in cursor.fetchall()]
+
+
+def renew(schedule_id: int, token: int) -> bool:
+    """Holds on to a run's lease. False: another run has it, this one must stop."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE merchants_schedule SET lease_until = now() + make_interval(secs => %s) WHERE id = %s AND token = %s",
+            [LEASE, schedule_id, token],
+        )
+        return cursor.rowcount == 1
+
+
+def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datetime, **fields: Any) -> bool:
+    """Ends a run: gives up the lease, keeps `fields`, and plans the next one.
+
+    Woken while it ran, it runs again as soon as its gap allows. False: the run had lost its lease.
+    """
+    import json
+
+    gap = timedelta(seconds=GAP[Service(schedule.service)])
+    sets, values = [], []
+    for name, value in fields.items():
+        sets.append(f"{name} = %s")
+        values.append(json.dumps(value) if isinstance(value, dict) else value)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE merchants_schedule SET lease_until = NULL, finished_at = %s,
+                next_run = CASE WHEN every = 0 OR paused = 'person' THEN NULL
+                                WHEN woken_at >= %s THEN least(%s::timestamptz, greatest(%s, %s::timestamptz))
+                                ELSE %s END,
+                {", ".join(sets)}
+            WHERE id = %s AND token = %s""",  # noqa: S608 (column names of ours)
+            [now, schedule.started_at, next_run, now, schedule.started_at + gap, next_run]
+            + [*values, schedule.pk, token],
+        )
+        return cursor.rowcount == 1
+
+
+def wake(service: Service, now: datetime, *, merchant_id: int, cart_ids: Sequence[int] | None = None) -> None:
+    """New data has come: the automatic service that waits for it runs as soon as its gap allows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE merchants_schedule
+            SET woken_at = %(now)s,
+                next_run = least(next_run, greatest(%(now)s, started_at + make_interval(secs => %(gap)s), %(now)s))
+            WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND service = %(service)s
+              AND automatic AND every > 0 AND paused = '' AND next_run IS NOT NULL
+              AND (%(carts)s::bigint[] IS NULL OR cart_id = ANY(%(carts)s))""",
+            {
+                "now": now,
+                "gap": GAP[service],
+                "account": tenancy.account_id(),
+                "merchant": merchant_id,
+                "service": service.value,
+                "carts": list(cart_ids) if cart_ids is not None else None,
+            },
+        )
+
+
+def run_now(schedule: Schedule, now: datetime) -> None:
+    """Runs a service at once: switched on, asked for by a person, or a verified webhook came."""
+    Schedule.objects.filter(pk=schedule.pk, every__gt=0).update(woken_at=now, next_run=now, paused="")
+
+
+def set_frequency(
+    schedule: Schedule, now: datetime, *, every: int, automatic: bool = False, at_hour: int | None = None
+) -> None:
+    """Sets how often a service runs; switching it on runs it at once, 0 switches it off."""
+    schedule.every, schedule.automatic, schedule.at_hour = every, automatic, at_hour
+    schedule.paused = Schedule.Paused.NO
+    schedule.next_run = now if every else None
+    schedule.save(update_fields=["every", "automatic", "at_hour", "paused", "next_run"])
+
+
+def pause(schedules: Sequence[Schedule]) -> None:
+    """A person stops these services until they resume them; their settings stay."""
+    Schedule.objects.filter(pk__in=[s.pk for s in schedules]).update(paused="person", next_run=None)
+
+
+def resume(schedules: Sequence[Schedule], now: datetime) -> None:
+    """Ends a pause, a person's or that of refused credentials, and runs at once what is on."""
+    Schedule.objects.filter(pk__in=[s.pk for s in schedules], every__gt=0).update(paused="", next_run=now)
