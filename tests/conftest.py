@@ -1,0 +1,115 @@
+"""What every test has: a migrated database, as the role that production runs as.
+
+The database is created and migrated as im_owner; the tests run as im_app, so a forgotten
+grant or policy fails here and not in production.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import services
+
+# Before Django reads its settings: conftest is imported before pytest-django sets it up.
+os.environ["DJANGO_SETTINGS_MODULE"] = "integration_manager.settings"
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs beside the ORM
+for _name in ("APP_DATABASE_URL", "IM_DB_ROLE", "DEBUG", "IM_PROCESS", "PORT", "MAKELEVEL"):
+    os.environ.pop(_name, None)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    services.begin()
+services.choose_database()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Replaces pytest-django's: ours is made by the owner, and used as im_app."""
+    from django.db import connections
+
+    from integration_manager.startup import role_problem
+
+    services.create_database(os.environ)
+    with django_db_blocker.unblock():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT current_user")
+            assert cursor.fetchone() == ("im_app",)
+        assert role_problem() == ""
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+
+
+# --- the gate's rule: nothing is skipped, except where ../shared/specs is absent ------
+
+SPECS = "specs:"  # a skip whose reason begins so is allowed
+_skipped: list[str] = []
+
+
+def _note_skip(report: Any) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not reason.removeprefix("Skipped: ").startswith(SPECS):
+            _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Notes each skipped test."""
+    _note_skip(report)
+
+
+def pytest_collectreport(report: Any) -> None:
+    """Notes each skipped file."""
+    _note_skip(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In the gate (CI=true) a skip is a failure."""
+    if _skipped and os.environ.get("CI") == "true" and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says which skips the gate does not accept."""
+    if _skipped and os.environ.get("CI") == "true":
+        terminalreporter.section("the gate fails: skipped without leave")
+        for line in _skipped:
+            terminalreporter.line(line)
+
+
+# --- programs of the system -----------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's Chromium (or Chrome); skips where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip("Chromium is missing: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def sshd() -> str:
+    """The path of OpenSSH's server; skips where there is none, or where we are not root."""
+    found = shutil.which("sshd") or (str(Path("/usr/sbin/sshd")) if Path("/usr/sbin/sshd").exists() else None)
+    if not found:
+        pytest.skip("OpenSSH's server is missing: apt-get install openssh-server")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(chromium: str) -> dict[str, Any]:
+    """pytest-playwright's settings: the system's browser, which downloads nothing."""
+    flags = (
+        "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update"
+        " --disable-sync --no-first-run --disable-dev-shm-usage"
+    )
+    return {"executable_path": chromium, "args": flags.split(), "headless": True}
+
+
+# --- fixtures of the product: people, accounts, the simulator (below this line) -------
