@@ -1,0 +1,199 @@
+"""The sandbox shop: a made-up shop for the demo and the tests, and the shortest example of a cart.
+
+Its interface (`tests/connectors/sandbox_shop/fake.py` plays it) lists orders by modified time, keeps
+nothing unique among shipments (so they are looked up), and knows refunds by our reference.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from integration_manager.kit.canonical import (
+    Address,
+    Line,
+    Order,
+    Shipment,
+    ShipmentLine,
+    SourceState,
+    Stock,
+    StockResult,
+    to_json,
+)
+from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
+from integration_manager.kit.errors import Permanent, Unmappable
+from integration_manager.kit.paging import by_modified
+from integration_manager.kit.reading import Reader
+
+if TYPE_CHECKING:
+    from integration_manager.kit.transport import Answer, Http
+
+PAGE = 100
+STATES = {
+    "paid": SourceState.ELIGIBLE,
+    "unpaid": SourceState.NOT_YET,
+    "canceled": SourceState.CANCELED,
+    "shipped": SourceState.CLOSED,
+}
+
+
+class SandboxShop(CartConnector):
+    """A shop that exists on this machine only."""
+
+    key, label = "sandbox_shop", "Sandbox shop"
+    rate = Rate(per_second=200, burst=200)
+    timeout = 3.0
+    settle = timedelta(seconds=5)
+    overlap = timedelta(seconds=10)
+    min_every = timedelta(seconds=5)
+    guide = "The address and the key that `manage.py im simulate` prints."
+
+    url = Field("Shop address", kind="url", example="http://127.0.0.1:8100/oak")
+    api_key = Field("Key", secret=True)
+
+    def connect(self, http: "Http") -> None:
+        http.base_url = self.url
+        http.headers["Authorization"] = f"Bearer {self.api_key}"
+
+    def classify(self, answer: "Answer") -> Exception | None:
+        if answer.status == 422:
+            said = answer.json()
+            return Permanent(said["message"], code=said["code"], said=said["message"])
+        return None
+
+    def check(self) -> None:
+        self.http.get("/api/shop")
+
+    def identity(self) -> str | None:
+        return str(self.http.get("/api/shop").json()["id"])
+
+    def orders(self, since: datetime) -> Iterator[Page]:
+        def fetch(since: datetime, page: int) -> list[Any]:
+            query = {"modified_since": since.isoformat(), "limit": PAGE, "page": page}
+            return list(self.http.get("/api/orders", params=query).json()["orders"])
+
+        return by_modified(fetch, since, modified_at, PAGE)
+
+    def order(self, number: str) -> Any:
+        answer = self.http.get(f"/api/orders/{number}", missing_ok=True)
+        return None if answer.status == 404 else answer.json()
+
+    @writes(Dedupe.LOOKUP)
+    def ship(self, order_key: str, shipment: Shipment) -> str:
+        body = {
+            "reference": shipment.key,
+            "carrier": shipment.carrier,
+            "method": shipment.method,
+            "tracking_number": shipment.tracking_no,
+            "tracking_url": shipment.tracking_url,
+            "lines": [to_json(line) for line in shipment.lines],
+        }
+        return str(self.http.post(f"/api/orders/{order_key}/shipments", json=body).json()["id"])
+
+    def find_shipments(self, order_key: str) -> list[Shipment]:
+        rows = self.http.get(f"/api/orders/{order_key}/shipments").json()["shipments"]
+        return [to_shipment(Reader(row)) for row in rows]
+
+    @writes(Dedupe.NATURAL)
+    def stock(self, levels: Sequence[Stock]) -> list[StockResult]:
+        rows = [{"sku": level.sku, "quantity": str(level.available), "warehouse": level.warehouse} for level in levels]
+        results = self.http.post("/api/stock", json={"levels": rows}, safe=True).json()["results"]
+        return [StockResult(r["sku"], r["problem"], skipped=not r["known"]) for r in results]
+
+    @writes(Dedupe.NATURAL)
+    def cancel(self, order_key: str, reason: str) -> None:
+        self.http.post(f"/api/orders/{order_key}/cancel", json={"reason": reason}, safe=True)
+
+    @writes(Dedupe.KEY)
+    def refund(self, order_key: str, key: str, amount: Any, note: str) -> str:
+        body = {"reference": key, "amount": str(amount), "note": note}
+        answer = self.http.post(f"/api/orders/{order_key}/refunds", json=body, safe=True)
+        return str(answer.json()["id"])
+
+
+def modified_at(raw: Any) -> datetime:
+    """When the shop last changed an order."""
+    return datetime.fromisoformat(raw["modified_at"])
+
+
+def key_of(raw: Any) -> str:
+    """The shop's own key of an order."""
+    return Reader(raw).need("id")
+
+
+def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
+    """The shop's order as ours."""
+    r = Reader(raw)
+    state = STATES.get(r.need("status"))
+    if state is None:
+        raise Unmappable("status", f"{r.need('status')[:40]!r} is not known")
+    ordered = r.day("created_at")
+    if ordered is None:
+        raise Unmappable("created_at", "it is missing")
+    return Order(
+        cart_key=r.need("id"),
+        cust_ref=r.need("id"),
+        cust_po_no=r.need("number"),
+        order_date=ordered,
+        source_state=state,
+        lines=tuple(to_line(line) for line in r.parts("lines")),
+        ship=to_address(r.part("ship_to")),
+        bill=to_address(r.part("bill_to")),
+        modified_at=r.when("modified_at"),
+        ship_code=r.text("shipping_method"),
+        shipping_instructions=r.text("note") or None,
+        gift_message=r.text("gift_message"),
+        currency_code=r.text("currency"),
+        location=r.text("warehouse"),
+        sub_total=r.number("subtotal"),
+        order_discount=r.number("discount"),
+        sales_tax=r.number("tax"),
+        shipping_handling=r.number("shipping"),
+        grand_total=r.number("total"),
+        tags=r.texts("tags"),
+    )
+
+
+def to_line(r: Reader) -> Line:
+    """One line of the shop's order."""
+    quantity = r.number("quantity")
+    if quantity is None:
+        raise Unmappable(f"{r.at}.quantity", "it is missing")
+    return Line(
+        line_id=r.need("id"),
+        item=r.text("sku") or "",
+        quantity=quantity,
+        description=r.text("title"),
+        price=r.number("price"),
+        discount=r.number("discount"),
+        tax=r.number("tax"),
+    )
+
+
+def to_address(r: Reader) -> Address:
+    """An address of the shop's."""
+    names = (
+        "company", "first_name", "last_name", "address_1", "address_2", "city", "state", "zip",
+        "country", "phone",
+    )  # fmt: skip
+    return Address(**{name: r.text(name) for name in names}, e_mail=r.text("email"))
+
+
+def to_shipment(r: Reader) -> Shipment:
+    """A parcel as the shop knows it; `ref` is what we called it."""
+    return Shipment(
+        key=r.need("id"),
+        ref=r.text("reference"),
+        carrier=r.text("carrier"),
+        method=r.text("method"),
+        tracking_no=r.text("tracking_number"),
+        tracking_url=r.text("tracking_url"),
+        lines=tuple(
+            ShipmentLine(
+                item=line.text("item") or "",
+                quantity=line.number("quantity") or Decimal(0),
+                line_id=line.text("line_id"),
+            )
+            for line in r.parts("lines")
+        ),
+    )

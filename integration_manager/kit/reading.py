@@ -1,0 +1,104 @@
+"""Reads another system's JSON in a pure mapping: wrong shapes become `Unmappable`, never a crash."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from integration_manager.kit.errors import Unmappable
+
+DIGITS = 15  # of money and quantities, before the point
+
+
+class Reader:
+    """An object of raw JSON. Missing and null are unknown (`None`); a wrong type is `Unmappable`."""
+
+    def __init__(self, raw: Any, at: str = "") -> None:
+        """`at`: where it stands in the whole order, for the words of an error."""
+        if not isinstance(raw, dict):
+            raise Unmappable(at or "order", "an object was expected")
+        self.raw, self.at = raw, at
+
+    def _name(self, name: str) -> str:
+        return f"{self.at}.{name}" if self.at else name
+
+    def text(self, name: str) -> str | None:
+        """Text, trimmed; a number as its digits. What no database can store is replaced."""
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise Unmappable(self._name(name), "text was expected")
+        text = str(value).replace("\x00", "").strip()
+        return text.encode("utf-8", "replace").decode()
+
+    def need(self, name: str) -> str:
+        """Text that must be there."""
+        text = self.text(name)
+        if not text:
+            raise Unmappable(self._name(name), "it is missing")
+        return text
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts, without empty ones."""
+        every = [Reader({name: one}, self.at).text(name) for one in self._list(name)]
+        return tuple(text for text in every if text)
+
+    def number(self, name: str) -> Decimal | None:
+        """An exact number, given as text or as a JSON number. "" is unknown."""
+        value = self.raw.get(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            raise Unmappable(self._name(name), "a number was expected")
+        try:
+            number = Decimal(str(value).strip())
+        except InvalidOperation:
+            raise Unmappable(self._name(name), f"{str(value)[:40]!r} is not a number") from None
+        if not number.is_finite() or abs(number.adjusted()) > DIGITS:
+            raise Unmappable(self._name(name), f"{str(value)[:40]!r} is no sensible number")
+        return number
+
+    def when(self, name: str) -> datetime | None:
+        """An ISO time; one without a zone is UTC."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise Unmappable(self._name(name), f"{text[:40]!r} is not a time") from None
+
+    def day(self, name: str) -> date | None:
+        """An ISO date, or the date of an ISO time as it is written."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return date.fromisoformat(text[:10])
+        except ValueError:
+            raise Unmappable(self._name(name), f"{text[:40]!r} is not a date") from None
+
+    def flag(self, name: str) -> bool | None:
+        """True or false."""
+        value = self.raw.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        raise Unmappable(self._name(name), "true or false was expected")
+
+    def part(self, name: str) -> "Reader":
+        """An object inside; an empty one where there is none."""
+        value = self.raw.get(name)
+        return Reader({} if value is None else value, self._name(name))
+
+    def parts(self, name: str) -> list["Reader"]:
+        """A list of objects inside."""
+        return [Reader(one, f"{self._name(name)}[{i}]") for i, one in enumerate(self._list(name))]
+
+    def _list(self, name: str) -> list[Any]:
+        value = self.raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise Unmappable(self._name(name), "a list was expected")
+        return value

@@ -1,0 +1,236 @@
+"""The sandbox shop: a small shop over HTTP whose buyers and owner act by themselves in the demo."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from integration_manager.kit.simulator import Fake, Reply, Request, moment, route, stamp
+
+GOODS = (
+    ("MUG-BLUE", "Mug, blue", "12.50"),
+    ("MUG-RED", "Mug, red", "12.50"),
+    ("TEA-GREEN", "Green tea, 100 g", "8.90"),
+    ("TEA-BLACK", "Black tea, 100 g", "7.40"),
+    ("POT-GLASS", "Glass teapot", "34.00"),
+    ("TRAY-OAK", "Oak tray", "27.95"),
+    ("SPOON-SET", "Four spoons", "15.20"),
+    ("TIN-SMALL", "Small tin", "5.60"),
+)
+BUYERS = (
+    ("Ada", "Okafor", "12 Mill Lane", "Portland", "OR", "97201", "US"),
+    ("Jonas", "Lindqvist", "Storgatan 5", "Uppsala", "", "753 31", "SE"),
+    ("María", "Núñez", "Calle Mayor 8, 2º", "Sevilla", "", "41001", "ES"),
+    ("Léa", "Garnier", "3 rue des Écoles", "Lyon", "", "69001", "FR"),
+    ("Sam", "Whitfield", "480 Cedar Street", "Austin", "TX", "78701", "US"),
+    ("Yuki", "Tanaka", "1-2-3 Kita", "Sapporo", "", "060-0001", "JP"),
+)
+METHODS = ("GROUND", "GROUND", "GROUND", "EXPRESS", "ECONOMY")
+UNKNOWN_METHOD = "DRONE"  # no warehouse knows it
+BAD_ZIP = "00000"  # no carrier goes there
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How lively a shop is: seconds between orders, and the shares of what goes differently."""
+
+    every: tuple[float, float] = (6, 12)
+    unknown_method: float = 0.07
+    bad_address: float = 0.05
+    edited: float = 0.05
+    canceled: float = 0.04
+    corrected_after: tuple[float, float] = (40, 70)
+
+
+class FakeShop(Fake):
+    """One shop. `life` makes orders come in by themselves; without it nothing happens."""
+
+    system = "sandbox_shop"
+    life: Life | None = None
+
+    def setup(self) -> None:
+        self.orders = self.table("orders", sort="modified_at")
+        self.levels = self.table("levels")
+        self.plans = self.table("plans", sort="at")  # what the owner and the buyers will do
+        self.dice = random.Random(f"{self.name}{len(self.orders)}")
+
+    # ── the interface ──
+
+    @route("GET", "/api/shop")
+    def shop(self, request: Request) -> Any:
+        return {"id": self.name, "name": self.name.title()}
+
+    @route("GET", "/api/orders")
+    def list_orders(self, request: Request) -> Any:
+        since = stamp(moment(request.query["modified_since"]))
+        rows, more = self.page(request, self.orders.since(since))
+        return {"orders": rows, "more": more}
+
+    @route("GET", "/api/orders/{number}")
+    def one_order(self, request: Request) -> Any:
+        found = self._order(request.args["number"])
+        return found or self.refuse(404, "no_such_order", "There is no such order.")
+
+    @route("GET", "/api/orders/{key}/shipments")
+    def list_shipments(self, request: Request) -> Any:
+        return {"shipments": self.effects("shipment", request.args["key"])}
+
+    @route("POST", "/api/orders/{key}/shipments")
+    def ship(self, request: Request) -> Any:
+        order = self.orders.rows.get(request.args["key"])
+        if order is None:
+            return self.refuse(404, "no_such_order", "There is no such order.")
+        if order["status"] == "canceled":
+            return self.refuse(422, "order_canceled", "The order is canceled.")
+        said = request.json
+        number = f"{order['id']}-{len(self.effects('shipment', order['id'])) + 1}"
+        self.effect("shipment", order["id"], id=number, **said)
+        shipped = sum(
+            Decimal(line["quantity"]) for parcel in self.effects("shipment", order["id"]) for line in parcel["lines"]
+        )
+        wanted = sum(Decimal(line["quantity"]) for line in order["lines"])
+        status = "shipped" if not said["lines"] or shipped >= wanted else order["status"]
+        self._change(order["id"], status=status)
+        return Reply({"id": number}, 201)
+
+    @route("POST", "/api/stock")
+    def set_stock(self, request: Request) -> Any:
+        results = []
+        for level in request.json["levels"]:
+            known = not level["sku"].startswith("UNKNOWN")
+            problem = "" if Decimal(level["quantity"]) >= 0 else "A level cannot be negative."
+            if known and not problem:
+                self.levels.put(f"{level['sku']}@{level['warehouse']}", level)
+            results.append({"sku": level["sku"], "known": known, "problem": problem})
+        return {"results": results}
+
+    @route("POST", "/api/orders/{key}/cancel")
+    def cancel(self, request: Request) -> Any:
+        key = request.args["key"]
+        if self.orders.rows[key]["status"] == "shipped":
+            return self.refuse(422, "already_shipped", "The order has been shipped.")
+        if self.orders.rows[key]["status"] != "canceled":
+            self.effect("cancel", key, **request.json)
+            self._change(key, status="canceled")
+        return {}
+
+    @route("POST", "/api/orders/{key}/refunds")
+    def refund(self, request: Request) -> Any:
+        said, key = request.json, request.args["key"]
+        for done in self.effects("refund", key):
+            if done["reference"] == said["reference"]:
+                return {"id": done["id"]}
+        number = f"{self.orders.rows[key]['id']}-R{len(self.effects('refund', key)) + 1}"
+        self.effect("refund", key, id=number, **said)
+        return Reply({"id": number}, 201)
+
+    # ── what buyers and the owner do ──
+
+    def place(self, number: int, modified: datetime, created: datetime | None = None) -> str:
+        key = str(number)
+        if key in self.orders:
+            self.orders.change(key, modified_at=stamp(modified), note="changed by the buyer")
+            return key
+        dice = random.Random(number)
+        first, last, street, city, state, zip_code, country = BUYERS[number % len(BUYERS)]
+        lines: list[dict[str, Any]] = []
+        for i, (sku, title, price) in enumerate(dice.sample(GOODS, dice.randint(1, 3))):
+            quantity = dice.choice((1, 1, 1, 2, 3))
+            line = {"id": f"{key}-{i + 1}", "sku": sku, "title": title, "price": price}
+            lines.append({**line, "quantity": quantity, "discount": "0.00", "tax": "0.00"})
+        goods = sum(Decimal(line["price"]) * line["quantity"] for line in lines)
+        address = {
+            "first_name": first, "last_name": last, "address_1": street, "city": city,
+            "state": state, "zip": zip_code, "country": country,
+            "phone": "", "email": f"{first}@example.com".lower(),
+        }  # fmt: skip
+        row = {
+            "id": key, "number": f"{self.name[:3].upper()}-{number}", "status": "paid",
+            "created_at": stamp(created or modified), "modified_at": stamp(modified),
+            "currency": "USD", "shipping_method": dice.choice(METHODS), "note": "",
+            "gift_message": None, "warehouse": None, "tags": [],
+            "ship_to": address, "bill_to": address, "lines": lines,
+            "subtotal": str(goods), "discount": "0.00", "tax": "0.00",
+            "shipping": "4.95", "total": str(goods + Decimal("4.95")),
+        }  # fmt: skip
+        self.orders.put(key, row)
+        return key
+
+    def change(self, key: str, **fields: Any) -> None:
+        """The owner changes an order now."""
+        with self.lock:
+            self._change(key, **fields)
+
+    def _change(self, key: str, **fields: Any) -> None:
+        self.orders.change(key, **fields, modified_at=self.now())
+
+    def _order(self, number: str) -> Any:
+        if number in self.orders:
+            return self.orders.get(number)
+        short = number.rpartition("-")[2]
+        found = self.orders.get(short)
+        return found if found and found["number"] == number else None
+
+    # ── life ──
+
+    def live(self, *pace: float) -> None:
+        """From now on orders come in by themselves: seconds between them, at least and at most."""
+        self.life = Life(every=(pace[0], pace[1])) if pace else Life()
+
+    def tick(self) -> None:
+        if self.life is None:
+            return
+        now = self.clock()
+        if not len(self.plans):
+            self._plan("buy", "", self.dice.uniform(1, self.life.every[0]))
+        for plan in self.plans.since()[:10]:
+            if plan["at"] > stamp(now):
+                return
+            self.plans.remove(plan["key"])
+            if plan["what"] == "buy":
+                self._buy(self.life)
+                self._plan("buy", "", self.dice.uniform(*self.life.every))
+            elif self.orders.rows[plan["order"]]["status"] == "paid":
+                self._carry_out(plan["what"], plan["order"])
+
+    def _plan(self, what: str, order: str, seconds: float) -> None:
+        key = f"{what}:{order}"
+        at = stamp(self.clock() + timedelta(seconds=seconds))
+        self.plans.put(key, {"key": key, "what": what, "order": order, "at": at})
+
+    def _buy(self, life: Life) -> None:
+        key = self.place(1001 + len(self.orders), self.clock())
+        order, roll = self.orders.rows[key], self.dice.random()
+        later = self.dice.uniform(*life.corrected_after)
+        shares = {
+            "correct_method": life.unknown_method,
+            "correct_zip": life.bad_address,
+            "edit": life.edited,
+            "cancel": life.canceled,
+        }
+        what = ""
+        for name, share in shares.items():
+            if not what and roll < share:
+                what = name
+            roll -= share
+        if not what:
+            return
+        if what == "correct_method":
+            self.orders.change(key, shipping_method=UNKNOWN_METHOD)
+        elif what == "correct_zip":
+            self.orders.change(key, ship_to={**order["ship_to"], "zip": BAD_ZIP})
+        else:  # soon: most of these come before the order is at the warehouse
+            later = self.dice.uniform(1, 8)
+        self._plan(what, key, later)
+
+    def _carry_out(self, what: str, key: str) -> None:
+        order = self.orders.rows[key]
+        if what == "correct_method":
+            self._change(key, shipping_method="EXPRESS")
+        elif what == "correct_zip":
+            self._change(key, ship_to={**order["ship_to"], "zip": order["bill_to"]["zip"]})
+        elif what == "edit":
+            self._change(key, note="Please ring twice.")
+        elif what == "cancel":
+            self._change(key, status="canceled")

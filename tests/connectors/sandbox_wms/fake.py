@@ -1,0 +1,252 @@
+"""The sandbox warehouse: takes orders of several customers, packs, ships and counts by itself."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from integration_manager.kit.simulator import Fake, Reply, Request, moment, route, stamp
+
+METHODS = {
+    "GROUND": ("Ground, 3 to 5 days", "UPS"),
+    "EXPRESS": ("Express, next day", "UPS"),
+    "ECONOMY": ("Economy, up to 10 days", "USPS"),
+}
+WAREHOUSES = ("MAIN", "EAST")
+LEVEL = 200  # pieces of a new item in each warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How the warehouse works by itself: seconds until a parcel leaves, and how often in two."""
+
+    packs_after: tuple[float, float] = (20, 40)
+    second_after: tuple[float, float] = (5, 10)
+    in_two: float = 0.2
+    refills_below: int = 150
+
+
+class FakeWms(Fake):
+    """One warehouse. `life` makes it pack and ship; without it `pack` is called by the test."""
+
+    system = "sandbox_wms"
+    life: Life | None = None
+    customers: tuple[str, ...] = ("C1", "C2", "C3")
+
+    def setup(self) -> None:
+        self.orders = self.table("orders")
+        self.waiting = self.table("waiting", sort="at")  # orders to be packed, by time
+        self.refs: dict[tuple[str, str], list[str]] = {}
+        for order in self.orders:
+            self.refs.setdefault((order["customer"], order["reference"]), []).append(order["key"])
+        self.dice = random.Random(f"{self.name}{len(self.orders)}")
+
+    def values(self, url: str) -> dict[str, Any]:
+        return {"url": url, "api_key": self.credential, "customer": self.customers[0]}
+
+    def _shipments(self, customer: str) -> Any:
+        return self.table(f"shipments of {customer}", sort="modified_at")
+
+    def _stock(self, customer: str) -> Any:
+        return self.table(f"stock of {customer}", sort="at")
+
+    def answer(self, request: Request) -> Reply:
+        """A customer that is not known gets no further than the door."""
+        customer = request.headers.get("x-customer", "")
+        stranger = customer not in self.customers and not request.path.startswith("/_sim/")
+        if stranger and self.admits(request):
+            return self.refuse(403, "unknown_customer", f"{customer!r} is no customer of ours.")
+        return super().answer(request)
+
+    # ── the interface ──
+
+    @route("GET", "/v1/ping")
+    def ping(self, request: Request) -> Any:
+        return {"warehouse": self.name, "customer": request.headers["x-customer"]}
+
+    @route("POST", "/v1/orders")
+    def take(self, request: Request) -> Any:
+        said, customer = request.json, request.headers["x-customer"]
+        known = self.refs.get((customer, said["reference"]), [])
+        if known and request.headers.get("idempotency-key"):
+            reply = self.refuse(409, "duplicate", "There is an order with this reference.")
+            return Reply({**reply.body, "key": known[0]}, 409)
+        method = said.get("ship_method") or "GROUND"
+        if method not in METHODS:
+            return self.refuse(422, "ship_method_unknown", f"We do not ship by {method!r}.")
+        address = said["ship_to"]
+        if not address.get("address_1") or address.get("zip") == "00000":
+            return self.refuse(422, "bad_address", "No carrier delivers to this address.")
+        for line in said["lines"]:
+            if line["item"].startswith("UNKNOWN"):
+                return self.refuse(422, "item_unknown", f"We hold no item {line['item']!r}.")
+        key = f"W{len(self.orders) + 1:06d}"
+        order = {**said, "key": key, "customer": customer, "status": "open", "packed": {}}
+        self.orders.put(key, order)
+        self.refs.setdefault((customer, said["reference"]), []).append(key)
+        self.effect("order", said["reference"], wms_key=key, customer=customer, said=said)
+        for line in said["lines"]:
+            self._take(customer, line["item"], Decimal(line["quantity"]), "available")
+        if self.life:
+            self._wait(key, self.life.packs_after)
+        return Reply({"key": key}, 201)
+
+    @route("GET", "/v1/orders")
+    def find(self, request: Request) -> Any:
+        customer = request.headers["x-customer"]
+        keys = self.refs.get((customer, request.query["reference"]), [])
+        return {"orders": [self.orders.rows[key] for key in keys]}
+
+    @route("POST", "/v1/orders/{key}/cancel")
+    def cancel(self, request: Request) -> Any:
+        order = self.orders.get(request.args["key"])
+        if order is None or order["customer"] != request.headers["x-customer"]:
+            return self.refuse(404, "no_such_order", "There is no such order.")
+        if order["status"] == "open" and not order["packed"]:
+            self.orders.change(order["key"], status="canceled")
+            self.waiting.remove(order["key"])
+            self.effect("cancel", order["reference"])
+            for line in order["lines"]:
+                self._take(order["customer"], line["item"], -Decimal(line["quantity"]), "available")
+        return {"canceled": self.orders.rows[order["key"]]["status"] == "canceled"}
+
+    @route("GET", "/v1/shipments")
+    def list_shipments(self, request: Request) -> Any:
+        every = self._shipments(request.headers["x-customer"])
+        if "orders" in request.query:
+            keys = set(request.query["orders"].split(","))
+            return {"shipments": [row for row in every if row["order"] in keys], "more": False}
+        since = stamp(moment(request.query["modified_since"]))
+        rows, more = self.page(request, every.since(since))
+        return {"shipments": rows, "more": more}
+
+    @route("GET", "/v1/stock")
+    def list_stock(self, request: Request) -> Any:
+        since = request.query.get("changed_since")
+        every = self._stock(request.headers["x-customer"])
+        rows, more = self.page(request, every.since(stamp(moment(since)) if since else ""))
+        return {"stock": rows, "more": more}
+
+    @route("GET", "/v1/ship-methods")
+    def ship_methods(self, request: Request) -> Any:
+        rows = [{"code": c, "name": name, "carrier": by} for c, (name, by) in METHODS.items()]
+        return {"ship_methods": rows}
+
+    # ── what happens in the hall ──
+
+    def pack(self, key: str, *, at: datetime | None = None, share: str = "1", close: bool | None = None) -> str | None:
+        """Ships what is left of an order, or a `share` of it. Gives the parcel's key.
+
+        `close`: says that it is the last parcel; by itself it is when nothing is left."""
+        with self.lock:
+            order = self.orders.rows[key]
+            lines, packed, missing = [], dict(order["packed"]), Decimal(0)
+            for line in order["lines"]:
+                before = Decimal(packed.get(line["line_id"], "0"))
+                left = Decimal(line["quantity"]) - before
+                some = min(left, (left * Decimal(share)).to_integral_value(ROUND_CEILING))
+                missing += left - some
+                if some > 0:
+                    packed[line["line_id"]] = str(before + some)
+                    lines.append({**line, "quantity": str(some)})
+                    self._take(order["customer"], line["item"], some, "on_hand")
+            if not lines:
+                return None
+            last = not missing if close is None else close
+            order = self.orders.change(
+                key,
+                packed=packed,
+                status="shipped" if last else "open",
+                parcels=order.get("parcels", 0) + 1,
+            )
+            return self._send(order, lines, at or self.clock(), last)
+
+    def void(self, customer: str, parcel: str, at: datetime | None = None) -> None:
+        """A parcel that was announced does not leave after all."""
+        self._shipments(customer).change(parcel, voided=True, modified_at=stamp(at or self.clock()))
+
+    def _send(self, order: Any, lines: list[Any], at: datetime, last: bool) -> str:
+        key = f"{order['key']}-{order['parcels']}"
+        carrier = METHODS[order.get("ship_method") or "GROUND"][1]
+        tracking = f"1Z{order['key'][1:]}{order['parcels']:04d}"
+        row = {
+            "key": key, "order": order["key"], "reference": order["reference"],
+            "carrier": carrier, "method": order.get("ship_method") or "GROUND",
+            "tracking_number": tracking, "tracking_url": f"https://track.example/{tracking}",
+            "shipped_at": stamp(at), "modified_at": stamp(at), "weight_lb": "1.50",
+            "cost": "6.20", "last": last, "voided": False,
+            "lines": [
+                {"line_id": ln["line_id"], "item": ln["item"], "quantity": ln["quantity"]}
+                for ln in lines
+            ],
+        }  # fmt: skip
+        self._shipments(order["customer"]).put(key, row)
+        self.effect("parcel", order["reference"], parcel=key)
+        return key
+
+    def parcel(self, number: int, modified: datetime, created: datetime | None = None) -> str:
+        customer, key = self.customers[0], f"P{number}"
+        if key in self._shipments(customer):
+            self._shipments(customer).change(key, tracking_number=f"CORRECTED{number}", modified_at=stamp(modified))
+            return key
+        row = {
+            "key": key, "order": f"X{number}", "reference": f"R{number}", "carrier": "UPS",
+            "method": "GROUND", "tracking_number": f"1Z{number}", "tracking_url": None,
+            "shipped_at": stamp(created or modified), "modified_at": stamp(modified),
+            "weight_lb": None, "cost": None, "last": True, "voided": False,
+            "lines": [{"line_id": "1", "item": "MUG-BLUE", "quantity": "1"}],
+        }  # fmt: skip
+        self._shipments(customer).put(key, row)
+        return key
+
+    def level(self, number: int, modified: datetime) -> str:
+        sku = f"SKU-{number:05d}"
+        self._count(self.customers[0], sku, "MAIN", Decimal(number), Decimal(number), modified)
+        return sku
+
+    def _count(self, customer: str, sku: str, hall: str, free: Decimal, held: Decimal, at: datetime) -> None:
+        row = {
+            "sku": sku, "warehouse": hall, "available": str(free), "on_hand": str(held),
+            "at": stamp(at),
+        }  # fmt: skip
+        self._stock(customer).put(f"{sku}@{hall}", row)
+
+    def _take(self, customer: str, sku: str, quantity: Decimal, what: str) -> None:
+        """Pieces leave the first hall; one that runs low is filled up again."""
+        rows = self._stock(customer).rows
+        for hall in WAREHOUSES:
+            if f"{sku}@{hall}" not in rows:
+                self._count(customer, sku, hall, Decimal(LEVEL), Decimal(LEVEL), self.clock())
+        row = rows[f"{sku}@{WAREHOUSES[0]}"]
+        level = {"available": Decimal(row["available"]), "on_hand": Decimal(row["on_hand"])}
+        level[what] -= quantity
+        if self.life and level["available"] < self.life.refills_below:
+            level = {name: value + LEVEL for name, value in level.items()}
+        self._count(customer, sku, WAREHOUSES[0], level["available"], level["on_hand"], self.clock())
+
+    # ── life ──
+
+    def live(self, *pace: float) -> None:
+        """From now on new orders are packed by themselves: after how many seconds, at least and most."""
+        self.life = Life(packs_after=(pace[0], pace[1])) if pace else Life()
+
+    def _wait(self, key: str, seconds: tuple[float, float]) -> None:
+        at = self.clock() + timedelta(seconds=self.dice.uniform(*seconds))
+        self.waiting.put(key, {"key": key, "at": stamp(at)})
+
+    def tick(self) -> None:
+        if self.life is None:
+            return
+        for row in self.waiting.since()[:500]:
+            if row["at"] > self.now():
+                return
+            self.waiting.remove(row["key"])
+            order = self.orders.rows[row["key"]]
+            pieces = sum(Decimal(line["quantity"]) for line in order["lines"])
+            if pieces > 1 and not order["packed"] and self.dice.random() < self.life.in_two:
+                self.pack(row["key"], share="0.5")
+                if self.orders.rows[row["key"]]["status"] == "open":
+                    self._wait(row["key"], self.life.second_after)
+            elif order["status"] == "open":
+                self.pack(row["key"])
