@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
 from tests import services
@@ -22,6 +23,7 @@ for _name in ("APP_DATABASE_URL", "IM_DB_ROLE", "DEBUG", "IM_PROCESS", "PORT", "
 if "PYTEST_XDIST_WORKER" not in os.environ:
     services.begin()
 services.choose_database()
+django.setup()
 
 
 @pytest.fixture(scope="session")
