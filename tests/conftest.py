@@ -24,6 +24,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     services.begin()
 services.choose_database()
 django.setup()
+# xdist's workers inherit the environment, and must choose their database before they read settings.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session")
