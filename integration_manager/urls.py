@@ -1,7 +1,5 @@
 """Which app answers which address."""
 
-import importlib.util
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from integration_manager import health
@@ -10,8 +8,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
+    # Below /a/<public id>/ the middleware has made this account the active tenant.
+    path(
+        "a/<str:account>/",
+        include(
+            [
+                path("", include("integration_manager.dashboard_urls")),
+                path("", include("accounts.account_urls")),
+                path("", include("merchants.urls")),
+                path("", include("carts.urls")),
+                path("", include("wms.urls")),
+                path("", include("orders.urls")),
+                path("", include("alerts.urls")),
+            ]
+        ),
+    ),
 ]
-for _app in ("accounts", "merchants", "carts", "wms", "orders", "alerts", "billing"):
-    if importlib.util.find_spec(f"{_app}.urls"):
-        urlpatterns.append(path("", include(f"{_app}.urls")))

@@ -12,7 +12,7 @@
     var data = new FormData(form);
     data.set('theme', button.value);
     fetch(form.action, { method: 'POST', body: data, credentials: 'same-origin', redirect: 'manual' });
-    if (button.value) root.dataset.bsTheme = button.value; else delete root.dataset.bsTheme;
+    if (button.value !== 'system') root.dataset.bsTheme = button.value; else delete root.dataset.bsTheme;
     document.querySelectorAll('[data-theme-form] button').forEach(function (other) {
       other.setAttribute('aria-pressed', String(other.value === button.value));
     });

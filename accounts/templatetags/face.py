@@ -33,7 +33,7 @@ def _sprite_once() -> str:
 def icon(name: str, classes: str = "s") -> SafeString:
     """One icon of the sprite. `classes`: "s" for 16 px (the default), "" for 20 px, or a tone."""
     return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>',
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>',
         classes,
         _sprite(),
         name,

@@ -1,0 +1,71 @@
+"""From the address to the tenant: /a/<public id>/ → account and membership → tenancy.activate()."""
+
+import re
+import zoneinfo
+from collections.abc import Callable
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
+
+from accounts.models import Account, Membership, User
+from accounts.roles import ROLES, STAFF
+from integration_manager import tenancy
+
+_BELOW_ACCOUNT = re.compile(r"^/a/([a-z0-9]{1,20})/")
+STAFF_SESSION = "staff_opened"  # the public id of the account that an operator has opened
+
+Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+class AccountMiddleware:
+    """Activates the account that the address names, for its members; for everyone else it is not there."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answers below /a/ with the tenant active, elsewhere with none."""
+        match = _BELOW_ACCOUNT.match(request.path_info)
+        if match is None:
+            return self.get_response(request)
+        user = request.user
+        if not isinstance(user, User) or not user.is_authenticated:
+            return _to_login(request)
+        account = Account.objects.filter(public_id=match[1]).first()
+        if account is None:
+            raise Http404
+        with tenancy.activate(account.pk), timezone.override(zone_of(user)):
+            membership = Membership.objects.filter(user=user).first()
+            if membership is None and not _opened_by_staff(request, user, account):
+                raise Http404
+            role = membership.role if membership else STAFF
+            request.account = account  # type: ignore[attr-defined]
+            request.membership = membership  # type: ignore[attr-defined]
+            request.permissions = ROLES[role]  # type: ignore[attr-defined]
+            merchants = (membership.merchant_id,) if membership and membership.merchant_id else None
+            request.merchants = merchants  # type: ignore[attr-defined]
+            if merchants is None:
+                return self.get_response(request)
+            with tenancy.activate(account.pk, merchants):
+                return self.get_response(request)
+
+
+def zone_of(user: User) -> zoneinfo.ZoneInfo:
+    """The user's time zone; UTC where the system no longer knows it."""
+    try:
+        return zoneinfo.ZoneInfo(user.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return zoneinfo.ZoneInfo("UTC")
+
+
+def _opened_by_staff(request: HttpRequest, user: User, account: Account) -> bool:
+    return user.is_staff and request.session.get(STAFF_SESSION) == account.public_id
+
+
+def _to_login(request: HttpRequest) -> HttpResponseBase:
+    if request.headers.get("HX-Request"):
+        # A fragment must not put the login page into the middle of an old one: reload the whole.
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    back = request.get_full_path() if request.method == "GET" else request.path
+    return redirect_to_login(back)

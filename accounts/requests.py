@@ -1,0 +1,18 @@
+"""A request to a page of an account, as the middleware makes it."""
+
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    from accounts.models import Account, Membership, User
+
+
+class AccountRequest(HttpRequest):
+    """What AccountMiddleware adds to requests below /a/<public id>/. For types only, never made."""
+
+    user: "User"
+    account: "Account"
+    membership: "Membership | None"  # None: staff who opened the account
+    permissions: frozenset[str]
+    merchants: tuple[int, ...] | None  # what the user may see; None: all of the account's

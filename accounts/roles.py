@@ -1,0 +1,72 @@
+"""Who may do what: one table from roles to permissions, and the decorator that every page declares one by.
+
+A page without a declared permission fails a test (tests/test_web_permissions.py).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseBase
+
+from accounts.requests import AccountRequest
+
+PERMISSIONS = {
+    "dashboard.view": "see the dashboard",
+    "orders.view": "see orders",
+    "orders.act": "send, hold and release orders",
+    "alerts.view": "see alerts",
+    "alerts.act": "dismiss alerts and open them again",
+    "carts.view": "see carts",
+    "carts.edit": "connect and change carts, run and pause their services",
+    "merchants.view": "see merchants",
+    "merchants.edit": "change a merchant and its services",
+    "merchants.add": "add merchants",
+    "wms.view": "see the WMS setup",
+    "wms.edit": "change the WMS setup",
+    "profile.edit": "change one's own profile",
+}
+_EVERYTHING = frozenset(PERMISSIONS)
+STAFF = "staff"  # an operator who opened the account: looks, changes nothing
+ROLES: dict[str, frozenset[str]] = {
+    "primary": _EVERYTHING,
+    "admin": _EVERYTHING,
+    "merchant": _EVERYTHING - {"merchants.add", "wms.edit"},
+    STAFF: frozenset(name for name in PERMISSIONS if name.endswith(".view")),
+}
+
+View = Callable[..., HttpResponseBase]
+
+
+def require(permission: str) -> Callable[[View], View]:
+    """Marks a page of an account with the permission it takes; 403 for a role that lacks it.
+
+    The page's `account` argument ends here: the middleware has put the account on the request.
+    """
+    if permission not in PERMISSIONS:
+        raise ValueError(f"{permission} is not in accounts.roles.PERMISSIONS")
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(request: AccountRequest, account: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if permission not in request.permissions:
+                raise PermissionDenied(f"your role may not {PERMISSIONS[permission]}")
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return declare
+
+
+def open_to(whom: str) -> Callable[[View], View]:
+    """Marks a page outside any account: "anyone", or "signed_in" (which the page itself sees to)."""
+    if whom not in ("anyone", "signed_in", "staff"):
+        raise ValueError(whom)
+
+    def declare(view: View) -> View:
+        view.permission = whom  # type: ignore[attr-defined]
+        return view
+
+    return declare

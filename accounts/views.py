@@ -1,0 +1,96 @@
+"""Pages about the person: the start page, the theme, the profile; and staff's way into an account."""
+
+from typing import cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import audit
+from accounts.forms import ProfileForm
+from accounts.middleware import STAFF_SESSION
+from accounts.models import Account, Membership, User
+from accounts.requests import AccountRequest
+from accounts.roles import open_to, require
+from integration_manager import tenancy
+from integration_manager.context import ACCOUNTS_SESSION, THEME_COOKIE
+
+STAFF_LIST = 200
+
+
+@open_to("signed_in")
+@require_GET
+def home(request: HttpRequest) -> HttpResponseBase:
+    """Leads to the user's account; lets them choose where there are several."""
+    if not request.user.is_authenticated:
+        return redirect_to_login("/")
+    user = cast(User, request.user)
+    with tenancy.everyone("the accounts of a user"):
+        found = Membership.objects.filter(user=user).select_related("account").order_by("account__name")
+        accounts = [membership.account for membership in found]
+    request.session[ACCOUNTS_SESSION] = [[account.public_id, account.name] for account in accounts]
+    if len(accounts) == 1 and not user.is_staff:
+        return redirect("dashboard", accounts[0].public_id)
+    everyone = Account.objects.order_by("name")[:STAFF_LIST] if user.is_staff else []
+    return render(request, "accounts/home.html", {"accounts": accounts, "staff_accounts": everyone})
+
+
+@open_to("anyone")
+@require_POST
+def theme(request: HttpRequest) -> HttpResponseBase:
+    """Sets light, dark or the system's theme, for the user or, before login, for the browser."""
+    chosen = request.POST.get("theme", "")
+    if chosen not in User.Theme.values:
+        raise Http404
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
+        back = "/"
+    response = redirect(back)
+    response.set_cookie(
+        THEME_COOKIE, chosen, max_age=400 * 86400, samesite="Lax", httponly=True, secure=settings.HTTPS
+    )
+    if isinstance(request.user, User):
+        User.objects.filter(pk=request.user.pk).update(theme=chosen)
+    return response
+
+
+@require("profile.edit")
+@require_http_methods(["GET", "POST"])
+def profile(request: AccountRequest) -> HttpResponse:
+    """Name, time zone and theme of the person who is signed in."""
+    form = ProfileForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved. Times are now shown in your time zone.")
+        return redirect("profile", request.account.public_id)
+    return render(request, "accounts/profile.html", {"form": form})
+
+
+@open_to("staff")
+@require_POST
+def staff_open(request: HttpRequest, account: str) -> HttpResponseBase:
+    """Opens an account to an operator, read-only. The account's record says so."""
+    if not isinstance(request.user, User) or not request.user.is_staff:
+        raise Http404
+    found = Account.objects.filter(public_id=account).first()
+    if found is None:
+        raise Http404
+    with tenancy.activate(found.pk):
+        audit.record(request.user, "account.opened", f"by staff: {request.user.email}")
+    request.session[STAFF_SESSION] = found.public_id
+    return redirect("dashboard", found.public_id)
+
+
+@open_to("anyone")
+@require_GET
+def styleguide(request: HttpRequest) -> HttpResponse:
+    """Every component in every state, on a developer's machine."""
+    if not settings.DEBUG:
+        raise Http404
+    from orders.state_words import FACES
+
+    return render(request, "styleguide.html", {"faces": FACES})

@@ -1,0 +1,82 @@
+"""What the frame of every page shows: theme, navigation, switcher, number of active alerts.
+
+The parts that ask the database are functions, so that a fragment, which has no frame, does not ask.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.models import User
+from integration_manager.navigation import navigation
+from accounts.roles import PERMISSIONS, STAFF
+from alerts.models import Alert
+from merchants.models import Merchant
+
+SWITCHER_LENGTH = 20
+MOST_ALERTS = 99
+THEME_COOKIE = "im_theme"
+ACCOUNTS_SESSION = "accounts"  # [[public id, name], …] of the user's accounts, renewed by the start page
+
+
+def face(request: HttpRequest) -> dict[str, Any]:
+    """The template context of the frame."""
+    context: dict[str, Any] = {"theme": theme_of(request)}
+    if settings.IM_DEMO:
+        context["demo"] = {"email": settings.DEMO_EMAIL, "password": settings.DEMO_PASSWORD}
+    if not hasattr(request, "permissions"):
+        return context
+    account, permissions = request.account, request.permissions  # type: ignore[attr-defined]
+    membership = request.membership  # type: ignore[attr-defined]
+    others = request.session.get(ACCOUNTS_SESSION, [])
+    chosen = chosen_merchant(request)
+    return context | {
+        "account": account,
+        "person": str(request.user),
+        "role_label": membership.get_role_display() if membership else STAFF,
+        "staff_view": membership is None,
+        "may": {name.replace(".", "_"): name in permissions for name in PERMISSIONS},
+        "navigation": navigation(request),  # type: ignore[arg-type]
+        "other_accounts": [{"public_id": i, "name": name} for i, name in others if i != account.public_id],
+        "merchant": chosen,
+        "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",
+        "switch_merchants": cache(lambda: _switch_merchants(request)),
+        "active_alerts": cache(lambda: _active_alerts(permissions)),
+    }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """The theme that is set: light, dark, or "" for the system's."""
+    user = getattr(request, "user", None)
+    found = user.theme if isinstance(user, User) else request.COOKIES.get(THEME_COOKIE, "")
+    return found if found in (User.Theme.LIGHT, User.Theme.DARK) else ""
+
+
+def chosen_merchant(request: HttpRequest) -> Callable[[], Merchant | None]:
+    """A function for the merchant that ?merchant= names and the user may see; asked once."""
+
+    @cache
+    def find() -> Merchant | None:
+        wanted = request.GET.get("merchant", "")
+        return Merchant.objects.filter(public_id=wanted[:12]).first() if wanted else None
+
+    return find
+
+
+def _switch_merchants(request: HttpRequest) -> list[Merchant]:
+    """The merchants to switch between; none where there is nothing to choose."""
+    if request.merchants is not None:  # type: ignore[attr-defined]
+        return []
+    found = list(Merchant.objects.only("account", "public_id", "name").order_by("name")[: SWITCHER_LENGTH + 1])
+    return found if len(found) > 1 else []
+
+
+def _active_alerts(permissions: frozenset[str]) -> str:
+    if "alerts.view" not in permissions:
+        return ""
+    active = Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True)
+    number = active[: MOST_ALERTS + 1].count()
+    return f"{MOST_ALERTS}+" if number > MOST_ALERTS else str(number or "")

@@ -1,0 +1,48 @@
+"""The left navigation: what there is, and what a role may see of it."""
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from accounts.requests import AccountRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry. `on_phone`: "first" and "" are in the bar of four, "rare" is behind More."""
+
+    name: str  # of the address, and the first part of its path
+    label: str
+    icon: str
+    permission: str
+    on_phone: str = "rare"
+
+
+PLACES = (
+    Place("dashboard", "Dashboard", "dashboard", "dashboard.view", "first"),
+    Place("wms", "WMS Setup", "wms", "wms.view"),
+    Place("merchants", "Merchants", "merchants", "merchants.view"),
+    Place("carts", "Carts", "carts", "carts.view", ""),
+    Place("orders", "Orders", "orders", "orders.view", "first"),
+    Place("alerts", "Alerts", "alerts", "alerts.view", ""),
+    Place("profile", "Profile", "user", "profile.edit"),
+)
+
+
+def navigation(request: AccountRequest) -> list[dict[str, object]]:
+    """The entries for this request's role, the present one marked."""
+    account = request.account.public_id
+    parts = request.path_info.split("/")
+    here = parts[3] if len(parts) > 4 else "dashboard"
+    return [
+        {
+            "name": place.name,
+            "url": reverse(place.name, args=[account]),
+            "label": place.label,
+            "icon": place.icon,
+            "place": place.on_phone,
+            "current": place.name == here,
+        }
+        for place in PLACES
+        if place.permission in request.permissions
+    ]

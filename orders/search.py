@@ -1,0 +1,198 @@
+"""The order list: the search box, filters and keyset paging.
+
+Under row-level security only leak-proof operators use an index, which LIKE and lower() are not. So what is
+searched is folded in Python when it is stored, and found by ranges: a UNION of prefix scans, one for each
+kind of thing that the one box accepts. Nothing counts or skips rows.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+
+from integration_manager.kit import canonical
+from orders.models import Order, OrderDetail, OrderLine, Shipment, Status
+
+KEY_LENGTH = 100
+PAGE = 50
+MOST_MATCHES = 1000  # of one kind; who has more should type more
+_LAST = chr(0x10FFFF)  # sorts behind every text, byte by byte
+
+
+def fold(text: str | None) -> str:
+    """A search key: no accents, no case, single spaces. The same for what is stored and what is typed."""
+    apart = unicodedata.normalize("NFKD", text or "")
+    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return " ".join(plain.casefold().replace("\x00", "").split())[:KEY_LENGTH]
+
+
+def keys(order: canonical.Order) -> dict[str, str]:
+    """The search keys of an order, as columns of OrderDetail. The last name comes first, as people ask for it."""
+    person = order.ship if order.ship.name else order.bill
+    return {
+        "ref_key": fold(order.cust_ref),
+        "number_key": fold(order.cust_po_no),
+        "name_key": fold(f"{person.last_name or ''} {person.first_name or ''}"),
+        "company_key": fold(order.ship.company or order.bill.company),
+        "email_key": fold(order.ship.e_mail or order.bill.e_mail),
+    }
+
+
+def _prefix(column: str, text: str) -> Q:
+    return Q(**{f"{column}__gte": text, f"{column}__lt": text + _LAST})
+
+
+def _names(text: str) -> list[str]:
+    """What was typed as a name, in both orders: "Dana Whitfield" is stored as "whitfield dana"."""
+    first, _, rest = text.partition(" ")
+    return [text, f"{rest} {first}"] if rest else [text]
+
+
+def matching(text: str) -> QuerySet[Any]:
+    """The ids of the orders that the search box's text means, as one UNION of index scans."""
+    key = fold(text)
+    found: list[QuerySet[Any]] = []
+    for column in ("ref_key", "number_key", "company_key", "email_key"):
+        found.append(OrderDetail.objects.filter(_prefix(column, key)))
+    found += [OrderDetail.objects.filter(_prefix("name_key", name)) for name in _names(key)]
+    found.append(OrderLine.objects.filter(_prefix("item_key", key)))
+    found.append(Shipment.objects.filter(_prefix("tracking_key", key)))
+    arms = [rows.order_by().values("order_id")[:MOST_MATCHES] for rows in found]
+    return arms[0].union(*arms[1:])
+
+
+STATES: dict[str, Q] = {
+    "new": Q(status__in=[Status.RECEIVED, Status.READY, Status.SENDING]),
+    "at-wms": Q(status=Status.AT_WMS),
+    "shipped": Q(status=Status.SHIPPED),
+    "confirmed": Q(status=Status.CONFIRMED),
+    "error": Q(status__in=[Status.ERROR, Status.GAVE_UP]),
+    "on-hold": Q(status=Status.HELD) & ~Q(held_by="person"),
+    "cancel-sending": Q(status=Status.HELD, held_by="person"),
+    "canceled": Q(status=Status.CANCELED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list shows. Empty means: everything but what was canceled."""
+
+    state: str = ""
+    text: str = ""
+    merchant: str = ""  # public ids
+    cart: str = ""
+    cause: str = ""
+    placed_from: date | None = None
+    placed_to: date | None = None
+    loaded_from: Any = None
+
+
+@dataclass(slots=True)
+class Page:
+    """Some rows, and the cursors to the pages around them."""
+
+    items: list[Any] = field(default_factory=list)
+    newer: str = ""
+    older: str = ""
+
+
+def filtered(filters: Filters) -> QuerySet[Order]:
+    """The orders that the filters let through, in no order yet."""
+    orders = Order.objects.all()
+    if filters.state in STATES:
+        orders = orders.filter(STATES[filters.state])
+    elif not filters.text:
+        orders = orders.exclude(status=Status.CANCELED)
+    for name, value in (
+        ("merchant__public_id", filters.merchant),
+        ("cart__public_id", filters.cart),
+        ("cause", filters.cause),
+        ("order_date__gte", filters.placed_from),
+        ("order_date__lte", filters.placed_to),
+        ("created_at__gte", filters.loaded_from),
+    ):
+        if value:
+            orders = orders.filter(**{name: value})
+    if filters.text:
+        orders = orders.filter(pk__in=matching(filters.text))
+    return orders
+
+
+def with_details(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Adds what a row of the list shows besides: merchant, cart, who it goes to, the last tracking number."""
+    detail = OrderDetail.objects.filter(order=OuterRef("pk"))
+    parcel = Shipment.objects.filter(order=OuterRef("pk"), voided_at__isnull=True).order_by("-id")
+    return orders.select_related("merchant", "cart").annotate(
+        ship=Subquery(detail.values("data__ship")[:1]),
+        ship_words=Subquery(detail.values("data__ship_code_description")[:1]),
+        tracking=Subquery(parcel.values("tracking_no")[:1]),
+        tracking_url=Subquery(parcel.values("data__tracking_url")[:1]),
+    )
+
+
+SORTS = {"loaded": "created_at", "placed": "order_date"}
+
+
+def page(orders: QuerySet[Any], sort: str, after: str = "", before: str = "", size: int = PAGE) -> Page:
+    """One page of orders, newest first. `after` and `before` are public ids of orders in the list."""
+    column = SORTS.get(sort, "created_at")
+    return keyset(orders, column, after, before, size, lambda order: order.public_id)
+
+
+def keyset(
+    rows: QuerySet[Any],
+    column: str,
+    after: str,
+    before: str,
+    size: int,
+    cursor: Callable[[Any], str],
+) -> Page:
+    """A page of `rows` by (`column`, id), newest first, found from the row that a cursor names."""
+    mark = after or before
+    upward = bool(before and not after)
+    if mark:
+        anchor = rows.model.objects.filter(public_id=mark[:12]).values_list(column, "pk").first()
+        if anchor is None:
+            mark, upward = "", False
+        else:
+            rows = rows.filter(_beyond(column, anchor, upward))
+    order = (F(column).asc(), F("pk").asc()) if upward else (F(column).desc(), F("pk").desc())
+    found = list(rows.order_by(*order)[: size + 1])
+    more, items = len(found) > size, found[:size]
+    if upward:
+        items.reverse()
+    if not items:
+        return Page()
+    newer = bool(mark) and (more if upward else True)
+    older = upward or more
+    return Page(items, cursor(items[0]) if newer else "", cursor(items[-1]) if older else "")
+
+
+def _beyond(column: str, anchor: Iterable[Any], upward: bool) -> Q:
+    value, pk = anchor
+    compare = "gt" if upward else "lt"
+    same_or = Q(**{f"{column}__{compare}e": value})
+    return same_or & (Q(**{f"{column}__{compare}": value}) | Q(**{f"pk__{compare}": pk}))
+
+
+MOST_COUNTED = 1000
+
+
+def counts(orders: QuerySet[Order], states: Iterable[str]) -> dict[str, str]:
+    """How many orders are in each state, "999+" where that is many: bounded, so it stays cheap."""
+    from django.db.models import IntegerField, Value
+
+    arms = [
+        orders.order_by().filter(STATES[state]).values_list(Value(index, IntegerField()))[:MOST_COUNTED]
+        for index, state in enumerate(states)
+    ]
+    numbers = [0] * len(arms)
+    for (index,) in arms[0].union(*arms[1:], all=True):
+        numbers[index] += 1
+    return {
+        state: f"{MOST_COUNTED - 1}+" if number >= MOST_COUNTED else str(number)
+        for state, number in zip(states, numbers, strict=True)
+    }

@@ -1,0 +1,180 @@
+"""The order list and the order page."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from alerts.models import Alert
+from carts.models import Cart
+from integration_manager.chips import address, chips
+from integration_manager.context import chosen_merchant
+from integration_manager.kit import clock
+from merchants.models import Merchant, Schedule
+from orders import search
+from orders.forms import FilterForm
+from orders.journey import Journey
+from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment
+from orders.next_step import in_words, next_of
+from orders.state_words import BY_KEY, face_of
+
+TABS = ("new", "at-wms", "shipped", "confirmed", "error", "on-hold", "cancel-sending", "canceled")
+COUNTED = ("error", "on-hold")
+MOST_EVENTS = 200
+MOST_EXCHANGES = 30
+MOST_CHOICES = 500
+
+
+@require("orders.view")
+@require_GET
+def orders(request: AccountRequest) -> HttpResponse:
+    """The list of orders. Everything that it shows is in its address."""
+    form = FilterForm(request.GET)
+    filters = form.filters()
+    if form.cleaned_data.get("loaded") == "today":
+        filters = form.filters(loaded_from=_midnight())
+    sort = form.cleaned_data.get("sort") or "loaded"
+    rows = search.with_details(search.filtered(filters))
+    page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""))
+    for order in page.items:
+        order.next_words = in_words(order)
+    context: dict[str, Any] = {"page": page, "sort": sort, "filters": filters, "narrowed": _narrowed(filters)}
+    if request.headers.get("HX-Target") == "rows":
+        return render(request, "orders/rows.html", context)
+    context |= {
+        "tabs": _tabs(request, filters),
+        "chips": chips(request, _chips(request, filters, page)),
+        "clear_url": "?",
+        "state": BY_KEY.get(filters.state),
+        "first_page": not (request.GET.get("after") or request.GET.get("before")),
+    }
+    return render(request, "orders/list.html", context)
+
+
+@require("orders.view")
+@require_GET
+def order_filter(request: AccountRequest) -> HttpResponse:
+    """The form for choosing filters, on a page of its own or inside the list."""
+    carts = Cart.objects.select_related("merchant").order_by("merchant__name", "name")[:MOST_CHOICES]
+    context = {
+        "form": FilterForm(request.GET),
+        "merchants": Merchant.objects.order_by("name")[:MOST_CHOICES] if request.merchants is None else [],
+        "carts": carts,
+        "states": [BY_KEY[state] for state in TABS],
+        "given": request.GET,
+    }
+    inside = request.headers.get("HX-Target") == "filters"
+    return render(request, "orders/filter_form.html" if inside else "orders/filter.html", context)
+
+
+@require("orders.view")
+@require_GET
+def order(request: AccountRequest, order: str) -> HttpResponse:
+    """One order: where it stands, what comes next, what is in it, what happened."""
+    found = Order.objects.select_related("merchant", "cart").filter(public_id=order[:12]).first()
+    if found is None:
+        raise Http404
+    schedules = Schedule.objects.filter(merchant_id=found.merchant_id)
+    schedules = [s for s in schedules if s.cart_id in (None, found.cart_id)]
+    detail = OrderDetail.objects.filter(order=found).defer("raw").first()
+    shipments = list(Shipment.objects.filter(order=found).prefetch_related("lines").order_by("id"))
+    problem = None
+    if found.error_code:
+        problem = Alert.objects.filter(key=found.cause).first() if found.cause else None
+    face = face_of(found.status, found.held_by)
+    context = {
+        "order": found,
+        "face": face,
+        "journey": Journey(found, shipments),
+        "next": next_of(found, schedules),
+        "problem": problem,
+        "data": detail.data if detail else {},
+        "lines": _lines(found, detail.data if detail else {}),
+        "shipments": shipments,
+        "events": _timeline(found),
+    }
+    if request.headers.get("HX-Target") == "live":
+        return render(request, "orders/live.html", context)
+    return render(request, "orders/order.html", context)
+
+
+@require("orders.view")
+@require_GET
+def exchanges(request: AccountRequest, order: str) -> HttpResponse:
+    """What was said to the cart and the WMS about an order. That it was read is on record."""
+    found = Order.objects.filter(public_id=order[:12]).first()
+    if found is None:
+        raise Http404
+    rows = Exchange.objects.filter(order_id=found.pk).order_by("-id")[:MOST_EXCHANGES]
+    audit.record(request.user, "exchanges.read", f"order {found.cust_po_no}")
+    context = {"order": found, "exchanges": rows}
+    inside = request.headers.get("HX-Target") == "exchanges"
+    return render(request, "orders/exchanges_list.html" if inside else "orders/exchanges.html", context)
+
+
+def _midnight() -> datetime:
+    """The start of today in the user's time zone."""
+    return timezone.localtime(clock.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _narrowed(filters: search.Filters) -> bool:
+    return filters != search.Filters()
+
+
+def _tabs(request: AccountRequest, filters: search.Filters) -> list[dict[str, Any]]:
+    """A tab for each state; those that wait for a person with their number."""
+    scope = Order.objects.all()
+    if filters.merchant:
+        scope = scope.filter(merchant__public_id=filters.merchant)
+    numbers = search.counts(scope, COUNTED)
+    tabs = [{"label": "All", "url": address(request, "state"), "current": not filters.state, "number": ""}]
+    for state in TABS:
+        tabs.append(
+            {
+                "label": BY_KEY[state].word,
+                "url": address(request, state=state),
+                "current": filters.state == state,
+                "number": numbers.get(state, "") if numbers.get(state) != "0" else "",
+                "bad": state == "error",
+            }
+        )
+    return tabs
+
+
+def _chips(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[tuple[str, str, str]]:
+    merchant = chosen_merchant(request)() if filters.merchant else None
+    cart = Cart.objects.filter(public_id=filters.cart).first() if filters.cart else None
+    return [
+        ("q", "Contains", filters.text),
+        ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
+        ("cart", "Cart", (cart.name if cart else "unknown") if filters.cart else ""),
+        ("cause", "Cause", filters.cause),
+        ("loaded", "Loaded", "today" if filters.loaded_from else ""),
+        ("placed_from", "Placed from", f"{filters.placed_from:%d %b %Y}" if filters.placed_from else ""),
+        ("placed_to", "Placed until", f"{filters.placed_to:%d %b %Y}" if filters.placed_to else ""),
+    ]
+
+
+def _lines(order: Order, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stored lines with what the source said of each: description, price, extra fields."""
+    source = {line.get("line_id"): line for line in data.get("lines", [])}
+    return [
+        {"row": row, "source": source.get(row.line_id, {})}
+        for row in OrderLine.objects.filter(order=order).order_by("position")
+    ]
+
+
+def _timeline(order: Order) -> list[Event]:
+    """Newest first, each with its before and after where there is one."""
+    events = list(Event.objects.filter(order_id=order.pk).order_by("-id")[:MOST_EVENTS])
+    details = EventDetail.objects.filter(order_id=order.pk)
+    changes = {detail.event_id: detail.changes for detail in details}
+    for event in events:
+        event.changes = changes.get(event.pk, {})
+    return events

@@ -1,0 +1,5 @@
+"""Addresses of wms, below /a/<account>/."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
