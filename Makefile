@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-UV_CACHE ?= 
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fmt bench soak screenshots install pins clean
@@ -16,10 +15,10 @@ run: install ## run everything on this machine (PORT=8001 for another port)
 	@exec $(BIN)/python manage.py im run
 
 test: install ## run the tests (T=path for some of them)
-	@exec $(BIN)/python -m tests.run $(T)
+	@exec .ci/test $(T)
 
 lint: install ## every static check of the gate
-	@exec $(BIN)/python -m tests.lint
+	@exec .ci/lint
 
 fmt: install ## format the code
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -29,10 +28,10 @@ bench: install ## ours, a bare loop and the ratio (benchmarks/)
 	@exec $(BIN)/python -m benchmarks $(T)
 
 soak: install ## the crash test for 15 minutes (SECONDS=900)
-	@IM_SOAK_SECONDS=$${SECONDS:-900} exec $(BIN)/python -m tests.run tests/test_crash.py
+	@IM_SOAK_SECONDS=$${SECONDS:-900} exec .ci/test tests/test_crash.py
 
 screenshots: install ## pictures of every page, light and dark (screenshots/)
-	@IM_SCREENSHOTS=1 exec $(BIN)/python -m tests.run -m screenshots
+	@IM_SCREENSHOTS=1 exec .ci/test -m screenshots
 
 install: $(STAMP) ## the virtual environment, from the pins
 
