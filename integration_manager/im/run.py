@@ -129,6 +129,7 @@ class Supervisor:
         environment |= {name: os.environ[name] for name in ("SECRET_KEY", "IM_KEYS") if name in os.environ}
         environment["PORT"] = str(self.port)
         environment["PYTHONUNBUFFERED"] = "1"
+        environment.setdefault("IM_FOLDER_ROOT", str(self.data / "folders"))
         environment["IM_DEMO"] = "1" if self.bind in LOOPBACK else "0"
         if not given:
             say(
@@ -142,7 +143,8 @@ class Supervisor:
             services.wait_for_postgres()
             services.wait_for_redis()
             self._remember()
-        if _exists("simulate"):
+        if _exists("simulate") and environment["IM_DEMO"] == "1":
+            (self.data / "simulator").mkdir(exist_ok=True)
             environment |= self._simulator_address()
         return environment
 
@@ -155,8 +157,6 @@ class Supervisor:
         allowed = [part for part in (os.environ.get("IM_EGRESS_ALLOW", ""), f"127.0.0.1:{port}") if part]
         return {
             "IM_SIMULATOR_PORT": str(port),
-            "IM_SIMULATOR_URL": f"http://127.0.0.1:{port}",
-            "IM_SIMULATOR_DATA": str(self.data / "simulator"),
             "IM_EGRESS_ALLOW": ",".join(allowed),
         }
 
@@ -168,7 +168,8 @@ class Supervisor:
             extra = {"IM_ADMIN_DATABASE_URL": self.services.admin_url()} if self.services else {}
             _manage(["im", "migrate"], {**environment, **extra})
             self.state["tables"] = version
-        demo_for = environment.get("IM_SIMULATOR_URL", "none")
+        # The demo's connections name the simulator's port: another port, another visit.
+        demo_for = environment.get("IM_SIMULATOR_PORT", "none")
         if _exists("demo") and environment["IM_DEMO"] == "1" and self.state.get("demo_for") != demo_for:
             say("• Making the demo account")
             _manage(["im", "demo"], environment)
@@ -178,7 +179,7 @@ class Supervisor:
     # --- running ---
 
     def _start(self, environment: dict[str, str]) -> None:
-        for name, command, process in _processes(self.bind, self.port):
+        for name, command, process in self._processes(environment):
             env = {**environment, "IM_PROCESS": process}
             log = self.log / f"{name.replace(' ', '-')}.log"
             self._begin(Child(name, command, env, signal.SIGTERM, None, log, CLONE))
@@ -189,6 +190,22 @@ class Supervisor:
             if not web.alive or time.monotonic() > deadline:
                 raise CannotStart(f"The web server does not start; the end of {web.log} says:\n{_tail(web.log)}")
             time.sleep(0.1)
+
+    def _processes(self, environment: dict[str, str]) -> Iterator[tuple[str, list[str], str]]:
+        """(name, command, IM_PROCESS) of all that is ours, in the order of the start."""
+        python = sys.executable
+        celery = [python, "-m", "celery", "-A", "integration_manager.celery"]
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        slots = os.environ.get("IM_RUN_SLOTS", "2")
+        web = ["-c", "python:integration_manager.webserver", "-b", f"{self.bind}:{self.port}"]
+        yield "web", [python, "-m", "gunicorn", *web, "integration_manager.wsgi"], "web"
+        if "IM_SIMULATOR_PORT" in environment:
+            where = ["--port", environment["IM_SIMULATOR_PORT"], "--data", str(self.data / "simulator")]
+            yield "simulator", [python, "manage.py", "im", "simulate", "demo", *where], "simulator"
+        for queue, pool in (("tick", ["solo"]), ("side", ["solo"]), ("runs", ["prefork", "-c", slots])):
+            command = [*celery, "worker", "-Q", queue, "-n", f"{queue}@%h", *quiet, "-P", *pool]
+            yield f"{queue} worker", command, "worker"
+        yield "beat", [*celery, "beat", "-S", "integration_manager.celery:Beat", "--pidfile="], "beat"
 
     def _begin(self, child: Child) -> None:
         if child not in self.children:
@@ -262,22 +279,6 @@ _STOP_BY = {0: 0.6, 1: 2.0, 2: 2.6, 3: 2.9, 4: 3.3, 5: 3.9}
 def _stop_order(child: Child) -> int:
     names = {"beat": 0, "web": 2, "simulator": 3, "Redis": 4, "PostgreSQL": 5}
     return names.get(child.name, 1)
-
-
-def _processes(bind: str, port: int) -> Iterator[tuple[str, list[str], str]]:
-    """(name, command, IM_PROCESS) of all that is ours, in the order of the start."""
-    python = sys.executable
-    celery = [python, "-m", "celery", "-A", "integration_manager.celery"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    slots = os.environ.get("IM_RUN_SLOTS", "2")
-    if _exists("simulate"):
-        yield "simulator", [python, "manage.py", "im", "simulate"], "simulator"
-    web = ["-c", "python:integration_manager.webserver", "-b", f"{bind}:{port}"]
-    yield "web", [python, "-m", "gunicorn", *web, "integration_manager.wsgi"], "web"
-    for queue, pool in (("tick", ["solo"]), ("side", ["solo"]), ("runs", ["prefork", "-c", slots])):
-        command = [*celery, "worker", "-Q", queue, "-n", f"{queue}@%h", *quiet, "-P", *pool]
-        yield f"{queue} worker", command, "worker"
-    yield "beat", [*celery, "beat", "-S", "integration_manager.celery:Beat", "--pidfile="], "beat"
 
 
 # --- small things -------------------------------------------------------------------
