@@ -38,7 +38,7 @@ install: $(STAMP) ## the virtual environment, from the pins
 $(STAMP): requirements-uv.txt requirements-dev.txt
 	@echo "• Installing into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
 	@touch $(STAMP)
 

@@ -182,9 +182,13 @@ class Supervisor:
         for name, command, process in self._processes(environment):
             env = {**environment, "IM_PROCESS": process}
             log = self.log / f"{name.replace(' ', '-')}.log"
-            self._begin(Child(name, command, env, signal.SIGTERM, None, log, CLONE))
-        self._remember()
-        web = next(child for child in self.children if child.name == "web")
+            child = Child(name, command, env, signal.SIGTERM, None, log, CLONE)
+            self._begin(child)
+            self._remember()
+            if name == "web":  # first and alone: on a small machine all at once would be slower
+                self._wait_for_web(child)
+
+    def _wait_for_web(self, web: Child) -> None:
         deadline = time.monotonic() + 30
         while not _answers(self.bind, self.port):
             if not web.alive or time.monotonic() > deadline:
@@ -194,7 +198,7 @@ class Supervisor:
     def _processes(self, environment: dict[str, str]) -> Iterator[tuple[str, list[str], str]]:
         """(name, command, IM_PROCESS) of all that is ours, in the order of the start."""
         python = sys.executable
-        celery = [python, "-m", "celery", "-A", "integration_manager.celery"]
+        celery = [python, "-m", "celery", "-q", "-A", "integration_manager.celery"]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         slots = os.environ.get("IM_RUN_SLOTS", "2")
         web = ["-c", "python:integration_manager.webserver", "-b", f"{self.bind}:{self.port}"]
