@@ -33,7 +33,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when the database is there and migrated. Redis away is "degraded": no page needs it."""
-    checks = {"database": _database(), "redis": _redis()}
+    checks = {"database": database_state(), "redis": _redis()}
     if checks["database"] != "ok":
         return JsonResponse({"status": "unavailable", "checks": checks}, status=503)
     status = "ok" if checks["redis"] == "ok" else "degraded"
@@ -43,7 +43,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 _migrated = False  # once true it stays true for this process: its code does not change
 
 
-def _database() -> str:
+def database_state() -> str:
+    """"ok", or what is wrong with the database."""
     global _migrated
     try:
         with connection.cursor() as cursor:
