@@ -26,6 +26,8 @@ from integration_manager.kit.errors import (
 LONGEST_WAIT = timedelta(days=1)  # nobody's Retry-After may park a connection for longer
 SAID = 500  # characters of the other system's words in an error
 
+READS = frozenset(("GET", "HEAD", "OPTIONS"))
+
 # Answers of a gateway that did not get one from the system behind it (52x: Cloudflare's).
 _GATEWAY = frozenset((502, 504, 520, 522, 524))
 
@@ -87,7 +89,7 @@ class Answer:
     @property
     def remote_time(self) -> datetime | None:
         """The other side's clock when it answered, aware; None if it does not tell."""
-        return _http_date(self.headers.get("Date", ""))
+        return http_date(self.headers.get("Date", ""))
 
     def json(self) -> Any:
         """The body as JSON types, numbers with a point as Decimal.
@@ -156,13 +158,15 @@ def failure(kind: str, host: str, limit: float, harmless: bool) -> ConnectorErro
     """The error for a request that failed on the wire.
 
     kind: "unsent"; after it was sent "timeout" (of `limit` seconds in all), "broken" (no answer),
-    "short" (an answer that ends too early) or "large" (a longer one than we read).
+    "short" (an answer that ends too early), "garbled" (not HTTP, or cannot be unpacked) or "large" (a
+    longer one than we read).
     """
     sentence = {
         "unsent": f"{host} cannot be reached.",
         "timeout": f"{host} did not answer within {limit:g} seconds.",
         "broken": f"{host} closed the connection before it answered.",
         "short": f"{host} sent an answer that ends in the middle.",
+        "garbled": f"{host} sent an answer that cannot be read.",
         "large": f"{host} sent an answer that is too large to be read.",
     }[kind]
     if kind == "unsent":
@@ -182,7 +186,7 @@ def redirect(answer: Answer, harmless: bool) -> tuple[str | None, Exception | No
     old, new = urlsplit(answer.url), urlsplit(target)
     if not answer.headers.get("Location"):
         return None, BadAnswer(f"{answer.host} answered {answer.status}, which says nothing.")
-    if harmless and _may_follow(answer.url, target):
+    if answer.method in READS and _may_follow(answer.url, target):
         return target, None
     to = f"{new.scheme}://{new.hostname}" if new.hostname != old.hostname else "another address"
     if harmless:
@@ -219,7 +223,7 @@ def retry_at(answer: Answer) -> datetime | None:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         wait = timedelta(seconds=float(value))
     else:
-        date = _http_date(value)
+        date = http_date(value)
         if date is None:
             return None
         # Both dates are of the other side's clock, so that it may go wrong as it likes.
@@ -227,7 +231,8 @@ def retry_at(answer: Answer) -> datetime | None:
     return clock.now() + min(max(wait, timedelta(0)), LONGEST_WAIT)
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """An HTTP date, aware, in UTC; None if it is none."""
     if not value:
         return None
     try:

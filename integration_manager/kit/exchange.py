@@ -1,6 +1,5 @@
 """The journal's entry: what was said in one request, free of secrets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,7 @@ import requests
 
 from integration_manager.kit.answer import Answer
 from integration_manager.kit.errors import ConnectorError
-from integration_manager.kit.redact import MAX_TEXT, Redactor, secrets_of
+from integration_manager.kit.redact import MAX_TEXT, Redactor, is_secret, secrets_of
 
 LONG_NAME = 16  # a user name of this length is a key; "admin" must stay readable in the texts
 
@@ -40,7 +39,7 @@ def exchange_of(
     seconds: float,
     started_at: datetime,
 ) -> Exchange:
-    """The entry for one request; `clean` knows its secrets already (see `secrets_in`)."""
+    """The entry for one request; `clean` knows its secrets already ."""
     return Exchange(
         method=str(prepared.method),
         url=clean.url(str(prepared.url)),
@@ -56,16 +55,23 @@ def exchange_of(
     )
 
 
-def secrets_in(prepared: requests.PreparedRequest, auth: Any) -> set[str]:
-    """The secret values of one request: by their names, and those that `auth` holds."""
-    headers: Mapping[str, Any] = prepared.headers
-    found = secrets_of(str(prepared.url), headers, _body_text(prepared.body))
+def secrets_in(prepared: requests.PreparedRequest) -> set[str]:
+    """The values under a secret's name in one request."""
+    return secrets_of(str(prepared.url), prepared.headers, _body_text(prepared.body))
+
+
+def secrets_of_auth(auth: Any) -> set[str]:
+    """The secret values that a (name, password) or an auth object of `requests` holds."""
+    if auth is None:
+        return set()
     if isinstance(auth, tuple):
         name, password = auth
-        found |= {password} | ({name} if len(name) >= LONG_NAME else set())
-    elif auth is not None:
-        found |= {value for value in vars(auth).values() if isinstance(value, str)}
-    return found
+        return {password, name} if len(name) >= LONG_NAME else {password}
+    return {
+        value
+        for name, value in vars(auth).items()
+        if isinstance(value, str) and (is_secret(name) or len(value) >= LONG_NAME)
+    }
 
 
 def blacken(error: Exception, clean: Redactor) -> None:

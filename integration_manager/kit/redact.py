@@ -10,6 +10,7 @@ import functools
 import html
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit
@@ -62,9 +63,9 @@ class Redactor:
     """Frees text of secrets: of the values it was told, and of what stands under a secret's name."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known: set[str] = set()
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._known: frozenset[str] = frozenset()
+        self._forms: tuple[str, ...] = ()
+        self._lock = threading.Lock()
         self.learn(secrets)
 
     def __repr__(self) -> str:
@@ -75,22 +76,32 @@ class Redactor:
         new = {text for text in secrets if len(text) >= SHORTEST} - self._known
         if not new:
             return
-        known = self._known | new
-        every = set(self._forms)
-        for text in new:
-            every |= forms(text)
-        # The longest first, so that no piece of a longer form is left standing.
-        pattern = re.compile("|".join(re.escape(f) for f in sorted(every, key=len, reverse=True)))
-        self._known, self._forms, self._pattern = known, every, pattern
+        with self._lock:
+            every = set(self._forms).union(*(forms(text) for text in new))
+            # The longest first, so that no piece of a longer form is left standing.
+            self._forms = tuple(sorted(every, key=len, reverse=True))
+            self._known |= new
+
+    def knowing(self, secrets: Iterable[str]) -> "Redactor":
+        """A redactor that knows these values too, while this one forgets them: they are one request's."""
+        new = {text for text in secrets if len(text) >= SHORTEST} - self._known
+        if not new:
+            return self
+        other = Redactor()
+        other._known, other._forms = self._known, self._forms
+        other.learn(new)
+        return other
 
     def values(self, text: str) -> str:
         """`text` without the known values."""
-        return self._pattern.sub(MASK, text) if self._pattern is not None else text
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
 
     def text(self, text: str, limit: int = MAX_TEXT) -> str:
         """`text` without secrets, cut to `limit` characters: JSON, forms, XML or plain words."""
-        longest = max((len(form) for form in self._forms), default=0)
-        margin = max(2_000, longest)
+        margin = max(2_000, len(self._forms[0]) if self._forms else 0)
         whole = len(text) <= limit + margin
         clean = self.values(text if whole else text[: limit + margin])
         clean = _JSON_PAIR.sub(_json_pair, clean)

@@ -21,7 +21,8 @@ import urllib3
 from requests.auth import AuthBase
 
 from integration_manager.kit import clock, wire
-from integration_manager.kit.answer import Answer, error_of, failure, origin, redirect
+from integration_manager.kit.answer import READS, Answer, error_of, failure, http_date, origin, redirect
+from integration_manager.kit.asking import DEFAULT_HEADERS, Ask, Params, asks_only, encoded, merged
 from integration_manager.kit.connector import Rate
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.errors import (
@@ -29,27 +30,27 @@ from integration_manager.kit.errors import (
     BadAnswer,
     ConnectionFailed,
     ConnectorError,
+    OutcomeUnknown,
     RateLimited,
 )
-from integration_manager.kit.exchange import Exchange, blacken, exchange_of, secrets_in
+from integration_manager.kit.exchange import Exchange, blacken, exchange_of, secrets_in, secrets_of_auth
 from integration_manager.kit.limiter import Limiter
 from integration_manager.kit.redact import Redactor
+from integration_manager.kit.tokens import Bearer, MemoryStore, TokenStore
 
 __all__ = ["Answer", "Exchange", "Http"]
 
 log = logging.getLogger(__name__)
 
-READS = frozenset(("GET", "HEAD", "OPTIONS"))
 REPEATS = 2  # how often a harmless request is repeated after a failure on the wire
 MAX_REDIRECTS = 3
 _CHUNK = 64 * 1024
+_UNSENDABLE = "The credentials have characters in them that cannot be sent."
 _WIRE_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
-
-Params = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 class _Failure(Exception):
-    """A request failed on the wire. `kind`: unsent, timeout, broken (no answer), short or large (body)."""
+    """A request failed on the wire, in one of the kinds of `answer.failure`."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -64,8 +65,9 @@ class Http:
     for everything while `trace` is set; called in the thread that made the call. timeout: seconds for a
     call in all, with its repetitions and its wait for the budget. connect_timeout: seconds until the
     connection stands. secrets: values that must appear nowhere. max_body: bytes of an answer, unpacked.
-    max_wait: seconds a call waits for the budget; a longer wait raises RateLimited. ca_file: authorities
-    trusted besides the usual ones.
+    max_wait: seconds a call waits for the budget; a longer wait raises RateLimited. tokens: where this
+    connection's access token is kept, for `tokens.Bearer`. ca_file: authorities trusted besides the usual
+    ones. A connector's `connect` sets base_url, auth, headers, params and classify.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Http:
         max_wait: float = 5.0,
         key: str = "",
         rate: Rate | None = None,
+        tokens: TokenStore | None = None,
         ca_file: str | None = None,
     ) -> None:
         self.base_url = base_url
@@ -93,6 +96,7 @@ class Http:
         self.timeout, self.connect_timeout = timeout, connect_timeout
         self.max_body, self.max_wait = max_body, max_wait
         self.key, self.rate = key, rate
+        self.tokens: TokenStore = tokens or MemoryStore()
         self.trace = False
         self.calls = 0
         self._redactor = Redactor(secrets)
@@ -101,7 +105,7 @@ class Http:
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._checked: set[str] = set()
-        self._latest: Answer | None = None
+        self._date = ""
 
     def __repr__(self) -> str:
         return f"<Http {urlsplit(self.base_url).hostname or '(no address)'}>"
@@ -122,7 +126,7 @@ class Http:
     @property
     def remote_time(self) -> datetime | None:
         """The other side's clock in its latest answer, aware; None if it has not told."""
-        return self._latest.remote_time if self._latest is not None else None
+        return http_date(self._date)
 
     # ── the calls ──
 
@@ -166,51 +170,54 @@ class Http:
         OutcomeUnknown when a request that is not safe was sent and its outcome is not known, and so on.
         """
         url = self._url(path)
+        ours = not self.base_url or origin(url) == origin(self.base_url)
         harmless = method in READS if safe is None else safe
-        wrote = method not in READS and not (harmless and _asks_only(json))
         limit = self.timeout if timeout is None else timeout
-        deadline = time.monotonic() + limit
-        ours = origin(url) == origin(self.base_url) or not self.base_url
-        request = requests.Request(
-            method,
-            url,
-            params=_merged(self.params, params) if ours else params,
-            json=json,
-            data=data,
-            headers={**(self.headers if ours else {}), **(headers or {})},
-            auth=self.auth if ours else None,
+        body, kind = encoded(json, data)
+        ask = Ask(
+            method=method,
+            url=url,
+            params=merged(self.params, params) if ours else params,
+            body=body,
+            headers={**DEFAULT_HEADERS, **kind, **(self.headers if ours else {}), **(headers or {})},
+            ours=ours,
+            harmless=harmless,
+            wrote=method not in READS and not (harmless and asks_only(json)),
+            limit=limit,
+            deadline=time.monotonic() + limit,
         )
         attempt = 0
         while True:
-            self._wait(limit, deadline)
-            result = self._once(request, harmless, wrote, deadline, limit)
+            self._wait(ask)
+            result = self._once(ask)
             if isinstance(result, Answer):
                 return result
             error, again = result
+            if attempt == 0 and ours and type(error) is AuthFailed and isinstance(self.auth, Bearer):
+                # Not carried out, so it may be repeated, whatever it was.
+                again = self.auth.refused()
             attempt += 1
             pause = 0.1 * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 (no secret, only manners)
-            if not again or attempt > REPEATS or time.monotonic() + pause >= deadline:
+            if not again or attempt > REPEATS or time.monotonic() + pause >= ask.deadline:
                 raise error
             time.sleep(pause)
 
     # ── one attempt ──
 
-    def _once(
-        self, request: requests.Request, harmless: bool, wrote: bool, deadline: float, limit: float
-    ) -> Answer | tuple[Exception, bool]:
+    def _once(self, ask: Ask) -> Answer | tuple[Exception, bool]:
         """One attempt with its redirects: the answer, or the error and whether to try again."""
         for _ in range(MAX_REDIRECTS + 1):
             began, started_at = time.monotonic(), clock.now()
-            prepared = self._prepare(request)
+            prepared = self._prepare(ask)
             answer: Answer | None = None
-            again = False
             error: Exception | None
+            again = False
             try:
-                answer = self._send(prepared, deadline, harmless)
-                error = self._error(answer, harmless)
+                answer = self._send(prepared, ask)
+                error = self._error(answer, ask.harmless)
             except _Failure as failed:
-                again = failed.kind == "unsent" or (harmless and failed.kind in ("broken", "short"))
-                error = failure(failed.kind, _host(prepared), limit, harmless)
+                again = failed.kind == "unsent" or (ask.harmless and failed.kind in ("broken", "short"))
+                error = failure(failed.kind, _host(prepared), ask.limit, ask.harmless)
             except ConnectorError as refused:
                 # A restarting server is back soon; unknown names and bad certificates are not.
                 soon = time.monotonic() - began < 1.0
@@ -218,74 +225,90 @@ class Http:
                 error = refused
             target = None
             if answer is not None and error is None and answer.status >= 300:
-                target, error = redirect(answer, harmless)
-            if self.journal is not None and (error is not None or wrote or self.trace):
-                self._record(prepared, answer, error, wrote, began, started_at)
+                target, error = redirect(answer, ask.harmless)
+            if self.journal is not None and (error is not None or ask.wrote or self.trace):
+                self._record(prepared, answer, error, ask.wrote, time.monotonic() - began, started_at)
             if error is not None:
-                blacken(error, self._learn(prepared))
+                blacken(error, self._redactor_of(prepared))
                 return error, again
-            assert answer is not None
             if target is None:
-                self._latest = answer
+                assert answer is not None
                 return answer
-            request.url, request.params = target, None
-        return BadAnswer(f"{_host(prepared)} sends us round in circles."), False
+            ask.url, ask.params = target, None
+        return BadAnswer(f"{_host(prepared)} sends us round in circles.", code="redirected"), False
 
-    def _prepare(self, request: requests.Request) -> requests.PreparedRequest:
+    def _prepare(self, ask: Ask) -> requests.PreparedRequest:
         # Anew for each attempt, since some systems want each one signed with its own time.
+        prepared = requests.PreparedRequest()
         try:
-            return self._session().prepare_request(request)
+            prepared.prepare(
+                method=ask.method,
+                url=ask.url,
+                headers=ask.headers,
+                data=ask.body,
+                params=ask.params,
+                auth=self.auth if ask.ours else None,
+            )
+            return prepared
         except (requests.exceptions.InvalidHeader, UnicodeError):
-            wrong = "The credentials have characters in them that cannot be sent."
+            wrong = _UNSENDABLE
         except (requests.RequestException, urllib3.exceptions.HTTPError):
             wrong = "The web address of this connection is not valid."
         raise AuthFailed(wrong)
 
-    def _send(self, prepared: requests.PreparedRequest, deadline: float, harmless: bool) -> Answer:
+    def _send(self, prepared: requests.PreparedRequest, ask: Ask) -> Answer:
         """Sends and reads the whole answer. Raises _Failure, ConnectionFailed, AddressRefused."""
-        call = wire.Call(self.guard, deadline, min(deadline, time.monotonic() + self.connect_timeout))
+        call = wire.Call(self.guard, ask.deadline, min(ask.deadline, time.monotonic() + self.connect_timeout))
         with self._lock:
             self.calls += 1
         wire.begin(call)
         try:
             response = self._session().get_adapter(str(prepared.url)).send(prepared, stream=True)
-            try:
-                body, kind = self._body(response.raw), ""
-            except _Failure as failed:
-                body, kind = b"", failed.kind
-            except _WIRE_ERRORS:
-                body, kind = b"", "short"
+            body, kind = self._read(response.raw)
             if kind:
                 response.raw.close()
-                if kind == "short" and time.monotonic() >= deadline:
+                if time.monotonic() >= ask.deadline:
                     kind = "timeout"
-                if response.status_code < 300:
-                    raise _Failure(kind)
-            return Answer(
-                str(prepared.method),
-                str(prepared.url),
-                response.status_code,
-                response.headers,
-                body,
-                sure=harmless,
-                clean=lambda text: self._learn(prepared).text(text),
-            )
-        except _WIRE_ERRORS:
-            late = time.monotonic() >= deadline
-            kind = "unsent" if not call.sent else "timeout" if late else "broken"
+            if not kind or response.status_code >= 300:
+                # A refusal is a refusal, also if its page of explanations cannot be read.
+                self._date = response.headers.get("Date", "")
+                return Answer(
+                    ask.method,
+                    str(prepared.url),
+                    response.status_code,
+                    response.headers,
+                    body,
+                    sure=ask.harmless,
+                    clean=lambda text: self._redactor_of(prepared).text(text),
+                )
+        except _WIRE_ERRORS as error:
+            kind = _kind(error) if call.sent else "unsent"
+            if call.sent and time.monotonic() >= ask.deadline:
+                kind = "timeout"
+        except UnicodeError:
+            kind = "unsendable"  # http.client's, while it writes the headers
         finally:
             wire.end()
-        raise _Failure(kind)
+        raise AuthFailed(_UNSENDABLE) if kind == "unsendable" else _Failure(kind)
 
-    def _body(self, raw: Any) -> bytes:
+    def _read(self, raw: Any) -> tuple[bytes, str]:
+        """The unpacked body, and what went wrong with it ("" if nothing did)."""
         parts: list[bytes] = []
         size = 0
-        for part in raw.stream(_CHUNK, decode_content=True):
-            size += len(part)
-            if size > self.max_body:
-                raise _Failure("large")
-            parts.append(part)
-        return b"".join(parts)
+        length = raw.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length[:15]) > self.max_body:
+            return b"", "large"
+        try:
+            for part in raw.stream(_CHUNK, decode_content=True):
+                size += len(part)
+                if size > self.max_body:
+                    return b"", "large"
+                parts.append(part)
+        except urllib3.exceptions.DecodeError:
+            return b"", "garbled"
+        except _WIRE_ERRORS:
+            return b"", "short"
+        return b"".join(parts), ""
 
     def _error(self, answer: Answer, harmless: bool) -> Exception | None:
         """What the connector makes of the answer, else what HTTP says of it."""
@@ -294,8 +317,9 @@ class Http:
             try:
                 error = self.classify(answer)
             except ConnectorError as raised:
-                # A gateway's HTML page is no reason to doubt its status.
-                error = raised if answer.status < 300 else None
+                # That a gateway's page is no JSON is no reason to doubt its status.
+                unreadable = isinstance(raised, BadAnswer | OutcomeUnknown)
+                error = None if unreadable and answer.status >= 300 else raised
         error = error or error_of(answer, harmless)
         if isinstance(error, RateLimited) and self.limiter is not None:
             pause = (error.retry_at - clock.now()).total_seconds() if error.retry_at else 2.0
@@ -325,15 +349,15 @@ class Http:
             self._checked.add(origin)
         return url
 
-    def _wait(self, limit: float, deadline: float) -> None:
+    def _wait(self, ask: Ask) -> None:
         """Waits for the budget of calls. Raises RateLimited if that would take too long."""
         if self.limiter is None or self.rate is None:
             return
-        longest = min(self.max_wait, limit / 2, deadline - time.monotonic())
+        longest = max(0.0, min(self.max_wait, ask.limit / 2, ask.deadline - time.monotonic()))
         wait = self.limiter.take(self.key, self.rate, time.time(), longest)
         if wait > longest:
             raise RateLimited(
-                f"{urlsplit(self.base_url).hostname} allows no more calls at the moment.",
+                f"{urlsplit(ask.url).hostname} allows no more calls at the moment.",
                 retry_at=clock.now() + timedelta(seconds=wait),
             )
         if wait > 0:
@@ -345,38 +369,28 @@ class Http:
         answer: Answer | None,
         error: Exception | None,
         wrote: bool,
-        began: float,
+        seconds: float,
         started_at: datetime,
     ) -> None:
         assert self.journal is not None
-        exchange = exchange_of(
-            prepared, answer, error, self._learn(prepared), wrote, time.monotonic() - began, started_at
-        )
+        exchange = exchange_of(prepared, answer, error, self._redactor_of(prepared), wrote, seconds, started_at)
         try:
             self.journal(exchange)
         except Exception:
             # An order that went through must not be lost to a journal that is full.
             log.exception("the journal did not take an exchange")
 
-    def _learn(self, prepared: requests.PreparedRequest) -> Redactor:
-        """The redactor, which now knows the secrets of this request too."""
-        self._redactor.learn(secrets_in(prepared, self.auth))
-        return self._redactor
+    def _redactor_of(self, prepared: requests.PreparedRequest) -> Redactor:
+        """A redactor that knows the connection's secrets and those of this request."""
+        self._redactor.learn(secrets_of_auth(self.auth))
+        return self._redactor.knowing(secrets_in(prepared))
 
 
 def _host(prepared: requests.PreparedRequest) -> str:
     return urlsplit(str(prepared.url)).hostname or "The other system"
 
 
-def _merged(always: Mapping[str, Any], extra: Params | None) -> Params:
-    if not extra:
-        return always
-    if isinstance(extra, Mapping):
-        return {**always, **extra}
-    return [*always.items(), *extra]
-
-
-def _asks_only(json: Any) -> bool:
-    """Whether a harmless POST is a GraphQL query: a question, not a write that may be repeated."""
-    query = json.get("query") if isinstance(json, Mapping) else None
-    return isinstance(query, str) and not query.lstrip().startswith("mutation")
+def _kind(error: Exception) -> str:
+    """How a request failed after it was sent (see `failure`)."""
+    inner = error.args[0].args[-1] if error.args and getattr(error.args[0], "args", None) else error
+    return "garbled" if isinstance(inner, HTTPException) and not isinstance(inner, OSError) else "broken"

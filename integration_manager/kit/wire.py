@@ -205,8 +205,6 @@ def new_session(ca_file: str | None) -> requests.Session:
     """A session for one thread: no proxies or passwords from the environment, no redirects."""
     session = requests.Session()
     session.trust_env = False
-    session.headers["Accept-Encoding"] = "gzip, deflate"
-    session.headers["User-Agent"] = "IntegrationManager"
     adapter = _Adapter(ca_file)
     session.mount("http://", adapter)
     session.mount("https://", adapter)

@@ -1,0 +1,143 @@
+"""Paging through another system's lists while they change under our hands.
+
+Each function takes a `fetch` that makes one request and gives its rows, and yields pages for
+`CartConnector.orders` and the like. A row may come twice (an edit moves it to the end, where it comes in
+its new form); none is left out. Rows are told apart by `key_of`, by default by all that is in them.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from integration_manager.kit.connector import Page
+from integration_manager.kit.errors import BadAnswer
+
+R = TypeVar("R")
+
+MAX_PASSES = 10  # over a list that changes all the time; the rest comes with the next run
+
+_SAME_AGAIN = "The system gives the same page of its list again and again."
+
+
+def by_modified(
+    fetch: Callable[[datetime, int], Sequence[R]],
+    since: datetime,
+    time_of: Callable[[R], datetime],
+    size: int,
+    *,
+    key_of: Callable[[R], Hashable] = repr,
+) -> Iterator[Page]:
+    """Pages through rows by the time of their last change, oldest first.
+
+    fetch(since, page): the rows changed at or after `since`, at most `size`, by page number from 1.
+    time_of: a row's time, as exact as the other side's filter is. Each request starts at the last row's
+    time, so an edit, which moves a row to the end, shifts nothing. Only where a whole page has one and
+    the same time (an import) the page number grows; such a stretch is gone through until a pass brings
+    nothing new, because in it an edit does shift the rest, and the cursor stays at its time until then.
+    The last page may be empty and only move the cursor. Raises BadAnswer when the other side ignores the
+    page number.
+    """
+    page = 1
+    seen: set[Hashable] = set()
+    before: list[Hashable] = []
+    while True:
+        rows = fetch(since, page)
+        # With its time, so that a row that was edited is not taken for its old form.
+        keys: list[Hashable] = [(time_of(row), key_of(row)) for row in rows]
+        if page > 1 and keys and keys == before:
+            raise BadAnswer(_SAME_AGAIN)
+        new = [row for row, key in zip(rows, keys, strict=True) if key not in seen]
+        last = time_of(rows[-1]) if rows else since
+        if new:
+            yield Page(new, cursor=last if page == 1 else since)
+        whole = len(rows) >= size
+        if whole and last <= since:
+            seen.update(keys)
+            before, page = keys, page + 1
+            continue
+        if page > 1:
+            seen.update(keys)
+            yield from _once_more(fetch, since, time_of, size, key_of, seen)
+            if last > since:
+                yield Page((), cursor=last)
+        if not whole:
+            return
+        since, page, seen = last, 1, set(keys)
+
+
+def _once_more(
+    fetch: Callable[[datetime, int], Sequence[R]],
+    since: datetime,
+    time_of: Callable[[R], datetime],
+    size: int,
+    key_of: Callable[[R], Hashable],
+    seen: set[Hashable],
+) -> Iterator[Page]:
+    """Goes through the rows of the one time `since` until a pass brings none that was not `seen`."""
+    for _ in range(MAX_PASSES):
+        page, found = 1, False
+        while True:
+            rows = fetch(since, page)
+            new = [row for row in rows if (time_of(row), key_of(row)) not in seen]
+            seen.update((time_of(row), key_of(row)) for row in new)
+            if new:
+                yield Page(new, cursor=since)
+                found = found or time_of(new[0]) <= since
+            if len(rows) < size or time_of(rows[-1]) > since:
+                break
+            page += 1
+        if not found:
+            return
+
+
+def by_offset(
+    fetch: Callable[[int], Sequence[R]], size: int, *, key_of: Callable[[R], Hashable] = repr
+) -> Iterator[Page]:
+    """Pages through a list that can only be asked for by position, until a pass brings nothing new.
+
+    fetch(offset): at most `size` rows from position `offset` (from 0). A list that fits into one page
+    came in one piece and is read once. Pages have no cursor. Raises BadAnswer when the other side
+    ignores the position.
+    """
+    seen: set[Hashable] = set()
+    for _ in range(MAX_PASSES):
+        offset, found = 0, False
+        before: list[Hashable] = []
+        while True:
+            rows = fetch(offset)
+            keys = [key_of(row) for row in rows]
+            if keys and keys == before:
+                raise BadAnswer(_SAME_AGAIN)
+            new = [row for row, key in zip(rows, keys, strict=True) if key not in seen]
+            seen.update(keys)
+            if new:
+                found = True
+                yield Page(new)
+            if len(rows) < size:
+                break
+            before, offset = keys, offset + len(rows)
+        if not found or offset == 0:
+            return
+
+
+def by_token(
+    fetch: Callable[[str | None], tuple[Sequence[R], str | None]],
+    time_of: Callable[[R], datetime] | None = None,
+) -> Iterator[Page]:
+    """Follows the other side's own "next page" tokens or addresses.
+
+    fetch(token): the rows, and the next page's token or None at the end; the first token is None.
+    `time_of` gives the pages their cursor, where rows come oldest change first. Raises BadAnswer when a
+    token comes a second time.
+    """
+    token: str | None = None
+    used: set[str] = set()
+    while True:
+        rows, token = fetch(token)
+        if rows:
+            yield Page(rows, cursor=time_of(rows[-1]) if time_of else None)
+        if not token:
+            return
+        if token in used:
+            raise BadAnswer(_SAME_AGAIN)
+        used.add(token)
