@@ -13,10 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from integration_manager import tenancy
+from integration_manager.loopback import from_this_machine
 
 logger = logging.getLogger(__name__)
 
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
 # What the customer's shops and monitors know an order's state by (orders/states.py has them all).
 _OUTWARD = {"received": "new", "ready": "new", "sending": "new", "held": "new", "gave_up": "error"}
 OUTWARD_STATES = ("new", "error", "at_wms", "shipped", "confirmed", "canceled")
@@ -44,7 +44,7 @@ _migrated = False  # once true it stays true for this process: its code does not
 
 
 def database_state() -> str:
-    """"ok", or what is wrong with the database."""
+    """ "ok", or what is wrong with the database."""
     global _migrated
     try:
         with connection.cursor() as cursor:
@@ -80,12 +80,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:
-    """A proxy on this machine speaks from loopback too: what it forwards for another does not count."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if settings.IM_METRICS_TOKEN and scheme == "Bearer":
         return hmac.compare_digest(token.encode(), settings.IM_METRICS_TOKEN.encode())
-    local = request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
-    return local and not any(header in request.META for header in _FORWARDED)
+    return from_this_machine(request)
 
 
 _GAUGES = {

@@ -14,40 +14,26 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from integration_manager.kit.redact import MASK, Redactor, is_secret
+
 _ids: ContextVar[dict[str, Any]] = ContextVar("log_ids", default={})  # noqa: B039 (never changed)
 
-HIDDEN = "•••"
-_NAMES_OF_WHAT_IS_HIDDEN = (
-    r"api_?user|api_?key|apikey|pass(?:word|wd|phrase)?|secret|client_secret|consumer_(?:key|secret)|"
-    r"token|access_token|refresh_token|auth_token|signature|oauth_[a-z_]+|sessionid|im_session|hmac|credential"
+_redactor = Redactor()
+# What the kit's redaction, made for requests and bodies, does not look for.
+_MORE = (
+    (re.compile(r"(?i)\b(api_?user)=[^&\s\"'<>;,)]+"), rf"\1={MASK}"),
+    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{MASK}@"),  # user:password@host
+    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*:\s*)[^\"'\n]+"), rf"\1\2{MASK}"),
 )
-_PATTERNS = (
-    # name=value in URLs and forms, "name": "value" in JSON and in a dictionary's repr
-    (
-        re.compile(rf"(?i)\b((?:[a-z]+[_-])?(?:{_NAMES_OF_WHAT_IS_HIDDEN}))(=)[^&\s\"'<>;,)]+"),
-        rf"\1\2{HIDDEN}",
-    ),
-    (
-        re.compile(rf"(?i)([\"'](?:[a-z]+[_-])?(?:{_NAMES_OF_WHAT_IS_HIDDEN})[\"']\s*:\s*)([\"']).*?(?<!\\)\2"),
-        rf"\1\2{HIDDEN}\2",
-    ),
-    # headers
-    (
-        re.compile(r"(?i)((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)(?:(\w+)\s+)?[^\s\"',;]+"),
-        rf"\1\2 {HIDDEN}",
-    ),
-    (re.compile(r"(?i)\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {HIDDEN}"),
-    (re.compile(r"(?i)\b((?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)[^\"'\n]+"), rf"\1{HIDDEN}"),
-    # user:password@host
-    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{HIDDEN}@"),
-)
+_REPR_PAIR = re.compile(r"'([\w.\-]{1,80})'(\s*:\s*)'((?:[^'\\]|\\.)*)'")  # in a dictionary's repr
 
 
 def redact(text: str) -> str:
     """The text without anything that looks like a secret."""
-    for pattern, replacement in _PATTERNS:
+    text = _redactor.text(text)
+    for pattern, replacement in _MORE:
         text = pattern.sub(replacement, text)
-    return text
+    return _REPR_PAIR.sub(lambda m: f"'{m[1]}'{m[2]}'{MASK}'" if is_secret(m[1]) else m[0], text)
 
 
 @contextlib.contextmanager
