@@ -151,6 +151,7 @@ class Connector:
     min_every: ClassVar[timedelta | None] = (
         None  # shortest interval of its services, if not the product's
     )
+    uses: ClassVar[Literal["http", "folder"]] = "http"  # what it is opened with
     renders: ClassVar[
         tuple[str, ...]
     ] = ()  # kinds of file it writes: orders, confirmations, inventory

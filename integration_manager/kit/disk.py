@@ -18,6 +18,7 @@ from integration_manager.kit.folder import (
     NameTaken,
     chunks,
     classified,
+    crowded,
     noting,
     parts,
     spool,
@@ -51,8 +52,8 @@ class LocalFolder:
                 if usable(item.name) and item.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                         found.append(_entry(item.name, item.stat(follow_symlinks=False)))
-                if len(found) >= MAX_ENTRIES:
-                    break
+                if len(found) > MAX_ENTRIES:
+                    raise crowded(directory)
         return sorted(found, key=lambda entry: (entry.modified, entry.name))
 
     def stat(self, path: str) -> Entry | None:
@@ -117,6 +118,7 @@ class LocalFolder:
     def make(self, directory: str) -> None:
         names = parts(directory)
         with self._doing("make", directory):
+            self.root.mkdir(exist_ok=True)  # the operator gives where accounts have theirs
             for depth in range(len(names)):
                 with self._directory(names[:depth]) as fd, contextlib.suppress(FileExistsError):
                     os.mkdir(names[depth], dir_fd=fd)

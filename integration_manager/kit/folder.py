@@ -29,12 +29,12 @@ from integration_manager.kit.redact import MAX_TEXT
 
 if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
-    from integration_manager.kit.transport import Exchange
+    from integration_manager.kit.exchange import Exchange
 
 CHUNK = 256 * 1024  # bytes copied at a time
 IN_MEMORY = 1024 * 1024  # bytes of a fetched file kept in memory; more goes to a temporary file
 MAX_FILE = 200 * 1024 * 1024  # bytes
-MAX_ENTRIES = 20_000  # files of one directory that are looked at
+MAX_ENTRIES = 100_000  # files of one directory
 
 Journal = Callable[["Exchange"], None]
 
@@ -203,6 +203,11 @@ def classified(error: OSError, path: str) -> Permanent | Transient:
     return Transient(f"The file server could not do this with {shown}.", said=said)
 
 
+def crowded(directory: str) -> Permanent:
+    """The error for a directory with too many files: an incomplete listing would mislead."""
+    return Permanent(f"{directory} holds more than {MAX_ENTRIES:,} files. Clear it.", code="too_many_files")
+
+
 def spool() -> IO[bytes]:
     """A place for a file's copy: memory while it is small, else a temporary file without a name."""
     return tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
@@ -232,7 +237,7 @@ def noting(journal: Journal | None, verb: str, path: str, where: str, data: byte
     if journal is None:
         yield
         return
-    from integration_manager.kit.transport import Exchange
+    from integration_manager.kit.exchange import Exchange
 
     begun, started_at, failure = time.monotonic(), clock.now(), ""
     answered = True

@@ -4,10 +4,7 @@ The host key is compared before anything secret is sent: without a pin the serve
 key, so that a person can pin it; a server with another key gets neither password nor signature.
 """
 
-import base64
 import contextlib
-import hashlib
-import io
 import logging
 import stat
 import threading
@@ -36,12 +33,14 @@ from integration_manager.kit.folder import (
     NameTaken,
     chunks,
     classified,
+    crowded,
     noting,
     parts,
     spool,
     too_large,
     usable,
 )
+from integration_manager.kit.ssh_keys import HostKeyChanged, HostKeyUnknown, fingerprint, load_key, matches
 
 if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
@@ -52,34 +51,6 @@ IN_FLIGHT = 64  # read requests under way at once, of 32 kB each
 
 # paramiko logs whole tracebacks of what is raised here anyway.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class HostKeyUnknown(AuthFailed):
-    """The server's host key is not pinned yet. `host_key` is what to pin once it has been compared."""
-
-    code = "host_key_unknown"
-
-    def __init__(self, host: str, host_key: str) -> None:
-        super().__init__(
-            f"{host} shows the host key {host_key}. Compare it with the one that the server's operator"
-            " names, then enter it as the host key."
-        )
-        self.host_key = host_key
-
-
-class HostKeyChanged(AuthFailed):
-    """The server shows another host key than the pinned one. `host_key` is the one it shows, "" if unknown."""
-
-    code = "host_key_changed"
-
-    def __init__(self, host: str, host_key: str) -> None:
-        super().__init__(
-            f"{host} shows {f'the host key {host_key}' if host_key else 'a host key of another type'},"
-            " which is not the one that was pinned. Either the"
-            " server was set up anew, or somebody stands between. Nothing was sent to it. Ask the server's"
-            " operator; if the new key is right, enter it as the host key."
-        )
-        self.host_key = host_key
 
 
 class SftpFolder:
@@ -124,8 +95,8 @@ class SftpFolder:
             for item in client.listdir_iter(path_of(directory)):
                 if usable(item.filename) and stat.S_ISREG(item.st_mode or 0):
                     found.append(_entry(item.filename, item))
-                if len(found) >= MAX_ENTRIES:
-                    break
+                if len(found) > MAX_ENTRIES:
+                    raise crowded(directory)
                 self._in_time(deadline)
         return sorted(found, key=lambda entry: (entry.modified, entry.name))
 
@@ -349,45 +320,6 @@ class SftpFolder:
             return ConnectionFailed(f"{self.host} did not finish the login in time.")
         what = "private key" if self._private_key.strip() else "password"
         return AuthFailed(f"{self.host} does not accept this user name and {what}.")
-
-
-def fingerprint(key: paramiko.PKey) -> str:
-    """A host key as people compare it: "ssh-ed25519 SHA256:…"."""
-    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
-    return f"{key.get_name()} SHA256:{digest}"
-
-
-def matches(pin: str, key: paramiko.PKey) -> bool:
-    """Whether a pin (see SftpFolder) means this key."""
-    shown_type, shown = fingerprint(key).split()
-    words = pin.split()
-    if len(words) == 1:
-        return words[0].rstrip("=") == shown
-    if words[0] != shown_type:
-        return False
-    return words[1].rstrip("=") == shown or words[1] == key.get_base64()
-
-
-def load_key(text: str, passphrase: str) -> paramiko.PKey:
-    """A private key from its text. Raises AuthFailed in words for what is none."""
-    if text.lstrip().startswith("PuTTY-User-Key-File"):
-        raise AuthFailed(
-            "This private key is in PuTTY's own format. In PuTTYgen choose Conversions, Export OpenSSH"
-            " key, and enter that.",
-            code="private_key_unreadable",
-        )
-    text = text.strip().replace("\r\n", "\n") + "\n"
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        for secret in dict.fromkeys((passphrase or None, None)):
-            try:
-                return kind.from_private_key(io.StringIO(text), password=secret)
-            except (paramiko.SSHException, ValueError, IndexError, TypeError, UnicodeError):
-                continue
-    raise AuthFailed(
-        "The private key cannot be read. Enter the whole text of an OpenSSH or PEM key; if it is"
-        " protected, enter its passphrase as the password.",
-        code="private_key_unreadable",
-    )
 
 
 def path_of(path: str) -> str:

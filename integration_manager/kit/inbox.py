@@ -1,0 +1,234 @@
+"""Files that come in: which are whole, what they say, and where they go once they are stored.
+
+A file is read only when nobody writes it any more, and taken out of its directory only after what it says
+is stored. A file that is no table goes to the directory for errors with its explanation; of one with some
+bad rows these go there, with line number and reason, while the others load.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+from integration_manager.kit import clock
+from integration_manager.kit.connector import Page, Reject
+from integration_manager.kit.csvfile import Broken, ErrorFile, Record, Table, line
+from integration_manager.kit.csvformats import Preset
+from integration_manager.kit.csvgroups import Group, groups
+from integration_manager.kit.errors import Unmappable
+from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool
+
+CHUNK_ROWS = 200  # orders, parcels or levels of a page
+UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
+EMPTY_REST = timedelta(hours=1)  # an empty file may be one that a slow program has only just created
+FUTURE = timedelta(days=1)  # a file from so far ahead has a wrong date, so its age says nothing
+
+
+class BadRow(Unmappable):
+    """One row of several that make a record cannot be used. `row`: which, from 0."""
+
+    def __init__(self, row: int, field: str, why: str) -> None:
+        super().__init__(field, why)
+        self.row = row
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A directory of files that come in. `archive` "" deletes what was read; `quiet`: how long a file
+    has to have been unchanged."""
+
+    folder: Folder
+    directory: str
+    archive: str
+    errors: str
+    quiet: timedelta
+
+    def files(self) -> Iterator["Incoming"]:
+        """The whole files, oldest first, each read to its end. Raises Missing without the directory."""
+        for entry in self.folder.entries(self.directory):
+            if self._resting(entry):
+                found = self._read(entry)
+                if found is not None:
+                    with found.stream:
+                        yield found
+
+    def _resting(self, entry: Entry) -> bool:
+        """Whether a file seems to be finished, by its name and its age."""
+        name = entry.name.lower()
+        if name.startswith((".", "~", "#")) or name.endswith(UNFINISHED):
+            return False
+        age = clock.now() - entry.modified
+        if age < -FUTURE:
+            return True
+        return age >= (max(self.quiet, EMPTY_REST) if entry.size == 0 and self.quiet else self.quiet)
+
+    def _read(self, entry: Entry) -> "Incoming | None":
+        path = join(self.directory, entry.name)
+        why = ""
+        try:
+            stream = self.folder.fetch(path)
+        except Missing:
+            return None  # taken away meanwhile
+        except TooLarge as error:
+            stream, why = spool(), str(error)
+        digest, size, last = hashlib.sha256(), 0, b""
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size, last = size + len(chunk), chunk[-1:]
+        stream.seek(0)
+        # Whole files mostly end with a line end. One that does not may still be on its way.
+        young = clock.now() - entry.modified < 10 * self.quiet
+        half = last not in (b"", b"\n", b"\r", b"\0") and young
+        if self.folder.stat(path) != entry or (size != entry.size and not why) or half:
+            stream.close()
+            return None
+        return Incoming(self, entry, stream, digest.hexdigest()[:8] if not why else f"{entry.size:08x}", why)
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One file that came in, as it was read. `why`: the reason why it was not read, "" if it was."""
+
+    inbox: Inbox
+    entry: Entry
+    stream: IO[bytes]
+    digest: str
+    why: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it stands."""
+        return join(self.inbox.directory, self.entry.name)
+
+    def finish(self, rejected: ErrorFile | None) -> None:
+        """All of it is stored: writes the error file, if rows were refused, and takes it away.
+
+        Repeating it changes nothing. A file that changed meanwhile stays, to be read again.
+        """
+        if rejected is not None and rejected.count:
+            rejected.stream.seek(0)
+            self._leave(f"{self._stem}.{self.digest}.errors.csv", rejected.stream)
+        if self.inbox.archive:
+            self._take_to(join(self.inbox.archive, self._kept_name))
+        else:
+            # Under a name of ours first: deleted by its own name it might be a new file by then.
+            away = join(self.inbox.directory, f".{self.entry.name}.{self.digest}.tmp")
+            self._take_to(away)
+            self.inbox.folder.remove(away)
+
+    def refuse(self, reason: str) -> None:
+        """It is no table: takes it to the errors, with a text file that says why."""
+        text = f"{self.entry.name} was not loaded. {reason}\r\n"
+        self._leave(f"{self._kept_name}.why.txt", text.encode())
+        self._take_to(join(self.inbox.errors, self._kept_name))
+
+    @property
+    def _stem(self) -> str:
+        return PurePosixPath(self.entry.name).stem
+
+    @property
+    def _kept_name(self) -> str:
+        """The name it is kept under: the same for the same file, another for another of the same name."""
+        at = self.entry.modified.strftime("%Y%m%dT%H%M%S")
+        return f"{self._stem}.{at}.{self.digest}{PurePosixPath(self.entry.name).suffix}"
+
+    def _leave(self, name: str, data: bytes | IO[bytes]) -> None:
+        """Puts a file of ours among the errors, whole or not at all."""
+        folder, path = self.inbox.folder, join(self.inbox.errors, name)
+        if folder.stat(path) is not None:
+            return  # by an earlier try of the same
+        folder.make(self.inbox.errors)
+        unfinished = join(self.inbox.errors, f".{name}.tmp")
+        folder.write(unfinished, data)
+        folder.rename(unfinished, path)
+
+    def _take_to(self, target: str) -> None:
+        """Moves the file, and brings it back if what was moved is not what was read."""
+        folder = self.inbox.folder
+        if folder.stat(self.path) != self.entry:
+            return
+        folder.make(target.rpartition("/")[0])
+        try:
+            folder.rename(self.path, target)
+        except Missing:
+            return
+        except NameTaken:
+            folder.remove(self.path)  # the same file, name, time and content, is kept there already
+            return
+        moved = folder.stat(target)
+        if moved is not None and (moved.size, moved.modified) != (self.entry.size, self.entry.modified):
+            try:
+                folder.rename(target, self.path)
+            except NameTaken:
+                folder.rename(target, join(self.inbox.directory, self._kept_name))
+
+
+def pages(
+    inbox: Inbox,
+    preset: Preset,
+    key: Callable[[Mapping[str, str]], str],
+    build: Callable[[list[Record], Entry], Any],
+    *,
+    names: tuple[str, str],
+    header: bool = True,
+) -> Iterator[Page]:
+    """The records of every file that came in, some at a time; the last page of a file has its `done`.
+
+    `key` tells which rows belong together, `build` makes their record and raises Unmappable (BadRow, to
+    name the row). `names`: what the key and the record are called for people ("order number", "order").
+    """
+    for file in inbox.files():
+        try:
+            if file.why:
+                raise Broken(file.why)
+            table = Table(file.stream, preset, header=header)
+            yield from _pages_of(file, table, groups(table, key, names[0]), build, names[1])
+        except Broken as error:
+            reason = str(error)
+            reject = Reject(file.entry.name, 0, reason, "")
+            yield Page((), rejects=[reject], done=lambda file=file, reason=reason: file.refuse(reason))  # type: ignore[misc]
+
+
+def _pages_of(
+    file: Incoming,
+    table: Table,
+    found: Iterator[Group],
+    build: Callable[[list[Record], Entry], Any],
+    what: str,
+) -> Iterator[Page]:
+    rejected = ErrorFile(table)
+    rows: list[Any] = []
+    rejects: list[Reject] = []
+    for group in found:
+        if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS:
+            yield Page(rows, rejects=rejects)
+            rows, rejects = [], []
+        bad, why = _problem(group, what)
+        if bad is None:
+            try:
+                rows.append(build(group.records, file.entry))
+                continue
+            except Unmappable as error:
+                bad, why = group.records[getattr(error, "row", 0)], str(error)
+        for record in group.records:
+            reason = f"Not loaded, because line {bad.line} of the same {what} was refused"
+            if record is bad:
+                reason = why
+            elif record.problem:
+                reason = record.problem
+            rejected.add(record, reason)
+            raw = record.raw or line(record.cells.values()).strip()
+            rejects.append(Reject(file.entry.name, record.line, reason, raw[:2000]))
+    yield Page(rows, rejects=rejects, done=lambda: file.finish(rejected))
+
+
+def _problem(group: Group, what: str) -> tuple[Record | None, str]:
+    if group.overflow:
+        count = len(group.records) + group.overflow
+        return group.records[0], f"{count:,} rows have the same {what}"
+    for record in group.records:
+        if record.problem:
+            return record, record.problem
+    return None, ""

@@ -1,0 +1,250 @@
+"""CSV files as a WMS: orders go out as files, confirmations and inventory come in as files."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar, TypeVar
+
+from integration_manager.kit import csvcells
+from integration_manager.kit.canonical import Prepared, Shipment, ShipmentLine, Stock
+from integration_manager.kit.connector import Field, Page, WmsConnector
+from integration_manager.kit.csvfile import Record, written
+from integration_manager.kit.csvformats import ADDRESS, CONFIRMATION, INVENTORY, PRESETS
+from integration_manager.kit.folder import Entry, join
+from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
+from integration_manager.kit.inbox import BadRow, pages
+
+T = TypeVar("T")
+ORDER_FIELDS = (  # what goes out as the order has it
+    "order_source",
+    "order_date",
+    "requested_ship_date",
+    "latest_ship_date",
+    "ship_code_description",
+    "customer_id",
+    "shipping_instructions",
+    "gift_message",
+    "ship_account_no",
+    "location",
+    "currency_code",
+    "sub_total",
+    "order_discount",
+    "sales_tax",
+    "shipping_handling",
+    "grand_total",
+)
+
+
+class CsvWms(FolderSystem, WmsConnector):
+    """A warehouse that takes orders as CSV files and leaves confirmations and stock as CSV files."""
+
+    key = "csv_wms"
+    label = "CSV files"
+    renders = ("orders",)
+    ref_scope = "account"  # merchants may share the directories
+    places: ClassVar[dict[str, str]] = {
+        "orders": "orders_dir",
+        "confirmations": "confirmations_dir",
+        "inventory": "inventory_dir",
+    }
+    guide = (
+        "The SFTP server is the warehouse's or your own; we log in to it. The user needs the right to write,"
+        " rename and delete in the directories below. Missing ones are made by the connection test."
+    )
+
+    orders_dir = Field("Directory for orders (we write)", default="orders")
+    confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations")
+    inventory_dir = Field("Directory for inventory (we read)", default="inventory")
+    client_dir = Field(
+        "Directory of this merchant",
+        level="merchant",
+        required=False,
+        help="Combined with the directories of the WMS Setup; empty where all merchants share them.",
+        example="ACME",
+    )
+    directory_order = Field(
+        "Directory order",
+        kind="choice",
+        choices=(
+            ("client_first", "merchant, then kind: ACME/orders"),
+            ("kind_first", "kind, then merchant: orders/ACME"),
+        ),
+        default="client_first",
+        option=True,
+    )
+    orders_format = Field(
+        "Format of order files",
+        kind="choice",
+        choices=tuple((p.key, p.label) for p in PRESETS.values() if p.kind == "orders"),
+        default="full",
+        option=True,
+    )
+    dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
+
+    def where(self, directory: str) -> str:
+        """The path of a directory, of this merchant where it has its own."""
+        parts = [str(self.client_dir or ""), directory]
+        if self.directory_order == "kind_first":
+            parts.reverse()
+        return join(str(self.directory or ""), *parts)
+
+    def shipments(self, since: datetime) -> Iterator[Page]:
+        """The parcels of every whole confirmation file. `since` plays no part."""
+
+        def build(records: list[Record], entry: Entry) -> Shipment:
+            return to_shipment([record.cells for record in records], entry.modified, self.options())
+
+        names = ("order number", "parcel")
+        return pages(self.inbox("confirmations"), CONFIRMATION, _parcel, build, names=names, header=bool(self.header))
+
+    def stock(self, since: datetime | None) -> Iterator[Page]:
+        """The levels of every whole inventory file, oldest first. `since` plays no part."""
+
+        def build(records: list[Record], entry: Entry) -> Stock:
+            return to_stock([record.cells for record in records], entry.modified, self.options())
+
+        names = ("SKU", "SKU")
+        return pages(self.inbox("inventory"), INVENTORY, _level, build, names=names, header=bool(self.header))
+
+    @classmethod
+    def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
+        """A file of orders: items are Prepared."""
+        preset = PRESETS[str(options.get("orders_format") or "full")]
+        rows = [row for prepared in items for row in payload(prepared)["rows"]]
+        if preset.key == "simple":  # which has its dates as MM/DD/YY
+            for row in rows:
+                row["order_date"] = datetime.fromisoformat(row["order_date"]).strftime("%m/%d/%y")
+        return file_name(kind, stamp), written(preset, rows, delimiter_of(options))
+
+
+def payload(prepared: Prepared) -> dict[str, Any]:
+    """The rows of one order: text by field of the order formats."""
+    order = prepared.order
+    head: dict[str, Any] = {
+        "cust_ref": prepared.wms_ref,
+        "cust_po_no": order.cust_po_no,
+        "merchant_code": prepared.merchant_code,
+        "carrier": prepared.carrier,
+        "ship_code": prepared.ship_code,
+    }
+    head |= {name: getattr(order, name) for name in ORDER_FIELDS}
+    for side, address in (("ship", order.ship), ("cust", order.bill)):
+        head |= {f"{side}_{name}": getattr(address, name) for name in ADDRESS}
+    comments = {line.line_id: line.line_comment for line in order.lines}
+    rows = [
+        {
+            **head,
+            "line_item_id": line.line_id,
+            "item": line.item,
+            "quantity": line.quantity,
+            "description": line.description,
+            "price": line.price,
+            "line_comment": comments.get(line.line_id),
+        }
+        for line in prepared.lines
+    ]
+    return {"rows": [{name: _text(value) for name, value in row.items() if value is not None} for row in rows]}
+
+
+def _text(value: Any) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+# ── files that come in ──
+
+
+def _parcel(cells: Mapping[str, str]) -> str:
+    """What the rows of one parcel have in common; "" without an order number."""
+    number = cells.get("cust_ref", "")
+    return f"{number}\x1f{cells.get('tracking_no', '')}" if number else ""
+
+
+def _level(cells: Mapping[str, str]) -> str:
+    sku = cells.get("sku", "")
+    return f"{sku}\x1f{cells.get('warehouse', '')}" if sku else ""
+
+
+def to_shipment(rows: Sequence[Mapping[str, str]], modified: datetime, options: Mapping[str, Any]) -> Shipment:
+    """The rows of one parcel. `modified`: the file's time. Raises BadRow.
+
+    A row without an item stands for the whole order; rows with the quantity 0 are left out.
+    """
+    lines: list[ShipmentLine] = []
+    whole = False
+    for index, row in enumerate(rows):
+        if not row.get("item"):
+            if row.get("quantity"):
+                raise BadRow(index, "item", "there is a quantity and no item")
+            whole = True
+            continue
+        if not row.get("quantity"):
+            raise BadRow(index, "qty", "it is missing")
+        if _read(index, "qty", row["quantity"], csvcells.number) == 0:
+            continue
+        quantity = _read(index, "qty", row["quantity"], csvcells.quantity)
+        lines.append(
+            ShipmentLine(row["item"], quantity, lot_number=row.get("lot_number"), serial_no=row.get("serial_no"))
+        )
+    if whole == bool(lines):
+        why = "some rows of the parcel have an item and others have none" if whole else "nothing was shipped: qty is 0"
+        raise BadRow(0, "item", why)
+    first = {name: text for row in reversed(rows) for name, text in row.items()}
+    dates = str(options.get("dates") or "mdy")
+    shipped = (
+        _read(0, "ship_date", first["date"], lambda text: csvcells.moment(text, dates)) if "date" in first else None
+    )
+    tracking = first.get("tracking_no")
+    return Shipment(
+        key=tracking or _made_key(first, lines),
+        ref=first["cust_ref"],
+        carrier=first.get("carrier"),
+        method=first.get("ship_code"),
+        tracking_no=tracking,
+        tracking_url=first.get("tracking_url"),
+        shipped_at=shipped,
+        modified_at=modified,
+        weight_lbs=_number(first, "package_weight_lbs"),
+        total_cost=_number(first, "total_cost"),
+        lines=tuple(lines),
+    )
+
+
+def _made_key(first: Mapping[str, str], lines: Sequence[ShipmentLine]) -> str:
+    """The key of a parcel without a tracking number: the same each time the file is read."""
+    content = [first.get(name, "") for name in ("cust_ref", "date", "carrier", "ship_code")]
+    content += sorted(f"{line.item}\x1f{line.quantity}" for line in lines)
+    return "csv-" + hashlib.sha256("\x1e".join(content).encode()).hexdigest()[:24]
+
+
+def to_stock(rows: Sequence[Mapping[str, str]], modified: datetime, options: Mapping[str, Any]) -> Stock:
+    """The level of one SKU in one warehouse. `modified`: the file's time, unless a row says another.
+
+    Raises BadRow, also where the SKU stands there twice with two levels: nobody knows which one holds.
+    """
+    first = rows[0]
+    for index, row in enumerate(rows):
+        if not row.get("available"):
+            raise BadRow(index, "qty", "it is missing")
+        if row["available"] != first["available"]:
+            raise BadRow(index, "qty", f"it is {row['available']} here, and {first['available']} in a row before")
+    dates = str(options.get("dates") or "mdy")
+    at = _read(0, "as_of", first["at"], lambda text: csvcells.moment(text, dates)) if "at" in first else modified
+    return Stock(
+        sku=first["sku"],
+        available=_read(0, "qty", first["available"], csvcells.number),
+        on_hand=_number(first, "on_hand"),
+        warehouse=first.get("warehouse", ""),
+        at=at,
+    )
+
+
+def _number(row: Mapping[str, str], field: str) -> Decimal | None:
+    return _read(0, field, row[field], csvcells.number) if row.get(field) else None
+
+
+def _read(index: int, name: str, text: str, read: Callable[[str], T]) -> T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise BadRow(index, name, str(error)) from None
