@@ -1,5 +1,12 @@
 """Addresses of alerts, below /a/<account>/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from alerts import views
+
+urlpatterns = [
+    path("alerts/", views.alerts, name="alerts"),
+    path("alerts/dismiss/", views.alerts_dismiss, name="alerts_dismiss"),
+    path("alerts/<str:alert>/", views.alert, name="alert"),
+    path("alerts/<str:alert>/reopen/", views.alert_reopen, name="alert_reopen"),
+]

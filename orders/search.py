@@ -5,40 +5,19 @@ searched is folded in Python when it is stored, and found by ranges: a UNION of 
 kind of thing that the one box accepts. Nothing counts or skips rows.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 
-from integration_manager.kit import canonical
+from orders.content import fold
 from orders.models import Order, OrderDetail, OrderLine, Shipment, Status
 
-KEY_LENGTH = 100
 PAGE = 50
 MOST_MATCHES = 1000  # of one kind; who has more should type more
 _LAST = chr(0x10FFFF)  # sorts behind every text, byte by byte
-
-
-def fold(text: str | None) -> str:
-    """A search key: no accents, no case, single spaces. The same for what is stored and what is typed."""
-    apart = unicodedata.normalize("NFKD", text or "")
-    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
-    return " ".join(plain.casefold().replace("\x00", "").split())[:KEY_LENGTH]
-
-
-def keys(order: canonical.Order) -> dict[str, str]:
-    """The search keys of an order, as columns of OrderDetail. The last name comes first, as people ask for it."""
-    person = order.ship if order.ship.name else order.bill
-    return {
-        "ref_key": fold(order.cust_ref),
-        "number_key": fold(order.cust_po_no),
-        "name_key": fold(f"{person.last_name or ''} {person.first_name or ''}"),
-        "company_key": fold(order.ship.company or order.bill.company),
-        "email_key": fold(order.ship.e_mail or order.bill.e_mail),
-    }
 
 
 def _prefix(column: str, text: str) -> Q:
@@ -46,7 +25,7 @@ def _prefix(column: str, text: str) -> Q:
 
 
 def _names(text: str) -> list[str]:
-    """What was typed as a name, in both orders: "Dana Whitfield" is stored as "whitfield dana"."""
+    """What was typed as a name, in both orders: first name first, and last name first."""
     first, _, rest = text.partition(" ")
     return [text, f"{rest} {first}"] if rest else [text]
 
@@ -178,13 +157,11 @@ def _beyond(column: str, anchor: Iterable[Any], upward: bool) -> Q:
     return same_or & (Q(**{f"{column}__{compare}": value}) | Q(**{f"pk__{compare}": pk}))
 
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 100
 
 
 def counts(orders: QuerySet[Order], states: Iterable[str]) -> dict[str, str]:
-    """How many orders are in each state, "999+" where that is many: bounded, so it stays cheap."""
-    from django.db.models import IntegerField, Value
-
+    """How many orders are in each state, "99+" where that is many: bounded, so it stays cheap."""
     arms = [
         orders.order_by().filter(STATES[state]).values_list(Value(index, IntegerField()))[:MOST_COUNTED]
         for index, state in enumerate(states)

@@ -1,5 +1,12 @@
-"""Addresses of wms, below /a/<account>/."""
+"""Addresses of the WMS setup, below /a/<account>/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from wms import views
+
+urlpatterns = [
+    path("wms/", views.wms, name="wms"),
+    path("wms/choose/", views.wms_choose, name="wms_choose"),
+    path("wms/test/", views.wms_test, name="wms_test"),
+    path("wms/setup/<str:system>/", views.wms_edit, name="wms_edit"),
+]

@@ -1,0 +1,116 @@
+"""Alerts: what is wrong, one entry per cause, with the way to its fix."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from alerts.models import Alert
+from integration_manager.chips import address
+from integration_manager.context import chosen_merchant
+from integration_manager.kit import clock
+from orders.models import Order
+from orders.next_step import in_words
+from orders.search import Filters, filtered, keyset, with_details
+
+TABS = {
+    "": ("Active", Q(resolved_at__isnull=True, dismissed_at__isnull=True)),
+    "resolved": ("Resolved", Q(resolved_at__isnull=False)),
+    "dismissed": ("Dismissed", Q(resolved_at__isnull=True, dismissed_at__isnull=False)),
+}
+PAGE = 50
+MOST_ORDERS = 10
+MOST_SELECTED = 200
+
+
+@require("alerts.view")
+@require_GET
+def alerts(request: AccountRequest) -> HttpResponse:
+    """The alerts of one tab, those that hold orders first."""
+    state = request.GET.get("state", "")
+    if state not in TABS:
+        raise Http404
+    rows = Alert.objects.filter(TABS[state][1]).select_related("merchant", "cart")
+    merchant = chosen_merchant(request)()
+    if merchant is not None:
+        rows = rows.filter(merchant=merchant)
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    page = keyset(rows, "last_seen", after, before, PAGE, lambda alert: alert.public_id)
+    context = {
+        "page": page,
+        "state": state,
+        "groups": _groups(page.items),
+        "tabs": [
+            {"label": label, "url": address(request, state=key) if key else address(request, "state"), "key": key}
+            for key, (label, _) in TABS.items()
+        ],
+    }
+    inside = request.headers.get("HX-Target") == "rows"
+    return render(request, "alerts/rows.html" if inside else "alerts/list.html", context)
+
+
+@require("alerts.view")
+@require_GET
+def alert(request: AccountRequest, alert: str) -> HttpResponse:
+    """One alert: our explanation, the system's own words, and the orders that wait for it."""
+    found = Alert.objects.select_related("merchant", "cart").filter(public_id=alert[:12]).first()
+    if found is None:
+        raise Http404
+    held: QuerySet[Order] = with_details(filtered(Filters(cause=found.key)))
+    orders = list(held.order_by("-created_at")[: MOST_ORDERS + 1])
+    one = Order.objects.filter(pk=found.order_id).first() if found.order_id and not orders else None
+    for order in orders:
+        order.next_words = in_words(order)
+    context = {"alert": found, "orders": orders[:MOST_ORDERS], "more": len(orders) > MOST_ORDERS, "one": one}
+    return render(request, "alerts/alert.html", context)
+
+
+@require("alerts.act")
+@require_POST
+def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
+    """Dismisses the alerts that were selected."""
+    ids = request.POST.getlist("alert")[:MOST_SELECTED]
+    rows = Alert.objects.filter(public_id__in=ids, resolved_at__isnull=True, dismissed_at__isnull=True)
+    number = rows.update(dismissed_at=clock.now())
+    if number:
+        audit.record(request.user, "alerts.dismissed", f"{number} alert{'' if number == 1 else 's'}")
+        messages.success(
+            request,
+            f"{number} alert{'' if number == 1 else 's'} dismissed. The orders stay as they are; "
+            "you find it again under Dismissed.",
+        )
+    else:
+        messages.info(request, "No alert was selected.")
+    return redirect("alerts", request.account.public_id)
+
+
+@require("alerts.act")
+@require_POST
+def alert_reopen(request: AccountRequest, alert: str) -> HttpResponseBase:
+    """Opens a dismissed alert again."""
+    found = Alert.objects.filter(public_id=alert[:12]).first()
+    if found is None:
+        raise Http404
+    if found.resolved_at is None and found.dismissed_at is not None:
+        Alert.objects.filter(pk=found.pk).update(dismissed_at=None)
+        audit.record(request.user, "alert.reopened", found.message[:100])
+        messages.success(request, "The alert is active again.")
+    return redirect("alert", request.account.public_id, found.public_id)
+
+
+def _groups(found: list[Alert]) -> list[dict[str, Any]]:
+    """Those that hold orders, then those of connections and the rest."""
+    causes = set(Order.objects.filter(cause__in=[a.key for a in found]).values_list("cause", flat=True).distinct())
+    held = [alert for alert in found if alert.key in causes]
+    other = [alert for alert in found if alert.key not in causes]
+    groups = [
+        {"id": "held", "title": "Orders are held", "text": "Nothing is retried until someone acts.", "alerts": held},
+        {"id": "other", "title": "Connections and the rest", "text": "", "alerts": other},
+    ]
+    return [group for group in groups if group["alerts"]]

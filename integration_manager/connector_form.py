@@ -1,0 +1,127 @@
+"""The form of a connector: made from its Fields, so that a connector needs no form of its own."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+
+from integration_manager.crypto import Secret
+from integration_manager.kit.connector import Connector, Field
+
+KEEP = "Stored. Type to replace it"
+LONGEST = 4000
+
+
+class ConnectorForm(forms.Form):
+    """The values of one level of a system. A stored secret is never shown; left empty, it is kept."""
+
+    def __init__(
+        self,
+        system: type[Connector],
+        level: str,
+        stored: Mapping[str, Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """`stored`: the values as they are now, secrets wrapped."""
+        kwargs.setdefault("prefix", "c")
+        super().__init__(*args, **kwargs)
+        self.system = system
+        self.stored = dict(stored)
+        self.of_level = {name: field for name, field in system.fields.items() if field.level == level}
+        for name, field in self.of_level.items():
+            self.fields[name] = _form_field(field, self.stored.get(name))
+
+    def get_in(self) -> list[forms.BoundField]:
+        """The fields for getting in: address and credentials."""
+        return [self[name] for name, field in self.of_level.items() if not field.option]
+
+    def how(self) -> list[forms.BoundField]:
+        """The fields that say how to work."""
+        return [self[name] for name, field in self.of_level.items() if field.option]
+
+    def credentials(self) -> dict[str, Any]:
+        """What is to be stored encrypted, after validation: what was typed, else what was there."""
+        return self._values(option=False)
+
+    def options(self) -> dict[str, Any]:
+        """What is to be stored in the open, after validation."""
+        return self._values(option=True)
+
+    def values(self) -> dict[str, Any]:
+        """Both, as a connector takes them."""
+        return {**self.options(), **self.credentials()}
+
+    def _values(self, *, option: bool) -> dict[str, Any]:
+        found = {}
+        for name, field in self.of_level.items():
+            if field.option != option:
+                continue
+            value = self.cleaned_data.get(name)
+            if field.secret and value in (None, ""):
+                value = self.stored.get(name)
+            if value not in (None, ""):
+                found[name] = value
+        return found
+
+
+def _form_field(field: Field, stored: Any) -> forms.Field:
+    """One form field, with the help and the example of the connector's Field."""
+    common: dict[str, Any] = {"label": field.label, "help_text": _help(field, stored)}
+    common["required"] = field.required and not (field.secret and stored)
+    if field.secret:
+        widget = forms.PasswordInput(
+            attrs={"autocomplete": "new-password", "placeholder": KEEP if stored else ""}, render_value=False
+        )
+        if field.kind == "textarea":
+            widget = forms.Textarea(attrs={"rows": 4, "autocomplete": "off", "placeholder": KEEP if stored else ""})
+        return forms.CharField(widget=widget, max_length=LONGEST, **common)
+    common["initial"] = _plain(stored) if stored not in (None, "") else field.default
+    if field.kind == "int":
+        return forms.IntegerField(**common)
+    if field.kind == "bool":
+        common["required"] = False
+        return forms.BooleanField(**common)
+    if field.kind == "choice":
+        return forms.ChoiceField(choices=field.choices, **common)
+    if field.kind == "textarea":
+        return forms.CharField(widget=forms.Textarea(attrs={"rows": 4}), max_length=LONGEST, **common)
+    if field.kind == "url":
+        return AddressField(max_length=500, **common)
+    return forms.CharField(max_length=500, **common)
+
+
+class AddressField(forms.CharField):
+    """A web address. Which addresses may be called is the egress guard's matter, not the form's."""
+
+    widget = forms.URLInput
+
+    def clean(self, value: Any) -> Any:
+        """Refuses what is no http address, or carries a user name that would be stored in the open."""
+        text = super().clean(value)
+        if not text:
+            return text
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            good = False
+        if not good:
+            raise forms.ValidationError("Write a whole web address, beginning with https://.")
+        if parts.username or parts.password:
+            raise forms.ValidationError("Leave user name and password out of the address; they have their own fields.")
+        return text
+
+
+def _help(field: Field, stored: Any) -> str:
+    parts = [field.help]
+    if field.example:
+        parts.append(f"Example: {field.example}.")
+    if field.secret:
+        parts.append("Never shown again. Leave empty to keep it." if stored else "Stored encrypted and never shown again.")
+    return " ".join(part for part in parts if part)
+
+
+def _plain(value: Any) -> Any:
+    return value.reveal() if isinstance(value, Secret) else value

@@ -1,0 +1,92 @@
+"""The table of services on a cart's and a merchant's page: how often, last and next run, and its buttons."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from accounts.audit import record
+from accounts.models import User
+from integration_manager.kit import clock
+from integration_manager.today import moved
+from merchants import frequencies, schedules
+from merchants.models import Schedule, Service
+
+DIRECTIONS = {
+    Service.DOWNLOAD: "cart → here",
+    Service.UPLOAD_SHIPMENTS: "tracking → cart",
+    Service.UPLOAD_INVENTORY: "stock → cart",
+    Service.DELIVER: "orders → WMS",
+    Service.SHIP_CONFIRM: "tracking → here",
+    Service.INVENTORY: "stock → here",
+}
+
+
+@dataclass(slots=True)
+class ServiceRow:
+    """One service as its page shows it."""
+
+    schedule: Schedule
+    options: list[frequencies.Choice]
+    value: str
+    words: str
+    direction: str
+    did: str
+
+
+def rows(found: Iterable[Schedule], min_every: timedelta | None) -> list[ServiceRow]:
+    """The rows of some schedules of one system."""
+    return [
+        ServiceRow(
+            schedule,
+            frequencies.options(Service(schedule.service), min_every),
+            frequencies.value_of(schedule),
+            frequencies.words_of(schedule),
+            DIRECTIONS[Service(schedule.service)],
+            moved(schedule.result) if schedule.finished_at else "",
+        )
+        for schedule in found
+    ]
+
+
+def save(
+    found: Iterable[Schedule], posted: Mapping[str, Any], min_every: timedelta | None, user: User, target: str
+) -> list[str]:
+    """Sets what was chosen, one "every_<service>" each; returns what changed, in words."""
+    changed = []
+    for schedule in found:
+        wanted = posted.get(f"every_{schedule.service}")
+        if wanted is None or wanted == frequencies.value_of(schedule):
+            continue
+        try:
+            settings = frequencies.settings_of(str(wanted), Service(schedule.service), min_every)
+        except ValueError:
+            continue  # not one of the choices: nothing a page could have sent
+        before = frequencies.words_of(schedule)
+        if schedule.pk is None:
+            schedule.save()
+        schedules.set_frequency(schedule, clock.now(), **settings)  # type: ignore[arg-type]
+        name, after = schedule.get_service_display(), frequencies.words_of(schedule)
+        record(user, "service.changed", target, {name: (before, after)})
+        changed.append(f"{name}: {after.lower() if after in ('Off', 'Automatic') else after}")
+    return changed
+
+
+def act(schedule: Schedule, what: str, user: User, target: str) -> str:
+    """Runs, pauses or resumes one service; says what that did. Raises KeyError for anything else."""
+    now, name = clock.now(), schedule.get_service_display()
+    if schedule.pk is None or not schedule.every:
+        return f"{name} is off. Choose how often it runs first."
+    words = {
+        "run": f"{name} runs now.",
+        "pause": f"{name} is paused until you resume it.",
+        "resume": f"{name} goes on.",
+    }[what]
+    if what == "run":
+        schedules.run_now(schedule, now)
+    elif what == "pause":
+        schedules.pause([schedule])
+    else:
+        schedules.resume([schedule], now)
+    record(user, f"service.{what}", f"{target}: {name}")
+    return words

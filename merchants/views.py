@@ -1,0 +1,143 @@
+"""The merchants of an account: list, page, settings, services."""
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.models import Cart
+from integration_manager import runs, service_rows
+from integration_manager.connector_form import ConnectorForm
+from integration_manager.kit.connector import Connector
+from integration_manager.systems import wms_system
+from merchants.forms import MerchantForm
+from merchants.models import Merchant, Schedule
+from merchants.schedules import MERCHANT_SERVICES
+from merchants.services import schedules_of, services_of
+
+MOST = 500
+
+
+@require("merchants.view")
+@require_GET
+def merchants(request: AccountRequest) -> HttpResponse:
+    """All merchants, with their carts and how they fare."""
+    found = list(
+        Merchant.objects.annotate(
+            cart_count=Count("carts", filter=Q(carts__archived_at__isnull=True), distinct=True),
+        ).order_by("name")[:MOST]
+    )
+    ill = set(
+        Schedule.objects.filter(Q(failures__gt=0) | ~Q(paused=""), every__gt=0).values_list("merchant_id", flat=True)
+    )
+    on = set(Schedule.objects.filter(every__gt=0).values_list("merchant_id", flat=True).distinct())
+    for merchant in found:
+        merchant.is_ill, merchant.is_on = merchant.pk in ill, merchant.pk in on
+    return render(request, "merchants/list.html", {"merchants": found})
+
+
+@require("merchants.add")
+@require_http_methods(["GET", "POST"])
+def merchant_new(request: AccountRequest) -> HttpResponse:
+    """Adds a merchant."""
+    form = MerchantForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        merchant = form.save()
+        audit.record(request.user, "merchant.added", merchant.name)
+        messages.success(request, f"{merchant.name} is added. Next: its values for the WMS, then a cart.")
+        return redirect("merchant_edit", request.account.public_id, merchant.public_id)
+    return render(request, "merchants/new.html", {"form": form})
+
+
+@require("merchants.view")
+@require_GET
+def merchant(request: AccountRequest, merchant: str) -> HttpResponse:
+    """One merchant: its carts, its services, its last runs."""
+    found = merchant_or_404(merchant)
+    system = wms_system()
+    schedules = _schedules(found, system)
+    last = runs.last_runs(schedules)
+    context = {
+        "shown": found,
+        "carts": Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"),
+        "system": system,
+        "rows": service_rows.rows(schedules, system.min_every) if system else [],
+        "runs": last,
+        "health": runs.health(last),
+        "missing": _missing(found, system),
+    }
+    return render(request, "merchants/merchant.html", context)
+
+
+@require("merchants.edit")
+@require_http_methods(["GET", "POST"])
+def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
+    """A merchant's name and its values for the WMS."""
+    found = merchant_or_404(merchant)
+    system = wms_system()
+    before = {"name": found.name, **found.wms_values}
+    form = MerchantForm(request.POST or None, instance=found)
+    values = ConnectorForm(system, "merchant", found.wms_values, request.POST or None) if system else None
+    if request.method == "POST" and form.is_valid() and (values is None or values.is_valid()):
+        if values is not None:
+            found.wms_values = {**found.wms_values, **values.values()}
+        form.save()
+        after = {"name": found.name, **found.wms_values}
+        audit.record(request.user, "merchant.changed", found.name, audit.difference(before, after))
+        messages.success(request, "Saved.")
+        return redirect("merchant", request.account.public_id, found.public_id)
+    context = {"shown": found, "form": form, "values": values, "system": system}
+    return render(request, "merchants/edit.html", context)
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_services(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Sets how often the merchant's services run."""
+    found = merchant_or_404(merchant)
+    system = wms_system()
+    if system is None:
+        raise Http404
+    missing = _missing(found, system)
+    if missing and any(value != "off" for name, value in request.POST.items() if name.startswith("every_")):
+        messages.error(request, f"First fill in for {system.label}: {', '.join(missing)}.")
+        return redirect("merchant_edit", request.account.public_id, found.public_id)
+    changed = service_rows.save(_schedules(found, system), request.POST, system.min_every, request.user, found.name)
+    messages.success(request, ". ".join(changed) + "." if changed else "Nothing was changed.")
+    return redirect("merchant", request.account.public_id, found.public_id)
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_service(request: AccountRequest, merchant: str, what: str, service: str) -> HttpResponseBase:
+    """Runs, pauses or resumes one of the merchant's services."""
+    found = merchant_or_404(merchant)
+    for schedule in _schedules(found, wms_system()):
+        if schedule.service == service and what in ("run", "pause", "resume"):
+            messages.success(request, service_rows.act(schedule, what, request.user, found.name))
+            return redirect("merchant", request.account.public_id, found.public_id)
+    raise Http404
+
+
+def merchant_or_404(public_id: str) -> Merchant:
+    """The merchant with this id, where the user may see it."""
+    found = Merchant.objects.filter(public_id=public_id[:12]).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _schedules(merchant: Merchant, system: type[Connector] | None) -> list[Schedule]:
+    return schedules_of(merchant, None, services_of(system, MERCHANT_SERVICES)) if system else []
+
+
+def _missing(merchant: Merchant, system: type[Connector] | None) -> list[str]:
+    """The labels of the WMS's required values that the merchant lacks."""
+    if system is None:
+        return []
+    fields = (field for field in system.fields.values() if field.level == "merchant" and field.required)
+    return [field.label for field in fields if not merchant.wms_values.get(field.name)]
