@@ -6,6 +6,7 @@ A module has `HELP` (one line), `run(options)`, and where it takes arguments
 
 import importlib
 import pkgutil
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -30,7 +31,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One sub-parser for each module."""
         choices = parser.add_subparsers(dest="subcommand", required=True, metavar="subcommand")
-        for name in subcommands():
+        every, typed = subcommands(), sys.argv[2:3]
+        # Only the one that was typed is imported: the others may be slow, or broken.
+        for name in typed if sys.argv[1:2] == ["im"] and typed[0:1] and typed[0] in every else every:
             module = importlib.import_module(f"integration_manager.im.{name.replace('-', '_')}")
             sub = choices.add_parser(name, help=module.HELP, description=module.HELP)
             if hasattr(module, "arguments"):
