@@ -127,7 +127,8 @@ def renew(schedule_id: int, token: int) -> bool:
     """Holds on to a run's lease. False: another run has it, this one must stop."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE merchants_schedule SET lease_until = now() + make_interval(secs => %s) WHERE id = %s AND token = %s",
+            "UPDATE merchants_schedule SET lease_until = now() + make_interval(secs => %s) "
+            "WHERE id = %s AND token = %s",
             [LEASE, schedule_id, token],
         )
         return cursor.rowcount == 1
@@ -154,8 +155,10 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
                                 ELSE %s END,
                 {", ".join(sets)}
             WHERE id = %s AND token = %s""",  # noqa: S608 (column names of ours)
-            [now, schedule.started_at, next_run, now, schedule.started_at + gap, next_run]
-            + [*values, schedule.pk, token],
+            [
+                *(now, schedule.started_at, next_run, now, schedule.started_at + gap, next_run),
+                *(*values, schedule.pk, token),
+            ],
         )
         return cursor.rowcount == 1
 

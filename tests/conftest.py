@@ -117,3 +117,20 @@ def browser_type_launch_args(chromium: str) -> dict[str, Any]:
 
 
 # --- fixtures of the product: people, accounts, the simulator (below this line) -------
+
+
+@pytest.fixture
+def world(transactional_db: None, settings: Any) -> Iterator[Any]:
+    """An account on a running sandbox shop and warehouse, with its tenant active."""
+    from integration_manager import tenancy
+    from orders import connections
+    from tests.world import build, fake
+
+    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
+    connections.guard.cache_clear()
+    shop, warehouse = fake("sandbox_shop", "oak"), fake("sandbox_wms", "wms")
+    with shop.serve() as shop_url, warehouse.serve() as warehouse_url:
+        made = build(shop, shop_url, warehouse, warehouse_url)
+        with tenancy.activate(made.account.pk):
+            yield made
+    connections.guard.cache_clear()

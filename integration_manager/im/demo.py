@@ -1,0 +1,98 @@
+"""`manage.py im demo`: the demo account, three merchants of a 3PL on sandbox systems."""
+
+import os
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+HELP = "Creates the demo account on the simulator at --port, unless it is there already."
+
+SHOPS = {
+    "oak": ("Oak & Linen", "OAK", "C1"),
+    "pine": ("Pine Street Tea", "PINE", "C2"),
+    "elm": ("Elm Studio", "ELM", "C3"),
+}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The simulator's port."""
+    port = int(os.environ.get("IM_SIMULATOR_PORT", "8100"))
+    parser.add_argument("--port", type=int, default=port, help="where `im simulate demo` listens")
+
+
+def run(options: dict[str, Any]) -> None:
+    """Makes account, login, WMS, merchants and carts, and switches every service on."""
+    from accounts.models import Account, Membership, User
+    from integration_manager import tenancy
+    from integration_manager.im.simulate import demo_places
+    from integration_manager.kit import clock
+    from wms.models import Wms
+
+    if User.objects.filter(email=settings.DEMO_EMAIL).exists():
+        _move(options["port"])
+        return
+    places = {place.name: place for place in demo_places(options["port"])}
+    account = Account.objects.create(name="Northquay Fulfillment", timezone="America/Los_Angeles")
+    user = User.objects.create_user(settings.DEMO_EMAIL, settings.DEMO_PASSWORD, name="Dana Demo")
+    with tenancy.activate(account.pk):
+        Membership.objects.create(user=user, role=Membership.Role.PRIMARY, billing=True)
+        wms = places["wms"]
+        Wms.objects.create(
+            system=wms.system,
+            credentials={name: value for name, value in wms.values.items() if name != "customer"},
+        )
+        for shop, (name, code, customer) in SHOPS.items():
+            _merchant(places[shop], name, code, customer, clock.now() - timedelta(days=1))
+    print(f"demo account ready: {settings.DEMO_EMAIL}")
+
+
+def _merchant(place: Any, name: str, code: str, customer: str, since: Any) -> None:
+    from carts.models import Cart
+    from carts.systems import registry as carts
+    from merchants import schedules
+    from merchants.models import Merchant, Schedule
+    from wms.systems import registry as destinations
+
+    merchant = Merchant.objects.create(name=name, code=code, wms_values={"customer": customer})
+    cart = Cart.objects.create(
+        merchant=merchant,
+        system=place.system,
+        name=f"{name} shop",
+        order_source=name,
+        number=1,
+        shop=place.name,
+        credentials=dict(place.values),
+        earliest_order_date=since.date(),
+    )
+    for service in (*schedules.CART_SERVICES, *schedules.MERCHANT_SERVICES):
+        of_cart = service in schedules.CART_SERVICES
+        system = carts().get(place.system) if of_cart else destinations().get("sandbox_wms")
+        automatic = service in schedules.AUTOMATIC
+        # As a person would: the shortest interval that the system offers, Automatic where there is one.
+        shortest = min(schedules.choices(service, system.min_every))
+        every = schedules.sweep(service, system.min_every) if automatic else shortest
+        schedule = Schedule(merchant=merchant, cart=cart if of_cart else None, service=service)
+        schedule.save()
+        schedules.set_frequency(schedule, since, every=every, automatic=automatic)
+
+
+def _move(port: int) -> None:
+    """The simulator listens at another port this time: the demo's connections follow."""
+    from accounts.models import Account, Membership
+    from carts.models import Cart
+    from integration_manager import tenancy
+    from integration_manager.im.simulate import demo_places
+    from wms.models import Wms
+
+    urls = {place.name: place.values["url"] for place in demo_places(port)}
+    with tenancy.everyone("demo"):
+        account_id = Membership.objects.values_list("account_id", flat=True).get(user__email=settings.DEMO_EMAIL)
+    account = Account.objects.get(pk=account_id)
+    with tenancy.activate(account.pk):
+        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [(wms, "wms") for wms in Wms.objects.all()]
+        for row, name in rows:
+            if name in urls and row.credentials["url"].reveal() != urls[name]:
+                row.credentials = {**row.credentials, "url": urls[name]}
+                row.save(update_fields=["credentials"])

@@ -1,0 +1,132 @@
+"""Why orders stand still: one cause, one alert, one fix for all of its orders."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from alerts.raising import raise_alert
+from integration_manager import tenancy
+from integration_manager.kit.errors import ConnectorError, NeedsHuman
+from merchants.rules import Problem
+from orders.models import Order, Status
+from orders.states import move
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an alert is about: its kind, its key (also on the orders), and its words."""
+
+    kind: str
+    key: str
+    merchant_id: int
+    message: str
+    fix: str
+    said: str = ""
+
+
+def of_problem(merchant_id: int, problem: Problem) -> Cause:
+    """The cause that a rule's problem stands for."""
+    return Cause(
+        problem.code, _key(merchant_id, problem.code, problem.message), merchant_id, problem.message, problem.fix
+    )
+
+
+def of_error(merchant_id: int, error: ConnectorError) -> Cause:
+    """The cause that the other system's refusal stands for."""
+    message = str(error)
+    fix = error.fix if isinstance(error, NeedsHuman) else "Correct the order and send it again by hand."
+    return Cause(error.code, _key(merchant_id, error.code, message), merchant_id, message, fix, error.said)
+
+
+def _key(merchant_id: int, code: str, message: str) -> str:
+    return f"{merchant_id}:{code}:{hashlib.sha256(message.encode()).hexdigest()[:16]}"
+
+
+def to_error(
+    ids: Sequence[int],
+    frm: Status,
+    problem: Problem | ConnectorError,
+    cause: Cause,
+    now: datetime,
+    *,
+    tokens: Sequence[int] | None = None,
+    to: Status = Status.ERROR,
+) -> list[int]:
+    """Stops orders until somebody acts, with the cause on them, and opens its alert."""
+    moved = move(
+        ids,
+        frm,
+        to,
+        "error" if to is Status.ERROR else "gave_up",
+        now=now,
+        message=cause.message,
+        tokens=tokens,
+        error_code=problem.code,
+        error_message=cause.message,
+        cause=cause.key,
+    )
+    if moved:
+        open_alert(cause, now, order_id=moved[0] if len(moved) == 1 else None, count=len(moved))
+    return moved
+
+
+def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, count: int = 1) -> None:
+    """Opens the alert of a cause, or counts it again."""
+    raise_alert(
+        cause.kind,
+        cause.key,
+        cause.message,
+        now=now,
+        fix=cause.fix,
+        said=cause.said,
+        merchant_id=cause.merchant_id,
+        order_id=order_id,
+        count=count,
+    )
+
+
+def free(
+    ids: Sequence[int],
+    frm: Status | Sequence[Status],
+    message: str,
+    now: datetime,
+    *,
+    actor: str = "",
+    kind: str = "released",
+) -> list[int]:
+    """Puts orders back in the line, at its front, with a clean slate, and settles what held them."""
+    held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
+    moved = move(
+        ids,
+        frm,
+        Status.READY,
+        kind,
+        now=now,
+        actor=actor,
+        message=message,
+        retry_at=now,
+        failures=0,
+        first_failed_at=None,
+        error_code="",
+        error_message="",
+        cause="",
+        held_by="",
+    )
+    settle(held_by, now)
+    return moved
+
+
+def settle(keys: Sequence[str], now: datetime) -> None:
+    """Resolves the alerts of causes that hold no order any more."""
+    if not keys:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE alerts_alert a SET resolved_at = %s
+               WHERE a.account_id = %s AND a.key = ANY(%s) AND a.resolved_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM orders_order o WHERE o.account_id = a.account_id AND o.cause = a.key)""",
+            [now, tenancy.account_id(), list(keys)],
+        )

@@ -1,0 +1,118 @@
+"""What happens to an order because somebody wants it otherwise: edits and cancellations."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from alerts.raising import raise_alert
+from merchants.models import Service
+from merchants.schedules import wake
+from orders import causes
+from orders.content import changed_fields
+from orders.models import Effect, Event, EventDetail, Order, Status
+from orders.states import UNSENT, move, note
+
+
+def record_change(
+    order_id: int, before: dict[str, Any], after: dict[str, Any], now: datetime, *, actor: str, message: str
+) -> None:
+    """Enters an edit in the timeline, with before and after of every field."""
+    changes = changed_fields(before, after)
+    if not changes:
+        return
+    event = Event.objects.create(order_id=order_id, at=now, kind="changed", actor=actor, message=message)
+    EventDetail.objects.create(event_id=event.pk, order_id=order_id, changes=changes)
+
+
+def changed_after_sending(order_id: int, newer: dict[str, Any], now: datetime) -> None:
+    """The source changed an order that the WMS has already: nothing we can do by ourselves."""
+    order = Order.objects.get(pk=order_id)
+    note([order_id], "changed_after_sending", "Changed in the shop after it was sent to the WMS.", now=now)
+    raise_alert(
+        "changed_after_sending",
+        f"order:{order_id}",
+        f"Order {order.cust_po_no} was changed in the shop after it had been sent to the WMS.",
+        fix="Compare it with the WMS. If it matters, change it there, or cancel it there and send it again.",
+        merchant_id=order.merchant_id,
+        order_id=order_id,
+        now=now,
+    )
+
+
+def request_cancel(order_id: int, now: datetime, *, actor: str, why: str) -> None:
+    """Cancels an order, or asks for it: at once if it was certainly never sent, else when that is known."""
+    order = Order.objects.get(pk=order_id)
+    Order.objects.filter(pk=order_id, cancel_requested_at__isnull=True).update(cancel_requested_at=now, cancel_by=actor)
+    status = Status(order.status)
+    if status in UNSENT and order.starts == 0:
+        cancel([order_id], status, why, now, actor=actor)
+    elif status in UNSENT:
+        # A send had begun once. The next delivery looks it up first, and decides.
+        note([order_id], "cancel_requested", f"{why} First it is looked up at the WMS.", now=now, actor=actor)
+        if status is not Status.READY:
+            causes.free([order_id], status, "To be looked up at the WMS before it is canceled.", now)
+        else:
+            Order.objects.filter(pk=order_id, status=Status.READY).update(retry_at=now)
+        wake(Service.DELIVER, now, merchant_id=order.merchant_id)
+    elif status is Status.SENDING:
+        # Decided when the send is. The effect waits for the order to be at the WMS, if it gets there.
+        cancel_at_wms([order_id], now, actor=actor, why=f"{why} It is being sent right now.")
+    elif status is Status.AT_WMS:
+        cancel_at_wms([order_id], now, actor=actor, why=why)
+    elif status in (Status.SHIPPED, Status.CONFIRMED):
+        note([order_id], "cancel_too_late", f"{why} It has shipped already.", now=now, actor=actor)
+        raise_alert(
+            "canceled_after_shipping",
+            f"order:{order_id}",
+            f"Order {order.cust_po_no} was canceled in the shop after it had shipped.",
+            fix="Talk to the customer: the parcel is on its way.",
+            merchant_id=order.merchant_id,
+            order_id=order_id,
+            now=now,
+        )
+
+
+def cancel(
+    ids: Sequence[int], frm: Status, why: str, now: datetime, *, actor: str = "", tokens: Sequence[int] | None = None
+) -> list[int]:
+    """Cancels orders of which it is certain that the WMS does not have them."""
+    held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
+    moved = move(
+        ids,
+        frm,
+        Status.CANCELED,
+        "canceled",
+        now=now,
+        actor=actor,
+        message=why,
+        tokens=tokens,
+        canceled_at=now,
+        cause="",
+        error_code="",
+        error_message="",
+    )
+    causes.settle(held_by, now)
+    return moved
+
+
+def cancel_at_wms(ids: Sequence[int], now: datetime, *, actor: str, why: str) -> None:
+    """Asks the WMS to cancel orders that it has; the delivery service carries it out, once."""
+    rows = Order.objects.filter(pk__in=ids)
+    Effect.objects.bulk_create(
+        [
+            Effect(
+                merchant_id=order.merchant_id,
+                order=order,
+                kind=Effect.Kind.CANCEL_AT_WMS,
+                key=str(order.revision),
+                actor=actor,
+                created_at=now,
+                retry_at=now,
+            )
+            for order in rows
+        ],
+        ignore_conflicts=True,
+    )
+    note(list(ids), "cancel_requested", f"{why} If the WMS has it, it is asked to cancel it.", now=now, actor=actor)
+    for merchant_id in {order.merchant_id for order in rows}:
+        wake(Service.DELIVER, now, merchant_id=merchant_id)

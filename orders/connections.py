@@ -1,0 +1,94 @@
+"""Opens connectors for carts and destinations: with guard, limiter, journal and decrypted values."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import redis
+from django.conf import settings
+
+from accounts.models import Account
+from carts.models import Cart
+from carts.systems import registry as cart_systems
+from integration_manager.kit.connector import Connector
+from integration_manager.kit.egress import Guard
+from integration_manager.kit.folder import open_folder
+from integration_manager.kit.limiter import Limiter, RedisLimiter
+from integration_manager.kit.transport import Http
+from merchants.models import Merchant
+from orders.journal import Journal
+from wms.models import Wms
+from wms.systems import registry as wms_systems
+
+
+@functools.cache
+def guard() -> Guard:
+    """Where requests may go: public addresses, and what the operator allows."""
+    return Guard(settings.IM_EGRESS_ALLOW)
+
+
+@functools.cache
+def limiter() -> Limiter:
+    """One bucket per system and credentials, shared by all processes."""
+    client = redis.Redis.from_url(settings.REDIS_CACHE_URL, socket_timeout=1, socket_connect_timeout=1)
+    return RedisLimiter(client)
+
+
+def cart_class(cart: Cart) -> type[Connector]:
+    """The connector class of a cart."""
+    return cart_systems().get(cart.system)
+
+
+def wms_class(wms: Wms) -> type[Connector]:
+    """The connector class of a destination."""
+    return wms_systems().get(wms.system)
+
+
+def open_cart(cart: Cart, account: Account, journal: Journal, *, trace: bool = False) -> Connector:
+    """A cart's connector, ready to call."""
+    return open_connector(cart_class(cart), {**cart.options, **cart.credentials}, account, journal, trace=trace)
+
+
+def open_wms(
+    wms: Wms, merchant: Merchant | None, account: Account, journal: Journal, *, trace: bool = False
+) -> Connector:
+    """The destination's connector with this merchant's values, ready to call."""
+    values = {**wms.options, **wms.credentials, **(merchant.wms_values if merchant else {})}
+    return open_connector(wms_class(wms), values, account, journal, trace=trace)
+
+
+def open_connector(
+    system: type[Connector], values: Mapping[str, Any], account: Account, journal: Journal, *, trace: bool = False
+) -> Connector:
+    """A connector with these values, stored or not yet. Raises AuthFailed where they cannot be used."""
+    if system.uses == "folder":
+        root = Path(settings.IM_FOLDER_ROOT) / account.public_id if settings.IM_FOLDER_ROOT else None
+        folder = open_folder(values, guard=guard(), local_root=root, journal=journal, timeout=system.timeout)
+        return system(values, folder=folder)
+    secrets = [_plain(values.get(name)) for name, field in system.fields.items() if field.secret]
+    http = Http(
+        guard=guard(),
+        limiter=limiter(),
+        key=_bucket(system, values),
+        rate=system.rate,
+        journal=journal,
+        timeout=system.timeout,
+        secrets=[secret for secret in secrets if secret],
+    )
+    http.trace = trace
+    return system(values, http=http)
+
+
+def _bucket(system: type[Connector], values: Mapping[str, Any]) -> str:
+    """The limiter's key: the same for the same credentials, whoever uses them; it gives none away."""
+    text = "|".join(
+        f"{name}={_plain(values.get(name))}" for name in sorted(system.fields) if not system.fields[name].option
+    )
+    return f"{system.key}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _plain(value: Any) -> str:
+    reveal = getattr(value, "reveal", None)
+    return str(reveal() if reveal else value or "")

@@ -1,0 +1,60 @@
+"""What an order's content is: its hashes, its search keys, its form in the tables."""
+
+import hashlib
+import unicodedata
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from integration_manager.kit.canonical import Found, Order, Prepared, to_json
+
+_VOLATILE = ("modified_at",)  # differs although nothing has changed
+
+
+def fold(text: str | None, length: int = 100) -> str:
+    """A search key: compatibility forms, case and outer space folded away."""
+    return unicodedata.normalize("NFKC", text or "").casefold().strip().replace("\x00", "")[:length]
+
+
+def source_json(order: Order) -> dict[str, Any]:
+    """The canonical order as JSON, without what PostgreSQL cannot keep."""
+    text = orjson.dumps(to_json(order))
+    if b"\\u0000" in text:
+        text = text.replace(b"\\u0000", b"\\ufffd")
+    found: dict[str, Any] = orjson.loads(text)
+    return found
+
+
+def source_hash(data: dict[str, Any]) -> str:
+    """A hash of a source version: equal when nothing that matters has changed."""
+    kept = {name: value for name, value in data.items() if name not in _VOLATILE}
+    return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def payload_hash(payload: Any) -> str:
+    """A hash of what would be sent to the WMS."""
+    if isinstance(payload, bytes):
+        return hashlib.sha256(payload).hexdigest()
+    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+
+
+def same_lines(found: Found, prepared: Prepared) -> bool:
+    """Whether the WMS has the same items in the same quantities."""
+    mine: dict[str, Decimal] = {}
+    for line in prepared.lines:
+        mine[line.item] = mine.get(line.item, Decimal(0)) + line.quantity
+    theirs: dict[str, Decimal] = {}
+    for item, quantity in found.lines:
+        theirs[item] = theirs.get(item, Decimal(0)) + quantity
+    return mine == theirs
+
+
+def changed_fields(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    """{field: [before, after]} for what differs."""
+    names = sorted(set(before) | set(after))
+    return {
+        name: [before.get(name), after.get(name)]
+        for name in names
+        if name not in _VOLATILE and before.get(name) != after.get(name)
+    }

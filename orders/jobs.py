@@ -1,0 +1,282 @@
+"""The tasks: `tick` hands out what is due, `run_job` is one run of one service.
+
+Messages are hints: what is due stands in the schedules, and losing all of Redis loses nothing.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+from django.db import close_old_connections
+
+from accounts.models import Account
+from alerts.raising import raise_alert, resolve
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
+from integration_manager.log import context as log_context
+from merchants import schedules
+from merchants.models import Schedule, Service
+from orders import bulk
+from orders.connections import open_cart, open_wms
+from orders.journal import Journal
+from orders.models import Run as RunRow
+from orders.run import LostLease, Run
+from orders.services.deliver import deliver
+from orders.services.download import download
+from orders.services.inventory import inventory
+from orders.services.out_files import Lost
+from orders.services.ship_confirm import ship_confirm
+from orders.services.upload_inventory import upload_inventory
+from orders.services.upload_shipments import upload_shipments
+from wms.models import Wms
+
+log = logging.getLogger(__name__)
+
+SERVICES: dict[Service, tuple[Callable[[Run], None], str]] = {
+    # The service, and the method (or kind of file) without which a system does not have it.
+    Service.DOWNLOAD: (download, "orders"),
+    Service.DELIVER: (deliver, "send"),
+    Service.SHIP_CONFIRM: (ship_confirm, "shipments"),
+    Service.UPLOAD_SHIPMENTS: (upload_shipments, "ship"),
+    Service.INVENTORY: (inventory, "stock"),
+    Service.UPLOAD_INVENTORY: (upload_inventory, "stock"),
+}
+PROBE = timedelta(minutes=1)
+AUTH_PROBE = timedelta(hours=1)
+
+
+@shared_task(ignore_result=True)
+def tick() -> None:
+    """Claims what is due and sends a message for each. Several may run at once."""
+    close_old_connections()
+    room = 2 * settings.RUN_SLOTS - _waiting()
+    with tenancy.everyone("tick"):
+        due = schedules.claim_due(clock.now(), room)
+    for one in due:
+        hint(one.schedule_id, one.account_id, one.token)
+
+
+def hint(schedule_id: int, account_id: int, token: int) -> None:
+    """Sends a run's message. With Redis away it is lost, and the lease's end brings it back."""
+    try:
+        run_job.apply_async((schedule_id, account_id, token), retry=False)
+    except run_job.OperationalError:  # type: ignore[attr-defined]
+        log.warning("Redis is away: the run of schedule %s waits for its lease to end", schedule_id)
+
+
+def _waiting() -> int:
+    """Messages in the queue of runs. 0 when Redis is away: then none gets through anyway."""
+    import redis
+
+    try:
+        with run_job.app.connection_for_read() as broker:
+            return int(broker.default_channel.client.llen("runs"))
+    except (redis.RedisError, OSError, run_job.OperationalError):  # type: ignore[attr-defined]
+        return 0
+
+
+@shared_task(ignore_result=True)
+@tenancy.without_tenant
+def run_job(schedule_id: int, account_id: int, token: int) -> None:
+    """One run, if its token is still the schedule's."""
+    close_old_connections()
+    with tenancy.activate(account_id), log_context(account=account_id, schedule=schedule_id):
+        run_schedule(schedule_id, token)
+
+
+def run_schedule(schedule_id: int, token: int) -> Run | None:
+    """Runs one schedule inside its tenant. None: the token was stale, or there was nothing to run."""
+    schedule = (
+        Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token).first()
+    )
+    if schedule is None or not schedule.every:
+        return None
+    schedule.started_at = clock.now()
+    service, needs = SERVICES[Service(schedule.service)]
+    journal, run, began = Journal(), None, time.monotonic()
+    problem: BaseException | None = None
+    try:
+        connector = _open(schedule, schedule.account, journal)
+        if connector is None:
+            _end_without_wms(schedule, token)
+            return None
+        if not connector.overrides(needs) and not connector.renders:
+            schedules.finish(schedule, token, None, clock.now(), problem="This system cannot do that.")
+            return None
+        run = Run(schedule, schedule.account, connector, journal)
+        if schedule.paused == Schedule.Paused.AUTH:
+            run.call(connector.check)
+        service(run)
+    except (LostLease, Lost):
+        log.warning("schedule %s was taken over by another run", schedule_id)
+        return run
+    except ConnectorError as error:
+        problem = error
+    except Exception as error:
+        log.exception("run of schedule %s failed", schedule_id)
+        problem = error
+    finally:
+        if run is not None:
+            run.close()
+    _finish(schedule, token, run, problem, time.monotonic() - began, journal)
+    return run
+
+
+def _open(schedule: Schedule, account: Account, journal: Journal) -> Any:
+    if schedule.cart is not None:
+        return open_cart(schedule.cart, account, journal)
+    wms = Wms.objects.first()
+    return None if wms is None else open_wms(wms, schedule.merchant, account, journal)
+
+
+def _end_without_wms(schedule: Schedule, token: int) -> None:
+    now = clock.now()
+    raise_alert(
+        "missing_wms",
+        "wms",
+        "No WMS is set up, so orders cannot be sent.",
+        fix="Go to the WMS Setup tab and choose your WMS.",
+        now=now,
+    )
+    schedules.finish(schedule, token, now + timedelta(minutes=5), now, problem="No WMS is set up.")
+
+
+def _finish(
+    schedule: Schedule, token: int, run: Run | None, problem: BaseException | None, seconds: float, journal: Journal
+) -> None:
+    """Outcome → schedule, alerts, history. An idle run writes no history."""
+    now = clock.now()
+    refusal = run.refusal if run and run.refusal else problem if isinstance(problem, AuthFailed) else None
+    outage = run.outage if run and run.outage else problem if isinstance(problem, ConnectionFailed) else None
+    cause = refusal or outage or problem
+    words = (
+        str(cause) if isinstance(cause, ConnectorError) else "We made a mistake; it has been reported." if cause else ""
+    )
+    regular = schedules.next_slot(schedule, now, schedule.account.timezone)
+    next_run = regular
+    fields: dict[str, Any] = dict(run.fields) if run else {}
+    if refusal is not None:
+        next_run = now + AUTH_PROBE
+        _pause_connection(schedule, refusal, now)
+        fields["paused"] = Schedule.Paused.AUTH
+    elif outage is not None:
+        next_run = now + PROBE
+        _alert_outage(schedule, outage, now)
+    elif isinstance(problem, RateLimited) and problem.retry_at:
+        next_run = max(problem.retry_at, now + timedelta(seconds=5))
+    elif run is not None and run.unfinished:
+        next_run = now
+    if run is not None and run.next_at is not None and cause is None:
+        earliest = max(run.next_at, now + timedelta(seconds=1))
+        next_run = min(next_run, earliest) if next_run else earliest
+    failed = cause is not None and not isinstance(problem, RateLimited)
+    if not failed and (schedule.failures or schedule.paused):
+        _healed(schedule, now)
+        fields["paused"] = Schedule.Paused.NO
+    elif failed and refusal is None and outage is None:
+        _alert_failing(schedule, words, problem, now)
+    counts = {name: n for name, n in run.counts.items() if n} if run else {}
+    fields |= {
+        "started_at": schedule.started_at,
+        "failures": schedule.failures + 1 if failed else 0,
+        "problem": words,
+        "result": counts,
+    }
+    if run is not None and run.state != schedule.state:
+        fields["state"] = run.state
+    if not failed:
+        fields["succeeded_at"] = now
+    journal.store(schedule.pk)
+    if failed or set(counts) - {"found"}:
+        calls = getattr(getattr(run.connector, "http", None), "calls", 0) if run else 0
+        _keep_history(schedule, now, seconds, failed, counts, calls, words)
+    schedules.finish(schedule, token, next_run, now, **fields)
+
+
+def _keep_history(
+    schedule: Schedule, now: datetime, seconds: float, failed: bool, counts: dict[str, int], calls: int, words: str
+) -> None:
+    bulk.insert(
+        RunRow,
+        {
+            "merchant_id": bulk.PerRow([schedule.merchant_id]),
+            "cart_id": schedule.cart_id,
+            "schedule_id": schedule.pk,
+            "service": schedule.service,
+            "started_at": schedule.started_at,
+            "seconds": seconds,
+            "outcome": "failed" if failed else "partly" if counts.get("failed") else "ok",
+            "counts": counts,
+            "calls": calls,
+            "problem": words,
+        },
+    )
+
+
+# ── alerts of a connection ──
+
+
+def _connection_key(schedule: Schedule) -> str:
+    return f"cart:{schedule.cart_id}" if schedule.cart_id else f"wms:{schedule.merchant_id}"
+
+
+def _name(schedule: Schedule) -> str:
+    return schedule.cart.name if schedule.cart else f"the WMS for {schedule.merchant.name}"
+
+
+def _pause_connection(schedule: Schedule, error: AuthFailed, now: datetime) -> None:
+    """Wrong credentials stop all services that use them; one probe an hour looks whether they work again."""
+    same = Schedule.objects.filter(merchant=schedule.merchant, cart=schedule.cart, every__gt=0, paused="")
+    same.exclude(pk=schedule.pk).update(paused=Schedule.Paused.AUTH, next_run=now + AUTH_PROBE)
+    raise_alert(
+        "credentials",
+        _connection_key(schedule),
+        f"The credentials of {_name(schedule)} do not work: {error}",
+        fix="Correct them on the setup page and test the connection. Its services are paused until then.",
+        said=error.said,
+        merchant_id=schedule.merchant_id,
+        cart_id=schedule.cart_id,
+        now=now,
+    )
+
+
+def _alert_outage(schedule: Schedule, error: ConnectionFailed, now: datetime) -> None:
+    raise_alert(
+        "unreachable",
+        _connection_key(schedule),
+        f"{_name(schedule)[0].upper()}{_name(schedule)[1:]} cannot be reached: {error}",
+        fix="Nothing to do: it is tried once a minute. If it lasts, check the address and the other system.",
+        said=error.said,
+        merchant_id=schedule.merchant_id,
+        cart_id=schedule.cart_id,
+        now=now,
+    )
+
+
+def _alert_failing(schedule: Schedule, words: str, problem: BaseException | None, now: datetime) -> None:
+    raise_alert(
+        "service_failing",
+        f"schedule:{schedule.pk}",
+        f"{schedule.get_service_display()} of {_name(schedule)} failed: {words}",
+        fix="It is tried again at its next run.",
+        said=problem.said if isinstance(problem, ConnectorError) else "",
+        merchant_id=schedule.merchant_id,
+        cart_id=schedule.cart_id,
+        now=now,
+    )
+
+
+def _healed(schedule: Schedule, now: datetime) -> None:
+    """It works again: resolves the connection's alerts, and wakes the services that waited with it."""
+    resolve("unreachable", [_connection_key(schedule)], now)
+    resolve("service_failing", [f"schedule:{schedule.pk}"], now)
+    if schedule.paused == Schedule.Paused.AUTH:
+        resolve("credentials", [_connection_key(schedule)], now)
+        Schedule.objects.filter(
+            merchant=schedule.merchant, cart=schedule.cart, paused=Schedule.Paused.AUTH, every__gt=0
+        ).exclude(pk=schedule.pk).update(paused="", next_run=now)

@@ -1,0 +1,174 @@
+"""One run of one service: its budget, its calls, its counts. What the six services have in common."""
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import connection
+
+from accounts.models import Account
+from integration_manager.kit import clock
+from integration_manager.kit.connector import Connector
+from integration_manager.kit.errors import AuthFailed, ConnectionFailed
+from merchants import schedules
+from merchants.models import Merchant, Schedule
+from orders.journal import Journal
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BUDGET = 50.0  # seconds; what is unfinished goes to the back of the line
+RENEW = 30.0  # seconds between two renewals of the lease
+THREADS = 4  # calls at once
+
+
+class LostLease(Exception):
+    """Another run has taken this schedule over: whatever is left is its."""
+
+
+class Unstarted(Exception):
+    """A call that was handed out too late to be begun."""
+
+
+class Run:
+    """What a service gets: its schedule, an open connector, and the rules of calling out."""
+
+    def __init__(
+        self, schedule: Schedule, account: Account, connector: Connector, journal: Journal, budget: float = BUDGET
+    ) -> None:
+        self.schedule, self.account, self.connector, self.journal = schedule, account, connector, journal
+        self.merchant: Merchant = schedule.merchant
+        self.cart = schedule.cart
+        self.token = schedule.token
+        self.counts: Counter[str] = Counter()
+        self.problem = ""  # why the run is not a success, in plain words
+        self.unfinished = False  # work is left: run again as soon as it is our turn
+        self.next_at: datetime | None = None  # work is due at this time, before the next regular run
+        self.fields: dict[str, Any] = {}  # what is to be kept on the schedule
+        self.state: dict[str, Any] = dict(schedule.state)  # what the service remembers between runs
+        self.refusal: AuthFailed | None = None  # the credentials are wrong: pause what uses them
+        self.outage: ConnectionFailed | None = None  # the other system cannot be reached
+        self.stopping = threading.Event()
+        self._began = self._renewed = time.monotonic()
+        self._budget = budget
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Business time."""
+        return clock.now()
+
+    def due_at(self, when: datetime | None) -> None:
+        """Notes that work is due at `when`."""
+        if when is not None and (self.next_at is None or when < self.next_at):
+            self.next_at = when
+
+    def refused(self, error: AuthFailed) -> None:
+        """The credentials do not work: no further call in this run."""
+        self.stopping.set()
+        self.refusal = error
+
+    def unreachable(self, error: ConnectionFailed) -> None:
+        """The other system cannot be reached: no further call in this run."""
+        self.stopping.set()
+        self.outage = error
+
+    def keep_alive(self) -> bool:
+        """Holds on to the lease. False: the time is up. Raises LostLease."""
+        at = time.monotonic()
+        if at - self._renewed > RENEW:
+            if not schedules.renew(self.schedule.pk, self.token):
+                raise LostLease
+            self._renewed = at
+        if at - self._began > self._budget:
+            self.unfinished = True
+        return not self.unfinished
+
+    def call(self, function: Callable[..., T], *args: Any, subject: int | None = None) -> T:
+        """One call of the connector from the run's own thread. `subject`: the order it is about."""
+        _no_transaction()
+        with self.journal.about(subject):
+            return function(*args)
+
+    def pages(self, pages: Iterable[T]) -> Iterator[T]:
+        """The pages of a connector, until they or the time are at an end."""
+        iterator = iter(pages)
+        while self.keep_alive():
+            _no_transaction()
+            try:
+                page = next(iterator)
+            except StopIteration:
+                return
+            yield page
+
+    def each(
+        self,
+        function: Callable[[T], Any],
+        items: Sequence[T],
+        *,
+        subject: Callable[[T], int],
+        start_before: float,
+        threads: int = THREADS,
+    ) -> Iterator[list[tuple[T, Any]]]:
+        """Calls `function(item)` in threads; yields what has arrived: (item, result or exception).
+
+        A call is begun only before `start_before` (of time.monotonic()) and while the run is not
+        stopping; the others come back as `Unstarted`. The threads do nothing but call: this thread
+        records the results, since it alone has the database and the tenant.
+        """
+        _no_transaction()
+        if threads == 1 or len(items) == 1:
+            for item in items:
+                yield [(item, self._one(function, item, subject, start_before))]
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        results: queue.SimpleQueue[tuple[T, Any]] = queue.SimpleQueue()
+
+        def work(item: T) -> None:
+            results.put((item, self._one(function, item, subject, start_before)))
+
+        waiting, running = deque(items), 0
+        while waiting or running:
+            # Somewhat more than can run, so that no thread idles while results are recorded.
+            while waiting and running < threads * 3:
+                self._pool.submit(work, waiting.popleft())
+                running += 1
+            group = [results.get()]
+            while True:
+                try:
+                    group.append(results.get_nowait())
+                except queue.Empty:
+                    break
+            running -= len(group)
+            yield group
+
+    def _one(self, function: Callable[[T], Any], item: T, subject: Callable[[T], int], start_before: float) -> Any:
+        if self.stopping.is_set() or time.monotonic() >= start_before:
+            return Unstarted()
+        try:
+            with self.journal.about(subject(item)):
+                return function(item)
+        except Exception as error:
+            return error
+
+    def close(self) -> None:
+        """Ends the threads and the connector's connections."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        for name in ("http", "folder"):
+            resource = getattr(self.connector, name, None)
+            if resource is not None:
+                resource.close()
+
+
+def _no_transaction() -> None:
+    # A call out may last half a minute; a transaction open meanwhile would hold locks as long.
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("a connector is called while a transaction is open")

@@ -1,0 +1,116 @@
+"""Order Delivery: sends what is ready to the WMS, each order once.
+
+From the second start on an order is looked up before it is sent; a look-up comes only after the time
+in which an undecided send may still take effect (`settle`), since the claim's lease covers it.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from integration_manager.kit.connector import Dedupe, WmsConnector
+from integration_manager.kit.crash import crash_here
+from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
+from orders import causes
+from orders.changes import cancel
+from orders.models import Status
+from orders.run import THREADS, Run, Unstarted
+from orders.services import effects, out_files
+from orders.services.outcomes import Looked, LookupFailed, Outcomes
+from orders.services.preparing import Item, prepare
+from orders.states import Claimed, claim, release
+
+WINDOW = 20.0  # seconds in which the calls of one claim are begun
+SMALLEST, LARGEST = 10, 100  # orders in one claim
+
+
+def deliver(run: Run) -> None:
+    """Sends this merchant's ready orders."""
+    connector = run.connector
+    assert isinstance(connector, WmsConnector)
+    if "orders" in connector.renders:
+        out_files.deliver(run)
+        return
+    effects.carry_out(run, connector)
+    outcomes = Outcomes(run, connector)
+    probing = bool(run.state.get("down"))  # the last run could not connect: try with one
+    limit = 1 if probing else SMALLEST
+    while run.keep_alive() and not run.stopping.is_set():
+        began = time.monotonic()
+        claimed = claim(run.merchant.pk, _size(connector, limit), lease(connector), run.now)
+        if not claimed:
+            break
+        items = _prepare(run, connector, claimed)
+        left: list[Claimed] = []
+        for group in run.each(
+            lambda item: _send(connector, item), items, subject=lambda item: item.id, start_before=began + WINDOW
+        ):
+            left += [item.claimed for item, result in group if isinstance(result, Unstarted)]
+            outcomes.record([(item, result) for item, result in group if not isinstance(result, Unstarted)])
+        release(left, outcomes.wait_until)
+        run.journal.store(run.schedule.pk)
+        spent = time.monotonic() - began
+        if probing and not outcomes.connection_failures:
+            probing = False
+        limit = _next_size(len(items) - len(left), spent)
+    outcomes.close()
+
+
+def lease(connector: WmsConnector) -> float:
+    """Seconds that cover handing out, a look-up, a send, and the send's settling."""
+    return WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
+
+
+def _size(connector: WmsConnector, limit: int) -> int:
+    # With no way to find out, a crash leaves every claimed order to a person: claim few.
+    return min(limit, THREADS) if connector.dedupe("send") is Dedupe.NONE else limit
+
+
+def _next_size(done: int, spent: float) -> int:
+    """How many can be sent within the window, at the pace of the last claim."""
+    if not done:
+        return SMALLEST
+    return max(SMALLEST, min(LARGEST, int(done / max(spent, 0.001) * WINDOW)))
+
+
+def _prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> list[Item]:
+    """What is to be sent; orders with a problem, or canceled before any send, end here."""
+    # Canceled, and no call has ever gone out: this claim is the first start and it has not begun.
+    dropped = [c for c in claimed if c.cancel_requested and c.starts == 1]
+    cancel(
+        [c.id for c in dropped],
+        Status.SENDING,
+        "Canceled before it was sent.",
+        run.now,
+        tokens=[c.token for c in dropped],
+    )
+    kept = [c for c in claimed if not (c.cancel_requested and c.starts == 1)]
+    items, stopped = prepare(run, connector, kept)
+    for item, problem in stopped:
+        # One that was begun before is looked up all the same: the WMS may have it.
+        if item.claimed.starts > 1 and connector.overrides("find"):
+            items.append(item)
+            continue
+        cause = causes.of_problem(run.merchant.pk, problem)
+        causes.to_error([item.id], Status.SENDING, problem, cause, run.now, tokens=[item.claimed.token])
+        run.counts["in_error"] += 1
+    return items
+
+
+def _send(connector: WmsConnector, item: Item) -> Any:
+    """One order, in a thread of the run: looked up first where a send had been begun before."""
+    ref, dedupe = item.claimed.wms_ref, connector.dedupe("send")
+    if item.claimed.starts > 1:
+        if dedupe is Dedupe.NONE:
+            return OutcomeUnknown("A send was begun and never answered; this WMS cannot be asked about it.")
+        if connector.overrides("find") and (dedupe is Dedupe.LOOKUP or item.claimed.cancel_requested or item.problem):
+            try:
+                found = connector.find(ref)
+            except ConnectorError as error:
+                return LookupFailed(error)
+            if found is not None or item.claimed.cancel_requested or item.problem:
+                return Looked(found)
+    crash_here("before_send")
+    wms_key = connector.send(item.prepared, ref)
+    crash_here("after_send")
+    return wms_key

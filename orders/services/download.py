@@ -1,0 +1,139 @@
+"""Order Download: every changed order of a cart, page by page, each page stored with its cursor."""
+
+import hashlib
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from django.db import connection, transaction
+
+from integration_manager.kit.canonical import Order
+from integration_manager.kit.connector import CartConnector, Page
+from integration_manager.kit.errors import Unmappable
+from merchants import schedules
+from merchants.models import Service
+from merchants.rules import Problem
+from orders import causes, storing
+from orders.connections import wms_class
+from orders.run import LostLease, Run
+from wms.models import Wms
+
+REACH_BACK = timedelta(hours=48)  # once a day, in case the source forgot something
+DAILY = timedelta(hours=24)
+
+
+def download(run: Run, *, save_cursor: bool = True) -> None:
+    """Brings in what has changed since the last stored row.
+
+    `save_cursor` False: another service reads ahead; the download's own run reads it again.
+    """
+    connector, cart = run.connector, run.cart
+    assert isinstance(connector, CartConnector) and cart is not None
+    intake = storing.Intake(run.merchant, cart, _ref_prefix(run))
+    stored = storing.Stored()
+    since, deep = _since(run)
+    cursor = run.schedule.cursor
+    for page in run.pages(connector.orders(since)):
+        incoming = [_read(run, raw, connector) for raw in page.rows]
+        newest = _clamped(page, connector)
+        moved = newest is not None and (cursor is None or newest > cursor)
+        cursor = newest if moved else cursor
+        if incoming or page.rejects or moved:
+            with transaction.atomic():
+                storing.store_page(intake, [i for i in incoming if i is not None], run.now, stored)
+                for reject in page.rejects:
+                    _store_reject(run, reject)
+                if moved and save_cursor:
+                    _save_cursor(run, cursor)
+        if page.done is not None:
+            run.call(page.done)
+        run.counts["found"] += len(page.rows)
+        run.counts["rejected"] += len(page.rejects)
+    if deep and not run.unfinished:
+        run.fields["reached_back_at"] = run.now
+    for cause in {cause.key: cause for cause in stored.causes}.values():
+        causes.open_alert(cause, run.now)
+    for name in ("new", "changed", "canceled", "skipped", "in_error"):
+        if getattr(stored, name):
+            run.counts[name] += getattr(stored, name)
+    if stored.new or stored.changed:
+        schedules.wake(Service.DELIVER, run.now, merchant_id=run.merchant.pk)
+        schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
+
+
+def _since(run: Run) -> tuple[datetime, bool]:
+    """From when on to ask, and whether this is the daily look back."""
+    cursor = run.schedule.cursor
+    assert run.cart is not None
+    if cursor is None:
+        zone = ZoneInfo(run.account.timezone)
+        return datetime.combine(run.cart.earliest_order_date, time(), zone).astimezone(UTC), True
+    last = run.schedule.reached_back_at
+    if last is None or run.now - last >= DAILY:
+        return cursor - REACH_BACK, True
+    return cursor - run.connector.overlap, False
+
+
+def _clamped(page: Page, connector: CartConnector) -> datetime | None:
+    """The page's newest time, not beyond the source's own clock: a row dated next year hides nothing."""
+    http = getattr(connector, "http", None)
+    remote = http.remote_time if http is not None else None
+    if page.cursor is not None and remote is not None:
+        return min(page.cursor, remote)
+    return page.cursor
+
+
+def _save_cursor(run: Run, cursor: datetime | None) -> None:
+    with connection.cursor() as db:
+        db.execute(
+            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
+            [cursor, run.schedule.pk, run.token],
+        )
+        if db.rowcount != 1:
+            raise LostLease  # inside the page's transaction: nothing of it is kept
+
+
+def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | None:
+    """One order as read; None where it has no key, then it is a skipped row."""
+    assert run.cart is not None
+    options = connector.options()
+    try:
+        key = str(connector.mapper("key_of")(raw))
+    except Unmappable as error:
+        content = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+        storing.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=_plain(raw))
+        run.counts["unreadable"] += 1
+        return None
+    order: Order | None = None
+    problem: Problem | None = None
+    try:
+        order = connector.mapper("to_order")(raw, options)
+    except Unmappable as error:
+        problem = Problem(
+            code="unmappable",
+            field=error.field,
+            message=f"The shop's order could not be read: {error}.",
+            fix="Correct it in the shop. It is read again as soon as it changes there.",
+        )
+    return storing.read(_plain(raw), key[:100], order, problem)
+
+
+def _plain(raw: Any) -> Any:
+    """The raw form as JSON can keep it."""
+    text = orjson.dumps(raw, default=str)
+    return orjson.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else raw
+
+
+def _store_reject(run: Run, reject: Any) -> None:
+    assert run.cart is not None
+    key = hashlib.sha256(f"{reject.file}|{reject.line}|{reject.raw}".encode()).hexdigest()[:40]
+    message = f"{reject.file}, line {reject.line}: {reject.reason}"
+    storing.skip(run.cart, f"row:{key}", "bad_row", message, run.now, raw={"row": reject.raw})
+
+
+def _ref_prefix(run: Run) -> str:
+    """The merchant's code, where the WMS wants references unique in the whole account."""
+    wms = Wms.objects.first()
+    scoped = wms is not None and getattr(wms_class(wms), "ref_scope", "merchant") == "account"
+    return run.merchant.code if scoped else ""

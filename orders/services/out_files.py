@@ -1,0 +1,365 @@
+"""Files on their way out, each once: planned → uploaded under a temporary name → renamed.
+
+Name, records and content are fixed before the first byte leaves, and every phase is committed. The
+temporary name carries the token: a worker that was taken for dead renames nothing of its successor.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from alerts.raising import raise_alert, resolve
+from integration_manager.ids import public_id
+from integration_manager.kit.canonical import Stock, StockResult
+from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.crash import crash_here
+from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
+from orders.models import OutFile, Shipment, Status
+from orders.run import Run
+from orders.services.outcomes import AGAIN, TRIES
+from orders.states import Claimed, claim, move
+
+LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
+RECORDS = 500  # orders or parcels in one file, at most
+Phase = OutFile.Phase
+
+
+class Lost(Exception):
+    """Another worker has taken this file over."""
+
+
+def deliver(run: Run) -> None:
+    """Order Delivery by files: first what was left, then one file for what is ready."""
+    connector = run.connector
+    assert isinstance(connector, WmsConnector)
+    recover(run, "orders")
+    from orders.services.preparing import prepare
+
+    while run.keep_alive() and not run.stopping.is_set():
+        claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now)
+        claimed = [c for c in claimed if not _drop_canceled(run, c)]
+        if not claimed:
+            break
+        items, stopped = prepare(run, connector, claimed)
+        for item, problem in stopped:
+            _stop(run, item.claimed, problem)
+        if not items:
+            continue
+        name, content = _render(run, "orders", [item.prepared for item in items])
+        with transaction.atomic():
+            file = _plan(run, "orders", name, content, [item.id for item in items])
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    """UPDATE orders_order o SET out_file_id = %s
+                       FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
+                       WHERE o.id = g.id AND o.token = g.token AND o.status = 'sending'""",
+                    [file.pk, [item.id for item in items], [item.claimed.token for item in items]],
+                )
+                if cursor.rowcount != len(items):
+                    raise Lost  # nothing was planned; the orders belong to somebody else
+        carry(run, file)
+    from orders.services.outcomes import _next_due
+
+    retry_at, lease = _next_due(run.merchant.pk)
+    run.due_at(retry_at)
+    if lease is not None:
+        run.due_at(run.now + timedelta(seconds=max(lease, 0) + 0.5))
+
+
+def confirm(run: Run) -> None:
+    """Shipment Upload by files."""
+    from orders.services.upload_shipments import claim as claim_parcels
+
+    recover(run, "confirmations")
+    while run.keep_alive() and not run.stopping.is_set():
+        parcels = claim_parcels(run, RECORDS, LEASE)
+        if not parcels:
+            break
+        items = [
+            ({"cust_ref": p.cust_ref, "cust_po_no": p.number, "cart_key": p.cart_key}, p.shipment) for p in parcels
+        ]
+        name, content = _render(run, "confirmations", items)
+        with transaction.atomic():
+            file = _plan(run, "confirmations", name, content, [p.id for p in parcels])
+            ids, tokens = [p.id for p in parcels], [p.token for p in parcels]
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    """UPDATE orders_shipment s SET out_file_id = %s
+                       FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
+                       WHERE s.id = g.id AND s.token = g.token""",
+                    [file.pk, ids, tokens],
+                )
+                if cursor.rowcount != len(parcels):
+                    raise Lost
+        carry(run, file)
+
+
+def tell_stock(run: Run, levels: Sequence[Any]) -> None:
+    """Inventory Upload by files. An older file that never left is dropped: the newest levels win."""
+    if run.cart is None:
+        return
+    OutFile.objects.filter(cart=run.cart, kind="inventory", phase=Phase.PLANNED).update(phase=Phase.DROPPED)
+    recover(run, "inventory")
+    if not levels:
+        return
+    items = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in levels]
+    name, content = _render(run, "inventory", items)
+    with transaction.atomic():
+        file = _plan(run, "inventory", name, content, [[x.sku, str(x.quantity), x.at.isoformat()] for x in levels])
+    carry(run, file)
+
+
+def recover(run: Run, kind: str) -> None:
+    """Goes on with files whose worker died, and clears away halves that were given up."""
+    files = OutFile.objects.filter(merchant=run.merchant, cart=run.cart, kind=kind)
+    for pk in files.filter(phase__in=[Phase.PLANNED, Phase.UPLOADED]).order_by("id").values_list("id", flat=True):
+        if not run.keep_alive() or run.stopping.is_set():
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """UPDATE orders_outfile SET token = token + 1, lease_until = now() + make_interval(secs => %s)
+                   WHERE id = %s AND (lease_until IS NULL OR lease_until < now()) RETURNING id""",
+                [LEASE, pk],
+            )
+            mine = cursor.fetchone()
+        if mine:
+            carry(run, OutFile.objects.get(pk=pk))
+    for file in files.filter(phase=Phase.DROPPED).exclude(temporary=""):
+        run.call(run.connector.remove, file.kind, file.temporary)
+        files.filter(pk=file.pk).update(temporary="")
+
+
+def carry(run: Run, file: OutFile) -> None:
+    """Takes a file through its phases, from whichever it is in."""
+    began = time.monotonic()
+    connector = run.connector
+    try:
+        if file.phase == Phase.PLANNED:
+            half, temporary = file.temporary, f".{file.name}.{file.token}.tmp"
+            _advance(file, temporary=temporary)
+            if half and half != temporary:
+                run.call(connector.remove, file.kind, half)  # perhaps half a file, of a worker that died
+            run.call(connector.put, file.kind, temporary, bytes(file.content))
+            crash_here("after_put")
+            _advance(file, phase=Phase.UPLOADED)
+            crash_here("after_uploaded")
+        if time.monotonic() - began > LEASE / 2:
+            raise Lost
+        # Uploaded and gone means renamed, and perhaps already taken by its reader.
+        if file.temporary in run.call(connector.listing, file.kind):
+            run.call(connector.rename, file.kind, file.temporary, file.name)
+        crash_here("after_rename")
+        with transaction.atomic():
+            _advance(file, phase=Phase.DONE, done_at=run.now)
+            _DONE[file.kind](run, file)
+        run.counts["files"] += 1
+        run.state["failing"] = False
+        resolve("file_failing", [_key(run, file)], run.now)
+    except ConnectorError as error:
+        _failed(run, file, error)
+
+
+def _advance(file: OutFile, **fields: Any) -> None:
+    """Commits a step, if this file is still ours."""
+    for name, value in fields.items():
+        setattr(file, name, value)
+    with connection.cursor() as cursor:
+        sets = ", ".join(f"{name} = %s" for name in fields)
+        cursor.execute(
+            f"UPDATE orders_outfile SET {sets}, lease_until = now() + make_interval(secs => %s) "  # noqa: S608
+            "WHERE id = %s AND token = %s",
+            [*fields.values(), LEASE, file.pk, file.token],
+        )
+        if cursor.rowcount != 1:
+            raise Lost
+
+
+def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
+    """A planned file is dropped and its records wait for another; an uploaded one stays and is renamed later."""
+    now = run.now
+    if isinstance(error, AuthFailed):
+        run.refused(error)
+    elif isinstance(error, ConnectionFailed):
+        run.unreachable(error)
+    else:
+        run.stopping.set()
+    charged = not isinstance(error, ConnectionFailed | AuthFailed)
+    run.counts["failed"] += 1
+    if charged:
+        raise_alert(
+            "file_failing",
+            _key(run, file),
+            f"The file {file.name} could not be written: {error}",
+            fix="Check the folder and its rights. It is tried again by itself.",
+            said=error.said,
+            merchant_id=run.merchant.pk,
+            cart_id=run.cart.pk if run.cart else None,
+            now=now,
+        )
+    with transaction.atomic():
+        if file.phase == Phase.PLANNED:
+            _advance(file, phase=Phase.DROPPED)
+            _DROPPED[file.kind](run, file, error, charged)
+        else:
+            _advance(file, failures=file.failures + 1)
+            OutFile.objects.filter(pk=file.pk).update(lease_until=None)
+            run.due_at(now + timedelta(minutes=1))
+
+
+def _key(run: Run, file: OutFile) -> str:
+    return f"{file.kind}:{run.cart.pk if run.cart else run.merchant.pk}"
+
+
+def _render(run: Run, kind: str, items: Sequence[Any]) -> tuple[str, bytes]:
+    stamp = f"{run.now:%Y%m%d-%H%M%S}-{public_id()[:6]}"
+    return run.connector.render(kind, items, stamp, run.connector.options())
+
+
+def _plan(run: Run, kind: str, name: str, content: bytes, records: list[Any]) -> OutFile:
+    file = OutFile.objects.create(
+        merchant=run.merchant, cart=run.cart, kind=kind, name=name, content=content, records=records, token=1,
+        created_at=run.now,
+    )  # fmt: skip
+    _advance(file, token=1)
+    return file
+
+
+# ── what the records become ──
+
+
+def _orders_done(run: Run, file: OutFile) -> None:
+    rows = list(_of_file("orders_order", file))
+    moved = move(
+        rows,
+        Status.SENDING,
+        Status.AT_WMS,
+        "sent",
+        now=run.now,
+        message=f"Sent in the file {file.name}.",
+        delivered_at=run.now,
+        out_file_id=None,
+        retry_at=None,
+        error_code="",
+        error_message="",
+        cause="",
+    )
+    # A file has no key of the WMS: it goes by our reference.
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orders_order SET wms_key = wms_ref WHERE id = ANY(%s)", [moved])
+    run.counts["sent"] += len(moved)
+
+
+def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
+    rows = _of_file("orders_order", file)
+    now = run.now
+    again = now + AGAIN if charged else now + timedelta(minutes=1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, failures FROM orders_order WHERE id = ANY(%s)", [rows])
+        failures = dict(cursor.fetchall())
+    given_up = [pk for pk in rows if charged and failures[pk] + 1 >= TRIES]
+    waiting = [pk for pk in rows if pk not in given_up]
+    common = {"out_file_id": None, "error_code": error.code, "error_message": str(error)}
+    move(
+        waiting,
+        Status.SENDING,
+        Status.READY,
+        "failed" if charged else "waiting",
+        now=now,
+        message=str(error),
+        retry_at=again,
+        **common,
+    )
+    if given_up:
+        move(given_up, Status.SENDING, Status.GAVE_UP, "gave_up", now=now, message=str(error), **common)
+    with connection.cursor() as cursor:
+        # Nothing of a dropped file can ever be read by the other side: these starts did not happen.
+        cursor.execute(
+            "UPDATE orders_order SET starts = 0, failures = failures + %s WHERE id = ANY(%s)",
+            [1 if charged else 0, rows],
+        )
+    run.due_at(again)
+
+
+def _parcels_done(run: Run, file: OutFile) -> None:
+    from orders.services.upload_shipments import confirm_complete
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment SET uploaded_at = %s, remote_id = %s, lease_until = NULL, out_file_id = NULL,
+                      error_code = '', error_message = ''
+               WHERE account_id = %s AND out_file_id = %s AND uploaded_at IS NULL RETURNING order_id""",
+            [run.now, file.name[:150], file.account_id, file.pk],
+        )
+        order_ids = {row[0] for row in cursor.fetchall()}
+    run.counts["uploaded"] += len(file.records)
+    confirm_complete(order_ids, run.now)
+
+
+def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
+    Shipment.objects.filter(pk__in=_of_file("orders_shipment", file)).update(
+        out_file_id=None,
+        lease_until=None,
+        starts=0,
+        retry_at=run.now + timedelta(minutes=1),
+        error_code=error.code,
+        error_message=str(error),
+    )
+
+
+def _stock_done(run: Run, file: OutFile) -> None:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from orders.services.upload_inventory import record
+    from orders.stock import Available
+
+    levels = [Available(sku, Decimal(q), datetime.fromisoformat(at)) for sku, q, at in file.records]
+    record(run, levels, [StockResult(level.sku) for level in levels])
+
+
+def _stock_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
+    """Nothing to undo: the next run sends the levels of then."""
+
+
+def _of_file(table: str, file: OutFile) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE account_id = %s AND id = ANY(%s) AND out_file_id = %s "  # noqa: S608
+            "ORDER BY id FOR UPDATE",
+            [file.account_id, file.records, file.pk],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+_DONE: dict[str, Callable[[Run, OutFile], None]] = {
+    "orders": _orders_done,
+    "confirmations": _parcels_done,
+    "inventory": _stock_done,
+}
+_DROPPED: dict[str, Callable[[Run, OutFile, ConnectorError, bool], None]] = {
+    "orders": _orders_dropped,
+    "confirmations": _parcels_dropped,
+    "inventory": _stock_dropped,
+}
+
+
+def _drop_canceled(run: Run, claimed: Claimed) -> bool:
+    """An order in no file has certainly not been sent."""
+    from orders.changes import cancel
+
+    if not claimed.cancel_requested:
+        return False
+    tokens = [claimed.token]
+    cancel([claimed.id], Status.SENDING, "Canceled before it was sent.", run.now, tokens=tokens)
+    return True
+
+
+def _stop(run: Run, claimed: Claimed, problem: Any) -> None:
+    from orders import causes
+
+    cause = causes.of_problem(run.merchant.pk, problem)
+    causes.to_error([claimed.id], Status.SENDING, problem, cause, run.now, tokens=[claimed.token])
+    run.counts["in_error"] += 1

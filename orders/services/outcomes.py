@@ -1,0 +1,332 @@
+"""What became of each send, and what follows from it: the retry rules of order delivery."""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from alerts.raising import raise_alert, resolve
+from integration_manager.kit.canonical import Found
+from integration_manager.kit.connector import Dedupe, WmsConnector
+from integration_manager.kit.errors import (
+    AlreadyDone,
+    AuthFailed,
+    ConnectionFailed,
+    ConnectorError,
+    NeedsHuman,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Transient,
+)
+from orders import causes
+from orders.changes import cancel, cancel_at_wms, changed_after_sending
+from orders.content import same_lines
+from orders.models import Order, Status
+from orders.run import Run
+from orders.services.preparing import Item
+from orders.states import Each, move, note, release
+
+log = logging.getLogger(__name__)
+
+TRIES = 360  # one an hour: 15 days
+AGAIN = timedelta(hours=1)
+PROBE = timedelta(minutes=1)  # while the WMS cannot be reached, one order a minute tries
+IN_A_ROW = 3  # connection failures that end a run
+BUGS = 5  # tries of an order that our own mistake stops
+ROUNDS = 3  # undecided sends before a person is asked
+
+
+class Looked:
+    """A look-up's result in place of a send: what the WMS has under our reference, or nothing."""
+
+    def __init__(self, found: Found | None) -> None:
+        self.found = found
+
+
+class LookupFailed(Exception):
+    """The look-up itself failed: nothing is known, nothing was sent."""
+
+    def __init__(self, error: ConnectorError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Outcomes:
+    """Records the results of one run, as they arrive, each fenced by its claim's token."""
+
+    def __init__(self, run: Run, connector: WmsConnector) -> None:
+        self.run, self.connector = run, connector
+        self.connection_failures = 0  # in a row
+        self.wait_until: datetime | None = None
+        self._checked = False  # whether check() was asked about a 403
+        self._failing = bool(run.state.get("failing"))
+        self._down = bool(run.state.get("down"))
+
+    def record(self, group: Sequence[tuple[Item, Any]]) -> None:
+        """Records what has arrived; what succeeded together in one statement."""
+        sent = [(item, result) for item, result in group if isinstance(result, str)]
+        self._sent([item for item, _ in sent], [key for _, key in sent])
+        for item, result in group:
+            if not isinstance(result, str):
+                self._one(item, result)
+
+    def _one(self, item: Item, result: Any) -> None:
+        if isinstance(result, Looked):
+            self._looked(item, result.found)
+        elif isinstance(result, LookupFailed):
+            self._lookup_failed(item, result.error)
+        elif isinstance(result, ConnectionFailed):
+            release([item.claimed])
+            self._unreachable(result)
+        elif isinstance(result, RateLimited):
+            self.wait_until = result.retry_at or self.run.now + PROBE
+            release([item.claimed], self.wait_until)
+            self.run.stopping.set()
+        elif isinstance(result, Transient):
+            self._failed(item, result, result.retry_at)
+        elif isinstance(result, AuthFailed):
+            self._refused(item, result)
+        elif isinstance(result, AlreadyDone):
+            self._already(item, result)
+        elif isinstance(result, OutcomeUnknown):
+            self._unknown(item, result)
+        elif isinstance(result, Permanent | NeedsHuman):
+            self._stopped(item, result)
+        else:
+            self._bug(item, result)
+
+    # ── it is there ──
+
+    def _sent(self, items: Sequence[Item], keys: Sequence[str], message: str = "") -> list[int]:
+        if not items:
+            return []
+        now = self.run.now
+        moved = move(
+            [item.id for item in items],
+            Status.SENDING,
+            Status.AT_WMS,
+            "sent",
+            now=now,
+            message=message or Each(f"The WMS has it as {key}." for key in keys),
+            tokens=[item.claimed.token for item in items],
+            wms_key=Each(keys),
+            delivered_at=now,
+            retry_at=None,
+            error_code="",
+            error_message="",
+            cause="",
+        )
+        self.connection_failures = 0
+        self.run.counts["sent"] += len(moved)
+        self._down = False
+        return moved
+
+    def _looked(self, item: Item, found: Found | None) -> None:
+        now = self.run.now
+        if found is None:
+            if item.claimed.cancel_requested:
+                why = "Canceled; the WMS does not have it."
+                cancel([item.id], Status.SENDING, why, now, tokens=[item.claimed.token])
+            elif item.problem:
+                cause = causes.of_problem(self.run.merchant.pk, item.problem)
+                causes.to_error([item.id], Status.SENDING, item.problem, cause, now, tokens=[item.claimed.token])
+            return
+        if found.order_no != item.prepared.order.cust_po_no:
+            self._taken(item, found)
+            return
+        self.run.counts["found_at_wms"] += 1
+        if item.claimed.cancel_requested:
+            cancel_at_wms([item.id], now, actor="", why="Canceled in the shop.")
+        moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
+        same = same_lines(found, item.prepared) and item.claimed.sent_hash == item.hash
+        if moved and not same and not item.claimed.cancel_requested:
+            changed_after_sending(item.id, {}, now)
+
+    def _already(self, item: Item, error: AlreadyDone) -> None:
+        """The WMS says "duplicate": believed only if a call of ours had started, and after a look."""
+        found: Found | None = None
+        if self.connector.overrides("find"):
+            try:
+                found = self.run.call(self.connector.find, item.claimed.wms_ref, subject=item.id)
+            except ConnectorError as failure:
+                self._one(item, LookupFailed(failure))
+                return
+        self.run.counts["duplicates_prevented"] += 1
+        if item.claimed.starts > 1 and found is not None:
+            self._looked(item, found)
+        elif item.claimed.starts > 1 and not self.connector.overrides("find") and error.remote_id:
+            self._sent([item], [error.remote_id], "The WMS had it already.")
+        else:
+            self._taken(item, found)
+
+    def _taken(self, item: Item, found: Found | None) -> None:
+        what = f", as order {found.order_no}" if found else ""
+        self._stopped(
+            item,
+            NeedsHuman(
+                f"The WMS has another order under the reference {item.claimed.wms_ref}{what}.",
+                code="reference_taken",
+                field="wms_ref",
+                fix="Compare both. If it is the same order, say so; else send it with a new reference.",
+            ),
+        )
+
+    # ── it is not, or nobody knows ──
+
+    def _unknown(self, item: Item, error: OutcomeUnknown) -> None:
+        dedupe, rounds = self.connector.dedupe("send"), item.claimed.unknown_rounds + 1
+        self.run.counts["unknown"] += 1
+        if dedupe is Dedupe.KEY and rounds > ROUNDS:
+            # Sending it again is harmless: it goes on like any other failure.
+            self._failed(item, Transient(str(error), code=error.code))
+            return
+        if dedupe is Dedupe.NONE or rounds > ROUNDS:
+            self._stopped(
+                item,
+                NeedsHuman(
+                    f"Order {item.claimed.cust_po_no} was sent, and the WMS never answered. It may be there.",
+                    code="outcome_unknown",
+                    fix=f"Look for {item.claimed.wms_ref} at the WMS, then say whether it arrived.",
+                ),
+            )
+            return
+        # The claim stays until the send has settled; then it is claimed again and looked up.
+        self._defer(item, max(self.connector.settle.total_seconds(), 1.0), rounds)
+        note([item.id], "unknown", f"{error} It is looked up before anything else is done.", now=self.run.now)
+
+    def _lookup_failed(self, item: Item, error: ConnectorError) -> None:
+        self._defer(item, PROBE.total_seconds(), item.claimed.unknown_rounds)
+        if isinstance(error, ConnectionFailed):
+            self._unreachable(error)
+        elif isinstance(error, AuthFailed):
+            raise error
+
+    def _defer(self, item: Item, seconds: float, rounds: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_order SET lease_until = now() + make_interval(secs => %s), unknown_rounds = %s "
+                "WHERE id = %s AND token = %s AND status = 'sending'",
+                [seconds, rounds, item.id, item.claimed.token],
+            )
+
+    def _failed(self, item: Item, error: ConnectorError, retry_at: datetime | None = None) -> None:
+        failures, now = item.claimed.failures + 1, self.run.now
+        self.run.counts["failed"] += 1
+        self.connection_failures = 0
+        if failures >= TRIES:
+            self._give_up(item, error, now)
+            return
+        later = max(retry_at or now, now + AGAIN)
+        moved = move(
+            [item.id],
+            Status.SENDING,
+            Status.READY,
+            "failed",
+            now=now,
+            message=str(error),
+            tokens=[item.claimed.token],
+            retry_at=later,
+            failures=failures,
+            unknown_rounds=0,
+            first_failed_at=item.claimed.first_failed_at or now,
+            error_code=error.code,
+            error_message=str(error),
+        )
+        if moved:
+            self._failing = True
+            raise_alert(
+                "delivery_failing",
+                f"deliver:{self.run.merchant.pk}",
+                f"The WMS does not take orders of {self.run.merchant.name} at the moment: {error}",
+                now=now,
+                fix="Nothing to do: each is tried once an hour for 15 days.",
+                said=error.said,
+                merchant_id=self.run.merchant.pk,
+            )
+
+    def _give_up(self, item: Item, error: ConnectorError, now: datetime) -> None:
+        gave_up = NeedsHuman(
+            f"Order {item.claimed.cust_po_no} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
+            code="gave_up",
+            fix="Correct what the WMS says, then send it again by hand.",
+            said=error.said,
+        )
+        cause = replace(causes.of_error(self.run.merchant.pk, gave_up), key=f"order:{item.id}")
+        tokens = [item.claimed.token]
+        causes.to_error([item.id], Status.SENDING, gave_up, cause, now, tokens=tokens, to=Status.GAVE_UP)
+
+    def _stopped(self, item: Item, error: Permanent | NeedsHuman) -> None:
+        if error.code == "forbidden" and not self._checked:
+            # 403 is about the credentials only if they fail the check too; else about this record.
+            self._checked = True
+            try:
+                self.run.call(self.connector.check)
+            except AuthFailed as refused:
+                self._refused(item, refused)
+                return
+            except ConnectorError as other:
+                log.info("check after a 403 was not answered: %s", other)
+        cause = causes.of_error(self.run.merchant.pk, error)
+        causes.to_error([item.id], Status.SENDING, error, cause, self.run.now, tokens=[item.claimed.token])
+        self.run.counts["in_error"] += 1
+        self.connection_failures = 0
+
+    def _refused(self, item: Item, error: AuthFailed) -> None:
+        release([item.claimed])
+        self.run.refused(error)
+
+    def _bug(self, item: Item, error: BaseException) -> None:
+        """Our own mistake: tried five times, then parked with a number that leads to the report."""
+        number = secrets.token_hex(4)
+        log.error("report %s: sending order %s failed", number, item.id, exc_info=error)
+        ours = Transient(f"We could not process this order (report {number}).", code="internal")
+        if item.claimed.failures + 1 < BUGS:
+            self._failed(item, ours)
+        else:
+            fix = f"This is our mistake. Give support the number {number}."
+            self._stopped(item, NeedsHuman(str(ours), code="internal", fix=fix))
+
+    # ── the connection as a whole ──
+
+    def _unreachable(self, error: ConnectionFailed) -> None:
+        self.connection_failures += 1
+        if self.connection_failures < IN_A_ROW and not self._down:
+            return
+        self.run.stopping.set()
+        self.run.unreachable(error)
+        self._down = True
+
+    def close(self) -> None:
+        """Plans the next run, and resolves what has healed."""
+        run = self.run
+        retry_at, lease = _next_due(run.merchant.pk)
+        if not self._down:
+            run.due_at(max(retry_at, self.wait_until) if retry_at and self.wait_until else retry_at)
+            if lease is not None:
+                run.due_at(run.now + timedelta(seconds=max(lease, 0) + 0.5))
+        if (
+            self._failing
+            and not Order.objects.filter(merchant=run.merchant, status=Status.READY, failures__gt=0).exists()
+        ):
+            resolve("delivery_failing", [f"deliver:{run.merchant.pk}"], run.now)
+            self._failing = False
+        run.state["failing"] = self._failing
+        run.state["down"] = self._down
+
+
+def _next_due(merchant_id: int) -> tuple[datetime | None, float | None]:
+    """When the next waiting order is due, and in how many seconds the next claim expires."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT (SELECT min(retry_at) FROM orders_order WHERE merchant_id = %s AND status = 'ready'),
+                      (SELECT extract(epoch FROM min(lease_until) - now())::float FROM orders_order
+                       WHERE merchant_id = %s AND status = 'sending')""",
+            [merchant_id, merchant_id],
+        )
+        due, lease = cursor.fetchone()
+        return due, lease

@@ -1,0 +1,92 @@
+"""Turns claimed orders into what the WMS is to get."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from django.db import connection
+
+from carts.models import Cart
+from integration_manager import tenancy
+from integration_manager.kit.canonical import Order, Prepared, from_json
+from integration_manager.kit.connector import WmsConnector
+from merchants import rules
+from orders import storing
+from orders.content import payload_hash, source_hash
+from orders.models import Status
+from orders.run import Run
+from orders.states import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One order on its way out. `problem`: why it must not be sent; it is only looked up then."""
+
+    claimed: Claimed
+    prepared: Prepared
+    hash: str
+    problem: rules.Problem | None = None
+
+    @property
+    def id(self) -> int:
+        """The order's id."""
+        return self.claimed.id
+
+
+def prepare(
+    run: Run, connector: WmsConnector, claimed: Sequence[Claimed]
+) -> tuple[list[Item], list[tuple[Item, rules.Problem]]]:
+    """What to send, and what a rule stops. The hash of each first call's content is stored here."""
+    if not claimed:
+        return [], []
+    carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
+    datas = _load(run, claimed, carts)
+    payload = connector.mapper("payload")
+    items, stopped = [], []
+    for c in claimed:
+        cart = carts[c.cart_id]
+        known = rules.Rules(run.merchant.code, cart.order_source or cart.name)
+        prepared, problems = rules.prepare(from_json(Order, datas[c.id]), known, c.wms_ref)
+        if problems:
+            item = Item(c, prepared, c.sent_hash, problems[0])
+            stopped.append((item, problems[0]))
+        else:
+            items.append(Item(c, prepared, payload_hash(payload(prepared))))
+    _store_hashes([item for item in items if item.claimed.starts == 1 and item.hash != item.claimed.sent_hash])
+    return items, stopped
+
+
+def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[int, dict[str, object]]:
+    """The orders' contents; a source version that arrived during an earlier send takes effect now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT order_id, data::text, newer::text FROM orders_orderdetail "
+            "WHERE account_id = %s AND order_id = ANY(%s)",
+            [tenancy.account_id(), [c.id for c in claimed]],
+        )
+        rows = cursor.fetchall()
+    datas, by_id = {}, {c.id: c for c in claimed}
+    for order_id, data, newer in rows:
+        datas[order_id] = orjson.loads(newer or data)
+        if newer:
+            cart = carts[by_id[order_id].cart_id]
+            intake = storing.Intake(run.merchant, cart, "")
+            version = datas[order_id]
+            incoming = storing.Incoming(
+                version["cart_key"], None, from_json(Order, version), data=version, hash=source_hash(version)
+            )
+            storing.apply_source(intake, order_id, Status.SENDING, incoming, run.now, storing.Stored())
+    return datas
+
+
+def _store_hashes(items: Sequence[Item]) -> None:
+    """What the first call is to carry, stored before it goes out."""
+    if not items:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_order o SET sent_hash = g.hash
+               FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, hash)
+               WHERE o.id = g.id AND o.token = g.token""",
+            [[i.id for i in items], [i.claimed.token for i in items], [i.hash for i in items]],
+        )

@@ -1,0 +1,399 @@
+"""Shipping Confirmations: what the WMS has shipped, in whatever state we believe the order to be.
+
+The WMS showing a parcel of an order is evidence that it has the order: it moves the order.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from alerts.raising import raise_alert
+from integration_manager import tenancy
+from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
+from integration_manager.kit.connector import WmsConnector
+from merchants import schedules
+from merchants.models import Service
+from orders import bulk, causes
+from orders.content import fold
+from orders.models import Order, Status
+from orders.models import Shipment as ShipmentRow
+from orders.models import ShipmentLine as ShipmentLineRow
+from orders.run import LostLease, Run
+from orders.states import Each, move, note
+
+each = bulk.PerRow
+REACH_BACK = timedelta(hours=48)
+DAILY = timedelta(hours=24)
+FIRST = timedelta(days=2)  # how far a first run looks back
+ASK_AFTER = timedelta(hours=24)  # at the WMS for longer: asked for one by one, once a day
+ASK_AT_ONCE = 100
+
+
+@dataclass(slots=True)
+class _Row:
+    """An order that a page's shipments belong to, with its lines."""
+
+    id: int
+    status: Status
+    wms_key: str
+    wms_ref: str
+    cart_id: int
+    number: str
+    qty_total: Decimal
+    short: bool
+    lines: list["_Line"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Line:
+    position: int
+    line_id: str
+    item: str
+    quantity: Decimal
+    shipped: Decimal
+
+
+def ship_confirm(run: Run) -> None:
+    """Stores the parcels that the WMS reports, and moves their orders on."""
+    connector = run.connector
+    assert isinstance(connector, WmsConnector)
+    since, deep = _since(run)
+    cursor = run.schedule.cursor
+    woken: set[int] = set()
+    for page in run.pages(connector.shipments(since)):
+        http = getattr(connector, "http", None)
+        newest = page.cursor
+        if newest and http is not None and http.remote_time:
+            newest = min(newest, http.remote_time)
+        moved = newest is not None and (cursor is None or newest > cursor)
+        cursor = newest if moved else cursor
+        if page.rows or moved:
+            with transaction.atomic():
+                woken |= store(run, page.rows)
+                if moved:
+                    _save_cursor(run, cursor)
+        for reject in page.rejects:
+            where = f"{reject.file}, line {reject.line}"
+            _alert_reject(run, where, reject.reason)
+        if page.done is not None:
+            run.call(page.done)
+        run.counts["found"] += len(page.rows)
+    if deep and not run.unfinished:
+        run.fields["reached_back_at"] = run.now
+    if connector.overrides("shipments_of"):
+        woken |= _ask_one_by_one(run, connector)
+    if woken:
+        schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, merchant_id=run.merchant.pk, cart_ids=list(woken))
+
+
+def _since(run: Run) -> tuple[datetime, bool]:
+    cursor, last = run.schedule.cursor, run.schedule.reached_back_at
+    if cursor is None:
+        return run.now - FIRST, True
+    if last is None or run.now - last >= DAILY:
+        return cursor - REACH_BACK, True
+    return cursor - run.connector.overlap, False
+
+
+def _save_cursor(run: Run, cursor: datetime | None) -> None:
+    with connection.cursor() as db:
+        db.execute(
+            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
+            [cursor, run.schedule.pk, run.token],
+        )
+        if db.rowcount != 1:
+            raise LostLease
+
+
+def _ask_one_by_one(run: Run, connector: WmsConnector) -> set[int]:
+    """Orders that have been at the WMS for long, in case their confirmation was never listed."""
+    now = run.now
+    waiting = list(
+        Order.objects.filter(merchant=run.merchant, status=Status.AT_WMS, delivered_at__lt=now - ASK_AFTER)
+        .exclude(checked_at__gt=now - DAILY)
+        .order_by("delivered_at")
+        .values_list("id", "wms_key")[:ASK_AT_ONCE]
+    )
+    if not waiting or not run.keep_alive():
+        return set()
+    shipments = run.call(connector.shipments_of, [key for _, key in waiting])
+    with transaction.atomic():
+        woken = store(run, shipments)
+        Order.objects.filter(pk__in=[pk for pk, _ in waiting]).update(checked_at=now)
+    return woken
+
+
+def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
+    """Stores parcels in a transaction. Returns the carts that have something to upload."""
+    rows = _orders(run, shipments)
+    by_key = {row.wms_key: row for row in rows if row.wms_key}
+    by_ref = {row.wms_ref: row for row in rows}
+    mine: dict[tuple[int, str], tuple[_Row, Shipment]] = {}
+    for shipment in shipments:
+        row = by_ref.get(shipment.ref or "") or by_key.get(shipment.wms_key or "")
+        if row is not None:
+            mine[row.id, shipment.key] = (row, shipment)
+        else:
+            run.counts["unknown_orders"] += 1
+    known = _known([row_id for row_id, _ in mine])
+    fresh = [pair for key, pair in mine.items() if key not in known and not pair[1].voided]
+    changed = [(known[key], *pair) for key, pair in mine.items() if key in known and _differs(known[key], pair[1])]
+    if not fresh and not changed:
+        return _close(run, [pair for pair in mine.values() if pair[1].closed])
+    _by_evidence(run, [*fresh, *((row, s) for _, row, s in changed)])
+    _insert(run, fresh)
+    for old, row, shipment in changed:
+        _correct(run, old, row, shipment)
+    touched = {row.id: row for row, _ in mine.values()}
+    closed = {row.id for row, shipment in mine.values() if shipment.closed}
+    _progress(run, list(touched.values()), closed)
+    run.counts["shipments"] += len(fresh)
+    return {row.cart_id for row, _ in fresh} | {row.cart_id for _, row, _ in changed}
+
+
+def _orders(run: Run, shipments: Sequence[Shipment]) -> list[_Row]:
+    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked."""
+    keys = [s.wms_key for s in shipments if s.wms_key]
+    refs = [s.ref for s in shipments if s.ref]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT o.id, o.status, o.wms_key, o.wms_ref, o.cart_id, o.cust_po_no, o.qty_total, o.short
+            FROM orders_order o WHERE o.id IN (
+                SELECT id FROM orders_order WHERE merchant_id = %s AND wms_key = ANY(%s) AND wms_key <> ''
+                UNION SELECT id FROM orders_order WHERE account_id = %s AND merchant_id = %s AND wms_ref = ANY(%s))
+            ORDER BY o.id FOR UPDATE""",
+            [run.merchant.pk, keys, tenancy.account_id(), run.merchant.pk, refs],
+        )
+        rows = {r[0]: _Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
+        if rows:
+            cursor.execute(
+                """SELECT order_id, position, line_id, sent_item, quantity, qty_shipped FROM orders_orderline
+                   WHERE account_id = %s AND order_id = ANY(%s) AND NOT filtered ORDER BY order_id, position""",
+                [tenancy.account_id(), list(rows)],
+            )
+            for order_id, *line in cursor.fetchall():
+                rows[order_id].lines.append(_Line(*line))
+    return list(rows.values())
+
+
+def _known(order_ids: Sequence[int]) -> dict[tuple[int, str], ShipmentRow]:
+    if not order_ids:
+        return {}
+    return {(s.order_id, s.key): s for s in ShipmentRow.objects.filter(order_id__in=set(order_ids))}
+
+
+def _differs(old: ShipmentRow, new: Shipment) -> bool:
+    return bool(new.voided) != bool(old.voided_at) or (new.tracking_no or "") != old.tracking_no
+
+
+def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
+    """The WMS has shipped it, so it has it: in whatever state it is here, it is at the WMS."""
+    for row in {row.id: row for row, _ in pairs}.values():
+        if row.status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
+            continue
+        key = next((s.wms_key for r, s in pairs if r is row and s.wms_key), row.wms_ref)
+        was = row.status
+        causes_of = list(Order.objects.filter(pk=row.id).exclude(cause="").values_list("cause", flat=True))
+        move(
+            [row.id],
+            was,
+            Status.AT_WMS,
+            "found_at_wms",
+            now=run.now,
+            message="The WMS has shipped it.",
+            wms_key=key,
+            delivered_at=run.now,
+            error_code="",
+            error_message="",
+            cause="",
+            held_by="",
+        )
+        row.status, row.wms_key = Status.AT_WMS, key or ""
+        causes.settle(causes_of, run.now)
+        if was is Status.CANCELED:
+            raise_alert(
+                "shipped_although_canceled",
+                f"order:{row.id}",
+                f"Order {row.number} was canceled, and the WMS has shipped it.",
+                fix="Stop the parcel if that is possible, or talk to the customer.",
+                merchant_id=run.merchant.pk,
+                order_id=row.id,
+                now=run.now,
+            )
+
+
+def _insert(run: Run, fresh: Sequence[tuple[_Row, Shipment]]) -> None:
+    if not fresh:
+        return
+    now = run.now
+    written = bulk.insert(
+        ShipmentRow,
+        {
+            "merchant_id": run.merchant.pk,
+            "cart_id": each(row.cart_id for row, _ in fresh),
+            "order_id": each(row.id for row, _ in fresh),
+            "key": each(s.key[:150] for _, s in fresh),
+            "tracking_no": each((s.tracking_no or "")[:100] for _, s in fresh),
+            "tracking_key": each(fold(s.tracking_no) for _, s in fresh),
+            "carrier": each((s.carrier or "")[:60] for _, s in fresh),
+            "method": each((s.method or "")[:100] for _, s in fresh),
+            "shipped_at": each(s.shipped_at for _, s in fresh),
+            "data": each(to_json(s) for _, s in fresh),
+            "created_at": now,
+            "retry_at": now,
+        },
+        conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
+        returning=("id", "order_id", "key"),
+    )
+    ids = {(order_id, key): pk for pk, order_id, key in written}
+    lines: list[tuple[int, str, ShipmentLine]] = []
+    for row, shipment in fresh:
+        shipment_id = ids.get((row.id, shipment.key[:150]))
+        if shipment_id is not None:
+            lines += [(shipment_id, line_id, line) for line_id, line in _count(row, shipment)]
+    if lines:
+        bulk.insert(
+            ShipmentLineRow,
+            {
+                "shipment_id": each(pk for pk, _, _ in lines),
+                "line_id": each(line_id for _, line_id, _ in lines),
+                "item": each(line.item[:100] for _, _, line in lines),
+                "quantity": each(line.quantity for _, _, line in lines),
+            },
+        )
+
+
+def _count(row: _Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
+    """Counts a parcel's content to the order's lines; a parcel without content is the rest of the order."""
+    if not shipment.lines:
+        rest = [
+            (line.line_id, ShipmentLine(line.item, line.quantity - line.shipped, line.line_id))
+            for line in row.lines
+            if line.quantity > line.shipped
+        ]
+        for line in row.lines:
+            line.shipped = line.quantity
+        return rest
+    counted = []
+    for part in shipment.lines:
+        left = part.quantity
+        matching = [ln for ln in row.lines if ln.line_id == part.line_id] if part.line_id else []
+        for line in matching or [ln for ln in row.lines if ln.item == part.item]:
+            take = min(left, line.quantity - line.shipped)
+            if take > ZERO:
+                line.shipped += take
+                left -= take
+                counted.append((line.line_id, ShipmentLine(part.item, take, line.line_id)))
+        if left > ZERO:  # more than was ordered, or something else: kept, and counted to no line
+            counted.append(("", ShipmentLine(part.item, left)))
+    return counted
+
+
+def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
+    """A parcel that was stored has changed: another tracking number, or it was voided."""
+    now = run.now
+    ShipmentRow.objects.filter(pk=old.pk).update(
+        tracking_no=(shipment.tracking_no or "")[:100],
+        tracking_key=fold(shipment.tracking_no),
+        data=to_json(shipment),
+        voided_at=now if shipment.voided else None,
+        uploaded_at=None if not shipment.voided else old.uploaded_at,
+        parked_at=now if shipment.voided and old.uploaded_at is None else None,
+        retry_at=now,
+    )
+    if not shipment.voided:
+        change = f"{old.tracking_no or 'none'} to {shipment.tracking_no or 'none'}"
+        note([row.id], "tracking_changed", f"Tracking number changed: {change}.", now=now)
+        return
+    note([row.id], "parcel_voided", f"The WMS voided parcel {old.tracking_no or old.key}.", now=now)
+    for part in ShipmentLineRow.objects.filter(shipment_id=old.pk):
+        for line in row.lines:
+            if line.line_id == part.line_id:
+                line.shipped = max(ZERO, line.shipped - part.quantity)
+    if row.status is Status.SHIPPED:
+        move([row.id], Status.SHIPPED, Status.AT_WMS, "parcel_voided", now=now)
+        row.status = Status.AT_WMS
+
+
+def _progress(run: Run, rows: Sequence[_Row], closed: set[int]) -> None:
+    """Writes how much of each line has shipped, and moves the orders that are complete."""
+    lines = [(row.id, line.position, line.shipped) for row in rows for line in row.lines]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_orderline l SET qty_shipped = g.shipped
+               FROM unnest(%s::bigint[], %s::int[], %s::numeric[]) AS g(order_id, position, shipped)
+               WHERE l.account_id = %s AND l.order_id = g.order_id AND l.position = g.position
+                 AND l.qty_shipped <> g.shipped""",
+            [*(list(column) for column in zip(*lines, strict=True)), tenancy.account_id()]
+            if lines
+            else [[], [], [], tenancy.account_id()],
+        )
+    shipped = {row.id: sum((line.shipped for line in row.lines), ZERO) for row in rows}
+    full = [r for r in rows if r.status is Status.AT_WMS and all(ln.shipped >= ln.quantity for ln in r.lines)]
+    short = [r for r in rows if r.status is Status.AT_WMS and r.id in closed and r not in full]
+    done = full + short
+    move(
+        [row.id for row in done],
+        Status.AT_WMS,
+        Status.SHIPPED,
+        "shipped",
+        now=run.now,
+        qty_shipped=Each(shipped[row.id] for row in done),
+        shipped_at=run.now,
+        short=Each(row in short for row in done),
+    )
+    partial = [row for row in rows if row not in done]
+    if partial:
+        _count_shipped(partial, shipped)
+    for row in short:
+        _alert_short(run, row, shipped[row.id])
+
+
+def _count_shipped(rows: Sequence[_Row], shipped: dict[int, Decimal]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_order o SET qty_shipped = g.shipped
+               FROM unnest(%s::bigint[], %s::numeric[]) AS g(id, shipped) WHERE o.id = g.id""",
+            [[row.id for row in rows], [shipped[row.id] for row in rows]],
+        )
+
+
+def _close(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> set[int]:
+    """The WMS says of known parcels that nothing more comes."""
+    rows = {row.id: row for row, _ in pairs if row.status is Status.AT_WMS}
+    if rows:
+        _progress(run, list(rows.values()), set(rows))
+    return set()
+
+
+def _alert_short(run: Run, row: _Row, shipped: Decimal) -> None:
+    missing: dict[str, Decimal] = defaultdict(Decimal)
+    for line in row.lines:
+        if line.quantity > line.shipped:
+            missing[line.item] += line.quantity - line.shipped
+    what = ", ".join(f"{quantity.normalize():f} × {item}" for item, quantity in missing.items())
+    raise_alert(
+        "shipped_short",
+        f"order:{row.id}",
+        f"The WMS has closed order {row.number} without shipping all of it. Missing: {what}.",
+        fix="Ask the warehouse what became of it; refund the customer or order it again.",
+        merchant_id=run.merchant.pk,
+        order_id=row.id,
+        now=run.now,
+    )
+
+
+def _alert_reject(run: Run, where: str, reason: str) -> None:
+    raise_alert(
+        "bad_confirmation",
+        f"{run.merchant.pk}:{where}"[:200],
+        f"A row of a confirmation file could not be read ({where}): {reason}",
+        fix="Have the row corrected and the file sent again.",
+        merchant_id=run.merchant.pk,
+        now=run.now,
+    )

@@ -1,0 +1,124 @@
+"""Inventory Upload: tells a cart what may be sold. Only what has changed; everything once a day."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from django.db import connection
+
+from alerts.raising import raise_alert, resolve
+from carts.models import CartStock
+from integration_manager import tenancy
+from integration_manager.kit.canonical import Stock, StockResult
+from integration_manager.kit.connector import CartConnector
+from merchants.models import Schedule, Service
+from orders.run import Run
+from orders.services import out_files
+from orders.services.download import download
+from orders.stock import Available, available
+
+FULL = timedelta(hours=24)
+FRESH = timedelta(minutes=2)  # the cart's own orders must not be older when its stock is counted
+BATCH = 100
+HOUR = timedelta(hours=1)
+TRIES = 100
+
+
+def upload_inventory(run: Run) -> None:
+    """Sends the levels that the cart does not have yet."""
+    connector, cart = run.connector, run.cart
+    assert isinstance(connector, CartConnector) and cart is not None
+    _download_first(run)
+    began = run.now
+    last = run.schedule.reached_back_at
+    full = last is None or began - last >= FULL
+    told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
+    wanted = [level for level in available(run.merchant.pk) if full or _due(told.get(level.sku), level, run)]
+    if "inventory" in connector.renders:
+        out_files.tell_stock(run, wanted)
+    else:
+        for start in range(0, len(wanted), BATCH):
+            if not run.keep_alive() or run.stopping.is_set():
+                break
+            batch = wanted[start : start + BATCH]
+            levels = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in batch]
+            record(run, batch, run.call(connector.stock, levels))
+    if full and not run.unfinished:
+        run.fields["reached_back_at"] = began
+    if run.counts["refused"] == 0:
+        resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
+
+
+def _download_first(run: Run) -> None:
+    """What this cart has sold is subtracted before it is told what is left."""
+    assert run.cart is not None
+    schedule = Schedule.objects.filter(cart=run.cart, service=Service.DOWNLOAD, every__gt=0).first()
+    if schedule is None or schedule.paused or not run.connector.overrides("orders"):
+        return
+    if schedule.finished_at is not None and run.now - schedule.finished_at <= FRESH:
+        return
+    # Read with the download's own cursor, which its own runs move on: storing twice is harmless.
+    ours, state, fields = run.schedule, run.state, run.fields
+    run.schedule, run.fields = schedule, {}
+    try:
+        download(run, save_cursor=False)
+    finally:
+        run.schedule, run.state, run.fields = ours, state, fields
+
+
+def _due(told: CartStock | None, level: Available, run: Run) -> bool:
+    if told is None:
+        return True
+    given_up = bool(told.error) and told.failures >= TRIES  # until the daily full upload
+    return told.quantity != level.quantity and not given_up
+
+
+def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]) -> None:
+    """Keeps what the cart was told, and what it would not take, in one statement."""
+    by_sku = {result.sku: result for result in results}
+    refused = [r for r in results if r.error]
+    now = run.now
+    rows: list[tuple[str, Decimal | None, str, bool]] = []
+    for level in levels:
+        result = by_sku.get(level.sku)
+        error = result.error if result else "The cart did not say what became of it."
+        rows.append((level.sku, level.quantity if not error else None, error, bool(error)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO carts_cartstock AS old (account_id, cart_id, sku, quantity, sent_at, error, failures, failed_at)
+            SELECT %(account)s, %(cart)s, t.sku, t.quantity, %(now)s, t.error, t.failed::int,
+                   CASE WHEN t.failed THEN %(now)s END
+            FROM unnest(%(skus)s::text[], %(quantities)s::numeric[], %(errors)s::text[], %(failed)s::bool[])
+                 AS t(sku, quantity, error, failed)
+            ON CONFLICT (account_id, cart_id, sku) DO UPDATE SET
+                quantity = excluded.quantity, sent_at = excluded.sent_at, error = excluded.error,
+                failures = CASE WHEN excluded.error = '' THEN 0
+                                WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
+                                THEN old.failures + 1 ELSE old.failures END,
+                failed_at = CASE WHEN excluded.error = '' THEN NULL
+                                 WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
+                                 THEN %(now)s ELSE old.failed_at END""",
+            {
+                "account": tenancy.account_id(),
+                "cart": run.cart.pk if run.cart else None,
+                "now": now,
+                "skus": [row[0] for row in rows],
+                "quantities": [row[1] for row in rows],
+                "errors": [row[2] for row in rows],
+                "failed": [row[3] for row in rows],
+            },
+        )
+    run.counts["sent"] += len(rows) - sum(1 for row in rows if row[3])
+    if refused and run.cart is not None:
+        run.counts["refused"] += len(refused)
+        raise_alert(
+            "stock_refused",
+            f"cart:{run.cart.pk}",
+            f"{run.cart.name} did not take the stock of {len(refused)} products, first {refused[0].sku}: "
+            f"{refused[0].error}",
+            fix="Check these products in the shop. It is tried again at every run.",
+            merchant_id=run.merchant.pk,
+            cart_id=run.cart.pk,
+            now=now,
+        )

@@ -1,0 +1,301 @@
+"""Shipment Upload: tells a cart of its parcels, each once.
+
+Failures are tried again at every run, up to 30 days or 100 tries, of which at most one an hour counts.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from alerts.raising import raise_alert, resolve
+from integration_manager import tenancy
+from integration_manager.kit.canonical import Shipment, from_json
+from integration_manager.kit.connector import CartConnector, Dedupe
+from integration_manager.kit.crash import crash_here
+from integration_manager.kit.errors import (
+    AlreadyDone,
+    AuthFailed,
+    ConnectionFailed,
+    ConnectorError,
+    NeedsHuman,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Transient,
+)
+from orders.models import Shipment as ShipmentRow
+from orders.models import Status
+from orders.run import THREADS, Run, Unstarted
+from orders.services import out_files
+from orders.states import move
+
+WINDOW = 20.0  # seconds in which the calls of one claim are begun
+LIMIT = 100
+TRIES = 100
+DAYS = timedelta(days=30)
+HOUR = timedelta(hours=1)
+SOON = timedelta(minutes=1)  # a failed one is not claimed again in the same run
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One parcel taken for upload. `starts` counts this claim."""
+
+    id: int
+    token: int
+    starts: int
+    failures: int
+    failed_at: datetime | None
+    first_failed_at: datetime | None
+    unknown_rounds: int
+    order_id: int
+    cart_key: str
+    cust_ref: str
+    number: str
+    shipment: Shipment
+
+
+def upload_shipments(run: Run) -> None:
+    """Uploads what waits for this cart."""
+    connector = run.connector
+    assert isinstance(connector, CartConnector)
+    if "confirmations" in connector.renders:
+        out_files.confirm(run)
+        return
+    uploads = _Uploads(run, connector)
+    while run.keep_alive() and not run.stopping.is_set():
+        began = time.monotonic()
+        seconds = WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
+        limit = THREADS if connector.dedupe("ship") is Dedupe.NONE else LIMIT
+        parcels = claim(run, limit, seconds)
+        if not parcels:
+            break
+        left: list[Parcel] = []
+        for group in run.each(
+            lambda parcel: _ship(connector, parcel),
+            parcels,
+            subject=lambda parcel: parcel.order_id,
+            start_before=began + WINDOW,
+        ):
+            left += [parcel for parcel, result in group if isinstance(result, Unstarted)]
+            uploads.record([pair for pair in group if not isinstance(pair[1], Unstarted)])
+        release(left)
+        run.journal.store(run.schedule.pk)
+    uploads.close()
+
+
+def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
+    """Takes parcels that wait; of one order only those whose earlier ones are not under way."""
+    assert run.cart is not None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH picked AS MATERIALIZED (
+                SELECT id FROM orders_shipment
+                WHERE cart_id = %s AND uploaded_at IS NULL AND parked_at IS NULL AND retry_at <= %s
+                  AND (lease_until IS NULL OR lease_until < now()) AND out_file_id IS NULL
+                ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
+            UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + 1,
+                   lease_until = now() + make_interval(secs => %s)
+            FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
+            RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
+                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.data::text,
+                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item),
+                                                         'quantity', l.quantity::text, 'line_id', l.line_id))
+                       FROM orders_shipmentline l LEFT JOIN orders_orderline ol
+                         ON ol.account_id = s.account_id AND ol.order_id = o.id AND ol.line_id = l.line_id
+                       WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text""",
+            [run.cart.pk, run.now, limit, lease],
+        )
+        return [_parcel(row) for row in cursor.fetchall()]
+
+
+def _parcel(row: tuple[Any, ...]) -> Parcel:
+    import orjson
+
+    data = orjson.loads(row[11])
+    if row[12]:
+        # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
+        data["lines"] = [line for line in orjson.loads(row[12]) if line["line_id"]]
+    return Parcel(*row[:11], from_json(Shipment, data))
+
+
+def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None:
+    """Gives back parcels for which no call went out."""
+    if not parcels:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment s SET lease_until = NULL, starts = s.starts - 1,
+                      retry_at = coalesce(%s, s.retry_at)
+               FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token) WHERE s.id = g.id AND s.token = g.token""",
+            [retry_at, [p.id for p in parcels], [p.token for p in parcels]],
+        )
+
+
+def _ship(connector: CartConnector, parcel: Parcel) -> Any:
+    """One parcel, in a thread of the run: looked for first where an upload had been begun before."""
+    if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
+        for known in connector.find_shipments(parcel.cart_key):
+            if known.tracking_no == parcel.shipment.tracking_no or known.key == parcel.shipment.key:
+                return known.key or "found"
+    elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
+        return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
+    crash_here("before_ship")
+    remote_id = connector.ship(parcel.cart_key, parcel.shipment)
+    crash_here("after_ship")
+    return remote_id or "ok"
+
+
+class _Uploads:
+    """Records the results of one run, each fenced by its claim's token."""
+
+    def __init__(self, run: Run, connector: CartConnector) -> None:
+        self.run, self.connector = run, connector
+        self._connection_failures = 0
+        self._failing = bool(run.state.get("failing"))
+
+    def record(self, group: Sequence[tuple[Parcel, Any]]) -> None:
+        """Records what has arrived; what succeeded together in two statements."""
+        done(self.run, [(parcel, result) for parcel, result in group if isinstance(result, str)])
+        for parcel, result in group:
+            if isinstance(result, str):
+                self._connection_failures = 0
+            else:
+                self._one(parcel, result)
+
+    def _one(self, parcel: Parcel, result: Any) -> None:
+        run = self.run
+        if isinstance(result, ConnectionFailed):
+            release([parcel])
+            self._connection_failures += 1
+            if self._connection_failures >= 3:
+                run.unreachable(result)
+        elif isinstance(result, RateLimited):
+            release([parcel], result.retry_at or run.now + SOON)
+            run.stopping.set()
+        elif isinstance(result, AuthFailed):
+            release([parcel])
+            run.refused(result)
+        elif isinstance(result, AlreadyDone):
+            done(run, [(parcel, result.remote_id or "found")])
+        elif isinstance(result, OutcomeUnknown):
+            self._unknown(parcel, result)
+        elif isinstance(result, NeedsHuman | Permanent):
+            self._failed(parcel, result, park=True)
+        elif isinstance(result, ConnectorError):
+            self._failed(parcel, result)
+        else:
+            import logging
+            import secrets
+
+            number = secrets.token_hex(4)
+            logging.getLogger(__name__).error("report %s: parcel %s", number, parcel.id, exc_info=result)
+            ours = Transient(f"We could not process this parcel (report {number}).", code="internal")
+            self._failed(parcel, ours, park=parcel.failures >= 4)
+
+    def _unknown(self, parcel: Parcel, error: OutcomeUnknown) -> None:
+        rounds, dedupe = parcel.unknown_rounds + 1, self.connector.dedupe("ship")
+        if dedupe is Dedupe.NONE or rounds > ROUNDS:
+            self._failed(parcel, error, park=True)
+            return
+        settle = self.connector.settle.total_seconds()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_shipment SET lease_until = now() + make_interval(secs => %s), unknown_rounds = %s "
+                "WHERE id = %s AND token = %s",
+                [max(settle, 1.0), rounds, parcel.id, parcel.token],
+            )
+        self.run.due_at(self.run.now + timedelta(seconds=settle + 1.5))
+        self.run.counts["unknown"] += 1
+
+    def _failed(self, parcel: Parcel, error: ConnectorError, *, park: bool = False) -> None:
+        run, now = self.run, self.run.now
+        counts = parcel.failed_at is None or now - parcel.failed_at >= HOUR
+        failures = parcel.failures + (1 if counts else 0)
+        first = parcel.first_failed_at or now
+        over = failures >= TRIES or now - first >= DAYS
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
+                          first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s
+                   WHERE id = %s AND token = %s""",
+                [
+                    *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
+                    *(now if park or over else None, parcel.id, parcel.token),
+                ],
+            )
+        run.counts["failed"] += 1
+        assert run.cart is not None
+        if park or over:
+            raise_alert(
+                "tracking_skipped" if over and not park else "tracking_refused",
+                f"parcel:{parcel.id}",
+                f"The tracking number of order {parcel.number} did not reach {run.cart.name}: {error}",
+                fix=getattr(error, "fix", "") or "Correct it in the shop, then resend the tracking from the order.",
+                said=error.said,
+                merchant_id=run.merchant.pk,
+                cart_id=run.cart.pk,
+                order_id=parcel.order_id,
+                now=now,
+            )
+        else:
+            self._failing = True
+            raise_alert(
+                "tracking_failing",
+                f"cart:{run.cart.pk}",
+                f"{run.cart.name} does not take tracking numbers at the moment: {error}",
+                fix="Nothing to do: it is tried again at every run.",
+                said=error.said,
+                merchant_id=run.merchant.pk,
+                cart_id=run.cart.pk,
+                now=now,
+            )
+
+    def close(self) -> None:
+        """Resolves what has healed, and plans the next try."""
+        run = self.run
+        assert run.cart is not None
+        waiting = ShipmentRow.objects.filter(cart=run.cart, uploaded_at__isnull=True, parked_at__isnull=True)
+        if self._failing and not waiting.filter(failures__gt=0).exists():
+            resolve("tracking_failing", [f"cart:{run.cart.pk}"], run.now)
+            self._failing = False
+        run.state["failing"] = self._failing
+
+
+def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
+    """Records uploads, and confirms the orders whose parcels the cart all knows."""
+    if not uploaded:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL,
+                      error_code = '', error_message = ''
+               FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, remote_id)
+               WHERE s.id = g.id AND s.token = g.token AND s.uploaded_at IS NULL RETURNING s.order_id""",
+            [run.now, [p.id for p, _ in uploaded], [p.token for p, _ in uploaded], [r[:150] for _, r in uploaded]],
+        )
+        order_ids = {row[0] for row in cursor.fetchall()}
+    run.counts["uploaded"] += len(uploaded)
+    confirm_complete(order_ids, run.now)
+
+
+def confirm_complete(order_ids: set[int], now: datetime) -> list[int]:
+    """Moves shipped orders to confirmed when no parcel of theirs waits any more."""
+    if not order_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT o.id FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) AND o.status = 'shipped'
+               AND NOT EXISTS (SELECT 1 FROM orders_shipment s WHERE s.account_id = o.account_id
+                               AND s.order_id = o.id AND s.uploaded_at IS NULL AND s.voided_at IS NULL)""",
+            [tenancy.account_id(), list(order_ids)],
+        )
+        complete = [row[0] for row in cursor.fetchall()]
+    message = "The cart has the tracking."
+    return move(complete, Status.SHIPPED, Status.CONFIRMED, "confirmed", now=now, message=message, confirmed_at=now)
