@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from integration_manager.kit.canonical import (
     Address,
@@ -23,7 +24,7 @@ from integration_manager.kit.canonical import (
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.paging import by_modified
-from integration_manager.kit.reading import Reader
+from integration_manager.kit.reading import Reader, pick
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -57,26 +58,29 @@ class SandboxShop(CartConnector):
 
     def classify(self, answer: "Answer") -> Exception | None:
         if answer.status == 422:
-            said = answer.json()
-            return Permanent(said["message"], code=said["code"], said=said["message"])
+            return Permanent(pick(answer, "message", str), code=pick(answer, "code", str))
         return None
 
     def check(self) -> None:
         self.http.get("/api/shop")
 
     def identity(self) -> str | None:
-        return str(self.http.get("/api/shop").json()["id"])
+        return pick(self.http.get("/api/shop"), "id", str)
 
     def orders(self, since: datetime) -> Iterator[Page]:
         def fetch(since: datetime, page: int) -> list[Any]:
             query = {"modified_since": since.isoformat(), "limit": PAGE, "page": page}
-            return list(self.http.get("/api/orders", params=query).json()["orders"])
+            return pick(self.http.get("/api/orders", params=query), "orders", list)
 
         return by_modified(fetch, since, modified_at, PAGE)
 
     def order(self, number: str) -> Any:
-        answer = self.http.get(f"/api/orders/{number}", missing_ok=True)
-        return None if answer.status == 404 else answer.json()
+        try:
+            return self.http.get(f"/api/orders/{quote(number, safe='')}").json()
+        except Permanent as error:
+            if error.code == "http_404":
+                return None
+            raise
 
     @writes(Dedupe.LOOKUP)
     def ship(self, order_key: str, shipment: Shipment) -> str:
@@ -88,16 +92,18 @@ class SandboxShop(CartConnector):
             "tracking_url": shipment.tracking_url,
             "lines": [to_json(line) for line in shipment.lines],
         }
-        return str(self.http.post(f"/api/orders/{order_key}/shipments", json=body).json()["id"])
+        answer = self.http.post(f"/api/orders/{order_key}/shipments", json=body)
+        return pick(answer, "id", str)
 
     def find_shipments(self, order_key: str) -> list[Shipment]:
-        rows = self.http.get(f"/api/orders/{order_key}/shipments").json()["shipments"]
+        rows = pick(self.http.get(f"/api/orders/{order_key}/shipments"), "shipments", list)
         return [to_shipment(Reader(row)) for row in rows]
 
     @writes(Dedupe.NATURAL)
     def stock(self, levels: Sequence[Stock]) -> list[StockResult]:
         rows = [{"sku": level.sku, "quantity": str(level.available), "warehouse": level.warehouse} for level in levels]
-        results = self.http.post("/api/stock", json={"levels": rows}, safe=True).json()["results"]
+        answer = self.http.post("/api/stock", json={"levels": rows}, safe=True)
+        results = pick(answer, "results", list)
         return [StockResult(r["sku"], r["problem"], skipped=not r["known"]) for r in results]
 
     @writes(Dedupe.NATURAL)
@@ -108,7 +114,7 @@ class SandboxShop(CartConnector):
     def refund(self, order_key: str, key: str, amount: Any, note: str) -> str:
         body = {"reference": key, "amount": str(amount), "note": note}
         answer = self.http.post(f"/api/orders/{order_key}/refunds", json=body, safe=True)
-        return str(answer.json()["id"])
+        return pick(answer, "id", str)
 
 
 def modified_at(raw: Any) -> datetime:

@@ -199,9 +199,7 @@ class Found:
 
     wms_key: str
     order_no: str  # the order number we sent with it
-    lines: tuple[
-        tuple[str, Decimal], ...
-    ]  # (item, quantity), to tell whether it is the same order
+    lines: tuple[tuple[str, Decimal], ...]  # (item, quantity), to tell whether it is the same order
     canceled: bool = False
 
 
@@ -218,11 +216,7 @@ def to_json(value: Any) -> Any:
     """A canonical value as JSON types: decimals and times as strings, unknown fields left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {
-            name: to_json(v)
-            for name, v in pairs
-            if v is not None and v != () and v != {}
-        }
+        return {name: to_json(v) for name, v in pairs if v is not None and v != () and v != {}}
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, StrEnum):
@@ -236,13 +230,28 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], raw: dict[str, Any]) -> T:
     """The inverse of `to_json` for one of the dataclasses above. Raises KeyError, ValueError."""
-    return kind(
-        **{
-            name: _convert(hint, raw[name])
-            for name, hint in _hints(kind).items()
-            if name in raw
-        }
-    )
+    hints = _hints(kind)
+    values = {name: _convert(hints[name], raw[name]) for name in hints if name in raw}
+    for name in _needed(kind):
+        if name not in values:  # `to_json` leaves out what is unknown or empty
+            values[name] = _nothing(hints[name], name)
+    return kind(**values)
+
+
+@functools.cache
+def _needed(kind: type) -> list[str]:
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(kind)
+    return [f.name for f in fields if f.default is missing and f.default_factory is missing]
+
+
+def _nothing(hint: Any, name: str) -> Any:
+    """What a field without a default is when it was left out."""
+    if type(None) in typing.get_args(hint):
+        return None
+    if typing.get_origin(hint) is tuple:
+        return ()
+    raise KeyError(name)
 
 
 @functools.cache
@@ -261,9 +270,7 @@ def _convert(hint: Any, value: Any) -> Any:
         inner = typing.get_args(hint)
         if inner[-1] is Ellipsis:
             return tuple(_convert(inner[0], item) for item in value)
-        return tuple(
-            _convert(kind, item) for kind, item in zip(inner, value, strict=True)
-        )
+        return tuple(_convert(kind, item) for kind, item in zip(inner, value, strict=True))
     if origin is dict:
         return dict(value)
     if hint is Decimal:

@@ -172,7 +172,8 @@ class Server:
             return
         injected = None
         if not request.path.startswith("/_sim/"):
-            injected = fake.faults.pick(request.method, request.path)
+            name = f"{request.method} {request.path}"
+            injected = fake.faults.pick(name, fake.writes(request))
         if injected is None:
             reply = fake.answer(request)
             fake.note(request, reply.status, None, began)
@@ -199,6 +200,9 @@ class Server:
             status = 302
             where = f"http://{ELSEWHERE}:{self.port}{request.path}"
             link.send(Reply(b"", 302, {"Location": where}))
+        elif fault is Fault.ECHO:
+            status = 400
+            link.send(fake.refuse(400, "bad_request", f"Not understood: {request.headers}"))
         elif fault is Fault.DROP:
             link.drop()
         elif fault in (Fault.LATE, Fault.LATE_HANG):
@@ -227,19 +231,31 @@ class Server:
         elif fault is Fault.GARBAGE:
             link.send(Reply(HTML, 200, {"Content-Type": "text/html"}))
             return 200
+        elif fault is Fault.ALIEN:
+            link.send(Reply({"status": "ok", "items": None}))
+            return 200
         elif fault is Fault.TWICE:
             whole = self.head(reply, len(body)) + body
             link.transport.write(whole + whole)
             link.busy = False
         elif fault is Fault.HUGE:
             link.transport.write(self.head(reply, HUGE * 1_000_000 + len(body)))
-            for _ in range(HUGE):
-                link.transport.write(b" " * 1_000_000)
-            link.transport.write(body)
-            link.busy = False
+            self._flood(link, HUGE, body)
         elif fault is Fault.SLOW:
             self._drip(link, self.head(reply, len(body)) + body)
         return reply.status
+
+    def _flood(self, link: _Connection, left: int, body: bytes) -> None:
+        if link.transport.is_closing() or self._loop is None:
+            return
+        if not left:
+            link.transport.write(body)
+            link.busy = False
+            return
+        if link.transport.get_write_buffer_size() < 1_000_000:
+            link.transport.write(b" " * 1_000_000)
+            left -= 1
+        self._loop.call_later(0.001, self._flood, link, left, body)
 
     def _drip(self, link: _Connection, rest: bytes) -> None:
         if rest and not link.transport.is_closing() and self._loop is not None:

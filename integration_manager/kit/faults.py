@@ -17,6 +17,7 @@ class Fault(StrEnum):
     HANG = "hang"  # no answer until the client gives up
     DROP = "drop"  # the connection is cut
     REDIRECT = "redirect"  # to another host, which counts who follows
+    ECHO = "echo"  # 400, repeating the request with its credentials
 
     ERROR_AFTER = "error_after"  # 500, yet the work is done
     DROP_AFTER = "drop_after"  # the work is done and the connection is cut
@@ -25,6 +26,7 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"  # half of the JSON, under a length that fits
     CUT = "cut"  # half of the answer, then the connection is cut
     GARBAGE = "garbage"  # 200 and an HTML page
+    ALIEN = "alien"  # 200 and JSON of quite another form
     TWICE = "twice"  # the same answer two times on the wire
     HUGE = "huge"  # the answer behind 30 MB of white space
     SLOW = "slow"  # a byte every now and then
@@ -55,7 +57,10 @@ class _Plan:
 
 
 class Faults:
-    """Chooses the fault of each request. `match` is "METHOD /path" with * as a wildcard."""
+    """Chooses the fault of each request.
+
+    `match` is "METHOD /path" with * as a wildcard, or one of the words "read" and "write".
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self._scripts: list[_Script] = []
@@ -89,13 +94,18 @@ class Faults:
         self._scripts.clear()
         self._plans.clear()
 
-    def pick(self, method: str, path: str) -> Injected | None:
-        """The fault of this request, if any. Scripts come before plans."""
+    def pick(self, name: str, writes: bool) -> Injected | None:
+        """The fault of the request "METHOD /path", if any. Scripts come before plans."""
         if not self._scripts and not self._plans:
             return None
-        name = f"{method} {path}"
+
+        def meant(match: str) -> bool:
+            if match in ("read", "write"):
+                return writes is (match == "write")
+            return fnmatchcase(name, match)
+
         for script in self._scripts:
-            if not script.times or not fnmatchcase(name, script.match):
+            if not script.times or not meant(script.match):
                 continue
             if script.skip:
                 script.skip -= 1
@@ -103,7 +113,7 @@ class Faults:
             script.times -= 1
             return Injected(script.fault, script.seconds)
         for plan in self._plans:
-            if fnmatchcase(name, plan.match):
+            if meant(plan.match):
                 roll = self._random.random()
                 for limit, fault in plan.rates:
                     if roll < limit:

@@ -1,12 +1,34 @@
-"""Reads another system's JSON in a pure mapping: wrong shapes become `Unmappable`, never a crash."""
+"""Reads another system's JSON: what has not the form it should have becomes an error of the taxonomy.
+
+`Reader` is for the pure mapping of one record (`Unmappable`), `pick` for the answer to a call.
+"""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from integration_manager.kit.errors import Unmappable
+from integration_manager.kit.errors import BadAnswer, OutcomeUnknown, Unmappable
 
+if TYPE_CHECKING:
+    from integration_manager.kit.transport import Answer
+
+T = TypeVar("T")
 DIGITS = 15  # of money and quantities, before the point
+
+
+def pick(answer: "Answer", name: str, kind: type[T]) -> T:
+    """The member `name` of an answer, which has to be a `kind` (list, str, bool …).
+
+    Raises BadAnswer, or OutcomeUnknown where a request was accepted that must not be repeated.
+    """
+    body = answer.json()
+    value = body.get(name) if isinstance(body, dict) else None
+    if isinstance(value, kind):
+        return value
+    why = f"{answer.host} sent an answer without {name!r}, which it should have."
+    if not answer.sure and answer.status < 300:
+        raise OutcomeUnknown(f"{why} It may have carried out the request all the same.")
+    raise BadAnswer(why, said=answer.said)
 
 
 class Reader:

@@ -148,6 +148,10 @@ class Fake:
         """An error, in the system's own words and form."""
         return Reply({"code": code, "message": message}, status)
 
+    def writes(self, request: Request) -> bool:
+        """Whether a request changes something, for faults that are to hit writes only."""
+        return request.method not in ("GET", "HEAD")
+
     def tick(self) -> None:
         """What happens by itself; called some times a second while it is served as a process."""
 

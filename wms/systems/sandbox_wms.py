@@ -22,7 +22,7 @@ from integration_manager.kit.canonical import (
 from integration_manager.kit.connector import Dedupe, Field, Page, Rate, WmsConnector, writes
 from integration_manager.kit.errors import AlreadyDone, NeedsHuman, Permanent
 from integration_manager.kit.paging import by_modified
-from integration_manager.kit.reading import Reader
+from integration_manager.kit.reading import Reader, pick
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -61,15 +61,14 @@ class SandboxWmsBlind(WmsConnector):
 
     def classify(self, answer: "Answer") -> Exception | None:
         if answer.status == 409:
-            return AlreadyDone(answer.json()["key"], said=answer.json()["message"])
+            return AlreadyDone(pick(answer, "key", str), said=answer.said)
         if answer.status != 422:
             return None
-        said = answer.json()
-        code, words = said["code"], said["message"]
+        code, words = pick(answer, "code", str), pick(answer, "message", str)
         if code in FIXES:
             field, fix = FIXES[code]
-            return NeedsHuman(words, code=code, field=field, fix=fix, said=words)
-        return Permanent(words, code=code, said=words)
+            return NeedsHuman(words, code=code, field=field, fix=fix)
+        return Permanent(words, code=code)
 
     def check(self) -> None:
         self.http.get("/v1/ping")
@@ -80,14 +79,14 @@ class SandboxWmsBlind(WmsConnector):
 
     def _send(self, prepared: Prepared, ref: str, **headers: str) -> str:
         body = {**payload(prepared), "reference": ref}
-        return str(self.http.post("/v1/orders", json=body, headers=headers).json()["key"])
+        return pick(self.http.post("/v1/orders", json=body, headers=headers), "key", str)
 
     def shipments(self, since: datetime) -> Iterator[Page]:
         return self._pages("shipments", "modified_since", "modified_at", since, to_shipment)
 
     def shipments_of(self, wms_keys: Sequence[str]) -> list[Shipment]:
         query = {"orders": ",".join(wms_keys)}
-        rows = self.http.get("/v1/shipments", params=query).json()["shipments"]
+        rows = pick(self.http.get("/v1/shipments", params=query), "shipments", list)
         return [to_shipment(row) for row in rows]
 
     def stock(self, since: datetime | None) -> Iterator[Page]:
@@ -98,7 +97,7 @@ class SandboxWmsBlind(WmsConnector):
     ) -> Iterator[Page]:
         def fetch(since: datetime, page: int) -> list[Any]:
             query = {asked: since.isoformat(), "limit": PAGE, "page": page}
-            return list(self.http.get(f"/v1/{what}", params=query).json()[what])
+            return pick(self.http.get(f"/v1/{what}", params=query), what, list)
 
         beginning = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
         for page in by_modified(fetch, since or beginning, lambda row: datetime.fromisoformat(row[at]), PAGE):
@@ -107,10 +106,10 @@ class SandboxWmsBlind(WmsConnector):
     @writes(Dedupe.NATURAL)
     def cancel(self, wms_key: str) -> bool:
         answer = self.http.post(f"/v1/orders/{wms_key}/cancel", json={}, safe=True)
-        return bool(answer.json()["canceled"])
+        return pick(answer, "canceled", bool)
 
     def ship_methods(self) -> list[ShipMethod]:
-        rows = self.http.get("/v1/ship-methods").json()["ship_methods"]
+        rows = pick(self.http.get("/v1/ship-methods"), "ship_methods", list)
         return [ShipMethod(row["code"], row["name"], row["carrier"]) for row in rows]
 
 
@@ -124,7 +123,7 @@ class SandboxWms(SandboxWmsBlind):
         return self._send(prepared, ref)
 
     def find(self, ref: str) -> Found | None:
-        rows = self.http.get("/v1/orders", params={"reference": ref}).json()["orders"]
+        rows = pick(self.http.get("/v1/orders", params={"reference": ref}), "orders", list)
         if not rows:
             return None
         lines = tuple((ln["item"], Decimal(ln["quantity"])) for ln in rows[0]["lines"])

@@ -102,6 +102,7 @@ class FakeShop(Fake):
             problem = "" if Decimal(level["quantity"]) >= 0 else "A level cannot be negative."
             if known and not problem:
                 self.levels.put(f"{level['sku']}@{level['warehouse']}", level)
+                self.effect("stock", level["sku"], quantity=level["quantity"])
             results.append({"sku": level["sku"], "known": known, "problem": problem})
         return {"results": results}
 

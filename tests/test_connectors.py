@@ -1,0 +1,31 @@
+"""The acceptance suite for every connector that is found. A new one needs no line here."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from carts.systems import registry as carts
+from integration_manager.kit import acceptance
+from integration_manager.kit.connector import Connector
+from wms.systems import registry as wms
+
+FIXTURES = Path(__file__).parent / "connectors"
+
+
+def fixtures_of(system: type[Connector]) -> Path:
+    """The folder named after the connector's module; variants in one module share it."""
+    return FIXTURES / Path(sys.modules[system.__module__].__file__ or "").stem
+
+
+CASES = [
+    case
+    for found in (carts(), wms())
+    for system in found.systems.values()
+    for case in acceptance.cases(system, fixtures_of(system))
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_connector(case: acceptance.Case) -> None:
+    case()
