@@ -7,7 +7,7 @@ shows them; `reveal()` does.
 import base64
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -53,9 +53,7 @@ def key_ring() -> dict[str, bytes]:
         name, _, encoded = part.strip().partition(":")
         key = base64.b64decode(encoded)
         if not name or len(key) != 32:
-            raise ImproperlyConfigured(
-                "IM_KEYS: each key is id:base64 of 32 random bytes"
-            )
+            raise ImproperlyConfigured("IM_KEYS: each key is id:base64 of 32 random bytes")
         ring[name] = key
     return ring
 
@@ -78,9 +76,7 @@ def decrypt(stored: str, bound_to: str) -> str:
     try:
         return AESGCM(key).decrypt(data[:12], data[12:], bound_to.encode()).decode()
     except InvalidTag:
-        raise ValueError(
-            "the stored secret does not belong to this row, or was changed"
-        ) from None
+        raise ValueError("the stored secret does not belong to this row, or was changed") from None
 
 
 def _wrap(value: Any) -> Any:
@@ -105,11 +101,7 @@ class _Attribute:
             instance.refresh_from_db(fields=[self.field.attname])
             value = instance.__dict__[self.field.attname]
         if isinstance(value, str):
-            plain = (
-                json.loads(decrypt(value, self.field.bound_to(instance)))
-                if value
-                else {}
-            )
+            plain = json.loads(decrypt(value, self.field.bound_to(instance))) if value else {}
             value = {name: _wrap(item) for name, item in plain.items()}
             instance.__dict__[self.field.attname] = value
         return value
@@ -120,7 +112,13 @@ class _Attribute:
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedJSON(models.TextField):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _Text = models.Field[Any, Any]  # what is read and written is a dictionary, not a text
+else:
+    _Text = models.TextField
+
+
+class EncryptedJSON(_Text):
     """A flat dictionary of JSON values, encrypted. Only on models with an account."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,9 +126,7 @@ class EncryptedJSON(models.TextField):  # type: ignore[type-arg]
         kwargs.setdefault("blank", True)
         super().__init__(*args, **kwargs)
 
-    def contribute_to_class(
-        self, cls: Any, name: str, private_only: bool = False
-    ) -> None:
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only)
         setattr(cls, name, _Attribute(self))
 
@@ -143,15 +139,11 @@ class EncryptedJSON(models.TextField):  # type: ignore[type-arg]
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         value = getattr(model_instance, self.attname) or {}
         plain = {name: _unwrap(item) for name, item in value.items()}
-        return (
-            encrypt(json.dumps(plain), self.bound_to(model_instance)) if plain else ""
-        )
+        return encrypt(json.dumps(plain), self.bound_to(model_instance)) if plain else ""
 
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, dict):
-            raise TypeError(
-                "encrypted values are written by save(), not by update() or a filter"
-            )
+            raise TypeError("encrypted values are written by save(), not by update() or a filter")
         return value
 
     def value_to_string(self, obj: Any) -> str:

@@ -142,6 +142,7 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
     import json
 
     gap = timedelta(seconds=GAP[Service(schedule.service)])
+    started = schedule.started_at or now
     sets, values = [], []
     for name, value in fields.items():
         sets.append(f"{name} = %s")
@@ -156,8 +157,10 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
                 {", ".join(sets)}
             WHERE id = %s AND token = %s""",  # noqa: S608 (column names of ours)
             [
-                *(now, schedule.started_at, next_run, now, schedule.started_at + gap, next_run),
-                *(*values, schedule.pk, token),
+                *(now, started, next_run, now, started + gap, next_run),
+                *values,
+                schedule.pk,
+                token,
             ],
         )
         return cursor.rowcount == 1

@@ -76,7 +76,7 @@ def _waiting() -> int:
     try:
         with run_job.app.connection_for_read() as broker:
             return int(broker.default_channel.client.llen("runs"))
-    except (redis.RedisError, OSError, run_job.OperationalError):  # type: ignore[attr-defined]
+    except (redis.RedisError, OSError, run_job.OperationalError):
         return 0
 
 

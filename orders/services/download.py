@@ -1,26 +1,23 @@
 """Order Download: every changed order of a cart, page by page, each page stored with its cursor."""
 
 import hashlib
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 
 from integration_manager.kit.canonical import Order
-from integration_manager.kit.connector import CartConnector, Page
+from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
-from orders import causes, storing
+from orders import causes, cursors, storing
 from orders.connections import wms_class
-from orders.run import LostLease, Run
+from orders.run import Run
 from wms.models import Wms
-
-REACH_BACK = timedelta(hours=48)  # once a day, in case the source forgot something
-DAILY = timedelta(hours=24)
 
 
 def download(run: Run, *, save_cursor: bool = True) -> None:
@@ -32,11 +29,11 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     assert isinstance(connector, CartConnector) and cart is not None
     intake = storing.Intake(run.merchant, cart, _ref_prefix(run))
     stored = storing.Stored()
-    since, deep = _since(run)
+    since, deep = cursors.since(run, _beginning(run))
     cursor = run.schedule.cursor
     for page in run.pages(connector.orders(since)):
         incoming = [_read(run, raw, connector) for raw in page.rows]
-        newest = _clamped(page, connector)
+        newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
         if incoming or page.rejects or moved:
@@ -45,7 +42,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 if moved and save_cursor:
-                    _save_cursor(run, cursor)
+                    cursors.save(run, cursor)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
@@ -62,36 +59,10 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
 
 
-def _since(run: Run) -> tuple[datetime, bool]:
-    """From when on to ask, and whether this is the daily look back."""
-    cursor = run.schedule.cursor
+def _beginning(run: Run) -> datetime:
+    """A first download starts at the cart's Earliest Order Date, in the account's time zone."""
     assert run.cart is not None
-    if cursor is None:
-        zone = ZoneInfo(run.account.timezone)
-        return datetime.combine(run.cart.earliest_order_date, time(), zone).astimezone(UTC), True
-    last = run.schedule.reached_back_at
-    if last is None or run.now - last >= DAILY:
-        return cursor - REACH_BACK, True
-    return cursor - run.connector.overlap, False
-
-
-def _clamped(page: Page, connector: CartConnector) -> datetime | None:
-    """The page's newest time, not beyond the source's own clock: a row dated next year hides nothing."""
-    http = getattr(connector, "http", None)
-    remote = http.remote_time if http is not None else None
-    if page.cursor is not None and remote is not None:
-        return min(page.cursor, remote)
-    return page.cursor
-
-
-def _save_cursor(run: Run, cursor: datetime | None) -> None:
-    with connection.cursor() as db:
-        db.execute(
-            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
-            [cursor, run.schedule.pk, run.token],
-        )
-        if db.rowcount != 1:
-            raise LostLease  # inside the page's transaction: nothing of it is kept
+    return datetime.combine(run.cart.earliest_order_date, time(), ZoneInfo(run.account.timezone)).astimezone(UTC)
 
 
 def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | None:

@@ -20,8 +20,9 @@ def inventory(run: Run) -> None:
     assert isinstance(connector, WmsConnector)
     began = run.now
     last = run.schedule.reached_back_at
-    full = last is None or began - last >= FULL or run.schedule.cursor is None
-    since = None if full else run.schedule.cursor - connector.overlap  # type: ignore[operator]
+    cursor = run.schedule.cursor
+    full = cursor is None or last is None or began - last >= FULL
+    since = cursor - connector.overlap if cursor is not None and not full else None
     changed = 0
     for page in run.pages(connector.stock(since)):
         with transaction.atomic():

@@ -6,7 +6,7 @@ The WMS showing a parcel of an order is evidence that it has the order: it moves
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -17,17 +17,15 @@ from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_j
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
 from merchants.models import Service
-from orders import bulk, causes
+from orders import bulk, causes, cursors
 from orders.content import fold
 from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
-from orders.run import LostLease, Run
+from orders.run import Run
 from orders.states import Each, move, note
 
 each = bulk.PerRow
-REACH_BACK = timedelta(hours=48)
-DAILY = timedelta(hours=24)
 FIRST = timedelta(days=2)  # how far a first run looks back
 ASK_AFTER = timedelta(hours=24)  # at the WMS for longer: asked for one by one, once a day
 ASK_AT_ONCE = 100
@@ -61,21 +59,18 @@ def ship_confirm(run: Run) -> None:
     """Stores the parcels that the WMS reports, and moves their orders on."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
-    since, deep = _since(run)
+    since, deep = cursors.since(run, run.now - FIRST)
     cursor = run.schedule.cursor
     woken: set[int] = set()
     for page in run.pages(connector.shipments(since)):
-        http = getattr(connector, "http", None)
-        newest = page.cursor
-        if newest and http is not None and http.remote_time:
-            newest = min(newest, http.remote_time)
+        newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
         if page.rows or moved:
             with transaction.atomic():
                 woken |= store(run, page.rows)
                 if moved:
-                    _save_cursor(run, cursor)
+                    cursors.save(run, cursor)
         for reject in page.rejects:
             where = f"{reject.file}, line {reject.line}"
             _alert_reject(run, where, reject.reason)
@@ -90,31 +85,12 @@ def ship_confirm(run: Run) -> None:
         schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, merchant_id=run.merchant.pk, cart_ids=list(woken))
 
 
-def _since(run: Run) -> tuple[datetime, bool]:
-    cursor, last = run.schedule.cursor, run.schedule.reached_back_at
-    if cursor is None:
-        return run.now - FIRST, True
-    if last is None or run.now - last >= DAILY:
-        return cursor - REACH_BACK, True
-    return cursor - run.connector.overlap, False
-
-
-def _save_cursor(run: Run, cursor: datetime | None) -> None:
-    with connection.cursor() as db:
-        db.execute(
-            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
-            [cursor, run.schedule.pk, run.token],
-        )
-        if db.rowcount != 1:
-            raise LostLease
-
-
 def _ask_one_by_one(run: Run, connector: WmsConnector) -> set[int]:
     """Orders that have been at the WMS for long, in case their confirmation was never listed."""
     now = run.now
     waiting = list(
         Order.objects.filter(merchant=run.merchant, status=Status.AT_WMS, delivered_at__lt=now - ASK_AFTER)
-        .exclude(checked_at__gt=now - DAILY)
+        .exclude(checked_at__gt=now - cursors.DAILY)
         .order_by("delivered_at")
         .values_list("id", "wms_key")[:ASK_AT_ONCE]
     )

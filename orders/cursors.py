@@ -1,0 +1,41 @@
+"""How far a service has read: the other side's own time of the last row stored, never our clock."""
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from integration_manager.kit.connector import Connector, Page
+from orders.run import LostLease, Run
+
+REACH_BACK = timedelta(hours=48)  # once a day, in case the other side forgot something
+DAILY = timedelta(hours=24)
+
+
+def since(run: Run, first: datetime) -> tuple[datetime, bool]:
+    """From when on to ask, and whether this is the daily look back. `first`: where a first run starts."""
+    cursor, last = run.schedule.cursor, run.schedule.reached_back_at
+    if cursor is None:
+        return first, True
+    if last is None or run.now - last >= DAILY:
+        return cursor - REACH_BACK, True
+    return cursor - run.connector.overlap, False
+
+
+def clamped(page: Page, connector: Connector) -> datetime | None:
+    """A page's newest time, not beyond the other side's own clock: a row dated next year hides nothing."""
+    http = getattr(connector, "http", None)
+    remote: datetime | None = http.remote_time if http is not None else None
+    if page.cursor is not None and remote is not None:
+        return min(page.cursor, remote)
+    return page.cursor
+
+
+def save(run: Run, cursor: datetime | None) -> None:
+    """Saves the cursor with its page, in one transaction. Raises LostLease, which undoes both."""
+    with connection.cursor() as db:
+        db.execute(
+            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
+            [cursor, run.schedule.pk, run.token],
+        )
+        if db.rowcount != 1:
+            raise LostLease
