@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -24,7 +25,7 @@ def raise_alert(
     count: int = 1,
 ) -> None:
     """Opens the alert of a cause, or counts it again. A resolved one opens anew, a dismissed one stays quiet."""
-    values = [tenancy.account_id(), public_id(), kind, key[:200], message, fix, said[:2000]]
+    values: list[Any] = [tenancy.account_id(), public_id(), kind, key[:200], message, fix, said[:2000]]
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -8,7 +8,7 @@ ids only, no models.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -46,9 +46,7 @@ def current() -> Scope:
     """The active scope. Raises NoTenant where there is none."""
     scope = _scope.get()
     if scope is None:
-        raise NoTenant(
-            "no account is active: wrap this in tenancy.activate() or tenancy.everyone()"
-        )
+        raise NoTenant("no account is active: wrap this in tenancy.activate() or tenancy.everyone()")
     return scope
 
 
@@ -65,9 +63,7 @@ def _tell_database(scope: Scope | None, before: Scope | None) -> None:
     with connection.cursor() as cursor:
         if before is _EVERYONE and scope is not _EVERYONE:
             cursor.execute("RESET ROLE")
-        account = (
-            "" if scope is None or scope.account_id is None else str(scope.account_id)
-        )
+        account = "" if scope is None or scope.account_id is None else str(scope.account_id)
         cursor.execute("SELECT set_config('app.account', %s, false)", [account])
         if scope is _EVERYONE and before is not _EVERYONE:
             cursor.execute("SET ROLE im_system")
@@ -76,10 +72,7 @@ def _tell_database(scope: Scope | None, before: Scope | None) -> None:
 def _refuse_transaction() -> None:
     # A rolled-back transaction would restore the tenant of before. A TestCase's own outer
     # transaction ends with the test and does no harm.
-    if any(
-        not getattr(block, "_from_testcase", False)
-        for block in connection.atomic_blocks
-    ):
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise RuntimeError("the tenant may not change inside a transaction")
 
 
@@ -100,9 +93,7 @@ def _enter(scope: Scope) -> Iterator[None]:
             connection.close()
 
 
-def activate(
-    account: int, merchants: Iterable[int] | None = None
-) -> contextlib.AbstractContextManager[None]:
+def activate(account: int, merchants: Iterable[int] | None = None) -> contextlib.AbstractContextManager[None]:
     """Only this account's rows are visible inside; `merchants` narrows that to what a user may see."""
     return _enter(Scope(account, None if merchants is None else tuple(merchants)))
 
@@ -114,9 +105,7 @@ def everyone(reason: str) -> contextlib.AbstractContextManager[None]:
     return _enter(_EVERYONE)
 
 
-def stream(
-    account: int, merchants: Iterable[int] | None, chunks: Callable[[], Iterator[T]]
-) -> Iterator[T]:
+def stream(account: int, merchants: Iterable[int] | None, chunks: Callable[[], Iterator[T]]) -> Iterator[T]:
     """A streamed answer's chunks, with its tenant: it outlives the middleware that activated it."""
     with activate(account, merchants):
         yield from chunks()
@@ -149,24 +138,19 @@ class _InScope(Expression):
     def get_source_expressions(self) -> list[Any]:
         return [self.account, self.merchant]
 
-    def set_source_expressions(self, exprs: list[Any]) -> None:
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
         self.account, self.merchant = exprs
 
-    def as_sql(
-        self, compiler: SQLCompiler, connection: Any, **context: Any
-    ) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
         scope = current()
         if scope.account_id is None:
-            return "TRUE", []
+            return "TRUE", ()
         sql, params = compiler.compile(self.account)
-        sql, params = f"{sql} = %s", [*params, scope.account_id]
+        sql, values = f"{sql} = %s", [*params, scope.account_id]
         if scope.merchants is not None and self.merchant is not None:
             column, more = compiler.compile(self.merchant)
-            sql, params = (
-                f"({sql} AND {column} = ANY(%s))",
-                [*params, *more, list(scope.merchants)],
-            )
-        return sql, params
+            sql, values = f"({sql} AND {column} = ANY(%s))", [*values, *more, list(scope.merchants)]  # type: ignore[list-item]
+        return sql, tuple(values)
 
 
 class TenantQuerySet(models.QuerySet[Any]):
@@ -184,9 +168,7 @@ class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: igno
 
     def get_queryset(self) -> TenantQuerySet:
         merchant = self.model.merchant_field
-        scope = _InScope(
-            models.F("account_id"), models.F(merchant) if merchant else None
-        )
+        scope = _InScope(models.F("account_id"), models.F(merchant) if merchant else None)
         return TenantQuerySet(self.model, using=self._db).filter(scope)
 
 
@@ -196,9 +178,7 @@ class TenantModel(models.Model):
     # The column by which a merchant user's view is narrowed; "" where the table has none.
     merchant_field = ""
 
-    account = models.ForeignKey(
-        "accounts.Account", models.CASCADE, related_name="+", db_index=False
-    )
+    account = models.ForeignKey("accounts.Account", models.CASCADE, related_name="+", db_index=False)
     objects = TenantManager()
 
     class Meta:
@@ -211,9 +191,7 @@ class TenantModel(models.Model):
         if self.account_id is None:
             self.account_id = account_id()
         elif scope.account_id is not None and self.account_id != scope.account_id:
-            raise WrongTenant(
-                f"{type(self).__name__} of account {self.account_id} while {scope.account_id} is active"
-            )
+            raise WrongTenant(f"{type(self).__name__} of account {self.account_id} while {scope.account_id} is active")
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.claim_tenant()
@@ -245,41 +223,29 @@ class Wall(Operation):
     def state_forwards(self, app_label: str, state: Any) -> None:
         pass
 
-    def database_forwards(
-        self, app_label: str, editor: Any, before: Any, state: Any
-    ) -> None:
+    def database_forwards(self, app_label: str, editor: Any, before: Any, state: Any) -> None:
         model = state.apps.get_model(app_label, self.name)
         table = model._meta.db_table
         editor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         mine = "account_id = current_setting('app.account')::bigint"
-        editor.execute(
-            f"CREATE POLICY tenant ON {table} TO im_app USING ({mine}) WITH CHECK ({mine})"
-        )
-        editor.execute(
-            f"CREATE POLICY system ON {table} TO im_system USING (true) WITH CHECK (true)"
-        )
+        editor.execute(f"CREATE POLICY tenant ON {table} TO im_app USING ({mine}) WITH CHECK ({mine})")
+        editor.execute(f"CREATE POLICY system ON {table} TO im_system USING (true) WITH CHECK (true)")
         for key in model._meta.local_fields:
             if isinstance(key, TenantKey):
                 target = key.remote_field.model._meta.db_table
-                editor.execute(
-                    f"CREATE UNIQUE INDEX IF NOT EXISTS {target}_tenant ON {target} (account_id, id)"
-                )
+                editor.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {target}_tenant ON {target} (account_id, id)")
                 editor.execute(
                     f"ALTER TABLE {table} ADD CONSTRAINT {table}_{key.column}_tenant "
                     f"FOREIGN KEY (account_id, {key.column}) REFERENCES {target} (account_id, id) "
                     "DEFERRABLE INITIALLY DEFERRED"
                 )
 
-    def database_backwards(
-        self, app_label: str, editor: Any, before: Any, state: Any
-    ) -> None:
+    def database_backwards(self, app_label: str, editor: Any, before: Any, state: Any) -> None:
         model = before.apps.get_model(app_label, self.name)
         table = model._meta.db_table
         for key in model._meta.local_fields:
             if isinstance(key, TenantKey):
-                editor.execute(
-                    f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_{key.column}_tenant"
-                )
+                editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_{key.column}_tenant")
         editor.execute(f"DROP POLICY tenant ON {table}")
         editor.execute(f"DROP POLICY system ON {table}")
         editor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

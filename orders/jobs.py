@@ -65,7 +65,7 @@ def hint(schedule_id: int, account_id: int, token: int) -> None:
     """Sends a run's message. With Redis away it is lost, and the lease's end brings it back."""
     try:
         run_job.apply_async((schedule_id, account_id, token), retry=False)
-    except run_job.OperationalError:  # type: ignore[attr-defined]
+    except run_job.OperationalError:
         log.warning("Redis is away: the run of schedule %s waits for its lease to end", schedule_id)
 
 

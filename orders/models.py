@@ -4,17 +4,19 @@ Order is narrow, so that its many updates stay cheap; OrderDetail holds what is 
 Event, EventDetail, Run and Exchange are plain append-only tables (docs/scale.md).
 """
 
+from typing import Any
+
 from django.db import models
 
 from integration_manager.ids import public_id
 from integration_manager.tenancy import TenantKey, TenantModel
 
 
-def _quantity(**kwargs: object) -> models.DecimalField:
+def _quantity(**kwargs: Any) -> "models.DecimalField[Any, Any]":
     return models.DecimalField(max_digits=14, decimal_places=4, **kwargs)
 
 
-def _folded(length: int) -> models.CharField:
+def _folded(length: int) -> "models.CharField[str, str]":
     """A search key: folded in Python, compared byte by byte, so that policies let an index serve it."""
     return models.CharField(max_length=length, blank=True, default="", db_collation="C")
 

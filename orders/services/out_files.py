@@ -219,7 +219,7 @@ def _render(run: Run, kind: str, items: Sequence[Any]) -> tuple[str, bytes]:
 
 
 def _plan(run: Run, kind: str, name: str, content: bytes, records: list[Any]) -> OutFile:
-    file = OutFile.objects.create(
+    file: OutFile = OutFile.objects.create(
         merchant=run.merchant, cart=run.cart, kind=kind, name=name, content=content, records=records, token=1,
         created_at=run.now,
     )  # fmt: skip
@@ -261,7 +261,7 @@ def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: boo
         failures = dict(cursor.fetchall())
     given_up = [pk for pk in rows if charged and failures[pk] + 1 >= TRIES]
     waiting = [pk for pk in rows if pk not in given_up]
-    common = {"out_file_id": None, "error_code": error.code, "error_message": str(error)}
+    common: dict[str, Any] = {"out_file_id": None, "error_code": error.code, "error_message": str(error)}
     move(
         waiting,
         Status.SENDING,
