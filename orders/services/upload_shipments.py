@@ -122,8 +122,8 @@ def _parcel(row: tuple[Any, ...]) -> Parcel:
     if row[12]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
         data["lines"] = [line for line in orjson.loads(row[12]) if line["line_id"]]
-    columns: Any = row[:11]
-    return Parcel(*columns, from_json(Shipment, data))
+    values = [*row[:11], from_json(Shipment, data)]
+    return Parcel(*values)
 
 
 def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None:
