@@ -51,6 +51,7 @@ def run(options: dict[str, Any]) -> None:
 def _merchant(place: Any, name: str, code: str, customer: str, since: Any) -> None:
     from carts.models import Cart
     from carts.systems import registry as carts
+    from integration_manager.kit import clock
     from merchants import schedules
     from merchants.models import Merchant, Schedule
     from wms.systems import registry as destinations
@@ -75,7 +76,7 @@ def _merchant(place: Any, name: str, code: str, customer: str, since: Any) -> No
         every = schedules.sweep(service, system.min_every) if automatic else shortest
         schedule = Schedule(merchant=merchant, cart=cart if of_cart else None, service=service)
         schedule.save()
-        schedules.set_frequency(schedule, since, every=every, automatic=automatic)
+        schedules.set_frequency(schedule, clock.now(), every=every, automatic=automatic)
 
 
 def _move(port: int) -> None:
