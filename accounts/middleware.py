@@ -1,6 +1,7 @@
 """From the address to the tenant: /a/<public id>/ → account and membership → tenancy.activate()."""
 
 import re
+import time
 import zoneinfo
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from accounts.roles import ROLES, STAFF
 from integration_manager import tenancy
 
 _BELOW_ACCOUNT = re.compile(r"^/a/([a-z0-9]{1,20})/")
+STAY = 600  # seconds
 STAFF_SESSION = "staff_opened"  # the public id of the account that an operator has opened
 
 Next = Callable[[HttpRequest], HttpResponseBase]
@@ -35,6 +37,7 @@ class AccountMiddleware:
         account = Account.objects.filter(public_id=match[1]).first()
         if account is None:
             raise Http404
+        _stay(request)
         with tenancy.activate(account.pk), timezone.override(zone_of(user)):
             membership = Membership.objects.filter(user=user).first()
             if membership is None and not _opened_by_staff(request, user, account):
@@ -57,6 +60,15 @@ def zone_of(user: User) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(user.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         return zoneinfo.ZoneInfo("UTC")
+
+
+def _stay(request: HttpRequest) -> None:
+    """Keeps the session alive, at most once in ten minutes; a part that a page polls is nobody's doing."""
+    now = int(time.time())
+    if request.headers.get("HX-Request") and request.method == "GET":
+        return
+    if now - request.session.get("seen", 0) > STAY:
+        request.session["seen"] = now
 
 
 def _opened_by_staff(request: HttpRequest, user: User, account: Account) -> bool:

@@ -12,7 +12,7 @@ urlpatterns = [
     path("login/", allauth.login, name="account_login"),
     path("login/inactive/", allauth.account_inactive, name="account_inactive"),
     path("logout/", allauth.logout, name="account_logout"),
-    path("staff/open/<str:account>/", views.staff_open, name="staff_open"),
+    path("staff/open/<id:account>/", views.staff_open, name="staff_open"),
 ]
 if settings.DEBUG:
     urlpatterns.append(path("styleguide/", views.styleguide, name="styleguide"))

@@ -7,6 +7,6 @@ from alerts import views
 urlpatterns = [
     path("alerts/", views.alerts, name="alerts"),
     path("alerts/dismiss/", views.alerts_dismiss, name="alerts_dismiss"),
-    path("alerts/<str:alert>/", views.alert, name="alert"),
-    path("alerts/<str:alert>/reopen/", views.alert_reopen, name="alert_reopen"),
+    path("alerts/<id:alert>/", views.alert, name="alert"),
+    path("alerts/<id:alert>/reopen/", views.alert_reopen, name="alert_reopen"),
 ]

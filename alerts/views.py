@@ -59,7 +59,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
 @require_GET
 def alert(request: AccountRequest, alert: str) -> HttpResponse:
     """One alert: our explanation, the system's own words, and the orders that wait for it."""
-    found = Alert.objects.select_related("merchant", "cart").filter(public_id=alert[:12]).first()
+    found = Alert.objects.select_related("merchant", "cart").filter(public_id=alert).first()
     if found is None:
         raise Http404
     held: QuerySet[Order] = with_details(filtered(Filters(cause=found.key)))
@@ -94,7 +94,7 @@ def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
 @require_POST
 def alert_reopen(request: AccountRequest, alert: str) -> HttpResponseBase:
     """Opens a dismissed alert again."""
-    found = Alert.objects.filter(public_id=alert[:12]).first()
+    found = Alert.objects.filter(public_id=alert).first()
     if found is None:
         raise Http404
     if found.resolved_at is None and found.dismissed_at is not None:

@@ -105,7 +105,6 @@ def cart(request: AccountRequest, cart: str) -> HttpResponse:
     last = runs.last_runs(schedules)
     context = {
         "cart": found,
-        "system": system,
         "label": system.label,
         "rows": service_rows.rows(schedules, system.min_every),
         "runs": last,
@@ -187,7 +186,7 @@ def cart_service(request: AccountRequest, cart: str, what: str, service: str) ->
 
 def cart_or_404(public_id: str) -> Cart:
     """The cart with this id, where the user may see it."""
-    found = Cart.objects.select_related("merchant").filter(public_id=public_id[:12]).first()
+    found = Cart.objects.select_related("merchant").filter(public_id=public_id).first()
     if found is None:
         raise Http404
     return found
@@ -208,7 +207,7 @@ def _schedules(cart: Cart, system: type[Connector]) -> list[Schedule]:
 
 
 def _context(system: type[Connector], form: CartForm, values: ConnectorForm) -> dict[str, Any]:
-    return {"system": system, "label": system.label, "guide": system.guide, "form": form, "values": values}
+    return {"label": system.label, "guide": system.guide, "form": form, "values": values}
 
 
 def _test(request: AccountRequest, context: dict[str, Any], values: ConnectorForm) -> HttpResponse:

@@ -76,7 +76,9 @@ def _form_field(field: Field, stored: Any) -> forms.Field:
         )
         if field.kind == "textarea":
             widget = forms.Textarea(attrs={"rows": 4, "autocomplete": "off", "placeholder": KEEP if stored else ""})
-        return forms.CharField(widget=widget, max_length=LONGEST, **common)
+        secret = forms.CharField(widget=widget, max_length=LONGEST, **common)
+        secret.kept = bool(stored)  # type: ignore[attr-defined]  # so that its label does not say "optional"
+        return secret
     common["initial"] = _plain(stored) if stored not in (None, "") else field.default
     if field.kind == "int":
         return forms.IntegerField(**common)

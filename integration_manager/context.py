@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.models import User
+from integration_manager.converters import looks_like_one
 from integration_manager.navigation import navigation
 from accounts.roles import PERMISSIONS, STAFF
 from alerts.models import Alert
@@ -18,6 +19,7 @@ from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20
 MOST_ALERTS = 99
+SCOPED = ("dashboard", "orders", "carts", "alerts")  # pages that show all merchants or one
 THEME_COOKIE = "im_theme"
 ACCOUNTS_SESSION = "accounts"  # [[public id, name], …] of the user's accounts, renewed by the start page
 
@@ -56,19 +58,24 @@ def theme_of(request: HttpRequest) -> str:
 
 
 def chosen_merchant(request: HttpRequest) -> Callable[[], Merchant | None]:
-    """A function for the merchant that ?merchant= names and the user may see; asked once."""
+    """A function for the merchant that ?merchant= names and the user may see; asked once a request."""
+    known: Callable[[], Merchant | None] | None = getattr(request, "chosen_merchant", None)
+    if known is not None:
+        return known
 
     @cache
     def find() -> Merchant | None:
         wanted = request.GET.get("merchant", "")
-        return Merchant.objects.filter(public_id=wanted[:12]).first() if wanted else None
+        return Merchant.objects.filter(public_id=wanted).first() if looks_like_one(wanted) else None
 
+    request.chosen_merchant = find  # type: ignore[attr-defined]
     return find
 
 
 def _switch_merchants(request: HttpRequest) -> list[Merchant]:
-    """The merchants to switch between; none where there is nothing to choose."""
-    if request.merchants is not None:  # type: ignore[attr-defined]
+    """The merchants to switch between; none where there is nothing to choose, or the page is not about them."""
+    name = request.resolver_match.url_name if request.resolver_match else ""
+    if request.merchants is not None or name not in SCOPED:  # type: ignore[attr-defined]
         return []
     found = list(Merchant.objects.only("account", "public_id", "name").order_by("name")[: SWITCHER_LENGTH + 1])
     return found if len(found) > 1 else []

@@ -288,7 +288,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600
-SESSION_SAVE_EVERY_REQUEST = True  # so the 12 hours are idle hours
+SESSION_SAVE_EVERY_REQUEST = False  # accounts.middleware does, so the 12 hours are idle hours
 _prefix = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_prefix}im_session"
 CSRF_COOKIE_NAME = f"{_prefix}im_csrf"

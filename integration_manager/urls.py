@@ -1,8 +1,11 @@
 """Which app answers which address."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from integration_manager import health
+from integration_manager.converters import PublicId
+
+register_converter(PublicId, "id")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
@@ -11,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     # Below /a/<public id>/ the middleware has made this account the active tenant.
     path(
-        "a/<str:account>/",
+        "a/<id:account>/",
         include(
             [
                 path("", include("integration_manager.dashboard_urls")),

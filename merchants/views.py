@@ -64,7 +64,7 @@ def merchant(request: AccountRequest, merchant: str) -> HttpResponse:
     context = {
         "shown": found,
         "carts": Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"),
-        "system": system,
+        "wms_label": system.label if system else "",
         "rows": service_rows.rows(schedules, system.min_every) if system else [],
         "runs": last,
         "health": runs.health(last),
@@ -90,7 +90,7 @@ def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
         audit.record(request.user, "merchant.changed", found.name, audit.difference(before, after))
         messages.success(request, "Saved.")
         return redirect("merchant", request.account.public_id, found.public_id)
-    context = {"shown": found, "form": form, "values": values, "system": system}
+    context = {"shown": found, "form": form, "values": values, "wms_label": system.label if system else ""}
     return render(request, "merchants/edit.html", context)
 
 
@@ -125,7 +125,7 @@ def merchant_service(request: AccountRequest, merchant: str, what: str, service:
 
 def merchant_or_404(public_id: str) -> Merchant:
     """The merchant with this id, where the user may see it."""
-    found = Merchant.objects.filter(public_id=public_id[:12]).first()
+    found = Merchant.objects.filter(public_id=public_id).first()
     if found is None:
         raise Http404
     return found

@@ -25,7 +25,7 @@ def in_words(order: Order) -> str:
             return f"Next try {when(order.retry_at)}"
         if order.retry_at and order.retry_at > clock.now():
             return f"Sends from {when(order.retry_at)}"
-        return "Goes with the next delivery"
+        return "With the next run"
     if order.status == Status.SENDING:
         return "Finding out if it arrived" if order.unknown_rounds else f"Sending since {when(order.updated_at)}"
     if order.status in (Status.ERROR, Status.GAVE_UP):

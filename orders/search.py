@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 
+from integration_manager.converters import looks_like_one
 from orders.content import fold
 from orders.models import Order, OrderDetail, OrderLine, Shipment, Status
 
@@ -131,6 +132,8 @@ def keyset(
 ) -> Page:
     """A page of `rows` by (`column`, id), newest first, found from the row that a cursor names."""
     mark = after or before
+    if mark and not looks_like_one(mark):
+        mark = ""
     upward = bool(before and not after)
     if mark:
         anchor = rows.model.objects.filter(public_id=mark[:12]).values_list(column, "pk").first()

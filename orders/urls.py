@@ -7,6 +7,6 @@ from orders import views
 urlpatterns = [
     path("orders/", views.orders, name="orders"),
     path("orders/filter/", views.order_filter, name="order_filter"),
-    path("orders/<str:order>/", views.order, name="order"),
-    path("orders/<str:order>/exchanges/", views.exchanges, name="order_exchanges"),
+    path("orders/<id:order>/", views.order, name="order"),
+    path("orders/<id:order>/exchanges/", views.exchanges, name="order_exchanges"),
 ]

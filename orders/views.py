@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -22,7 +23,7 @@ from orders.forms import FilterForm
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment
 from orders.next_step import in_words, next_of
-from orders.state_words import BY_KEY, face_of
+from orders.state_words import BY_KEY
 
 TABS = ("new", "at-wms", "shipped", "confirmed", "error", "on-hold", "cancel-sending", "canceled")
 COUNTED = ("error", "on-hold")
@@ -77,25 +78,20 @@ def order_filter(request: AccountRequest) -> HttpResponse:
 @require_GET
 def order(request: AccountRequest, order: str) -> HttpResponse:
     """One order: where it stands, what comes next, what is in it, what happened."""
-    found = Order.objects.select_related("merchant", "cart").filter(public_id=order[:12]).first()
-    if found is None:
-        raise Http404
-    schedules = Schedule.objects.filter(merchant_id=found.merchant_id)
-    schedules = [s for s in schedules if s.cart_id in (None, found.cart_id)]
-    detail = OrderDetail.objects.filter(order=found).defer("raw").first()
-    shipments = list(Shipment.objects.filter(order=found).prefetch_related("lines").order_by("id"))
-    problem = None
-    if found.error_code:
-        problem = Alert.objects.filter(key=found.cause).first() if found.cause else None
-    face = face_of(found.status, found.held_by)
+    found, data = _order_and_data(order)
+    shipments = list(Shipment.objects.filter(order=found).order_by("id"))
+    problem, schedules = None, []
+    if found.cause:  # what is wrong is what comes next: no schedule moves the order
+        problem = Alert.objects.filter(key=found.cause).first()
+    else:
+        schedules = list(Schedule.objects.filter(Q(cart=found.cart_id) | Q(cart=None), merchant=found.merchant_id))
     context = {
         "order": found,
-        "face": face,
         "journey": Journey(found, shipments),
         "next": next_of(found, schedules),
         "problem": problem,
-        "data": detail.data if detail else {},
-        "lines": _lines(found, detail.data if detail else {}),
+        "data": data,
+        "lines": _lines(found, data),
         "shipments": shipments,
         "events": _timeline(found),
     }
@@ -108,7 +104,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
 @require_GET
 def exchanges(request: AccountRequest, order: str) -> HttpResponse:
     """What was said to the cart and the WMS about an order. That it was read is on record."""
-    found = Order.objects.filter(public_id=order[:12]).first()
+    found = Order.objects.filter(public_id=order).first()
     if found is None:
         raise Http404
     rows = Exchange.objects.filter(order_id=found.pk).order_by("-id")[:MOST_EXCHANGES]
@@ -116,6 +112,15 @@ def exchanges(request: AccountRequest, order: str) -> HttpResponse:
     context = {"order": found, "exchanges": rows}
     inside = request.headers.get("HX-Target") == "exchanges"
     return render(request, "orders/exchanges_list.html" if inside else "orders/exchanges.html", context)
+
+
+def _order_and_data(public_id: str) -> tuple[Order, dict[str, Any]]:
+    """An order and its canonical form, by one query."""
+    details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw")
+    detail = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
+    if detail is None:
+        raise Http404
+    return detail.order, detail.data or {}
 
 
 def _midnight() -> datetime:
@@ -172,9 +177,6 @@ def _lines(order: Order, data: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _timeline(order: Order) -> list[Event]:
     """Newest first, each with its before and after where there is one."""
-    events = list(Event.objects.filter(order_id=order.pk).order_by("-id")[:MOST_EVENTS])
-    details = EventDetail.objects.filter(order_id=order.pk)
-    changes = {detail.event_id: detail.changes for detail in details}
-    for event in events:
-        event.changes = changes.get(event.pk, {})
-    return events
+    detail = EventDetail.objects.filter(order_id=order.pk, event_id=OuterRef("pk"))
+    events = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
+    return list(events.order_by("-id")[:MOST_EVENTS])

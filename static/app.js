@@ -113,13 +113,19 @@
     });
   }
   document.addEventListener('change', function (event) { if (event.target.closest('[data-selection]')) count(); });
+  document.addEventListener('htmx:afterSwap', count);
   count();
 
-  // ── polling waits while someone reads, types or selects in the part it would replace ──
+  var seen = Date.now(), LONG = 15 * 60 * 1000;
+  ['pointerdown', 'keydown', 'scroll'].forEach(function (kind) {
+    window.addEventListener(kind, function () { seen = Date.now(); }, { passive: true });
+  });
+  // ── polling ends when nobody is there, so that a page left open does not keep its session alive; it waits
+  //    while someone reads, types or selects in the part it would replace ──
   document.addEventListener('htmx:beforeRequest', function (event) {
     var part = event.target;
     if (!part.matches || !part.matches('[data-poll]')) return;
-    var busy = document.hidden || part.contains(document.activeElement) || part.querySelector('input:checked, details[open]');
+    var busy = document.hidden || Date.now() - seen > LONG || part.contains(document.activeElement) || part.querySelector('input:checked, details[open]');
     if (busy) event.preventDefault();
   });
 })();

@@ -8,5 +8,5 @@ urlpatterns = [
     path("wms/", views.wms, name="wms"),
     path("wms/choose/", views.wms_choose, name="wms_choose"),
     path("wms/test/", views.wms_test, name="wms_test"),
-    path("wms/setup/<str:system>/", views.wms_edit, name="wms_edit"),
+    path("wms/setup/<slug:system>/", views.wms_edit, name="wms_edit"),
 ]

@@ -33,7 +33,6 @@ def wms(request: AccountRequest) -> HttpResponseBase:
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
     context = {
         "wms": found,
-        "system": system,
         "label": system.label,
         "capabilities": capabilities(system),
         "shown_values": _shown(found),
@@ -64,7 +63,6 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
     waiting = None if same or found is None else _waiting()
     context = {
         "wms": found,
-        "system": chosen,
         "label": chosen.label,
         "guide": chosen.guide,
         "values": values,

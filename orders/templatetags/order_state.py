@@ -35,7 +35,7 @@ def order_pill(order: Order, subject: bool = False, more: str = "") -> SafeStrin
 @register.filter
 def quantity(value: Decimal | None) -> str:
     """A quantity without needless zeros: "3", "1.5"."""
-    return "" if value is None else f"{value.normalize():f}"
+    return "" if value is None else f"{Decimal(value).normalize():f}"
 
 
 @register.filter

@@ -1,0 +1,154 @@
+"""Every page: it answers, asks the database little, and says nothing it must not say."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from integration_manager import tenancy
+from tests import desk as desks
+from tests.desk import CANARY, PASSWORD, Desk, make_order
+
+pytestmark = pytest.mark.django_db
+MOST_QUERIES = 12
+KEEPS_COUNT = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = desks.build(orders=5)
+    with tenancy.activate(made.account.pk):
+        make_order(made.carts[0], "ONE-ERR", status="error", error_code="x", error_message="No", cause=made.alert.key)
+        make_order(made.carts[0], "ONE-OK", status="confirmed")
+        make_order(made.carts[0], "ONE-HELD", status="held", held_by="person")
+    return made
+
+
+def pages(desk: Desk) -> dict[str, str]:
+    """The address of every kind of page."""
+    order, cart, merchant = desk.orders[0].public_id, desk.carts[0].public_id, desk.merchants[0].public_id
+    return {
+        name: desk.url(path)
+        for name, path in {
+            "dashboard": "",
+            "dashboard of a merchant": f"?merchant={merchant}",
+            "orders": "orders/",
+            "orders searched": f"orders/?q=dana&state=new&merchant={merchant}",
+            "order filter": "orders/filter/",
+            "order": f"orders/{order}/",
+            "exchanges": f"orders/{order}/exchanges/",
+            "merchants": "merchants/",
+            "new merchant": "merchants/new/",
+            "merchant": f"merchants/{merchant}/",
+            "merchant settings": f"merchants/{merchant}/edit/",
+            "carts": "carts/",
+            "gallery": f"carts/new/?merchant={merchant}",
+            "new cart": f"carts/new/sandbox_shop/?merchant={merchant}",
+            "cart": f"carts/{cart}/",
+            "cart settings": f"carts/{cart}/edit/",
+            "wms": "wms/",
+            "choose wms": "wms/choose/",
+            "wms settings": "wms/setup/sandbox_wms/",
+            "alerts": "alerts/",
+            "resolved alerts": "alerts/?state=resolved",
+            "alert": f"alerts/{desk.alert.public_id}/",
+            "profile": "profile/",
+        }.items()
+    }
+
+
+def test_every_page_within_its_budget_of_queries(desk: Desk) -> None:
+    client, seen = desk.client("owner"), {}
+    for name, address in pages(desk).items():
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(address)
+        assert answer.status_code == 200, name
+        counted = [q["sql"] for q in queries if not q["sql"].startswith(KEEPS_COUNT)]
+        seen[name] = len(counted)
+        assert len(counted) <= MOST_QUERIES, f"{name}:\n" + "\n".join(sql[:200] for sql in counted)
+
+
+def test_no_page_has_inline_code_or_a_secret(desk: Desk) -> None:
+    client = desk.client("owner")
+    for name, address in pages(desk).items():
+        text = client.get(address).content.decode()
+        assert CANARY not in text, name
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), name
+        assert not re.search(r"\sstyle=|\son[a-z]+=\"|<style|javascript:", text), name
+        assert "<script>x</script>" not in text, name
+        assert len(re.findall(r"<h1\b", text)) == 1, name
+        assert len(text) < 120_000, f"{name} has {len(text)} characters"
+
+
+def test_polled_parts_come_without_the_frame(desk: Desk) -> None:
+    client = desk.client("owner")
+    for address, part in ((desk.url(), "live"), (desk.url("orders/"), "rows"), (desk.url("alerts/"), "rows")):
+        answer = client.get(address, headers={"HX-Request": "true", "HX-Target": part})
+        assert answer.status_code == 200
+        assert "<html" not in answer.content.decode()
+
+
+def test_every_change_needs_a_token_and_a_post(desk: Desk) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(desk.users["owner"])
+    cart = desk.carts[0].public_id
+    for path in ("alerts/dismiss/", f"carts/{cart}/services/", f"carts/{cart}/run/download/", "wms/test/", "profile/"):
+        assert client.post(desk.url(path)).status_code == 403, path
+    for path in ("alerts/dismiss/", f"carts/{cart}/services/", f"carts/{cart}/run/download/", "wms/test/"):
+        assert client.get(desk.url(path)).status_code == 405, path
+
+
+def test_login_by_form_and_a_plain_sentence_for_a_wrong_password(desk: Desk) -> None:
+    client = Client()
+    wrong = client.post("/login/", {"login": "owner@northquay.example", "password": "wrong"})
+    assert wrong.status_code == 200
+    assert "aria-" in wrong.content.decode() or "role=\"alert\"" in wrong.content.decode()
+    right = client.post("/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": desk.url("orders/")})
+    assert right.headers["Location"] == desk.url("orders/")
+    away = Client().post("/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": "https://evil.example/"})
+    assert away.headers["Location"] == "/"
+
+
+def test_times_are_shown_in_the_users_zone(desk: Desk) -> None:
+    text = desk.client("owner").get(desk.url(f"orders/{desk.orders[0].public_id}/")).content.decode()
+    assert re.search(r'<time datetime="[^"]+\+0[12]:00" title="[^"]+ CES?T">', text)
+
+
+def test_theme_is_kept_for_user_and_browser(desk: Desk) -> None:
+    client = desk.client("owner")
+    answer = client.post("/theme/", {"theme": "dark", "next": "https://evil.example/"})
+    assert answer.headers["Location"] == "/"
+    assert 'data-bs-theme="dark"' in client.get(desk.url()).content.decode()
+    before = Client()
+    before.post("/theme/", {"theme": "light"})
+    assert 'data-bs-theme="light"' in before.get("/login/").content.decode()
+    assert before.post("/theme/", {"theme": "pink"}).status_code == 404
+
+
+def test_profile_sets_the_time_zone(desk: Desk) -> None:
+    client = desk.client("owner")
+    answer = client.post(desk.url("profile/"), {"name": "Pri", "timezone": "Asia/Tokyo", "theme": "light"})
+    assert answer.status_code == 302
+    assert "times in Asia/Tokyo" in client.get(desk.url()).content.decode()
+    bad = client.post(desk.url("profile/"), {"name": "Pri", "timezone": "Moon/Base", "theme": "light"})
+    assert "1 field to correct" in bad.content.decode()
+
+
+def test_alerts_are_dismissed_and_opened_again(desk: Desk) -> None:
+    client = desk.client("owner")
+    answer = client.post(desk.url("alerts/dismiss/"), {"alert": desk.alert.public_id}, follow=True)
+    assert "1 alert dismissed" in answer.content.decode()
+    assert "Ship method" not in client.get(desk.url("alerts/")).content.decode()
+    assert "Ship method" in client.get(desk.url("alerts/?state=dismissed")).content.decode()
+    client.post(desk.url(f"alerts/{desk.alert.public_id}/reopen/"))
+    assert "Ship method" in client.get(desk.url("alerts/")).content.decode()
+
+
+def test_an_address_that_does_not_exist_is_a_plain_404(desk: Desk) -> None:
+    for path in ("/nothing/", desk.url("orders/nope/"), desk.url("alerts/?state=odd"), "/a/none/"):
+        answer: Any = desk.client("owner").get(path)
+        assert answer.status_code == 404
+        assert "There is nothing at this address" in answer.content.decode()

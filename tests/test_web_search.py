@@ -1,0 +1,122 @@
+"""The order list's search, filters and keyset paging."""
+
+import re
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection
+
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from orders import search
+from orders.models import Order
+from orders.search import Filters
+from tests import desk as desks
+from tests.desk import Desk, make_order
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return desks.build(orders=0)
+
+
+def numbers(filters: Filters) -> set[str]:
+    return {order.cust_po_no for order in search.filtered(filters)}
+
+
+def test_one_box_finds_by_number_name_mail_sku_and_tracking(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        make_order(desk.carts[0], "AF-1", status="shipped")
+        make_order(desk.carts[0], "ZZ-2", ship={"first_name": "Åsa", "last_name": "Öst", "e_mail": "asa@x.example"})
+        for text in ("AF-1", "af", "1zaf-1", "dana whitfield", "Dana", "WHITFIELD DANA", "dana@mail"):
+            assert numbers(Filters(text=text)) == {"AF-1"}, text
+        assert numbers(Filters(text="åsa")) == {"ZZ-2"}
+        assert numbers(Filters(text="candle-8")) == {"AF-1", "ZZ-2"}
+        assert numbers(Filters(text="itfield")) == set()
+
+
+@pytest.mark.parametrize("text", ["%", "_", "a%", "\\", "'", "ॐ", "\U0010ffff", "\x00", "a\x00b", " " * 5, "x" * 100])
+def test_odd_texts_find_nothing_and_break_nothing(desk: Desk, text: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        make_order(desk.carts[0], "AF-1")
+        search.page(search.filtered(Filters(text=text)), "loaded")
+    answer = desk.client("owner").get(desk.url("orders/"), {"q": text, "after": text, "placed_from": text, "sort": text})
+    assert answer.status_code == 200
+
+
+def test_states_split_all_orders_and_canceled_ones_are_hidden(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        for status in ("received", "ready", "sending", "at_wms", "shipped", "confirmed", "error", "gave_up", "canceled"):
+            make_order(desk.carts[0], status, status=status)
+        make_order(desk.carts[0], "by-person", status="held", held_by="person")
+        make_order(desk.carts[0], "by-rule", status="held", held_by="rule")
+        by_state = {state: numbers(Filters(state=state)) for state in search.STATES}
+        assert by_state["new"] == {"received", "ready", "sending"}
+        assert by_state["error"] == {"error", "gave_up"}
+        assert (by_state["cancel-sending"], by_state["on-hold"]) == ({"by-person"}, {"by-rule"})
+        assert sum(map(len, by_state.values())) == Order.objects.count()
+        assert "canceled" not in numbers(Filters())
+        assert numbers(Filters(text="canceled")) == {"canceled"}
+        assert search.counts(Order.objects.all(), ("error", "on-hold")) == {"error": "2", "on-hold": "1"}
+
+
+def test_filters_by_merchant_cart_cause_and_date(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        make_order(desk.carts[0], "A", cause="k")
+        make_order(desk.carts[1], "B", created_at=clock.now() - timedelta(days=3))
+        assert numbers(Filters(merchant=desk.merchants[1].public_id)) == {"B"}
+        assert numbers(Filters(cart=desk.carts[0].public_id)) == {"A"}
+        assert numbers(Filters(cause="k")) == {"A"}
+        assert numbers(Filters(placed_to=clock.now().date() - timedelta(days=2))) == {"B"}
+        assert numbers(Filters(placed_from=clock.now().date() - timedelta(days=2))) == {"A"}
+        assert numbers(Filters(placed_from=date(2999, 1, 1))) == set()
+
+
+@pytest.mark.parametrize("sort", ["loaded", "placed"])
+def test_paging_shows_each_order_once_in_both_directions(desk: Desk, sort: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        same = clock.now()
+        made = [make_order(desk.carts[0], f"N{i:02}", created_at=same - timedelta(days=i // 4)) for i in range(11)]
+        seen: list[str] = []
+        after, pages = "", []
+        while True:
+            page = search.keyset(
+                search.filtered(Filters()), search.SORTS[sort], after, "", 4, lambda order: order.public_id
+            )
+            pages.append(page)
+            seen += [order.cust_po_no for order in page.items]
+            after = page.older
+            if not after:
+                break
+        assert sorted(seen) == sorted(order.cust_po_no for order in made)
+        assert len(pages) == 3
+        back = search.keyset(
+            search.filtered(Filters()), search.SORTS[sort], "", pages[2].newer, 4, lambda order: order.public_id
+        )
+        assert [o.pk for o in back.items] == [o.pk for o in pages[1].items]
+        assert back.newer
+        assert back.older
+        first = search.keyset(
+            search.filtered(Filters()), search.SORTS[sort], "", back.newer, 4, lambda order: order.public_id
+        )
+        assert [o.pk for o in first.items] == [o.pk for o in pages[0].items]
+        assert not first.newer
+
+
+def test_a_cursor_of_another_account_shows_the_first_page(desk: Desk) -> None:
+    other = desks.build("Elsewhere", orders=1)
+    with tenancy.activate(desk.account.pk):
+        make_order(desk.carts[0], "MINE")
+    answer = desk.client("owner").get(desk.url(f"orders/?after={other.orders[0].public_id}"))
+    assert "MINE" in answer.content.decode()
+
+
+def test_the_search_asks_by_leak_proof_operators_only(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk), connection.cursor() as cursor:
+        sql, _ = search.filtered(Filters(text="whitfield")).query.sql_with_params()
+        assert not re.search(r"LIKE|UPPER\(|LOWER\(|->|@@|~", sql)
+        assert sql.count(" >= ") == sql.count(" < ") == 7
+        cursor.execute("SELECT proname FROM pg_proc WHERE proname IN ('text_ge', 'text_lt') AND proleakproof")
+        assert len(cursor.fetchall()) == 2
