@@ -230,16 +230,17 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], raw: dict[str, Any]) -> T:
     """The inverse of `to_json` for one of the dataclasses above. Raises KeyError, ValueError."""
-    hints = _hints(kind)
+    known: Any = kind
+    hints = _hints(known)
     values = {name: _convert(hints[name], raw[name]) for name in hints if name in raw}
-    for name in _needed(kind):
+    for name in _needed(known):
         if name not in values:  # `to_json` leaves out what is unknown or empty
             values[name] = _nothing(hints[name], name)
     return kind(**values)
 
 
 @functools.cache
-def _needed(kind: type) -> list[str]:
+def _needed(kind: Any) -> list[str]:
     missing = dataclasses.MISSING
     fields = dataclasses.fields(kind)
     return [f.name for f in fields if f.default is missing and f.default_factory is missing]
@@ -255,7 +256,7 @@ def _nothing(hint: Any, name: str) -> Any:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 

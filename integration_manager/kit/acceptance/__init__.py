@@ -14,6 +14,7 @@ golden files: `x.raw.json` with its `x.order.json` (a cart), `x.prepared.json` w
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from integration_manager.kit.acceptance import calls, feeds, mapping, secrets, source, writes
 from integration_manager.kit.acceptance.bench import Bench
@@ -40,6 +41,8 @@ class Case:
 def cases(system: type[Connector], folder: Path) -> list[Case]:
     """Every check that applies to `system`, whose fixtures are in `folder`."""
     bench = Bench(system, folder)
-    parts = (source, mapping, calls, feeds, writes, secrets)
+    parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, secrets)
+    if system.uses == "folder":
+        parts = (source,)
     found = [pair for part in parts for pair in part.checks(bench)]
     return [Case(name, system.key or system.__name__, run) for name, run in found]

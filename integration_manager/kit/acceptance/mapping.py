@@ -128,7 +128,8 @@ def money(bench: Bench) -> None:
 def pure(bench: Bench, kind: str, mapped: Callable[[Any], Any]) -> None:
     """The mapping asks neither clock, dice, disk nor network, and leaves its input alone."""
     for path, raw in bench.fixtures(kind):
-        before, touched = copy.deepcopy(raw), []
+        before = copy.deepcopy(raw)
+        touched: list[str] = []
 
         def watch(frame: Any, event: str, what: Any, touched: list[str] = touched) -> None:
             if event == "c_call":
@@ -163,19 +164,22 @@ def mutated(bench: Bench) -> None:
         raw = copy.deepcopy(data.draw(st.sampled_from(fixtures)))
         for _ in range(data.draw(st.integers(1, 3))):
             raw = _mutate(raw, data)
+        attempt(raw)
+
+    def attempt(raw: Any) -> None:
         try:
             assert isinstance(key_of(raw), str)
             order = to_order(raw, options)
         except Unmappable:
             return
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"the mapping raises {why}, not Unmappable") from error
         well_formed(order)
 
     run()
     for junk in JUNK:
-        try:
-            well_formed(to_order(junk, options))
-        except Unmappable:
-            continue
+        attempt(junk)
 
 
 def well_formed(order: Any) -> None:
@@ -275,8 +279,9 @@ def payload_of_anything(bench: Bench) -> None:
                 json.dumps(payload(other))
             except (NeedsHuman, Unmappable):
                 continue
-            except TypeError as error:
-                raise AssertionError(f"{path.name}: the payload is no JSON: {error}") from error
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                raise AssertionError(f"{path.name}: with a hole it fails by {why}") from error
 
 
 def _variants(prepared: Prepared) -> Iterator[Prepared]:
@@ -288,7 +293,8 @@ def _variants(prepared: Prepared) -> Iterator[Prepared]:
         for name, hint in typing.get_type_hints(type(holder)).items():
             if type(None) not in typing.get_args(hint):
                 continue
-            hole: Any = dataclasses.replace(holder, **{name: None})
+            nothing: dict[str, Any] = {name: None}
+            hole: Any = dataclasses.replace(holder, **nothing)
             if holder is order:
                 hole = dataclasses.replace(prepared, order=hole)
             elif holder is order.ship:

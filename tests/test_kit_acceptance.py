@@ -1,0 +1,301 @@
+"""The acceptance suite refuses broken connectors: each check of it is seen to fail once.
+
+A broken connector is a good one with a piece of its source replaced, so that nothing else differs.
+"""
+
+import importlib.util
+import itertools
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from integration_manager.kit import acceptance
+from integration_manager.kit.connector import Connector
+
+TESTS = Path(__file__).parent
+ACORN = TESTS / "connectors_tutorial/systems/acorn.py"
+ACORN_FIXTURES = TESTS / "connectors_tutorial/connectors/acorn"
+SHOP = TESTS.parent / "carts/systems/sandbox_shop.py"
+SHOP_FIXTURES = TESTS / "connectors/sandbox_shop"
+WMS = TESTS.parent / "wms/systems/sandbox_wms.py"
+WMS_FIXTURES = TESTS / "connectors/sandbox_wms"
+_number = itertools.count()
+
+FETCH = 'return pick(self.http.get("/orders", params=query), "orders", list)'
+PAGES = "return by_modified(fetch, since, updated, PAGE)"
+PUT = "self.http.put(path, json=body, safe=True)"
+
+# what is wrong → (what is replaced, by what, the check that has to see it)
+BROKEN_ACORN = {
+    "a key with a space": ('"acorn", "Acorn', '"a corn", "Acorn', "spec"),
+    "a token that is no secret": (
+        'Field("API token", secret=True)', 'Field("API token")', "spec",
+    ),
+    "no declaration": ("    @writes(Dedupe.NATURAL)\n", "", "declares how it dedupes"),
+    "a look-up that is not there": ("Dedupe.NATURAL", "Dedupe.LOOKUP", "declares how it dedupes"),
+    "400 lines more": ("PAGE = 50\n", "PAGE = 50\n" + "PAGE = 50\n" * 400, "code: size"),
+    "Django": ("PAGE = 50\n", "PAGE = 50\nfrom django.conf import settings\n", "code: imports"),
+    "a neighbour": (
+        "PAGE = 50\n", "PAGE = 50\nfrom carts.systems import sandbox_shop\n", "code: imports",
+    ),
+    "sleeping": (
+        PUT, "__import__('time').sleep(0)\n        " + PUT, "code: manners",
+    ),
+    "a broad except": (
+        PUT, f"try:\n            {PUT}\n        except Exception:\n            raise", "code: manners",
+    ),
+    "the wrong field": (
+        'city=to.text("city")', 'city=to.text("country")', "mapping: golden",
+    ),
+    "another key": (
+        'cart_key=r.need("no")', 'cart_key="#" + r.need("no")', "mapping: golden",
+    ),
+    "a total that is none": (
+        'grand_total=r.number("total"),',
+        'grand_total=r.number("total"), sub_total=r.number("total"), sales_tax=r.number("total"),'
+        'shipping_handling=r.number("total"), order_discount=r.number("total"),',
+        "mapping: money adds up",
+    ),
+    "a look at the clock": (
+        'modified_at=r.when("updated")',
+        'modified_at=r.when("updated") or datetime.now(), tags=(str(datetime.now()),)',
+        "mapping: pure",
+    ),
+    "input that is changed": ('to = r.part("to")', 'to = Reader(raw.pop("to"))', "mapping: pure"),
+    "a KeyError": ('to = r.part("to")', 'to = Reader(raw["to"])', "mapping: mutated input"),
+    "a wrong type": (
+        'city=to.text("city")', 'city=to.raw.get("city")', "mapping: mutated input",
+    ),
+    "names cut short": (
+        'last_name=to.text("name")',
+        'last_name=(to.text("name") or "")[:30]',
+        "mapping: names and currencies",
+    ),
+    "ASCII only": (
+        'city=to.text("city")',
+        'city=(to.text("city") or "").encode("ascii", "ignore").decode()',
+        "mapping: names and currencies",
+    ),
+    "yen in cents": (
+        'grand_total=r.number("total")',
+        'grand_total=(r.number("total") or 0) / (100 if r.text("currency") == "JPY" else 1)',
+        "mapping: names and currencies",
+    ),
+    "a check that checks nothing": (
+        'self.http.get("/me")', "pass", "check: right and wrong credentials",
+    ),
+    "rows from nowhere": (
+        PAGES, "yield Page([{'no': 'A0', 'updated': '2026-01-01'}])", "orders: none",
+    ),
+    "nothing at all": (PAGES, "yield from ()", "orders: one"),
+    "the last page twice dropped": (
+        PAGES,
+        "for page in by_modified(fetch, since, updated, PAGE):\n"
+        "            yield Page(page.rows[:-1], page.cursor)",
+        "orders: a whole page",
+    ),
+    "the first page only": (
+        PAGES, "yield Page(fetch(since, 1))", "orders: two pages and a half",
+    ),
+    "a cursor of our own clock": (
+        PAGES,
+        "for page in by_modified(fetch, since, updated, PAGE):\n"
+        "            yield Page(page.rows, datetime.fromisoformat('2099-01-01T00:00:00Z'))",
+        "orders: many between two runs",
+    ),
+    "a cursor of the beginning of the page": (
+        PAGES,
+        "for page in by_modified(fetch, since, updated, PAGE):\n"
+        "            yield Page(page.rows[:1], page.cursor)",
+        "orders: many between two runs",
+    ),
+    "one time for a page": (
+        PAGES,
+        "from datetime import timedelta\n"
+        "        while rows := fetch(since, 1):\n"
+        "            yield Page(rows, updated(rows[-1]))\n"
+        "            since = updated(rows[-1]) + timedelta(milliseconds=1)",
+        "orders: 1,000 with one time",
+    ),
+    "offsets": (
+        PAGES,
+        "page = 1\n"
+        "        while rows := fetch(since, page):\n"
+        "            yield Page(rows, updated(rows[-1]))\n"
+        "            page += 1",
+        "orders: edited while paging",
+    ),
+    "by created time": (
+        FETCH,
+        FETCH.replace("return", "rows =")
+        + "\n            return [r for r in rows if datetime.fromisoformat(r['ordered']) >= since]",
+        "orders: created long ago, modified now",
+    ),
+    "a swallowed 500": (
+        FETCH,
+        "from integration_manager.kit.errors import Transient\n"
+        f"            try:\n                {FETCH}\n"
+        "            except Transient:\n                return []",
+        "orders: fault error",
+    ),
+    "trust in the answer's form": (
+        FETCH, 'return self.http.get("/orders", params=query).json()["orders"]',
+        "orders: fault alien",
+    ),
+    "a parcel each time": (
+        "/parcels/{shipment.key}", "/parcels/{__import__('uuid').uuid4()}", "ship: twice is once",
+    ),
+    "shipped, it says": (
+        PUT,
+        "from integration_manager.kit.errors import Transient\n"
+        f"        try:\n            {PUT}\n        except Transient:\n            pass",
+        "ship: fault error",
+    ),
+    "one parcel for all": (
+        "/parcels/{shipment.key}", "/parcels/1", "ship: parts of an order",
+    ),
+    "a talkative repr": (
+        "    def check(self)",
+        "    def __repr__(self) -> str:\n        return self.token\n\n    def check(self)",
+        "no secret slips out",
+    ),
+}  # fmt: skip
+
+BROKEN_SHOP = {
+    "no identity": ('return pick(self.http.get("/api/shop"), "id", str)', 'return ""', "identity"),
+    "any order will do": (
+        '            if error.code == "http_404":\n                return None\n            raise',
+        "            return None", "one order",
+    ),
+    "results left out": ("return [StockResult(", "return [] and [StockResult(", "stock: a result for each level"),
+    "a POST that is repeated": (
+        'shipments", json=body)', 'shipments", json=body, safe=True)', "ship: fault drop_after",
+    ),
+    "an answer that is trusted": (
+        'json=body)\n        return pick(answer, "id", str)',
+        'json=body)\n        return str(answer.json()["id"])',
+        "ship: fault alien",
+    ),
+    "a canceled order that is not": (
+        'self.http.post(f"/api/orders/{order_key}/cancel", json={"reason": reason}, safe=True)',
+        "pass", "cancel: twice is once",
+    ),
+    "a new refund each time": (
+        '"reference": key, "amount"', '"reference": __import__("uuid").uuid4().hex, "amount"', "refund: fault drop_after",
+    ),
+    "refunded twice": (
+        '"reference": key, "amount"', '"reference": __import__("uuid").uuid4().hex, "amount"',
+        "refund: twice is once",
+    ),
+}  # fmt: skip
+
+BROKEN_WMS = {
+    "a payload without lines": ('"lines": [', '"rows": [', "payload: golden"),
+    "a payload of today": (
+        '"ordered_on": order.order_date.isoformat()',
+        '"ordered_on": datetime.now().isoformat()',
+        "payload: pure",
+    ),
+    "a payload that is no JSON": (
+        '"ordered_on": order.order_date.isoformat()', '"ordered_on": order.order_date',
+        "payload: holes and names",
+    ),
+    "no note, no payload": (
+        '"note": order.shipping_instructions', '"note": order.shipping_instructions.strip()',
+        "payload: holes and names",
+    ),
+    "a post that is repeated": (
+        "json=body, headers=headers)", "json=body, headers=headers, safe=True)",
+        "send: fault drop_after",
+    ),
+    "a look-up that finds nothing": (
+        "        if not rows:\n            return None\n", "        return None\n", "send: twice is once",
+    ),
+    "a look-up with half a reference": (
+        'params={"reference": ref}', 'params={"reference": ref + ("1" if ref == "R-1" else "")}',
+        "find: the order and no other",
+    ),
+    "a look-up that swallows": (
+        '        rows = pick(self.http.get("/v1/orders", params={"reference": ref}), "orders", list)',
+        "        from integration_manager.kit.errors import Transient\n"
+        "        try:\n"
+        '            rows = pick(self.http.get("/v1/orders", params={"reference": ref}), "orders", list)\n'
+        "        except Transient:\n"
+        "            return None",
+        "find: the order and no other",
+    ),
+    "a key that is not the WMS's": (
+        'headers=headers), "key", str)', 'headers=headers), "key", str) and ""',
+        "send: every golden order",
+    ),
+    "parcels of the first order only": (
+        '",".join(wms_keys)', '",".join(wms_keys[:1])', "parcels of some orders",
+    ),
+    "methods without a code": ('ShipMethod(row["code"]', 'ShipMethod("GROUND"', "shipping methods"),
+}  # fmt: skip
+
+
+def load(source: str, folder: Path) -> ModuleType:
+    """The module of this source, under a name of its own."""
+    name = f"broken_connector_{next(_number)}"
+    path = folder / f"{name}.py"
+    path.write_text(source, "utf-8")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def case_of(fixtures: Path, klass: str, name: str, source: str, folder: Path) -> acceptance.Case:
+    """The check `name` of the connector that `source` makes."""
+    system: type[Connector] = getattr(load(source, folder), klass)
+    found = {case.name: case for case in acceptance.cases(system, fixtures)}
+    assert name in found, f"no check {name!r}; there are: {sorted(found)}"
+    return found[name]
+
+
+TABLE = [
+    pytest.param(path, fixtures, klass, *row, id=f"{klass}: {what}")
+    for path, fixtures, klass, rows in (
+        (ACORN, ACORN_FIXTURES, "Acorn", BROKEN_ACORN),
+        (SHOP, SHOP_FIXTURES, "SandboxShop", BROKEN_SHOP),
+        (WMS, WMS_FIXTURES, "SandboxWms", BROKEN_WMS),
+    )
+    for what, row in rows.items()
+]
+
+
+@pytest.mark.parametrize(("path", "fixtures", "klass", "old", "new", "check"), TABLE)
+def test_a_broken_connector_is_refused(
+    path: Path, fixtures: Path, klass: str, old: str, new: str, check: str, tmp_path: Path
+) -> None:
+    good = path.read_text("utf-8")
+    assert old in good, "the piece to be replaced is gone from the connector"
+    with pytest.raises(AssertionError):
+        case_of(fixtures, klass, check, good.replace(old, new), tmp_path)()
+
+
+def test_every_check_is_seen_to_fail(tmp_path: Path) -> None:
+    """A check that no broken connector fails may be one that cannot fail."""
+    seen = {_kind(row[2]) for rows in (BROKEN_ACORN, BROKEN_SHOP, BROKEN_WMS) for row in rows.values()}
+    every = set()
+    for path, fixtures, klass in (
+        (ACORN, ACORN_FIXTURES, "Acorn"),
+        (SHOP, SHOP_FIXTURES, "SandboxShop"),
+        (WMS, WMS_FIXTURES, "SandboxWms"),
+    ):
+        module = load(path.read_text("utf-8"), tmp_path)
+        every |= {_kind(case.name) for case in acceptance.cases(getattr(module, klass), fixtures)}
+    assert not every - seen, f"never seen to fail: {sorted(every - seen)}"
+
+
+def _kind(name: str) -> str:
+    """The check behind a case: one for all faults, one for all feeds."""
+    name = re.sub(r"^(orders|shipments|stock): (?!a result)", "feed: ", name)
+    name = re.sub(r"^(ship|send|cancel|refund): (fault|twice)", r"write: \2", name)
+    return re.sub(r"fault \w+$", "fault", name)
