@@ -29,7 +29,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: bytes
-    connection: int  # which of the server's connections
+    connection: int  # the port it came from
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.asked = Asked(self.command, self.path, dict(self.headers), body, id(self.connection))
+        self.asked = Asked(self.command, self.path, dict(self.headers), body, self.client_address[1])
         with self.server.lock:
             self.server.asked.append(self.asked)
         self.server.play(self)

@@ -11,6 +11,8 @@ import time
 from typing import Any, Protocol
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from integration_manager.kit.connector import Rate
 
@@ -105,10 +107,12 @@ return 1
 class RedisLimiter:
     """The budget shared by all processes, in Redis; a part of it in this process when Redis is away.
 
-    `client` should have short time-outs (half a second), since a call waits for it.
+    `client` should be the limiter's own, and have short time-outs (half a second): calls wait for it. Its
+    own repetitions are switched off, because they take seconds.
     """
 
     def __init__(self, client: redis.Redis, prefix: str = "limit:") -> None:
+        client.set_retry(Retry(NoBackoff(), 0))
         self._prefix = prefix
         self._take = client.register_script(_TAKE)
         self._pause = client.register_script(_PAUSE)

@@ -11,7 +11,7 @@ import html
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit
 
@@ -19,44 +19,77 @@ MASK = "•••"
 MAX_TEXT = 16_000  # characters of a body that are kept
 SHORTEST = 4  # characters; shorter values would blacken every text, and are masked by name only
 
+# In a name that has been stripped of all but letters and digits.
 _PARTS = (
-    "password|passwd|passphrase|passcode|pwd|secret|token|apikey|accesskey|privatekey|clientkey|authkey"
-    "|consumerkey|consumerid|licensekey|sharedkey|subscriptionkey|signature|credential|authorization"
-    "|authentication|cookie|hmac|jwt|bearer|sessionid|assertion"
+    *("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential", "cookie"),
+    *("apikey", "accesskey", "privatekey", "clientkey", "authkey", "consumerkey", "licensekey", "sharedkey"),
+    *("subscriptionkey", "signature", "hmac", "jwt", "bearer", "authorization", "authentication"),
+    *("sessionid", "consumerid", "assertion"),
 )
 _ONLY_WHOLE = frozenset(("sig", "sign", "auth", "pass", "pw", "pin"))
 # Names that mean a secret in a query string only; in a JSON body "key" is any meta data's name.
 _QUERY_ONLY = frozenset(("key", "code", "k"))
 
-# The name, then a string, a string in a JSON document inside a string, or a bare number or word.
-_JSON_PAIR = re.compile(r'(\\*"[^"\\]{1,80}\\*"\s*:\s*)(?:"((?:[^"\\]|\\.)*)|(\\+")([^"\\]*)|([\w.+-]+))', re.S)
+# A member's name. In a JSON document that stands in a string its quotes have backslashes before them.
+_JSON_NAME = re.compile(r'(?<!\\)(\\{0,7})"([^"\\]{1,80})\1"\s*:\s*')
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)', re.S)
+_JSON_BARE = re.compile(r"(?!(?:null|true|false)\b)[\w.+-]+")
 _FORM_PAIR = re.compile(r"(?<![\w.\-\[\]%])([\w.\-\[\]%]{1,80})=([^&\s\"'<>;,]+)")
 _QUOTED_PAIR = re.compile(r"(?<![\w.\-])([\w.\-:]{1,80})=(\"[^\"<>]*|'[^'<>]*)")
 _XML_ELEMENT = re.compile(r"<([\w:.\-]{1,80})((?:\s[^<>]{0,500})?)>([^<]+)")
-_SCHEME = re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=\-]{6,}", re.I)
+_SCHEME = re.compile(r"\b(Bearer|Token)\s+(?=\S*[0-9])[A-Za-z0-9._~+/=-]{12,}", re.I)  # not "token expired"
 
 
 @functools.lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Whether a header, field or parameter of this name holds a secret."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return plain in _ONLY_WHOLE or re.search(_PARTS, plain) is not None
+    return plain in _ONLY_WHOLE or any(part in plain for part in _PARTS)
+
+
+_SQUEEZE = str.maketrans("", "", " _-./:[]\\")
+
+
+def _may_name_a_secret(text: str) -> bool:
+    """Whether looking for names is worth the while; few texts have any, and looking takes long."""
+    squeezed = text.lower().translate(_SQUEEZE)
+    if any(part in squeezed for part in _PARTS):
+        return True
+    return any(word + end in squeezed for word in _ONLY_WHOLE for end in ('"', "=", ">", "%"))
 
 
 def _secret_in_query(name: str) -> bool:
     return name.lower() in _QUERY_ONLY or is_secret(unquote_plus(name))
 
 
-def forms(value: str) -> set[str]:
-    """The forms in which a secret travels: plain, URL-encoded, in JSON, in HTML and XML, in base64."""
-    raw = value.encode()
+_UNCHANGED = re.compile(r"[A-Za-z0-9_.~-]*")  # what no coding touches
+_CODINGS: tuple[Callable[[str], str], ...] = (
+    lambda text: quote(text, safe=""),
+    quote,
+    quote_plus,
+    html.escape,
+    lambda text: html.escape(text, quote=False),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+)
+
+
+@functools.lru_cache(maxsize=256)
+def forms(value: str) -> frozenset[str]:
+    """The forms in which a secret travels: plain, URL-encoded, in JSON, in HTML and XML, in base64.
+
+    Up to three codings on top of each other: an error may quote in JSON the URL that held JSON. Most
+    secrets have no character that a coding changes, and so a handful of forms.
+    """
+    raw = value.encode("utf-8", "replace")
     coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(), raw.hex()}
-    coded |= {text.rstrip("=") for text in coded}
-    found = {value, *coded}
-    for text in (value, *coded):
-        found |= {quote(text, safe=""), quote(text), quote_plus(text), html.escape(text)}
-    found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    return {text for text in found if len(text) >= SHORTEST}
+    found = {value, *coded, *(text.rstrip("=") for text in coded)}
+    new = found
+    for _ in range(3):
+        awkward = {text for text in new if not _UNCHANGED.fullmatch(text)}
+        new = {coding(text) for text in awkward for coding in _CODINGS} - found
+        found |= new
+    return frozenset(text for text in found if len(text) >= SHORTEST)
 
 
 class Redactor:
@@ -64,7 +97,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: frozenset[str] = frozenset()
-        self._forms: tuple[str, ...] = ()
+        self._forms: tuple[str, ...] | None = ()
         self._lock = threading.Lock()
         self.learn(secrets)
 
@@ -74,41 +107,44 @@ class Redactor:
     def learn(self, secrets: Iterable[str]) -> None:
         """Adds values to be masked. What was learned stays: an old token may still be echoed."""
         new = {text for text in secrets if len(text) >= SHORTEST} - self._known
-        if not new:
-            return
-        with self._lock:
-            every = set(self._forms).union(*(forms(text) for text in new))
-            # The longest first, so that no piece of a longer form is left standing.
-            self._forms = tuple(sorted(every, key=len, reverse=True))
-            self._known |= new
+        if new:
+            with self._lock:
+                self._known |= new
+                self._forms = None
 
     def knowing(self, secrets: Iterable[str]) -> "Redactor":
         """A redactor that knows these values too, while this one forgets them: they are one request's."""
         new = {text for text in secrets if len(text) >= SHORTEST} - self._known
-        if not new:
-            return self
-        other = Redactor()
-        other._known, other._forms = self._known, self._forms
-        other.learn(new)
-        return other
+        return Redactor(self._known | new) if new else self
+
+    def _all_forms(self) -> tuple[str, ...]:
+        """The longest first, so that no piece of a longer form is left standing."""
+        found = self._forms
+        if found is None:
+            with self._lock:
+                every = set[str]().union(*map(forms, self._known))
+                found = self._forms = tuple(sorted(every, key=len, reverse=True))
+        return found
 
     def values(self, text: str) -> str:
         """`text` without the known values."""
-        for form in self._forms:
+        for form in self._all_forms():
             if form in text:
                 text = text.replace(form, MASK)
         return text
 
     def text(self, text: str, limit: int = MAX_TEXT) -> str:
         """`text` without secrets, cut to `limit` characters: JSON, forms, XML or plain words."""
-        margin = max(2_000, len(self._forms[0]) if self._forms else 0)
+        margin = max(2_000, *map(len, self._all_forms()[:1]), 0)
         whole = len(text) <= limit + margin
         clean = self.values(text if whole else text[: limit + margin])
-        clean = _JSON_PAIR.sub(_json_pair, clean)
-        clean = _XML_ELEMENT.sub(_xml_element, clean)
-        clean = _QUOTED_PAIR.sub(_quoted_pair, clean)
-        clean = _FORM_PAIR.sub(_form_pair, clean)
-        clean = _SCHEME.sub(rf"\1 {MASK}", clean)
+        if _may_name_a_secret(clean):
+            clean = _without_json_values(clean)
+            clean = _XML_ELEMENT.sub(_xml_element, clean)
+            if "=" in clean:
+                clean = _QUOTED_PAIR.sub(_quoted_pair, clean)
+                clean = _FORM_PAIR.sub(_form_pair, clean)
+            clean = _SCHEME.sub(rf"\1 {MASK}", clean)
         if not whole:
             # The end may be the first half of a secret that was not recognised.
             clean = clean[: max(len(clean) - margin, 0)]
@@ -122,7 +158,7 @@ class Redactor:
             netloc, slash, path = rest.partition("/")
             base = f"{scheme}://{netloc.rpartition('@')[2]}{slash}{path}"
         pairs = []
-        for pair in query.split("&"):
+        for pair in query.split("&") if mark else ():
             name, _, value = pair.partition("=")
             pairs.append(f"{name}={MASK}" if value and _secret_in_query(name) else pair)
         return self.values(base + mark + "&".join(pairs))[:2_000]
@@ -143,10 +179,10 @@ def secrets_of(url: str = "", headers: Mapping[str, Any] | None = None, body: st
             text = _text(value)
             # "Bearer abc": the scheme is no secret.
             found |= {text, text.rpartition(" ")[2]}
-    for match in _JSON_PAIR.finditer(body):
-        value = match[2] or match[4]
-        if value and is_secret(match[1]):
-            found.add(_unescaped(value))
+    if not _may_name_a_secret(body):
+        return found
+    for start, end in _json_values(body):
+        found |= _unescaped(body[start:end])
     for match in _FORM_PAIR.finditer(body):
         if is_secret(unquote_plus(match[1])):
             found.add(unquote_plus(match[2]))
@@ -160,18 +196,48 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def _unescaped(text: str) -> str:
-    try:
-        return str(json.loads(f'"{text}"'))
-    except ValueError:
-        return text
+def _json_values(text: str) -> Iterator[tuple[int, int]]:
+    """Where the values under a secret's name stand in JSON, also in JSON within a string."""
+    at = 0
+    while match := _JSON_NAME.search(text, at):
+        at = match.end()
+        if not is_secret(match[2]):
+            continue  # to what is in its value, too
+        slashes = match[1]
+        if slashes and text.startswith(slashes + '"', at):
+            start = at + len(slashes) + 1
+            closing = re.compile(rf'(?<!\\){re.escape(slashes)}"').search(text, start)
+            at = closing.start() if closing else len(text)
+            yield start, at
+        elif value := _JSON_STRING.match(text, at):
+            at = value.end()
+            yield value.span(1)
+        elif value := _JSON_BARE.match(text, at):
+            at = value.end()
+            yield value.span()
 
 
-def _json_pair(match: re.Match[str]) -> str:
-    if not is_secret(match[1]) or match[5] in ("null", "true", "false"):
-        return match[0]
-    quotes = match[3] or ('"' if match[5] is None else "")
-    return f"{match[1]}{quotes}{MASK}"
+def _without_json_values(text: str) -> str:
+    parts, kept = [], 0
+    for start, end in _json_values(text):
+        if end > start:
+            parts += [text[kept:start], MASK]
+            kept = end
+    return "".join(parts) + text[kept:]
+
+
+def _unescaped(text: str) -> set[str]:
+    """`text` and what it means in JSON, in JSON within a string, and so on."""
+    found = {text}
+    for _ in range(3):
+        if "\\" not in text:
+            break
+        try:
+            text = str(json.loads(f'"{text}"'))
+        except ValueError:
+            break
+        found.add(text)
+    return found
 
 
 def _xml_element(match: re.Match[str]) -> str:
@@ -185,4 +251,4 @@ def _quoted_pair(match: re.Match[str]) -> str:
 
 
 def _form_pair(match: re.Match[str]) -> str:
-    return f"{match[1]}={MASK}" if _secret_in_query(match[1]) else match[0]
+    return f"{match[1]}={MASK}" if is_secret(unquote_plus(match[1])) else match[0]

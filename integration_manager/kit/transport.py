@@ -220,7 +220,7 @@ class Http:
                 error = failure(failed.kind, _host(prepared), ask.limit, ask.harmless)
             except ConnectorError as refused:
                 # A restarting server is back soon; unknown names and bad certificates are not.
-                soon = time.monotonic() - began < 1.0
+                soon = time.monotonic() - began < min(1.0, self.connect_timeout / 2)
                 again = soon and isinstance(refused, ConnectionFailed) and refused.code == "unreachable"
                 error = refused
             target = None
