@@ -184,7 +184,9 @@ BROKEN_SHOP = {
         "pass", "cancel: twice is once",
     ),
     "a new refund each time": (
-        '"reference": key, "amount"', '"reference": __import__("uuid").uuid4().hex, "amount"', "refund: fault drop_after",
+        '"reference": key, "amount"',
+        '"reference": __import__("uuid").uuid4().hex, "amount"',
+        "refund: fault drop_after",
     ),
     "refunded twice": (
         '"reference": key, "amount"', '"reference": __import__("uuid").uuid4().hex, "amount"',
