@@ -2,13 +2,18 @@
 
 import logging.config
 import os
+import warnings
 from typing import Any
 
 from celery import Celery, signals
 from celery.beat import Scheduler
+from celery.platforms import SecurityWarning
 from celery.schedules import crontab, schedule
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integration_manager.settings")
+
+# `make run` as root is meant, and messages are JSON only.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("integration_manager")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -262,8 +262,10 @@ class Supervisor:
             if _stop_order(child) <= 2:
                 child.signal(child.stop_signal)
         for child in order:
-            left = _STOP_BY[_stop_order(child)] - (time.monotonic() - began)
-            child.stop(max(0.1, left))
+            if _stop_order(child) > 2:
+                child.signal(child.stop_signal)
+            child.wait(max(0.1, _STOP_BY[_stop_order(child)] - (time.monotonic() - began)))
+            child.kill()
         (self.data / "run.json").unlink(missing_ok=True)
         if running:
             say("• Stopped. Nothing is lost: start again with `make run`.")
