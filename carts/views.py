@@ -120,7 +120,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     found = cart_or_404(cart)
     system = cart_class(found)
     stored = {**found.options, **found.credentials}
-    before = {"name": found.name, "source": found.order_source, "from": found.earliest_order_date, **stored}
+    before = {"name": found.name, "source": found.order_source, "from": found.earliest_order_date}
     form = CartForm(request.POST or None, instance=found)
     values = ConnectorForm(system, "account", stored, request.POST or None)
     context = _context(system, form, values) | {"shown": found.merchant, "cart": found}
@@ -138,8 +138,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
             form.save()
             _let_in_again(found)
             after = {"name": found.name, "source": found.order_source, "from": found.earliest_order_date}
-            after |= found.options | found.credentials
-            audit.record(request.user, "cart.changed", found.name, audit.difference(before, after))
+            audit.record(request.user, "cart.changed", found.name, audit.difference(before, after) | values.changes())
             messages.success(request, "Saved.")
             return redirect("cart", request.account.public_id, found.public_id)
         context["other_shop"] = answer.works

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 
+from accounts.audit import Changes, difference
 from integration_manager.crypto import Secret
 from integration_manager.kit.connector import Connector, Field
 
@@ -53,6 +54,14 @@ class ConnectorForm(forms.Form):
         """Both, as a connector takes them."""
         return {**self.options(), **self.credentials()}
 
+    def changes(self) -> Changes:
+        """What saving changes, for the record: secrets say only that they did."""
+        plain = {
+            name: self.stored.get(name) if field.secret else _plain(self.stored.get(name))
+            for name, field in self.of_level.items()
+        }
+        return difference({name: value for name, value in plain.items() if value is not None}, self.values())
+
     def _values(self, *, option: bool) -> dict[str, Any]:
         found = {}
         for name, field in self.of_level.items():
@@ -62,7 +71,7 @@ class ConnectorForm(forms.Form):
             if field.secret and value in (None, ""):
                 value = self.stored.get(name)
             if value not in (None, ""):
-                found[name] = value
+                found[name] = Secret(value) if field.secret and isinstance(value, str) else value
         return found
 
 

@@ -14,6 +14,7 @@ from django.db import connection
 from accounts.models import Account
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.errors import AuthFailed, ConnectorError
+from merchants.models import Merchant
 from orders.connections import open_connector
 from orders.journal import Journal
 
@@ -35,6 +36,22 @@ class Answer:
     said: str = ""
     seconds: float = 0.0
     identity: str | None = None
+
+
+UNTRIED = Answer(
+    True, "Not tested yet", "This system is tested together with a merchant’s values, and no merchant has them yet."
+)
+
+
+def check_wms(system: type[Connector], values: Mapping[str, Any], account: Account) -> Answer:
+    """Whether the account's values work, together with those of a merchant where the system has such."""
+    needed = [name for name, field in system.fields.items() if field.level == "merchant" and field.required]
+    if not needed:
+        return check(system, values, account)
+    for merchant in Merchant.objects.order_by("id")[:50]:
+        if all(merchant.wms_values.get(name) for name in needed):
+            return check(system, {**values, **merchant.wms_values}, account)
+    return UNTRIED
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
-from integration_manager import runs, service_rows
+from integration_manager import runs, service_rows, trying
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kit.connector import Connector
 from integration_manager.systems import wms_system
@@ -18,6 +18,8 @@ from merchants.forms import MerchantForm
 from merchants.models import Merchant, Schedule
 from merchants.schedules import MERCHANT_SERVICES
 from merchants.services import schedules_of, services_of
+from orders.connections import wms_class
+from wms.models import Wms
 
 MOST = 500
 
@@ -79,15 +81,15 @@ def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
     """A merchant's name and its values for the WMS."""
     found = merchant_or_404(merchant)
     system = wms_system()
-    before = {"name": found.name, **found.wms_values}
+    before = {"name": found.name}
     form = MerchantForm(request.POST or None, instance=found)
     values = ConnectorForm(system, "merchant", found.wms_values, request.POST or None) if system else None
     if request.method == "POST" and form.is_valid() and (values is None or values.is_valid()):
         if values is not None:
-            found.wms_values = {**found.wms_values, **values.values()}
+            found.wms_values = {**values.stored, **values.values()}
         form.save()
-        after = {"name": found.name, **found.wms_values}
-        audit.record(request.user, "merchant.changed", found.name, audit.difference(before, after))
+        changes = audit.difference(before, {"name": found.name}) | (values.changes() if values else {})
+        audit.record(request.user, "merchant.changed", found.name, changes)
         messages.success(request, "Saved.")
         return redirect("merchant", request.account.public_id, found.public_id)
     context = {"shown": found, "form": form, "values": values, "wms_label": system.label if system else ""}
@@ -121,6 +123,22 @@ def merchant_service(request: AccountRequest, merchant: str, what: str, service:
             messages.success(request, service_rows.act(schedule, what, request.user, found.name))
             return redirect("merchant", request.account.public_id, found.public_id)
     raise Http404
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_test(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Tests the WMS with this merchant's values."""
+    found = merchant_or_404(merchant)
+    wms = Wms.objects.first()
+    if wms is None:
+        raise Http404
+    values = {**wms.options, **wms.credentials, **found.wms_values}
+    answer = trying.check(wms_class(wms), values, request.account)
+    if request.headers.get("HX-Request"):
+        return render(request, "parts/answer.html", {"answer": answer})
+    (messages.success if answer.works else messages.error)(request, f"{answer.title}. {answer.text}")
+    return redirect("merchant", request.account.public_id, found.public_id)
 
 
 def merchant_or_404(public_id: str) -> Merchant:

@@ -18,7 +18,7 @@ from integration_manager.chips import address, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule
-from orders import search
+from orders import actions, search
 from orders.forms import FilterForm
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment
@@ -88,6 +88,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
     context = {
         "order": found,
         "journey": Journey(found, shipments),
+        "allowed": actions.allowed(found) if "orders.act" in request.permissions else [],
         "next": next_of(found, schedules),
         "problem": problem,
         "data": data,

@@ -72,6 +72,7 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "alert": desk.alert.public_id,
         "system": "sandbox_shop" if route.startswith("a/<id:account>/carts") else "sandbox_wms",
         "what": "run",
+        "action": "resend",
         "service": "download" if "/carts/" in route else "deliver",
     }
     for name, value in values.items():

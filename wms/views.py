@@ -74,15 +74,15 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
     if "test" in request.POST:
         return _test(request, context, values)
     if not waiting and values.is_valid():
-        answer = trying.check(chosen, values.values(), request.account)
+        answer = trying.check_wms(chosen, values.values(), request.account)
         context["answer"] = answer
         if answer.works:
             kept = found or Wms()
             kept.system, kept.credentials, kept.options = system, values.credentials(), values.options()
             kept.save()
             _let_in_again()
-            audit.record(request.user, "wms.changed", chosen.label, audit.difference(stored, values.values()))
-            messages.success(request, f"{chosen.label} is connected.")
+            audit.record(request.user, "wms.changed", chosen.label, values.changes())
+            messages.success(request, f"{chosen.label} is connected." if answer is not trying.UNTRIED else answer.text)
             return redirect("wms", request.account.public_id)
     return render(request, "wms/setup.html", context, status=422)
 
@@ -94,7 +94,7 @@ def wms_test(request: AccountRequest) -> HttpResponse:
     found = Wms.objects.first()
     if found is None:
         return redirect("wms_choose", request.account.public_id)
-    answer = trying.check(wms_class(found), {**found.options, **found.credentials}, request.account)
+    answer = trying.check_wms(wms_class(found), {**found.options, **found.credentials}, request.account)
     if answer.works:
         _let_in_again()
     if request.headers.get("HX-Request"):
@@ -106,7 +106,7 @@ def wms_test(request: AccountRequest) -> HttpResponse:
 def _test(request: AccountRequest, context: dict[str, object], values: ConnectorForm) -> HttpResponse:
     inside = request.headers.get("HX-Request")
     if values.is_valid():
-        context["answer"] = trying.check(values.system, values.values(), request.account)
+        context["answer"] = trying.check_wms(values.system, values.values(), request.account)
     elif inside:
         names = [str(values.fields[name].label) for name in values.errors if name in values.fields]
         context["answer"] = trying.Answer(False, "Some fields are missing or wrong", ", ".join(names))

@@ -1,0 +1,59 @@
+"""What a person does to one order from its page. Each answers in words what happened, or why it cannot be now."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from orders import actions
+from orders.models import Order
+
+Act = Callable[[Order, AccountRequest], None]
+
+
+def _actor(request: AccountRequest) -> str:
+    return str(request.user)
+
+
+def _key(request: AccountRequest) -> str:
+    """The WMS's own number, as typed."""
+    return request.POST.get("wms_key", "").replace("\x00", "").strip()[:100]
+
+
+# action → what to call, and what to say once it is done
+ACTIONS: dict[str, tuple[Act, str]] = {
+    "resend": (lambda o, r: actions.resend(o, _actor(r)), "The order goes to the WMS within a minute or two."),
+    "cancel_sending": (
+        lambda o, r: actions.cancel_sending(o, _actor(r)),
+        "The order will not be sent. It stays on record, and you can send it after all.",
+    ),
+    "undo_cancel": (lambda o, r: actions.undo_cancel(o, _actor(r)), "The order will be sent after all."),
+    "it_arrived": (lambda o, r: actions.it_arrived(o, _key(r), _actor(r)), "Noted: the WMS has the order."),
+    "it_did_not": (lambda o, r: actions.it_did_not(o, _actor(r)), "The order is sent again."),
+    "same_order": (lambda o, r: actions.same_order(o, _key(r), _actor(r)), "Noted: the WMS has the order."),
+    "resend_tracking": (
+        lambda o, r: actions.resend_tracking(o, _actor(r)),
+        "The tracking goes to the cart again within a minute or two.",
+    ),
+}
+
+
+@require("orders.act")
+@require_POST
+def order_act(request: AccountRequest, order: str, action: str) -> HttpResponseBase:
+    """Does one of the actions to one order."""
+    found = Order.objects.filter(public_id=order).first()
+    if found is None or action not in ACTIONS:
+        raise Http404
+    act, done = ACTIONS[action]
+    try:
+        act(found, request)
+    except actions.NotNow as reason:
+        messages.error(request, str(reason))
+    else:
+        messages.success(request, done)
+    return redirect("order", request.account.public_id, found.public_id)
