@@ -25,6 +25,7 @@ from orders import bulk
 from orders.connections import open_cart, open_wms
 from orders.journal import Journal
 from orders.models import Run as RunRow
+from orders.retention import sweep
 from orders.run import LostLease, Run
 from orders.services.deliver import deliver
 from orders.services.download import download
@@ -73,6 +74,14 @@ def tick() -> None:
         if time.monotonic() > until:
             return
         time.sleep(TOP_UP)
+
+
+@shared_task(ignore_result=True)
+@tenancy.without_tenant
+def nightly() -> None:
+    """Forgets what is past its time."""
+    close_old_connections()
+    log.info("forgotten: %s", sweep(clock.now()))
 
 
 def hint(schedule_id: int, account_id: int, token: int) -> None:

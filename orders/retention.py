@@ -1,0 +1,55 @@
+"""What is forgotten, and when: a nightly sweep in small batches.
+
+Orders stay: their keys are what keeps a re-added shop from shipping everything again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from integration_manager import tenancy
+
+BATCH = 5_000  # rows of one statement, so that no lock is held for long
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Rows of `table` whose `column` is older than `age` go, if `condition` holds."""
+
+    table: str
+    column: str
+    age: timedelta
+    condition: str = "TRUE"
+
+
+RULES = (
+    Rule("orders_exchange", "at", timedelta(days=30)),
+    Rule("orders_run", "started_at", timedelta(days=90)),
+    Rule("orders_skippedorder", "seen_at", timedelta(days=60)),
+    Rule("orders_outfile", "created_at", timedelta(days=90), "phase IN ('done', 'dropped')"),
+    Rule("alerts_alert", "last_seen", timedelta(days=90), "(resolved_at IS NOT NULL OR dismissed_at IS NOT NULL)"),
+)
+
+
+def sweep(now: datetime) -> dict[str, int]:
+    """Deletes what is past its age, for all accounts. Returns the rows deleted per table."""
+    deleted = {}
+    with tenancy.everyone("retention"):
+        for rule in RULES:
+            deleted[rule.table] = _delete(rule, now - rule.age)
+    return deleted
+
+
+def _delete(rule: Rule, before: datetime) -> int:
+    sql = (
+        f"DELETE FROM {rule.table} WHERE id IN (SELECT id FROM {rule.table} "  # noqa: S608 (names of ours)
+        f"WHERE {rule.column} < %s AND {rule.condition} LIMIT {BATCH})"
+    )
+    total = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [before])
+            total += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                return total

@@ -1,0 +1,57 @@
+"""What is forgotten, and what never is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from accounts.models import Account
+from alerts.models import Alert
+from integration_manager import tenancy
+from orders.models import Exchange, SkippedOrder
+from orders.retention import sweep
+from tests.world import World
+
+NOW = datetime(2026, 3, 1, 2, 17, tzinfo=UTC)
+
+
+def exchange(at: datetime) -> Exchange:
+    """One stored exchange."""
+    return Exchange.objects.create(at=at, method="GET", url="https://shop.example/orders", seconds=0.1)
+
+
+def test_exchanges_go_after_thirty_days(world: World) -> None:
+    old, young = exchange(NOW - timedelta(days=30, seconds=1)), exchange(NOW - timedelta(days=30))
+    with tenancy.activate(Account.objects.create(name="Another").pk):
+        exchange(NOW - timedelta(days=31))
+    assert sweep_outside()["orders_exchange"] == 2
+    assert list(Exchange.objects.values_list("pk", flat=True)) == [young.pk]
+    assert old.pk != young.pk
+
+
+def test_an_open_alert_stays_however_old(world: World) -> None:
+    past = NOW - timedelta(days=400)
+    fields = {"kind": "unreachable", "message": "x", "first_seen": past, "last_seen": past}
+    Alert.objects.create(key="open", **fields)
+    Alert.objects.create(key="resolved", resolved_at=past, **fields)
+    Alert.objects.create(key="dismissed", dismissed_at=past, **fields)
+    sweep_outside()
+    assert list(Alert.objects.values_list("key", flat=True)) == ["open"]
+
+
+@pytest.mark.parametrize(("days", "left"), [(59, 1), (61, 0)])
+def test_skipped_orders_stay_sixty_days(world: World, days: int, left: int) -> None:
+    SkippedOrder.objects.create(
+        merchant=world.merchant,
+        cart=world.cart,
+        key="1",
+        reason="too_old",
+        message="Too old.",
+        seen_at=NOW - timedelta(days=days),
+    )
+    sweep_outside()
+    assert SkippedOrder.objects.count() == left
+
+
+def sweep_outside() -> dict[str, int]:
+    """The sweep, as the nightly task calls it."""
+    return sweep(NOW)
