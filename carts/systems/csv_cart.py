@@ -23,6 +23,7 @@ SHORT = 16  # characters of the short reference
 ZIP_AS_GIVEN = "ZIP in the file"
 # Countries where an address without state and ZIP cannot be delivered to.
 NEED_STATE = ("US", "CA", "AU")
+OF_LINE = ("item", "quantity", "description", "price", "line_item_id", "line_comment")
 COLUMNS = {column.field: column for column in FULL.columns}
 
 
@@ -146,28 +147,29 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     if len(number) > LONGEST_NUMBER:
         raise BadRow(0, "cust_ref", f"an order number has at most {LONGEST_NUMBER} characters")
     ship, note = _ship_to(order)
+    text = order.head.get
     return Order(
         cart_key=number,
         cust_ref=short(number),
-        cust_po_no=order.text("cust_po_no") or number,
+        cust_po_no=text("cust_po_no") or number,
         order_date=order.value("order_date", order.day) or _file_day(raw),
         source_state=SourceState.ELIGIBLE,
         lines=tuple(order.lines()),
         ship=ship,
         bill=_address(order, "cust"),
         modified_at=Reader(raw).when("modified"),
-        order_source=order.text("order_source"),
-        customer_id=order.text("customer_id"),
-        carrier=order.text("carrier"),
-        ship_code=order.text("ship_code"),
-        ship_code_description=order.text("ship_code_description"),
+        order_source=text("order_source"),
+        customer_id=text("customer_id"),
+        carrier=text("carrier"),
+        ship_code=text("ship_code"),
+        ship_code_description=text("ship_code_description"),
         requested_ship_date=order.value("requested_ship_date", order.day),
         latest_ship_date=order.value("latest_ship_date", order.day),
-        shipping_instructions=order.text("shipping_instructions"),
-        gift_message=order.text("gift_message"),
-        ship_account_no=order.text("ship_account_no"),
-        currency_code=order.text("currency_code"),
-        location=order.text("location"),
+        shipping_instructions=text("shipping_instructions"),
+        gift_message=text("gift_message"),
+        ship_account_no=text("ship_account_no"),
+        currency_code=text("currency_code"),
+        location=text("location"),
         sub_total=order.value("sub_total", csvcells.number),
         order_discount=order.value("order_discount", csvcells.number),
         sales_tax=order.value("sales_tax", csvcells.number),
@@ -203,28 +205,29 @@ class _Rows:
     """The rows of one order: what belongs to the order stands in the first, and may be repeated."""
 
     def __init__(self, rows: list[Reader], dates: str) -> None:
-        self.rows, self.dates = rows, dates
-
-    def text(self, field: str) -> str | None:
-        """A field of the order. Raises BadRow where two rows differ: nobody knows which one is meant."""
-        found = ""
-        for index, row in enumerate(self.rows):
-            text = _of(row, index, field)
-            if text and found and text.casefold() != found.casefold():
-                raise BadRow(index, _name(field), f"it is {text[:60]!r} here, and {found[:60]!r} in a row before")
-            found = found or text
-        return found or None
+        """Raises BadRow where two rows say different things: nobody knows which one is meant."""
+        self.dates = dates
+        self.head: dict[str, str] = {}
+        self.rows: list[dict[str, str]] = []
+        for index, row in enumerate(rows):
+            cells = {name: text for name in row.raw if name in COLUMNS and (text := _text(row, index, name))}
+            self.rows.append(cells)
+            for name, text in cells.items():
+                known = self.head.setdefault(name, text)
+                if name not in OF_LINE and known != text and known.casefold() != text.casefold():
+                    why = f"it is {text[:60]!r} here, and {known[:60]!r} in a row before"
+                    raise BadRow(index, _name(name), why)
 
     def need(self, field: str) -> str:
         """A field of the order that must be there."""
-        text = self.text(field)
+        text = self.head.get(field)
         if text is None:
             raise BadRow(0, _name(field), "it is missing")
         return text
 
     def value(self, field: str, read: Callable[[str], T]) -> T | None:
         """A field of the order that is no text."""
-        text = self.text(field)
+        text = self.head.get(field)
         return None if text is None else _read(0, field, text, read)
 
     def day(self, text: str) -> date:
@@ -234,27 +237,27 @@ class _Rows:
     def lines(self) -> Iterator[Line]:
         """The lines: one for each row."""
         seen: set[str] = set()
-        for index, row in enumerate(self.rows):
-            values = {name: _of(row, index, name) for name in ("item", "quantity", "price", "line_item_id")}
+        for index, cells in enumerate(self.rows):
             for name in ("item", "quantity"):
-                if not values[name]:
+                if name not in cells:
                     raise BadRow(index, _name(name), "it is missing")
-            line_id = values["line_item_id"] or str(index + 1)
+            line_id = cells.get("line_item_id") or str(index + 1)
             if line_id in seen:
                 raise BadRow(index, _name("line_item_id"), f"{line_id[:40]!r} stands in two rows of the order")
             seen.add(line_id)
             yield Line(
                 line_id=line_id,
-                item=values["item"],
-                quantity=_read(index, "quantity", values["quantity"], csvcells.quantity),
-                description=_of(row, index, "description") or None,
-                price=_read(index, "price", values["price"], csvcells.number) if values["price"] else None,
-                line_comment=_of(row, index, "line_comment") or None,
+                item=cells["item"],
+                quantity=_read(index, "quantity", cells["quantity"], csvcells.quantity),
+                description=cells.get("description"),
+                price=_read(index, "price", cells["price"], csvcells.number) if "price" in cells else None,
+                line_comment=cells.get("line_comment"),
             )
 
 
 def _address(order: _Rows, side: str) -> Address:
-    known = {name: order.text(f"{side}_{name}") for name in ADDRESS}
+    text = order.head.get
+    known = {name: text(f"{side}_{name}") for name in ADDRESS}
     if known.get("country"):
         known["country"] = _read(0, f"{side}_country", str(known["country"]), csvcells.country)
     return Address(**known)
@@ -287,7 +290,10 @@ def _with_zero(given: str) -> str:
     return given
 
 
-def _of(row: Reader, index: int, field: str) -> str:
+def _text(row: Reader, index: int, field: str) -> str:
+    value = row.raw[field]
+    if isinstance(value, str) and value.isprintable():
+        return value.strip()  # as nearly all are; a file has millions of them
     try:
         return row.text(field) or ""
     except Unmappable as error:

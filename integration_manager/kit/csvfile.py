@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from integration_manager.kit.csvformats import Column, Preset, fault
+from integration_manager.kit.csvformats import Column, Preset, fault, suspicious
 from integration_manager.kit.folder import CHUNK, spool
 
 DELIMITERS = ",;\t|"
@@ -199,15 +199,13 @@ class Table:
         return Record(self._lines.number, key, f"This row cannot be read: {why}", raw[:2000])
 
     def _record(self, line: int, row: list[str]) -> Record:
-        cells: dict[str, str] = {}
+        cells = {field: text for field, cell in zip(self.fields, row, strict=False) if (text := cell.strip())}
+        if self._corrected:
+            cells = {name: _unsafe(text) for name, text in cells.items()}
         problem = ""
-        for index, field in enumerate(self.fields):
-            text = row[index].strip() if index < len(row) else ""
-            if self._corrected and text[:1] == "'" and text[1:2] in _FORMULA:
-                text = text[1:]
-            if text:
-                cells[field] = text
-            problem = problem or fault(self.headers[index], text, self._columns[index])
+        if suspicious("".join(row)):
+            for header, field, column in zip(self.headers, self.fields, self._columns, strict=True):
+                problem = problem or fault(header.rstrip("*"), cells.get(field, ""), column)
         more = [cell for cell in row[len(self.fields) :] if cell.strip()]
         if more:
             problem = (
@@ -314,6 +312,11 @@ def line(cells: Iterable[str], delimiter: str = ",") -> str:
 def safe(text: str) -> str:
     """A cell for people: what a spreadsheet would run as a formula gets a "'" before it."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _unsafe(text: str) -> str:
+    """The inverse of `safe`."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def _storable(text: str) -> str:

@@ -200,6 +200,11 @@ _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{1,3}", re.I)
 _SHEET_ERRORS = {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"}
 
 
+def suspicious(row: str) -> bool:
+    """Whether some cell of a row might have a fault: a quick look before the close one."""
+    return len(row) > LONGEST or any(sign in row for sign in ("\0", "\ufffd", "#", "E+", "e+"))
+
+
 def fault(header: str, text: str, column: Column | None) -> str:
     """What is wrong with a cell, in plain words; "" if nothing is. `column`: None for an unknown one."""
     if len(text) > LONGEST:

@@ -5,10 +5,11 @@ a file of 200 MB must not need as much memory.
 """
 
 import itertools
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+import orjson
 
 from integration_manager.kit.csvfile import Record
 
@@ -34,17 +35,17 @@ def groups(records: Iterable[Record], key: Callable[[Mapping[str, str]], str], w
     try:
         store.execute("PRAGMA journal_mode=OFF")
         store.execute("PRAGMA synchronous=OFF")
-        store.execute("CREATE TABLE rows (key TEXT, line INTEGER, record TEXT)")
+        store.execute("PRAGMA temp_store=FILE")  # what is sorted goes to disk too
+        store.execute("CREATE TABLE rows (key TEXT, line INTEGER, record BLOB)")
         store.execute("BEGIN")
         store.executemany("INSERT INTO rows VALUES (?, ?, ?)", _keyed(records, key, what))
         store.execute("COMMIT")
         found = store.execute(
-            "SELECT rows.key, record FROM rows JOIN"
-            " (SELECT key, min(line) AS first FROM rows GROUP BY key) AS firsts ON firsts.key = rows.key"
+            "SELECT key, record FROM (SELECT key, line, record, min(line) OVER (PARTITION BY key) AS first FROM rows)"
             " ORDER BY first, line"
         )
         for name, rows in itertools.groupby(found, key=lambda row: row[0]):
-            kept = [Record(*json.loads(text)) for _, text in itertools.islice(rows, MAX_TOGETHER)]
+            kept = [Record(*orjson.loads(text)) for _, text in itertools.islice(rows, MAX_TOGETHER)]
             yield Group(name, kept, sum(1 for _ in rows))
     finally:
         store.close()
@@ -52,7 +53,7 @@ def groups(records: Iterable[Record], key: Callable[[Mapping[str, str]], str], w
 
 def _keyed(
     records: Iterable[Record], key: Callable[[Mapping[str, str]], str], what: str
-) -> Iterator[tuple[str, int, str]]:
+) -> Iterator[tuple[str, int, bytes]]:
     before = ""
     for record in records:
         name = key(record.cells)
@@ -64,8 +65,7 @@ def _keyed(
             name = before or f"\0{record.line}"
         else:
             before = name
-        text = json.dumps((record.line, record.cells, record.problem, record.raw), ensure_ascii=False)
-        yield name, record.line, text.encode("utf-8", "replace").decode()
+        yield name, record.line, orjson.dumps((record.line, record.cells, record.problem, record.raw))
 
 
 def _is_total(name: str, record: Record) -> bool:
