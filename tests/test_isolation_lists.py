@@ -1,0 +1,87 @@
+"""What stands outside the walls between tenants is a short list. A longer one is a decision, made here."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+
+from integration_manager.embedded import CLONE
+from integration_manager.tenancy import TenantModel
+
+# Models without an account, and why.
+NO_ACCOUNT = {
+    "accounts.Account",  # the tenant itself
+    "accounts.User",  # may belong to several accounts
+    "account.EmailAddress",  # allauth: of a user
+    "account.EmailConfirmation",
+    "mfa.Authenticator",
+    "auth.Group",
+    "auth.Permission",
+    "admin.LogEntry",
+    "contenttypes.ContentType",
+    "sessions.Session",
+    "usersessions.UserSession",
+}
+# Who opens both walls, and for what.
+EVERYONE = {
+    ("accounts/views.py", "the accounts of a user"),
+    ("integration_manager/health.py", "metrics"),
+    ("integration_manager/im/demo.py", "demo"),
+    ("integration_manager/im/rotate_keys.py", "rotate_keys"),
+    ("orders/jobs.py", "tick"),
+    ("orders/retention.py", "retention"),
+}
+# What only the wall itself may say.
+ONLY_IN_TENANCY = ("im_system", "app.account", "RESET ROLE")
+MAY_NAME_ROLES = {"integration_manager/tenancy.py", "integration_manager/im/migrate_roles.py"}
+
+
+def source() -> Iterator[tuple[str, str]]:
+    """(path, text) of every Python file of the product."""
+    for path in sorted(CLONE.rglob("*.py")):
+        name = path.relative_to(CLONE)
+        if not name.parts[0].startswith(".") and name.parts[0] not in ("tests", "benchmarks", "node_modules"):
+            yield str(name), path.read_text()
+
+
+def calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            named = node.func
+            if getattr(named, "attr", getattr(named, "id", "")) == function:
+                yield node
+
+
+def test_the_models_without_an_account() -> None:
+    found = {m._meta.label for m in apps.get_models() if not issubclass(m, TenantModel)}
+    assert found <= NO_ACCOUNT, f"not decided: {found - NO_ACCOUNT}"
+
+
+def test_the_uses_of_everyone() -> None:
+    found = set()
+    for name, text in source():
+        for call in calls(ast.parse(text), "everyone"):
+            reason = call.args[0] if call.args else None
+            assert isinstance(reason, ast.Constant), f"{name}: the reason is a text that stands there"
+            found.add((name, reason.value))
+    assert found == EVERYONE
+
+
+def test_a_reference_to_everyone_is_a_call() -> None:
+    """So that the list above cannot be got round by another name for it."""
+    for name, text in source():
+        if name == "integration_manager/tenancy.py":
+            continue
+        tree = ast.parse(text)
+        called = {id(call.func) for call in calls(tree, "everyone")}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == "everyone":
+                assert id(node) in called, f"{name}:{node.lineno}"
+            assert not (isinstance(node, ast.alias) and node.name in ("everyone", "_EVERYONE")), name
+
+
+@pytest.mark.parametrize("word", ONLY_IN_TENANCY)
+def test_roles_and_the_tenants_setting_are_touched_in_one_place(word: str) -> None:
+    found = {name for name, text in source() if word in text and "/migrations/" not in name}
+    assert found <= MAY_NAME_ROLES, found - MAY_NAME_ROLES
