@@ -10,7 +10,7 @@ import re
 
 LENGTH = 16
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_OURS = re.compile(r"(-r?\d+|^x-[a-z2-7]+)$")  # what we make ourselves must not be taken by a plain number
+_OURS = re.compile(r"_r?\d+$|^x-")  # what we make ourselves must not be taken by a plain number
 
 
 def wms_ref(cart_id: str, cart_number: int, cart_key: str, number: str, revision: int, prefix: str = "") -> str:
@@ -20,13 +20,11 @@ def wms_ref(cart_id: str, cart_number: int, cart_key: str, number: str, revision
     order's short number at its source; `prefix`: the merchant's code where references are unique in
     the whole account. The number itself where that is possible, else number and cart, else a hash.
     """
-    parts = [prefix] if prefix else []
-    parts.append(number)
+    plain = f"{prefix}-{number}" if prefix else number
     if cart_number > 1:
-        parts.append(str(cart_number))
+        plain += f"_{cart_number}"
     if revision:
-        parts.append(f"r{revision}")
-    plain = "-".join(parts)
+        plain += f"_r{revision}"
     if len(plain) <= LENGTH and _PLAIN.fullmatch(plain) and not _OURS.search(number) and "-" not in prefix:
         return plain
     digest = hashlib.sha256(f"{prefix}|{cart_id}|{cart_key}|{revision}".encode()).digest()

@@ -1,0 +1,198 @@
+"""An order's life by files over a real SFTP server, with the worker killed in every phase of a file."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.models import Account
+from carts.models import Cart
+from integration_manager import tenancy
+from integration_manager.kit import clock, crash
+from merchants.models import Merchant, Schedule, Service
+from orders import connections, jobs
+from orders.models import Order, OutFile, SkippedOrder, Status
+from orders.run import Run
+from tests.dying import dying
+from tests.sftp_server import SftpServer
+from wms.models import Wms
+
+HEADER = "Cust-ref,Ship code,Company,first-name,last-name,address-1,address-2,city,state,zip,country,phone,E-mail,"
+HEADER += "Order-date,Item,Quantity"
+
+
+def row(number: str, item: str = "MUG", quantity: str = "2") -> str:
+    """One line of a Simple CSV file."""
+    return f"{number},GROUND,,Ada,Okafor,12 Mill Lane,,Portland,OR,97201,US,,ada@example.com,11/20/26,{item},{quantity}"
+
+
+class Files:
+    """An account whose cart and WMS are directories on one SFTP server."""
+
+    def __init__(self, server: SftpServer) -> None:
+        self.server = server
+        for system in ("shop", "hall"):
+            for kind in ("orders", "confirmations", "inventory", "archive", "errors"):
+                server.make(system, kind)
+        self.account = Account.objects.create(name="Files", timezone="UTC")
+        with tenancy.activate(self.account.pk):
+            self.merchant = Merchant.objects.create(name="Paper & Co", code="PAPER")
+            Wms.objects.create(system="csv_wms", credentials=server.values(directory="hall"), options={"quiet": 0})
+            self.cart = Cart.objects.create(
+                merchant=self.merchant,
+                system="csv_cart",
+                name="Files",
+                number=1,
+                shop="files",
+                credentials=server.values(directory="shop"),
+                options={"quiet": 0},
+                earliest_order_date=date(2020, 1, 1),
+            )
+
+    def run(self, service: Service) -> Run | None:
+        """One run of a service."""
+        cart = self.cart if service in (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS) else None
+        schedule, _ = Schedule.objects.get_or_create(
+            merchant=self.merchant, cart=cart, service=service, defaults={"every": 3600, "next_run": clock.now()}
+        )
+        schedule.token += 1
+        Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=None)
+        run = jobs.run_schedule(schedule.pk, schedule.token)
+        schedule.refresh_from_db()
+        assert "mistake" not in schedule.problem
+        return run
+
+    def put(self, path: str, text: str) -> None:
+        """Somebody puts a file on the server."""
+        file = self.server.files / path
+        file.write_text(text)
+        import os
+
+        os.chown(file, self.server.uid, self.server.gid)
+
+    def names(self, path: str) -> list[str]:
+        """The files in a directory of the server."""
+        return sorted(entry.name for entry in (self.server.files / path).iterdir())
+
+    def text(self, path: str) -> str:
+        """All files of a directory, one after the other."""
+        return "".join(Path(self.server.files / path / name).read_text() for name in self.names(path))
+
+    def expire(self) -> None:
+        """Time passes, by PostgreSQL's clock: what a dead worker held is free."""
+        past = "2020-01-01T00:00:00Z"
+        OutFile.objects.update(lease_until=past)
+        Order.objects.filter(lease_until__isnull=False).update(lease_until=past)
+
+
+@pytest.fixture
+def files(transactional_db: None, sshd: str, settings: Any) -> Iterator[Files]:
+    """The account, its tenant active."""
+    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
+    connections.guard.cache_clear()
+    server = SftpServer()
+    try:
+        server.start()
+        made = Files(server)
+        with tenancy.activate(made.account.pk):
+            yield made
+    finally:
+        server.close()
+        crash.set_hook(None)
+        connections.guard.cache_clear()
+
+
+def confirm(files: Files) -> None:
+    """The warehouse answers every order that it was given with a confirmation file."""
+    lines = ["cust_ref,carrier,ship_code,tracking,ship_date,item,qty"]
+    for order in Order.objects.filter(status=Status.AT_WMS).order_by("id"):
+        lines.append(f"{order.wms_ref},UPS,GROUND,1Z{order.wms_ref},2026-11-21,MUG,2")
+    files.put("hall/confirmations/confirmed.csv", "\n".join(lines) + "\n")
+
+
+def test_from_file_to_file_and_back(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('A-1')}\n{row('A-2')}\n")
+    files.run(Service.DOWNLOAD)
+    assert Order.objects.filter(status=Status.READY).count() == 2
+    assert files.names("shop/orders") == []
+    files.run(Service.DELIVER)
+    assert Order.objects.filter(status=Status.AT_WMS).count() == 2
+    assert [name[0] for name in files.names("hall/orders")] != ["."]
+    assert files.text("hall/orders").count("A-1") and files.text("hall/orders").count("A-2")
+    confirm(files)
+    files.run(Service.SHIP_CONFIRM)
+    assert Order.objects.filter(status=Status.SHIPPED).count() == 2
+    files.run(Service.UPLOAD_SHIPMENTS)
+    assert Order.objects.filter(status=Status.CONFIRMED).count() == 2
+    sent = files.text("shop/confirmations")
+    assert sent.count("1ZPAPER-A-1") == 1
+    assert sent.count("1ZPAPER-A-2") == 1
+
+
+def test_bad_rows_are_told_with_line_and_reason_and_the_others_load(files: Files) -> None:
+    files.put("shop/orders/mixed.csv", f"{HEADER}\n{row('B-1')}\n{row('B-2', quantity='many')}\n{row('B-3')}\n")
+    files.run(Service.DOWNLOAD)
+    assert sorted(Order.objects.values_list("cust_ref", flat=True)) == ["B-1", "B-3"]
+    skipped = SkippedOrder.objects.get()
+    assert "line 3" in skipped.message
+    assert skipped.reason == "bad_row"
+    assert "3" in files.text("shop/errors")
+
+
+@pytest.mark.parametrize("point", ["after_put", "after_uploaded", "after_rename"])
+@pytest.mark.parametrize("side", ["orders", "confirmations"])
+def test_a_worker_killed_in_any_phase_loses_nothing_and_sends_nothing_twice(
+    files: Files, side: str, point: str
+) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('C-1')}\n{row('C-2')}\n")
+    files.run(Service.DOWNLOAD)
+    services, folder, last = (Service.DELIVER,), "hall/orders", Status.AT_WMS
+    if side == "confirmations":
+        files.run(Service.DELIVER)
+        confirm(files)
+        files.run(Service.SHIP_CONFIRM)
+        services, folder, last = (Service.UPLOAD_SHIPMENTS,), "shop/confirmations", Status.CONFIRMED
+    with dying(point=point):
+        files.run(services[0])
+    assert Order.objects.filter(status=last).count() == 0
+    # Before the lease has run out nobody touches the file: its worker might be alive.
+    files.run(services[0])
+    assert Order.objects.filter(status=last).count() == 0
+    files.expire()
+    files.run(services[0])
+    assert Order.objects.filter(status=last).count() == 2
+    assert len(files.names(folder)) == 1, "one file, no half of one"
+    assert not files.names(folder)[0].startswith(".")
+    assert files.text(folder).count("C-1") == files.text(folder).count("C-2")
+    assert OutFile.objects.get(kind=side).phase == OutFile.Phase.DONE
+
+
+def test_a_file_that_was_taken_right_after_its_rename_is_not_sent_again(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('D-1')}\n")
+    files.run(Service.DOWNLOAD)
+    with dying(point="after_rename"):
+        files.run(Service.DELIVER)
+    (name,) = files.names("hall/orders")
+    (files.server.files / "hall/orders" / name).unlink()  # the WMS has read it
+    files.expire()
+    files.run(Service.DELIVER)
+    assert Order.objects.get().status == Status.AT_WMS
+    assert files.names("hall/orders") == []
+
+
+def test_a_server_that_is_away_drops_the_file_and_the_orders_wait_uncharged(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('E-1')}\n")
+    files.run(Service.DOWNLOAD)
+    files.server.stop()
+    files.server.cut()
+    files.run(Service.DELIVER)
+    order = Order.objects.get()
+    assert (order.status, order.failures, order.starts) == (Status.READY, 0, 0)
+    files.server.start()
+    Order.objects.update(retry_at=clock.now())
+    files.run(Service.DELIVER)
+    assert Order.objects.get().status == Status.AT_WMS
+    assert files.text("hall/orders").count("E-1") >= 1
+    assert len(files.names("hall/orders")) == 1
