@@ -6,6 +6,7 @@ test run left behind is removed by the next one.
 """
 
 import contextlib
+import itertools
 import os
 import pwd
 import re
@@ -18,7 +19,8 @@ import time
 from pathlib import Path
 
 HOME = Path("/var/lib")  # every directory above a jail has to be root's alone, so not below /tmp
-USER = re.compile(r"imsftp(\d+)")
+USER = re.compile(r"imsftp(\d+)x\d+")
+_numbers = itertools.count(1)
 
 CONFIG = """
 Port {port}
@@ -62,7 +64,7 @@ class SftpServer:
 
     def __init__(self) -> None:
         _sweep()
-        self.user = f"imsftp{os.getpid()}"
+        self.user = f"imsftp{os.getpid()}x{next(_numbers)}"
         self.password = secrets.token_urlsafe(12)
         self.folder = HOME / f"{self.user}-{secrets.token_hex(3)}"
         self.files = self.folder / "jail" / "files"
