@@ -22,6 +22,8 @@ SHOP = TESTS.parent / "carts/systems/sandbox_shop.py"
 SHOP_FIXTURES = TESTS / "connectors/sandbox_shop"
 WMS = TESTS.parent / "wms/systems/sandbox_wms.py"
 WMS_FIXTURES = TESTS / "connectors/sandbox_wms"
+FILES = TESTS.parent / "wms/systems/csv_wms.py"
+FILES_FIXTURES = TESTS / "connectors/csv_wms"
 _number = itertools.count()
 
 FETCH = 'return pick(self.http.get("/orders", params=query), "orders", list)'
@@ -239,6 +241,42 @@ BROKEN_WMS = {
     "methods without a code": ('ShipMethod(row["code"]', 'ShipMethod("GROUND"', "shipping methods"),
 }  # fmt: skip
 
+CONFIRMATIONS = (
+    'return pages(self.inbox("confirmations"), CONFIRMATION, _parcel, build, names=names, header=bool(self.header))'
+)
+BROKEN_FILES = {
+    "no tracking": ("tracking_no=tracking,", "tracking_no=None,", "files in: golden"),
+    "archived before it is stored": (
+        CONFIRMATIONS,
+        f"for page in {CONFIRMATIONS.removeprefix('return ')}:\n"
+        "            page.done and page.done()\n"
+        "            yield page",
+        "files in: taken once stored",
+    ),
+    "no merchant in the file": (
+        '"merchant_code": prepared.merchant_code', '"merchant_code": ""', "files out: golden",
+    ),
+    "renamed once only": (
+        "    def where(",
+        "    def rename(self, kind: str, old: str, new: str) -> None:\n"
+        "        place = self.directory_of(kind)\n"
+        "        self.folder.rename(f'{place}/{old}', f'{place}/{new}')\n\n    def where(",
+        "files out: phases",
+    ),
+    "directories that are not made": (
+        "    def where(",
+        "    def check(self) -> None:\n        pass\n\n    def where(",
+        "folder: check makes what is missing",
+    ),
+}  # fmt: skip
+
+SYSTEMS = (
+    (ACORN, ACORN_FIXTURES, "Acorn", BROKEN_ACORN),
+    (SHOP, SHOP_FIXTURES, "SandboxShop", BROKEN_SHOP),
+    (WMS, WMS_FIXTURES, "SandboxWms", BROKEN_WMS),
+    (FILES, FILES_FIXTURES, "CsvWms", BROKEN_FILES),
+)
+
 
 def load(source: str, folder: Path) -> ModuleType:
     """The module of this source, under a name of its own."""
@@ -263,11 +301,7 @@ def case_of(fixtures: Path, klass: str, name: str, source: str, folder: Path) ->
 
 TABLE = [
     pytest.param(path, fixtures, klass, *row, id=f"{klass}: {what}")
-    for path, fixtures, klass, rows in (
-        (ACORN, ACORN_FIXTURES, "Acorn", BROKEN_ACORN),
-        (SHOP, SHOP_FIXTURES, "SandboxShop", BROKEN_SHOP),
-        (WMS, WMS_FIXTURES, "SandboxWms", BROKEN_WMS),
-    )
+    for path, fixtures, klass, rows in SYSTEMS
     for what, row in rows.items()
 ]
 
@@ -284,14 +318,10 @@ def test_a_broken_connector_is_refused(
 
 def test_every_check_is_seen_to_fail(tmp_path: Path) -> None:
     """A check that no broken connector fails may be one that cannot fail."""
-    seen = {_kind(row[2]) for rows in (BROKEN_ACORN, BROKEN_SHOP, BROKEN_WMS) for row in rows.values()}
-    every = set()
-    for path, fixtures, klass in (
-        (ACORN, ACORN_FIXTURES, "Acorn"),
-        (SHOP, SHOP_FIXTURES, "SandboxShop"),
-        (WMS, WMS_FIXTURES, "SandboxWms"),
-    ):
+    seen, every = set(), set()
+    for path, fixtures, klass, rows in SYSTEMS:
         module = load(path.read_text("utf-8"), tmp_path)
+        seen |= {_kind(row[2]) for row in rows.values()}
         every |= {_kind(case.name) for case in acceptance.cases(getattr(module, klass), fixtures)}
     assert not every - seen, f"never seen to fail: {sorted(every - seen)}"
 

@@ -8,7 +8,8 @@ A connector's own test is three lines:
 
 `FOLDER` is the connector's fixtures folder: `fake.py` with a subclass of `kit.simulator.Fake`, and
 golden files: `x.raw.json` with its `x.order.json` (a cart), `x.prepared.json` with its
-`x.payload.json` (a WMS). Which checks apply follows from what the class overrides.
+`x.payload.json` (a WMS). A system that exchanges files has no fake, its fixtures are described in
+`files.py`. Which checks apply follows from what the class overrides.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integration_manager.kit.acceptance import calls, feeds, mapping, secrets, source, writes
+from integration_manager.kit.acceptance import calls, feeds, files, mapping, secrets, source, writes
 from integration_manager.kit.acceptance.bench import Bench
 from integration_manager.kit.connector import Connector
 
@@ -32,7 +33,13 @@ class Case:
     run: Callable[[], None]
 
     def __call__(self) -> None:
-        self.run()
+        try:
+            self.run()
+        except AssertionError:
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"{self.name}: unexpectedly raises {why}") from error
 
     def __str__(self) -> str:
         return f"{self.system}-{self.name}"
@@ -43,6 +50,6 @@ def cases(system: type[Connector], folder: Path) -> list[Case]:
     bench = Bench(system, folder)
     parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, secrets)
     if system.uses == "folder":
-        parts = (source,)
+        parts = (source, mapping, files)
     found = [pair for part in parts for pair in part.checks(bench)]
     return [Case(name, system.key or system.__name__, run) for name, run in found]
