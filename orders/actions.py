@@ -5,7 +5,7 @@ from collections.abc import Callable
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
-from orders import causes, changes
+from orders import causes
 from orders.models import Order, Shipment, Status
 from orders.states import move, note
 
@@ -21,8 +21,9 @@ def allowed(order: Order) -> list[str]:
 
 _ALLOWED: dict[str, Callable[[Order], bool]] = {
     "resend": lambda o: o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o),
-    "cancel_sending": lambda o: o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP)
-    and not _undecided(o),
+    "cancel_sending": lambda o: (
+        o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o)
+    ),
     "undo_cancel": lambda o: o.status == Status.HELD,
     "it_arrived": lambda o: _undecided(o),
     "it_did_not": lambda o: _undecided(o),

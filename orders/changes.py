@@ -45,14 +45,15 @@ def request_cancel(order_id: int, now: datetime, *, actor: str, why: str) -> Non
     Order.objects.filter(pk=order_id, cancel_requested_at__isnull=True).update(cancel_requested_at=now, cancel_by=actor)
     status = Status(order.status)
     if status in UNSENT and order.starts == 0:
-        cancel([order_id], status, why, now, actor=actor)
+        if not cancel([order_id], status, why, now, actor=actor):
+            request_cancel(order_id, now, actor=actor, why=why)  # taken for sending in this very moment
     elif status in UNSENT:
         # A send had begun once. The next delivery looks it up first, and decides.
         note([order_id], "cancel_requested", f"{why} First it is looked up at the WMS.", now=now, actor=actor)
         if status is not Status.READY:
             causes.free([order_id], status, "To be looked up at the WMS before it is canceled.", now)
-        else:
-            Order.objects.filter(pk=order_id, status=Status.READY).update(retry_at=now)
+        elif not Order.objects.filter(pk=order_id, status=Status.READY).update(retry_at=now):
+            request_cancel(order_id, now, actor=actor, why=why)
         wake(Service.DELIVER, now, merchant_id=order.merchant_id)
     elif status is Status.SENDING:
         # Decided when the send is. The effect waits for the order to be at the WMS, if it gets there.

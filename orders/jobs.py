@@ -117,7 +117,7 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     schedule = (
         Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token).first()
     )
-    if schedule is None or not schedule.every:
+    if schedule is None or not schedule.every or schedule.account.suspended_at:
         return None
     schedule.started_at = clock.now()
     service, needs = SERVICES[Service(schedule.service)]
@@ -298,8 +298,8 @@ def _healed(schedule: Schedule, now: datetime) -> None:
     """It works again: resolves the connection's alerts, and wakes the services that waited with it."""
     resolve("unreachable", [_connection_key(schedule)], now)
     resolve("service_failing", [f"schedule:{schedule.pk}"], now)
+    resolve("credentials", [_connection_key(schedule)], now)
     if schedule.paused == Schedule.Paused.AUTH:
-        resolve("credentials", [_connection_key(schedule)], now)
         Schedule.objects.filter(
             merchant=schedule.merchant, cart=schedule.cart, paused=Schedule.Paused.AUTH, every__gt=0
         ).exclude(pk=schedule.pk).update(paused="", next_run=now)

@@ -50,6 +50,6 @@ def _delete(rule: Rule, before: datetime) -> int:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(sql, [before])
-            total += cursor.rowcount
+            total += int(cursor.rowcount)
             if cursor.rowcount < BATCH:
                 return total

@@ -81,7 +81,7 @@ class Page:
 
 def filtered(filters: Filters) -> QuerySet[Order]:
     """The orders that the filters let through, in no order yet."""
-    orders = Order.objects.all()
+    orders: QuerySet[Order] = Order.objects.all()
     if filters.state in STATES:
         orders = orders.filter(STATES[filters.state])
     elif not filters.text:

@@ -341,6 +341,10 @@ def apply_source(
     order = incoming.order
     assert order is not None
     row = OrderRow.objects.select_for_update().get(pk=row_id)
+    if row.status != status:  # it moved on in this very moment, for one thing it may be being sent
+        canceled = row.cancel_requested_at is not None
+        _update_known(intake, row_id, Status(row.status), canceled, incoming, now, stored)
+        return
     detail = OrderDetail.objects.get(order_id=row_id)
     data = dict(incoming.data)
     if row.edited_fields:

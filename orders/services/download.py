@@ -14,7 +14,7 @@ from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
-from orders import causes, cursors, storing
+from orders import causes, cursors, rejects, storing
 from orders.connections import wms_class
 from orders.run import Run
 from wms.models import Wms
@@ -46,7 +46,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
-        run.counts["rejected"] += len(page.rejects)
+        rejects.alert(run, page.rejects)
     if deep and not run.unfinished:
         run.fields["reached_back_at"] = run.now
     for cause in {cause.key: cause for cause in stored.causes}.values():

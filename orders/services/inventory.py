@@ -9,6 +9,7 @@ from integration_manager import tenancy
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
 from merchants.models import Service, Warehouse
+from orders import rejects
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
@@ -27,6 +28,7 @@ def inventory(run: Run) -> None:
     for page in run.pages(connector.stock(since)):
         with transaction.atomic():
             changed += _store(run, page.rows, began)
+        rejects.alert(run, page.rejects)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)

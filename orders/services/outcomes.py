@@ -204,7 +204,7 @@ class Outcomes:
         if isinstance(error, ConnectionFailed):
             self._unreachable(error)
         elif isinstance(error, AuthFailed):
-            raise error
+            self.run.refused(error)
 
     def _defer(self, item: Item, seconds: float, rounds: int) -> None:
         with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_j
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
 from merchants.models import Service
-from orders import bulk, causes, cursors
+from orders import bulk, causes, cursors, rejects
 from orders.content import fold
 from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
@@ -71,9 +71,7 @@ def ship_confirm(run: Run) -> None:
                 woken |= store(run, page.rows)
                 if moved:
                     cursors.save(run, cursor)
-        for reject in page.rejects:
-            where = f"{reject.file}, line {reject.line}"
-            _alert_reject(run, where, reject.reason)
+        rejects.alert(run, page.rejects)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
@@ -360,16 +358,5 @@ def _alert_short(run: Run, row: _Row, shipped: Decimal) -> None:
         fix="Ask the warehouse what became of it; refund the customer or order it again.",
         merchant_id=run.merchant.pk,
         order_id=row.id,
-        now=run.now,
-    )
-
-
-def _alert_reject(run: Run, where: str, reason: str) -> None:
-    raise_alert(
-        "bad_confirmation",
-        f"{run.merchant.pk}:{where}"[:200],
-        f"A row of a confirmation file could not be read ({where}): {reason}",
-        fix="Have the row corrected and the file sent again.",
-        merchant_id=run.merchant.pk,
         now=run.now,
     )
