@@ -105,8 +105,8 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
             RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
                       o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.data::text,
-                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item),
-                                                         'quantity', trim_scale(l.quantity)::text, 'line_id', l.line_id))
+                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item), 'line_id', l.line_id,
+                                                         'quantity', trim_scale(l.quantity)::text))
                        FROM orders_shipmentline l LEFT JOIN orders_orderline ol
                          ON ol.account_id = s.account_id AND ol.order_id = o.id AND ol.line_id = l.line_id
                        WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text""",
