@@ -71,15 +71,15 @@ def test_many_orders_with_the_same_time(count: int) -> None:
 
 def test_the_cursor_stays_until_a_stretch_of_one_time_is_complete() -> None:
     shop = Shop([5] * 25 + [6] * 3)
-    cursors = []
-    seen: set[int] = set()
+    steps = iter([None, None, None, 0])  # before the stretch's last page; one of its orders slips away
+    shop.before = lambda: shop.edit(number) if (number := next(steps, None)) is not None else None
+    cursors, seen = [], set()
     for page in shop.pages():
         seen |= {row["id"] for row in page.rows}
         cursors.append(page.cursor)
-        if len(seen) < 25:
-            assert page.cursor == T0 + 5 * SECOND
+        assert page.cursor == T0 + 5 * SECOND or seen == set(range(28))
     assert cursors == sorted(cursors)
-    assert cursors[-1] == T0 + 6 * SECOND
+    assert cursors[-1] > T0 + 6 * SECOND
 
 
 def test_an_edit_while_paging_loses_nothing() -> None:
@@ -121,11 +121,12 @@ def test_a_changing_shop_is_read_whole(times: list[int], size: int, seed: int, e
             shop.edit(chance.randrange(len(shop.rows)))
 
     shop.before = change
-    pages = list(shop.pages())
-    have = {(row["id"], row["v"]) for page in pages for row in page.rows}
-    cursor = max((page.cursor for page in pages if page.cursor), default=T0)
-    for row in shop.rows:
-        assert (row["id"], row["v"]) in have or row["at"] >= cursor
+    have: set[tuple[int, int]] = set()
+    for page in shop.pages():
+        have |= {(row["id"], row["v"]) for row in page.rows}
+        # A worker may die after any page: the next run starts at this cursor.
+        assert page.cursor
+        assert all((row["id"], row["v"]) in have or row["at"] >= page.cursor for row in shop.rows)
     assert shop.requests < 20 * (len(times) + edits + 1)
 
 

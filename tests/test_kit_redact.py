@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 
 from integration_manager.kit.errors import ConnectorError, Permanent
 from integration_manager.kit.redact import MASK, Redactor, forms, is_secret
-from integration_manager.kit.transport import Exchange, Http
+from integration_manager.kit.transport import Answer, Exchange, Http
 from tests.kit_server import Handler, serving
 
 CANARY = 'c4n/ry+"ü&=x7'
@@ -114,14 +114,22 @@ def test_signatures_and_user_names_that_are_keys() -> None:
 
 
 def test_what_a_connector_says_is_cleaned_too() -> None:
+    def classify(answer: Answer) -> Exception | None:
+        try:
+            int(answer.text)
+        except ValueError as error:
+            raise Permanent(f"It said canary-password and {answer.text}", said=answer.text) from error
+        return None
+
     with serving() as server:
         server.play = echo
         with Http(base_url=server.url, guard=None, limiter=None, journal=None) as http:
-            http.auth = ("user", "canary-password")
-            http.classify = lambda answer: Permanent(f"It said canary-password and {answer.text}", said=answer.text)
+            http.auth, http.classify = ("user", "canary-password"), classify
             with pytest.raises(Permanent) as raised:
                 http.get("x", params={"api_key": "canary-key"})
     assert "canary" not in repr(raised.value) + raised.value.said
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
 
 
 def test_a_failure_on_the_wire_shows_no_url() -> None:

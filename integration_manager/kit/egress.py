@@ -69,13 +69,11 @@ def is_public(ip: IP) -> bool:
     """Whether `ip` is on the public internet, also judged by an IPv4 address wrapped in it."""
     if isinstance(ip, ipaddress.IPv4Address):
         return not any(ip in net for net in _REFUSED_4)
-    if ip.ipv4_mapped is not None:
-        # The system connects to the IPv4 address inside; nobody writes a public one like this.
-        return False
     if ip in _NAT64:
         return is_public(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
     if ip in _SIX_TO_FOUR:
         return is_public(ipaddress.IPv4Address((int(ip) >> 80) & 0xFFFFFFFF))
+    # An IPv4 address mapped into IPv6 is not in 2000::/3; nobody writes a public one like that.
     return ip in _GLOBAL_6 and not any(ip in net for net in _REFUSED_6)
 
 
