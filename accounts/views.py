@@ -1,7 +1,5 @@
 """Pages about the person: the start page, the theme, the profile; and staff's way into an account."""
 
-from typing import cast
-
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -28,7 +26,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     """Leads to the user's account; lets them choose where there are several."""
     if not request.user.is_authenticated:
         return redirect_to_login("/")
-    user = cast(User, request.user)
+    user = request.user
     with tenancy.everyone("the accounts of a user"):
         found = Membership.objects.filter(user=user).select_related("account").order_by("account__name")
         accounts = [membership.account for membership in found]
@@ -50,9 +48,7 @@ def theme(request: HttpRequest) -> HttpResponseBase:
     if not url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
         back = "/"
     response = redirect(back)
-    response.set_cookie(
-        THEME_COOKIE, chosen, max_age=400 * 86400, samesite="Lax", httponly=True, secure=settings.HTTPS
-    )
+    response.set_cookie(THEME_COOKIE, chosen, max_age=400 * 86400, samesite="Lax", httponly=True, secure=settings.HTTPS)
     if isinstance(request.user, User):
         User.objects.filter(pk=request.user.pk).update(theme=chosen)
     return response

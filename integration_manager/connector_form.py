@@ -80,7 +80,7 @@ def _form_field(field: Field, stored: Any) -> forms.Field:
     common: dict[str, Any] = {"label": field.label, "help_text": _help(field, stored)}
     common["required"] = field.required and not (field.secret and stored)
     if field.secret:
-        widget = forms.PasswordInput(
+        widget: forms.Widget = forms.PasswordInput(
             attrs={"autocomplete": "new-password", "placeholder": KEEP if stored else ""}, render_value=False
         )
         if field.kind == "textarea":
@@ -130,7 +130,9 @@ def _help(field: Field, stored: Any) -> str:
     if field.example:
         parts.append(f"Example: {field.example}.")
     if field.secret:
-        parts.append("Never shown again. Leave empty to keep it." if stored else "Stored encrypted and never shown again.")
+        parts.append(
+            "Never shown again. Leave empty to keep it." if stored else "Stored encrypted and never shown again."
+        )
     return " ".join(part for part in parts if part)
 
 

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.models import User
-from integration_manager.converters import looks_like_one
-from integration_manager.navigation import navigation
 from accounts.roles import PERMISSIONS, STAFF
 from alerts.models import Alert
+from integration_manager.converters import looks_like_one
+from integration_manager.navigation import navigation
 from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20

@@ -159,7 +159,8 @@ def _round_up(number: int) -> int:
 def _service(service: Service, schedules: list[Schedule]) -> ServiceLine:
     mine = [schedule for schedule in schedules if schedule.service == service]
     on = [schedule for schedule in mine if schedule.every and not schedule.paused]
-    last = max((s for s in mine if s.finished_at), key=lambda s: s.finished_at, default=None)
+    ran = [schedule for schedule in mine if schedule.finished_at]
+    last = max(ran, key=lambda s: s.finished_at or clock.now(), default=None)
     upcoming = [s.next_run for s in on if s.next_run]
     return ServiceLine(
         service.label,
@@ -176,5 +177,3 @@ def moved(result: dict[str, Any]) -> str:
     """What a run did, in words: "12 stored, 1 failed"."""
     numbers = ((name, value) for name, value in result.items() if isinstance(value, int) and value)
     return ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in numbers) or "nothing new"
-
-

@@ -88,9 +88,7 @@ def check(system: type[Connector], values: Mapping[str, Any], account: Account) 
             False, f"{system.label} refused the credentials", str(error), error.said, time.monotonic() - started
         )
     except ConnectorError as error:
-        return Answer(
-            False, f"{system.label} could not be reached", str(error), error.said, time.monotonic() - started
-        )
+        return Answer(False, f"{system.label} could not be reached", str(error), error.said, time.monotonic() - started)
     finally:
         journal.store(None)
     return Answer(True, "It works", identity or "", "", time.monotonic() - started, identity)

@@ -16,7 +16,7 @@ class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"name": "Merchant name", "code": "Code"}
         help_texts = {
             "name": "Shown on these pages and in mails. Example: Alder & Finch.",
-            "code": "Up to 8 letters and digits; stands in references where the WMS knows one account only. Example: AF.",
+            "code": "Up to 8 letters and digits; part of references where the WMS knows one account. Example: AF.",
         }
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -68,7 +68,9 @@ def test_what_cannot_be_done_now_is_said(desk: Desk) -> None:
 def test_services_are_set_run_paused_and_resumed(desk: Desk) -> None:
     client, cart = desk.client("owner"), desk.carts[0]
     url = desk.url(f"carts/{cart.public_id}/")
-    client.post(url + "services/", {"every_download": "900", "every_upload_shipments": "auto", "every_upload_inventory": "off"})
+    client.post(
+        url + "services/", {"every_download": "900", "every_upload_shipments": "auto", "every_upload_inventory": "off"}
+    )
     with tenancy.activate(desk.account.pk):
         by_service = {s.service: s for s in Schedule.objects.filter(cart=cart)}
         assert (by_service["download"].every, by_service["download"].automatic) == (900, False)

@@ -105,10 +105,14 @@ def test_login_by_form_and_a_plain_sentence_for_a_wrong_password(desk: Desk) -> 
     client = Client()
     wrong = client.post("/login/", {"login": "owner@northquay.example", "password": "wrong"})
     assert wrong.status_code == 200
-    assert "aria-" in wrong.content.decode() or "role=\"alert\"" in wrong.content.decode()
-    right = client.post("/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": desk.url("orders/")})
+    assert "aria-" in wrong.content.decode() or 'role="alert"' in wrong.content.decode()
+    right = client.post(
+        "/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": desk.url("orders/")}
+    )
     assert right.headers["Location"] == desk.url("orders/")
-    away = Client().post("/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": "https://evil.example/"})
+    away = Client().post(
+        "/login/", {"login": "owner@northquay.example", "password": PASSWORD, "next": "https://evil.example/"}
+    )
     assert away.headers["Location"] == "/"
 
 

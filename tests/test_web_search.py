@@ -42,13 +42,25 @@ def test_odd_texts_find_nothing_and_break_nothing(desk: Desk, text: str) -> None
     with tenancy.activate(desk.account.pk):
         make_order(desk.carts[0], "AF-1")
         search.page(search.filtered(Filters(text=text)), "loaded")
-    answer = desk.client("owner").get(desk.url("orders/"), {"q": text, "after": text, "placed_from": text, "sort": text})
+    answer = desk.client("owner").get(
+        desk.url("orders/"), {"q": text, "after": text, "placed_from": text, "sort": text}
+    )
     assert answer.status_code == 200
 
 
 def test_states_split_all_orders_and_canceled_ones_are_hidden(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
-        for status in ("received", "ready", "sending", "at_wms", "shipped", "confirmed", "error", "gave_up", "canceled"):
+        for status in (
+            "received",
+            "ready",
+            "sending",
+            "at_wms",
+            "shipped",
+            "confirmed",
+            "error",
+            "gave_up",
+            "canceled",
+        ):
             make_order(desk.carts[0], status, status=status)
         make_order(desk.carts[0], "by-person", status="held", held_by="person")
         make_order(desk.carts[0], "by-rule", status="held", held_by="rule")

@@ -67,7 +67,7 @@ def spell(delta: timedelta) -> str:
 
 
 def when(value: datetime) -> str:
-    """"14:05" today, "18 Nov, 14:05" on another day, with the year where it is another one."""
+    """ "14:05" today, "18 Nov, 14:05" on another day, with the year where it is another one."""
     local, today = timezone.localtime(value), timezone.localtime(clock.now())
     if local.date() == today.date():
         return f"{local:%H:%M}"
@@ -108,9 +108,7 @@ def at_second(value: datetime | None) -> str:
         return ""
     local = timezone.localtime(value)
     same = local.date() == timezone.localtime(clock.now()).date()
-    return _time(
-        value, f"{local:%H:%M:%S}" if same else f"{local.day} {local:%b, %H:%M:%S}"
-    )
+    return _time(value, f"{local:%H:%M:%S}" if same else f"{local.day} {local:%b, %H:%M:%S}")
 
 
 @register.filter

@@ -8,21 +8,47 @@ from orders.models import Event
 from orders.state_words import face_of
 
 register = template.Library()
-_ICONS = {"loaded": "s-new", "changed": "edit", "edited": "edit", "failed": "resend", "resend": "resend"}
+# kind → (title, icon); other kinds take both from the state that the order came to
+_KINDS = {
+    "loaded": ("Loaded", "s-new"),
+    "changed": ("Changed at the source", "edit"),
+    "edited": ("Edited", "edit"),
+    "sent": ("Accepted by the WMS", "s-wms"),
+    "found_at_wms": ("Found at the WMS", "s-wms"),
+    "it_arrived": ("Arrived at the WMS", "s-wms"),
+    "it_did_not": ("Did not arrive", "resend"),
+    "failed": ("Sending failed", "resend"),
+    "unknown": ("No answer", "warn"),
+    "waiting": ("Waits", "clock"),
+    "released": ("Released", "resend"),
+    "resend": ("Sent again", "resend"),
+    "gave_up": ("Given up", "s-error"),
+    "shipped": ("Shipment received", "s-shipped"),
+    "parcel_voided": ("Parcel voided", "s-canceled"),
+    "tracking_changed": ("Tracking changed", "edit"),
+    "resend_tracking": ("Tracking sent again", "resend"),
+    "confirmed": ("Tracking is in the cart", "s-confirmed"),
+    "cancel_requested": ("Cancellation asked for", "s-off"),
+    "cancel_refused": ("Cancellation refused", "warn"),
+    "revision": ("Opened again", "resend"),
+}
 
 
 @register.filter
 def event_title(event: Event) -> str:
-    """What happened, in two words: the state that the order came to, else the kind of thing."""
-    if event.to and event.to != event.frm:
-        return f"{face_of(event.to).word}:" if event.message else face_of(event.to).word
-    return event.kind.replace("_", " ").capitalize() + (":" if event.message else "")
+    """What happened, in a few words."""
+    if event.kind in _KINDS:
+        title = _KINDS[event.kind][0]
+    elif event.to:
+        title = face_of(event.to).word
+    else:
+        title = event.kind.replace("_", " ").capitalize()
+    return f"{title}:" if event.message else title
 
 
 @register.simple_tag
 def event_icon(event: Event) -> SafeString:
-    """The icon of the state that the order came to, else of the kind of thing."""
-    if event.to and event.to != event.frm:
-        face = face_of(event.to)
-        return icon(face.icon, f"st-{face.tone}")
-    return icon(_ICONS.get(event.kind, "info"), "")
+    """The icon of the kind of thing, in the tone of the state that the order came to."""
+    face = face_of(event.to) if event.to and event.to != event.frm else None
+    name = _KINDS[event.kind][1] if event.kind in _KINDS else face.icon if face else "info"
+    return icon(name, f"st-{face.tone}" if face and face.tone != "neutral" else "")
