@@ -19,7 +19,7 @@ from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20
 MOST_ALERTS = 99
-SCOPED = ("dashboard", "orders", "carts", "alerts")  # pages that show all merchants or one
+SCOPED = ("dashboard", "orders", "skipped", "carts", "alerts")  # pages that show all merchants or one
 THEME_COOKIE = "im_theme"
 ACCOUNTS_SESSION = "accounts"  # [[public id, name], …] of the user's accounts, renewed by the start page
 

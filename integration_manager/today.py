@@ -14,6 +14,7 @@ from alerts.models import Alert
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule, Service
 from orders.models import Order
+from orders.search import loaded_since
 from orders.state_words import AT_WMS, CANCEL_SENDING, CONFIRMED, ERROR, NEW, ON_HOLD, SENDING, SHIPPED, Face, face_of
 
 DAYS = 14
@@ -95,7 +96,7 @@ def _days(now: datetime, merchant: Merchant | None) -> dict[date, dict[Face, int
     """For each of the last days, how many of the orders loaded then are in which state now."""
     start = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
     rows = (
-        _scoped(Order.objects.filter(created_at__gte=start), merchant)
+        _scoped(Order.objects.filter(loaded_since(start)), merchant)
         .order_by()
         .values("status", person=Q(held_by="person"), day=TruncDate("created_at", tzinfo=now.tzinfo))
         .annotate(number=Count("pk"))

@@ -1,11 +1,14 @@
 """The order list and the order page."""
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
+from django.core import signing
 from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
@@ -21,9 +24,9 @@ from merchants.models import Merchant, Schedule
 from orders import actions, search
 from orders.forms import FilterForm
 from orders.journey import Journey
-from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment
+from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, SkippedOrder
 from orders.next_step import in_words, next_of
-from orders.state_words import BY_KEY
+from orders.state_words import BY_KEY, SKIPPED
 
 TABS = ("new", "at-wms", "shipped", "confirmed", "error", "on-hold", "cancel-sending", "canceled")
 COUNTED = ("error", "on-hold")
@@ -56,6 +59,29 @@ def orders(request: AccountRequest) -> HttpResponse:
         "first_page": not (request.GET.get("after") or request.GET.get("before")),
     }
     return render(request, "orders/list.html", context)
+
+
+@require("orders.view")
+@require_GET
+def skipped(request: AccountRequest) -> HttpResponse:
+    """What was knowingly not loaded, with the reason."""
+    rows = SkippedOrder.objects.select_related("merchant", "cart").order_by("-pk")
+    merchant = chosen_merchant(request)()
+    if merchant is not None:
+        rows = rows.filter(merchant=merchant)
+    if request.GET.get("until"):
+        # These rows have no public id; signed, so that nobody tries numbers.
+        with contextlib.suppress(signing.BadSignature):
+            rows = rows.filter(pk__lt=int(signing.loads(request.GET["until"], salt="skipped")))
+    found = list(rows[: search.PAGE + 1])
+    more = len(found) > search.PAGE
+    filters = search.Filters(merchant=merchant.public_id if merchant else "")
+    context = {
+        "skipped": found[: search.PAGE],
+        "older": signing.dumps(found[search.PAGE - 1].pk, salt="skipped") if more else "",
+        "tabs": _tabs(request, filters, "skipped"),
+    }
+    return render(request, "orders/skipped.html", context)
 
 
 @require("orders.view")
@@ -133,23 +159,29 @@ def _narrowed(filters: search.Filters) -> bool:
     return filters != search.Filters()
 
 
-def _tabs(request: AccountRequest, filters: search.Filters) -> list[dict[str, Any]]:
+def _tabs(request: AccountRequest, filters: search.Filters, here: str = "") -> list[dict[str, Any]]:
     """A tab for each state; those that wait for a person with their number."""
     scope = Order.objects.all()
     if filters.merchant:
         scope = scope.filter(merchant__public_id=filters.merchant)
     numbers = search.counts(scope, COUNTED)
-    tabs = [{"label": "All", "url": address(request, "state"), "current": not filters.state, "number": ""}]
+    base = reverse("orders", args=[request.account.public_id]) if here else ""
+    everything = base + address(request, "state", "until")
+    tabs = [{"label": "All", "url": everything, "current": not (filters.state or here), "number": ""}]
     for state in TABS:
+        number = numbers.get(state, "0")
         tabs.append(
             {
                 "label": BY_KEY[state].word,
-                "url": address(request, state=state),
+                "url": base + address(request, "until", state=state),
                 "current": filters.state == state,
-                "number": numbers.get(state, "") if numbers.get(state) != "0" else "",
+                "number": "" if number == "0" else number,
                 "bad": state == "error",
             }
         )
+    merchant = f"?merchant={filters.merchant}" if filters.merchant else ""
+    skipped_url = reverse("skipped", args=[request.account.public_id]) + merchant
+    tabs.append({"label": SKIPPED.word, "url": skipped_url, "current": here == "skipped", "number": ""})
     return tabs
 
 

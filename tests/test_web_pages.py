@@ -9,6 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from integration_manager import tenancy
+from integration_manager.kit import clock
+from orders.models import SkippedOrder
 from tests import desk as desks
 from tests.desk import CANARY, PASSWORD, Desk, make_order
 
@@ -37,6 +39,7 @@ def pages(desk: Desk) -> dict[str, str]:
             "dashboard of a merchant": f"?merchant={merchant}",
             "orders": "orders/",
             "orders searched": f"orders/?q=dana&state=new&merchant={merchant}",
+            "skipped": "orders/skipped/",
             "order filter": "orders/filter/",
             "order": f"orders/{order}/",
             "exchanges": f"orders/{order}/exchanges/",
@@ -156,3 +159,26 @@ def test_an_address_that_does_not_exist_is_a_plain_404(desk: Desk) -> None:
         answer: Any = desk.client("owner").get(path)
         assert answer.status_code == 404
         assert "There is nothing at this address" in answer.content.decode()
+
+
+def test_what_was_skipped_is_listed_with_its_reason_page_by_page(desk: Desk) -> None:
+    now = clock.now()
+    with tenancy.activate(desk.account.pk):
+        for index in range(60):
+            SkippedOrder.objects.create(
+                merchant=desk.merchants[0],
+                cart=desk.carts[0],
+                key=f"S-{index:02}",
+                reason="too_old",
+                message="Placed before the Earliest Order Date.",
+                seen_at=now,
+            )
+    client = desk.client("owner")
+    first = client.get(desk.url("orders/skipped/")).content.decode()
+    older = re.search(r'rel="next" href="([^"]+)"', first)
+    assert older is not None
+    second = client.get(desk.url("orders/skipped/") + older[1]).content.decode()
+    assert sorted(set(re.findall(r"S-\d\d", first + second))) == [f"S-{index:02}" for index in range(60)]
+    assert not set(re.findall(r"S-\d\d", first)) & set(re.findall(r"S-\d\d", second))
+    assert client.get(desk.url("orders/skipped/?until=nonsense")).status_code == 200
+    assert "S-59" not in desk.client("colleague").get(desk.url("orders/skipped/")).content.decode()

@@ -18,7 +18,8 @@ from orders.templatetags.timeline import event_icon, event_title
 
 def order(status: str, **fields: object) -> Order:
     now = clock.now()
-    return Order(status=status, created_at=now, updated_at=now, qty_total=Decimal(5), **fields)
+    fields = {"qty_total": Decimal(5), "qty_shipped": Decimal(0)} | fields
+    return Order(status=status, created_at=now, updated_at=now, **fields)
 
 
 @pytest.mark.parametrize("status", Status)

@@ -51,6 +51,7 @@ def addresses(desk: Desk) -> dict[str, str]:
     return {
         "dashboard": "",
         "orders": "orders/",
+        "skipped": "orders/skipped/",
         "filter": "orders/filter/",
         "no order": "orders/?q=zzz",
         "order": f"orders/{order}/",
