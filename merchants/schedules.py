@@ -37,6 +37,7 @@ SWEEP = 5 * MINUTE  # behind Automatic, should a wake ever be lost; inventory: i
 STEPS = tuple(m * MINUTE for m in (5, 10, 15, 30)) + tuple(h * HOUR for h in (1, 2, 4, 6, 12)) + (DAY,)
 CART_SERVICES = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY)
 MERCHANT_SERVICES = (Service.DELIVER, Service.SHIP_CONFIRM, Service.INVENTORY)
+AFTER_FAILURE = timedelta(minutes=1)  # how long a failed service is not hurried by new data
 LEASE = 90  # seconds of PostgreSQL's clock; a run renews it
 
 
@@ -84,13 +85,12 @@ def _daily(hour: int, offset: int, now: datetime, timezone: str) -> datetime:
     day = now.astimezone(zone).date()
     for ahead in (0, 1, 2):
         local = datetime.combine(day + timedelta(days=ahead), datetime.min.time(), zone)
-        wanted = local.replace(hour=hour, fold=0)
-        slot = wanted.astimezone(UTC)
-        if slot.astimezone(zone).replace(tzinfo=None) != wanted.replace(tzinfo=None):
-            # The clocks jump over it. UTC with the old offset lands as far behind the gap as the
-            # hour stood in it: step back to the gap's own end.
-            after = slot.astimezone(zone)
-            slot -= timedelta(minutes=after.minute, seconds=after.second)
+        wanted = local.replace(hour=hour)
+        slot = wanted.replace(fold=1).astimezone(UTC)
+        # Where the clocks jump over it, that lies before the jump: on to the first minute that exists.
+        while slot.astimezone(zone).replace(tzinfo=None) < wanted.replace(tzinfo=None):
+            slot += timedelta(minutes=1)
+        slot = min(slot, wanted.astimezone(UTC))  # an hour that comes twice: the first one
         slot += timedelta(seconds=offset)
         if slot > now:
             return slot
@@ -137,27 +137,32 @@ def renew(schedule_id: int, token: int) -> bool:
 def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datetime, **fields: Any) -> bool:
     """Ends a run: gives up the lease, keeps `fields`, and plans the next one.
 
-    Woken while it ran, it runs again as soon as its gap allows. False: the run had lost its lease.
+    Woken while it ran, it runs again as soon as its gap allows, and not before a minute if it failed.
+    A person's pause stays, also one that began meanwhile. False: the run had lost its lease.
     """
     import json
 
-    gap = timedelta(seconds=GAP[Service(schedule.service)])
     started = schedule.started_at or now
+    again = max(now, started + timedelta(seconds=GAP[Service(schedule.service)]))
+    if fields.get("failures"):
+        again = max(again, now + AFTER_FAILURE)
     sets, values = [], []
     for name, value in fields.items():
-        sets.append(f"{name} = %s")
+        sets.append(
+            f"{name} = CASE WHEN paused = 'person' THEN paused ELSE %s END" if name == "paused" else f"{name} = %s"
+        )
         values.append(json.dumps(value) if isinstance(value, dict) else value)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE merchants_schedule SET lease_until = NULL, finished_at = %s,
                 next_run = CASE WHEN every = 0 OR paused = 'person' THEN NULL
-                                WHEN woken_at >= %s THEN least(%s::timestamptz, greatest(%s, %s::timestamptz))
+                                WHEN woken_at >= %s AND NOT %s THEN least(%s::timestamptz, %s::timestamptz)
                                 ELSE %s END,
                 {", ".join(sets)}
             WHERE id = %s AND token = %s""",  # noqa: S608 (column names of ours)
             [
-                *(now, started, next_run, now, started + gap, next_run),
+                *(now, started, fields.get("paused") == Schedule.Paused.AUTH, next_run, again, next_run),
                 *values,
                 schedule.pk,
                 token,
@@ -167,19 +172,24 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
 
 
 def wake(service: Service, now: datetime, *, merchant_id: int, cart_ids: Sequence[int] | None = None) -> None:
-    """New data has come: the automatic service that waits for it runs as soon as its gap allows."""
+    """New data has come: the automatic service that waits for it runs as soon as its gap allows.
+
+    One that failed last time runs a minute after that at the earliest.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE merchants_schedule
             SET woken_at = %(now)s,
-                next_run = least(next_run, greatest(%(now)s, started_at + make_interval(secs => %(gap)s), %(now)s))
+                next_run = least(next_run, greatest(%(now)s, started_at + make_interval(secs => %(gap)s),
+                    CASE WHEN failures > 0 THEN finished_at + %(pause)s END))
             WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND service = %(service)s
               AND automatic AND every > 0 AND paused = '' AND next_run IS NOT NULL
               AND (%(carts)s::bigint[] IS NULL OR cart_id = ANY(%(carts)s))""",
             {
                 "now": now,
                 "gap": GAP[service],
+                "pause": AFTER_FAILURE,
                 "account": tenancy.account_id(),
                 "merchant": merchant_id,
                 "service": service.value,
@@ -189,8 +199,13 @@ def wake(service: Service, now: datetime, *, merchant_id: int, cart_ids: Sequenc
 
 
 def run_now(schedule: Schedule, now: datetime) -> None:
-    """Runs a service at once: switched on, asked for by a person, or a verified webhook came."""
-    Schedule.objects.filter(pk=schedule.pk, every__gt=0).update(woken_at=now, next_run=now, paused="")
+    """Runs a service at once, because a person wants it, which ends a person's pause.
+
+    Where the credentials were refused the run begins with a probe: only its success ends that pause.
+    """
+    on = Schedule.objects.filter(pk=schedule.pk, every__gt=0)
+    on.filter(paused=Schedule.Paused.PERSON).update(paused=Schedule.Paused.NO)
+    on.update(woken_at=now, next_run=now)
 
 
 def set_frequency(
@@ -199,8 +214,8 @@ def set_frequency(
     """Sets how often a service runs; switching it on runs it at once, 0 switches it off."""
     schedule.every, schedule.automatic, schedule.at_hour = every, automatic, at_hour
     schedule.paused = Schedule.Paused.NO
-    schedule.next_run = now if every else None
-    schedule.save(update_fields=["every", "automatic", "at_hour", "paused", "next_run"])
+    schedule.next_run, schedule.woken_at = now if every else None, now
+    schedule.save(update_fields=["every", "automatic", "at_hour", "paused", "next_run", "woken_at"])
 
 
 def pause(schedules: Sequence[Schedule]) -> None:
@@ -210,4 +225,4 @@ def pause(schedules: Sequence[Schedule]) -> None:
 
 def resume(schedules: Sequence[Schedule], now: datetime) -> None:
     """Ends a pause, a person's or that of refused credentials, and runs at once what is on."""
-    Schedule.objects.filter(pk__in=[s.pk for s in schedules], every__gt=0).update(paused="", next_run=now)
+    Schedule.objects.filter(pk__in=[s.pk for s in schedules], every__gt=0).update(paused="", next_run=now, woken_at=now)
