@@ -10,7 +10,7 @@ from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Address, Line, Order, Shipment, SourceState, Stock
 from integration_manager.kit.connector import CartConnector, Field, Page
 from integration_manager.kit.csvfile import Record, written
-from integration_manager.kit.csvformats import ADDRESS, CONFIRMATION, FULL, INVENTORY, PRESETS, Column
+from integration_manager.kit.csvformats import ADDRESS, CONFIRMATION, FULL, INVENTORY, PRESETS
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.folder import Entry
 from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
@@ -24,7 +24,7 @@ ZIP_AS_GIVEN = "ZIP in the file"
 # Countries where an address without state and ZIP cannot be delivered to.
 NEED_STATE = ("US", "CA", "AU")
 OF_LINE = ("item", "quantity", "description", "price", "line_item_id", "line_comment")
-COLUMNS = {column.field: column for column in FULL.columns}
+KNOWN = frozenset(column.field for column in FULL.columns)
 
 
 class CsvCart(FolderSystem, CartConnector):
@@ -197,7 +197,7 @@ def _file_day(raw: Any) -> date:
     """The day of the file, for an order without a date of its own."""
     at = Reader(raw).when("modified")
     if at is None:
-        raise BadRow(0, _name("order_date"), "it is missing")
+        raise BadRow(0, "order_date", "it is missing")
     return at.date()
 
 
@@ -210,19 +210,19 @@ class _Rows:
         self.head: dict[str, str] = {}
         self.rows: list[dict[str, str]] = []
         for index, row in enumerate(rows):
-            cells = {name: text for name in row.raw if name in COLUMNS and (text := _text(row, index, name))}
+            cells = {name: text for name in row.raw if name in KNOWN and (text := _text(row, index, name))}
             self.rows.append(cells)
             for name, text in cells.items():
                 known = self.head.setdefault(name, text)
                 if name not in OF_LINE and known != text and known.casefold() != text.casefold():
                     why = f"it is {text[:60]!r} here, and {known[:60]!r} in a row before"
-                    raise BadRow(index, _name(name), why)
+                    raise BadRow(index, name, why)
 
     def need(self, field: str) -> str:
         """A field of the order that must be there."""
         text = self.head.get(field)
         if text is None:
-            raise BadRow(0, _name(field), "it is missing")
+            raise BadRow(0, field, "it is missing")
         return text
 
     def value(self, field: str, read: Callable[[str], T]) -> T | None:
@@ -240,10 +240,10 @@ class _Rows:
         for index, cells in enumerate(self.rows):
             for name in ("item", "quantity"):
                 if name not in cells:
-                    raise BadRow(index, _name(name), "it is missing")
+                    raise BadRow(index, name, "it is missing")
             line_id = cells.get("line_item_id") or str(index + 1)
             if line_id in seen:
-                raise BadRow(index, _name("line_item_id"), f"{line_id[:40]!r} stands in two rows of the order")
+                raise BadRow(index, "line_item_id", f"{line_id[:40]!r} stands in two rows of the order")
             seen.add(line_id)
             yield Line(
                 line_id=line_id,
@@ -304,10 +304,4 @@ def _read(index: int, field: str, text: str, read: Callable[[str], T]) -> T:
     try:
         return read(text)
     except ValueError as error:
-        raise BadRow(index, _name(field), str(error)) from None
-
-
-def _name(field: str) -> str:
-    """A field as people know it: by the column of our own format."""
-    column: Column | None = COLUMNS.get(field)
-    return column.header if column else field
+        raise BadRow(index, field, str(error)) from None

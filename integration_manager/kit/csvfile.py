@@ -158,6 +158,10 @@ class Table:
             raise Broken(f"The column {sorted(twice)[0]} stands in its first row twice.")
         self.headers, self.fields = [name.strip() for name in names], fields
 
+    def header_of(self, field: str) -> str:
+        """What the file itself calls a field."""
+        return self.headers[self.fields.index(field)].rstrip("*") if field in self.fields else field
+
     def __iter__(self) -> Iterator[Record]:
         unclosed = 0
         while True:

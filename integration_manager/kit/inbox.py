@@ -211,7 +211,7 @@ def _pages_of(
                 rows.append(build(group.records, file.entry))
                 continue
             except Unmappable as error:
-                bad, why = group.records[getattr(error, "row", 0)], str(error)
+                bad, why = group.records[getattr(error, "row", 0)], f"{table.header_of(error.field)}: {error.why}"
         for record in group.records:
             reason = f"Not loaded, because line {bad.line} of the same {what} was refused"
             if record is bad:

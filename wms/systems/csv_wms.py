@@ -179,10 +179,10 @@ def to_shipment(rows: Sequence[Mapping[str, str]], modified: datetime, options: 
             whole = True
             continue
         if not row.get("quantity"):
-            raise BadRow(index, "qty", "it is missing")
-        if _read(index, "qty", row["quantity"], csvcells.number) == 0:
+            raise BadRow(index, "quantity", "it is missing")
+        if _read(index, "quantity", row["quantity"], csvcells.number) == 0:
             continue
-        quantity = _read(index, "qty", row["quantity"], csvcells.quantity)
+        quantity = _read(index, "quantity", row["quantity"], csvcells.quantity)
         lines.append(
             ShipmentLine(row["item"], quantity, lot_number=row.get("lot_number"), serial_no=row.get("serial_no"))
         )
@@ -191,9 +191,7 @@ def to_shipment(rows: Sequence[Mapping[str, str]], modified: datetime, options: 
         raise BadRow(0, "item", why)
     first = {name: text for row in reversed(rows) for name, text in row.items()}
     dates = str(options.get("dates") or "mdy")
-    shipped = (
-        _read(0, "ship_date", first["date"], lambda text: csvcells.moment(text, dates)) if "date" in first else None
-    )
+    shipped = _read(0, "date", first["date"], lambda text: csvcells.moment(text, dates)) if "date" in first else None
     tracking = first.get("tracking_no")
     return Shipment(
         key=tracking or _made_key(first, lines),
@@ -225,14 +223,14 @@ def to_stock(rows: Sequence[Mapping[str, str]], modified: datetime, options: Map
     first = rows[0]
     for index, row in enumerate(rows):
         if not row.get("available"):
-            raise BadRow(index, "qty", "it is missing")
+            raise BadRow(index, "available", "it is missing")
         if row["available"] != first["available"]:
-            raise BadRow(index, "qty", f"it is {row['available']} here, and {first['available']} in a row before")
+            raise BadRow(index, "available", f"it is {row['available']} here, and {first['available']} in a row before")
     dates = str(options.get("dates") or "mdy")
-    at = _read(0, "as_of", first["at"], lambda text: csvcells.moment(text, dates)) if "at" in first else modified
+    at = _read(0, "at", first["at"], lambda text: csvcells.moment(text, dates)) if "at" in first else modified
     return Stock(
         sku=first["sku"],
-        available=_read(0, "qty", first["available"], csvcells.number),
+        available=_read(0, "available", first["available"], csvcells.number),
         on_hand=_number(first, "on_hand"),
         warehouse=first.get("warehouse", ""),
         at=at,
