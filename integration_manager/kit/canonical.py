@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -214,72 +215,114 @@ class ShipMethod:
 
 def to_json(value: Any) -> Any:
     """A canonical value as JSON types: decimals and times as strings, unknown fields left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {name: to_json(v) for name, v in pairs if v is not None and v != () and v != {}}
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    return value
+    return _writer(value.__class__)(value)
 
 
 def from_json(kind: type[T], raw: dict[str, Any]) -> T:
     """The inverse of `to_json` for one of the dataclasses above. Raises KeyError, ValueError."""
     known: Any = kind
-    hints = _hints(known)
-    values = {name: _convert(hints[name], raw[name]) for name in hints if name in raw}
-    for name in _needed(known):
-        if name not in values:  # `to_json` leaves out what is unknown or empty
-            values[name] = _nothing(hints[name], name)
+    values = {}
+    for name, read, absent in _fields(known):
+        if name in raw:
+            values[name] = raw[name] if read is None else read(raw[name])
+        elif absent is not None:  # `to_json` leaves out what is unknown or empty
+            values[name] = absent(name)
     return kind(**values)
 
 
+# Both are called for every order, several times. So what a class or a type hint asks for is found out
+# once, and kept as a function.
+
+
 @functools.cache
-def _needed(kind: Any) -> list[str]:
+def _writer(kind: Any) -> Callable[[Any], Any]:
+    """How a value of this class becomes JSON."""
+    if dataclasses.is_dataclass(kind):
+        return functools.partial(_write_fields, tuple(f.name for f in dataclasses.fields(kind)))
+    if issubclass(kind, Decimal):
+        return lambda value: format(value, "f")
+    if issubclass(kind, StrEnum):
+        return lambda value: value.value
+    if issubclass(kind, date):
+        return lambda value: value.isoformat()
+    if issubclass(kind, list | tuple):
+        return lambda value: [_writer(item.__class__)(item) for item in value]
+    return lambda value: value
+
+
+def _write_fields(names: tuple[str, ...], value: Any) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        part = getattr(value, name)
+        if part is None or (not part and part in ((), {})):
+            continue
+        found[name] = part if type(part) is str else _writer(part.__class__)(part)
+    return found
+
+
+_Reader = Callable[[Any], Any] | None  # None: the value stays as it is
+_Absent = Callable[[str], Any] | None  # None: the field has a default
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[tuple[str, _Reader, _Absent], ...]:
+    """The fields of a class: name, how it is read, and what it is when it was left out."""
     missing = dataclasses.MISSING
-    fields = dataclasses.fields(kind)
-    return [f.name for f in fields if f.default is missing and f.default_factory is missing]
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        (
+            f.name,
+            _reader(hints[f.name]),
+            _absent(hints[f.name]) if f.default is missing and f.default_factory is missing else None,
+        )
+        for f in dataclasses.fields(kind)
+    )
 
 
-def _nothing(hint: Any, name: str) -> Any:
+def _absent(hint: Any) -> Callable[[str], Any]:
     """What a field without a default is when it was left out."""
     if type(None) in typing.get_args(hint):
-        return None
+        return lambda name: None
     if typing.get_origin(hint) is tuple:
-        return ()
+        return lambda name: ()
+    return _demand
+
+
+def _demand(name: str) -> Any:
     raise KeyError(name)
 
 
-@functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+def _reader(hint: Any) -> _Reader:
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         hint = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
         origin = typing.get_origin(hint)
+    read: _Reader = None
     if origin is tuple:
-        inner = typing.get_args(hint)
-        if inner[-1] is Ellipsis:
-            return tuple(_convert(inner[0], item) for item in value)
-        return tuple(_convert(kind, item) for kind, item in zip(inner, value, strict=True))
-    if origin is dict:
-        return dict(value)
-    if hint is Decimal:
-        return Decimal(value)
-    if hint in (datetime, date):
-        return hint.fromisoformat(value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
-    if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(type, hint), value)
+        read = _tuple_reader(typing.get_args(hint))
+    elif origin is dict:
+        read = dict
+    elif hint is Decimal:
+        read = Decimal
+    elif hint in (datetime, date):
+        read = hint.fromisoformat
+    elif dataclasses.is_dataclass(hint):
+        read = functools.partial(from_json, typing.cast(type, hint))
+    elif isinstance(hint, type) and issubclass(hint, StrEnum):
+        read = hint
+    return None if read is None else functools.partial(_unless_none, read)
+
+
+def _unless_none(read: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else read(value)
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> Callable[[Any], Any]:
+    readers = [_reader(kind) or _as_it_is for kind in inner if kind is not Ellipsis]
+    if inner[-1] is Ellipsis:
+        return lambda value: tuple(map(readers[0], value))
+    return lambda value: tuple(read(item) for read, item in zip(readers, value, strict=True))
+
+
+def _as_it_is(value: Any) -> Any:
     return value
