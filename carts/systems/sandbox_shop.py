@@ -5,12 +5,13 @@ nothing unique among shipments (so they are looked up), and knows refunds by our
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from integration_manager.kit.canonical import (
+    ZERO,
     Address,
     Line,
     Order,
@@ -133,14 +134,11 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     state = STATES.get(r.need("status"))
     if state is None:
         raise Unmappable("status", f"{r.need('status')[:40]!r} is not known")
-    ordered = r.day("created_at")
-    if ordered is None:
-        raise Unmappable("created_at", "it is missing")
     return Order(
         cart_key=r.need("id"),
         cust_ref=r.need("id"),
         cust_po_no=r.need("number"),
-        order_date=ordered,
+        order_date=r.need_day("created_at"),
         source_state=state,
         lines=tuple(to_line(line) for line in r.parts("lines")),
         ship=to_address(r.part("ship_to")),
@@ -162,13 +160,10 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
 
 def to_line(r: Reader) -> Line:
     """One line of the shop's order."""
-    quantity = r.number("quantity")
-    if quantity is None:
-        raise Unmappable(f"{r.at}.quantity", "it is missing")
     return Line(
         line_id=r.need("id"),
         item=r.text("sku") or "",
-        quantity=quantity,
+        quantity=r.need_number("quantity"),
         description=r.text("title"),
         price=r.number("price"),
         discount=r.number("discount"),
@@ -177,12 +172,9 @@ def to_line(r: Reader) -> Line:
 
 
 def to_address(r: Reader) -> Address:
-    """An address of the shop's."""
-    names = (
-        "company", "first_name", "last_name", "address_1", "address_2", "city", "state", "zip",
-        "country", "phone",
-    )  # fmt: skip
-    return Address(**{name: r.text(name) for name in names}, e_mail=r.text("email"))
+    """An address of the shop's, which calls most parts as we do."""
+    same = [field.name for field in fields(Address) if field.name != "e_mail"]
+    return Address(**{name: r.text(name) for name in same}, e_mail=r.text("email"))
 
 
 def to_shipment(r: Reader) -> Shipment:
@@ -195,11 +187,7 @@ def to_shipment(r: Reader) -> Shipment:
         tracking_no=r.text("tracking_number"),
         tracking_url=r.text("tracking_url"),
         lines=tuple(
-            ShipmentLine(
-                item=line.text("item") or "",
-                quantity=line.number("quantity") or Decimal(0),
-                line_id=line.text("line_id"),
-            )
-            for line in r.parts("lines")
+            ShipmentLine(ln.text("item") or "", ln.number("quantity") or ZERO, ln.text("line_id"))
+            for ln in r.parts("lines")
         ),
     )

@@ -80,6 +80,13 @@ class Reader:
             raise Unmappable(self._name(name), f"{str(value)[:40]!r} is no sensible number")
         return number
 
+    def need_number(self, name: str) -> Decimal:
+        """A number that must be there."""
+        number = self.number(name)
+        if number is None:
+            raise Unmappable(self._name(name), "it is missing")
+        return number
+
     def when(self, name: str) -> datetime | None:
         """An ISO time; one without a zone is UTC."""
         text = self.text(name)
@@ -100,6 +107,13 @@ class Reader:
             return date.fromisoformat(text[:10])
         except ValueError:
             raise Unmappable(self._name(name), f"{text[:40]!r} is not a date") from None
+
+    def need_day(self, name: str) -> date:
+        """A date that must be there."""
+        day = self.day(name)
+        if day is None:
+            raise Unmappable(self._name(name), "it is missing")
+        return day
 
     def flag(self, name: str) -> bool | None:
         """True or false."""

@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 PAGE = 100
 # code of the WMS → (field of our order, what to do about it)
 FIXES = {
-    "ship_method_unknown": (
-        "ship_code",
-        "Map this shipping method to one of the warehouse, or change it in the shop.",
-    ),
+    "ship_method_unknown": ("ship_code", "Map this method to one of the warehouse, or change it."),
     "bad_address": ("ship", "Correct the address here or in the shop."),
     "item_unknown": ("lines", "Add the item at the warehouse, or map it to one it knows."),
 }
@@ -127,8 +124,7 @@ class SandboxWms(SandboxWmsBlind):
         if not rows:
             return None
         lines = tuple((ln["item"], Decimal(ln["quantity"])) for ln in rows[0]["lines"])
-        canceled = rows[0]["status"] == "canceled"
-        return Found(rows[0]["key"], rows[0]["order_number"], lines, canceled)
+        return Found(rows[0]["key"], rows[0]["order_number"], lines, rows[0]["status"] == "canceled")
 
 
 class SandboxWmsKey(SandboxWms):

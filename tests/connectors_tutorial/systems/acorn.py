@@ -63,9 +63,7 @@ def key_of(raw: Any) -> str:
 def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The shop's order as ours."""
     r = Reader(raw)
-    ordered, state = r.day("ordered"), STATES.get(r.need("state"))
-    if ordered is None:
-        raise Unmappable("ordered", "it is missing")
+    state = STATES.get(r.need("state"))
     if state is None:
         raise Unmappable("state", "it is none that we know")
     to = r.part("to")
@@ -73,7 +71,7 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         cart_key=r.need("no"),
         cust_ref=r.need("no"),
         cust_po_no=r.need("no"),
-        order_date=ordered,
+        order_date=r.need_day("ordered"),
         source_state=state,
         lines=tuple(to_line(line) for line in r.parts("items")),
         ship=Address(
@@ -92,12 +90,9 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
 
 def to_line(r: Reader) -> Line:
     """One line of the shop's order."""
-    pieces = r.number("pieces")
-    if pieces is None:
-        raise Unmappable(f"{r.at}.pieces", "it is missing")
     return Line(
         line_id=r.need("line"),
         item=r.text("sku") or "",
-        quantity=pieces,
+        quantity=r.need_number("pieces"),
         price=r.number("price"),
     )
