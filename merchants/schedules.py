@@ -171,7 +171,9 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
         return cursor.rowcount == 1
 
 
-def wake(service: Service, now: datetime, *, merchant_id: int, cart_ids: Sequence[int] | None = None) -> None:
+def wake(
+    service: Service, now: datetime, *, merchant_id: int | None = None, cart_ids: Sequence[int] | None = None
+) -> None:
     """New data has come: the automatic service that waits for it runs as soon as its gap allows.
 
     One that failed last time runs a minute after that at the earliest.
@@ -183,7 +185,8 @@ def wake(service: Service, now: datetime, *, merchant_id: int, cart_ids: Sequenc
             SET woken_at = %(now)s,
                 next_run = least(next_run, greatest(%(now)s, started_at + make_interval(secs => %(gap)s),
                     CASE WHEN failures > 0 THEN finished_at + %(pause)s END))
-            WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND service = %(service)s
+            WHERE account_id = %(account)s AND service = %(service)s
+              AND (%(merchant)s::bigint IS NULL OR merchant_id = %(merchant)s)
               AND automatic AND every > 0 AND paused = '' AND next_run IS NOT NULL
               AND (%(carts)s::bigint[] IS NULL OR cart_id = ANY(%(carts)s))""",
             {

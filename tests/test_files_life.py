@@ -131,6 +131,20 @@ def test_from_file_to_file_and_back(files: Files) -> None:
     assert sent.count("1ZPAPER-A-2") == 1
 
 
+def test_merchants_that_share_a_folder_get_their_own_parcels(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('S-1')}\n")
+    files.run(Service.DOWNLOAD)
+    files.run(Service.DELIVER)
+    confirm(files)
+    ours, files.merchant = files.merchant, Merchant.objects.create(name="Another", code="OTHER")
+    files.run(Service.SHIP_CONFIRM)
+    order = Order.objects.get()
+    assert (order.status, order.merchant_id) == (Status.SHIPPED, ours.pk)
+    files.merchant = ours
+    files.run(Service.UPLOAD_SHIPMENTS)
+    assert Order.objects.get().status == Status.CONFIRMED
+
+
 def test_bad_rows_are_told_with_line_and_reason_and_the_others_load(files: Files) -> None:
     files.put("shop/orders/mixed.csv", f"{HEADER}\n{row('B-1')}\n{row('B-2', quantity='many')}\n{row('B-3')}\n")
     files.run(Service.DOWNLOAD)

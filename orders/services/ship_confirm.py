@@ -16,7 +16,7 @@ from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
-from merchants.models import Service
+from merchants.models import Merchant, Service
 from orders import bulk, causes, cursors, rejects
 from orders.content import fold
 from orders.models import Order, Status
@@ -39,10 +39,9 @@ class _Row:
     status: Status
     wms_key: str
     wms_ref: str
+    merchant_id: int
     cart_id: int
     number: str
-    qty_total: Decimal
-    short: bool
     lines: list["_Line"] = field(default_factory=list)
 
 
@@ -80,7 +79,7 @@ def ship_confirm(run: Run) -> None:
     if connector.overrides("shipments_of"):
         woken |= _ask_one_by_one(run, connector)
     if woken:
-        schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, merchant_id=run.merchant.pk, cart_ids=list(woken))
+        schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, cart_ids=list(woken))
 
 
 def _ask_one_by_one(run: Run, connector: WmsConnector) -> set[int]:
@@ -133,15 +132,20 @@ def _orders(run: Run, shipments: Sequence[Shipment]) -> list[_Row]:
     """The orders of these shipments by the WMS's key or by our reference, with their lines; locked."""
     keys = [s.wms_key for s in shipments if s.wms_key]
     refs = [s.ref for s in shipments if s.ref]
+    merchants = [run.merchant.pk]
+    if isinstance(run.connector, WmsConnector) and run.connector.ref_scope == "account":
+        # Its references are unique in the account, and what we read now nobody reads again.
+        merchants = list(Merchant.objects.values_list("id", flat=True))
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT o.id, o.status, o.wms_key, o.wms_ref, o.cart_id, o.cust_po_no, o.qty_total, o.short
+            SELECT o.id, o.status, o.wms_key, o.wms_ref, o.merchant_id, o.cart_id, o.cust_po_no
             FROM orders_order o WHERE o.id IN (
-                SELECT id FROM orders_order WHERE merchant_id = %s AND wms_key = ANY(%s) AND wms_key <> ''
-                UNION SELECT id FROM orders_order WHERE account_id = %s AND merchant_id = %s AND wms_ref = ANY(%s))
+                SELECT id FROM orders_order WHERE merchant_id = ANY(%s) AND wms_key = ANY(%s) AND wms_key <> ''
+                UNION SELECT id FROM orders_order
+                      WHERE account_id = %s AND merchant_id = ANY(%s) AND wms_ref = ANY(%s))
             ORDER BY o.id FOR UPDATE""",
-            [run.merchant.pk, keys, tenancy.account_id(), run.merchant.pk, refs],
+            [merchants, keys, tenancy.account_id(), merchants, refs],
         )
         rows = {r[0]: _Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
         if rows:
@@ -195,7 +199,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
                 f"order:{row.id}",
                 f"Order {row.number} was canceled, and the WMS has shipped it.",
                 fix="Stop the parcel if that is possible, or talk to the customer.",
-                merchant_id=run.merchant.pk,
+                merchant_id=row.merchant_id,
                 order_id=row.id,
                 now=run.now,
             )
@@ -208,7 +212,7 @@ def _insert(run: Run, fresh: Sequence[tuple[_Row, Shipment]]) -> None:
     written = bulk.insert(
         ShipmentRow,
         {
-            "merchant_id": run.merchant.pk,
+            "merchant_id": each(row.merchant_id for row, _ in fresh),
             "cart_id": each(row.cart_id for row, _ in fresh),
             "order_id": each(row.id for row, _ in fresh),
             "key": each(s.key[:150] for _, s in fresh),
@@ -356,7 +360,7 @@ def _alert_short(run: Run, row: _Row, shipped: Decimal) -> None:
         f"order:{row.id}",
         f"The WMS has closed order {row.number} without shipping all of it. Missing: {what}.",
         fix="Ask the warehouse what became of it; refund the customer or order it again.",
-        merchant_id=run.merchant.pk,
+        merchant_id=row.merchant_id,
         order_id=row.id,
         now=run.now,
     )

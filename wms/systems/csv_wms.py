@@ -59,8 +59,8 @@ class CsvWms(FolderSystem, WmsConnector):
     client_dir = Field(
         "Directory of this merchant",
         level="merchant",
-        required=False,
-        help="Combined with the directories of the WMS Setup; empty where all merchants share them.",
+        help="Each merchant has a directory of its own, so that their files do not mix. It is combined with the"
+        " directories of the WMS Setup. With one merchant only: a dot.",
         example="ACME",
     )
     directory_order = Field(
