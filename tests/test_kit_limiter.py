@@ -98,6 +98,37 @@ def test_two_processes_share_one_budget(client: redis.Redis, key: str) -> None:
     client.delete(f"limit:{key}")
 
 
+class Counted(redis.Redis):
+    """A client that counts how often it asks."""
+
+    asked = 0
+
+    def evalsha(self, *args: object, **kwargs: object) -> object:
+        self.asked += 1
+        return super().evalsha(*args, **kwargs)  # type: ignore[no-untyped-call, arg-type]
+
+
+def test_a_high_rate_is_lent_to_the_process_in_small_batches(key: str) -> None:
+    with Counted.from_url(os.environ["REDIS_URL"], socket_timeout=1, socket_connect_timeout=1) as client:
+        limiter, rate = RedisLimiter(client), Rate(per_second=500, burst=500)
+        assert [limiter.take(key, rate, 0.0, 0) for _ in range(200)] == [0] * 200
+        assert client.asked <= 60, "not asked for each call"
+        time.sleep(0.15)
+        before = client.asked
+        assert limiter.take(key, rate, 0.0, 0) == 0
+        assert client.asked == before + 1, "a loan that was not used in time is lost"
+        limiter.pause(key, time.time() + 5)
+        assert limiter.take(key, rate, 0.0, 0) > 4, "and a pause ends it"
+
+
+def test_loans_never_add_up_to_more_than_the_burst(client: redis.Redis, key: str) -> None:
+    one, two = RedisLimiter(client), RedisLimiter(client)
+    rate, began = Rate(per_second=100, burst=100), time.monotonic()
+    got = [limiter.take(key, rate, 0.0, 0) for _ in range(150) for limiter in (one, two)].count(0)
+    assert got <= 99 + (time.monotonic() - began) * rate.per_second
+    client.delete(f"limit:{key}")
+
+
 def test_without_redis_a_quarter_of_the_rate_and_no_waiting_for_it() -> None:
     gone = redis.Redis(host="127.0.0.1", port=1, socket_timeout=0.5, socket_connect_timeout=0.5)
     limiter = RedisLimiter(gone)
