@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 BUDGET = 50.0  # seconds; what is unfinished goes to the back of the line
 RENEW = 30.0  # seconds between two renewals of the lease
 THREADS = 4  # calls at once
+AHEAD = 8  # calls handed out for each thread, so that none idles while results are recorded
+GATHER = 0.02  # seconds in which results are waited for, to be recorded together
+GROUP = 25  # results that are recorded together at most
 
 
 class LostLease(Exception):
@@ -136,16 +139,10 @@ class Run:
 
         waiting, running = deque(items), 0
         while waiting or running:
-            # Somewhat more than can run, so that no thread idles while results are recorded.
-            while waiting and running < threads * 3:
+            while waiting and running < threads * AHEAD:
                 self._pool.submit(work, waiting.popleft())
                 running += 1
-            group = [results.get()]
-            while True:
-                try:
-                    group.append(results.get_nowait())
-                except queue.Empty:
-                    break
+            group = _gathered(results, running)
             running -= len(group)
             yield group
 
@@ -166,6 +163,18 @@ class Run:
             resource = getattr(self.connector, name, None)
             if resource is not None:
                 resource.close()
+
+
+def _gathered(results: "queue.SimpleQueue[T]", running: int) -> list[T]:
+    """The next result, and those that come with it or soon after: a statement each would be too many."""
+    group = [results.get()]
+    until = time.monotonic() + GATHER
+    while len(group) < min(running, GROUP):
+        try:
+            group.append(results.get(timeout=max(until - time.monotonic(), 0)))
+        except queue.Empty:
+            break
+    return group
 
 
 def _no_transaction() -> None:
