@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
 from integration_manager.chips import address
 from integration_manager.context import chosen_merchant
@@ -45,6 +46,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
     context = {
         "page": page,
         "state": state,
+        "by_itself": BY_ITSELF,
         "groups": _groups(page.items),
         "tabs": [
             {"label": label, "url": address(request, state=key) if key else address(request, "state"), "key": key}
@@ -108,9 +110,11 @@ def _groups(found: list[Alert]) -> list[dict[str, Any]]:
     """Those that hold orders, then those of connections and the rest."""
     causes = set(Order.objects.filter(cause__in=[a.key for a in found]).values_list("cause", flat=True).distinct())
     held = [alert for alert in found if alert.key in causes]
-    other = [alert for alert in found if alert.key not in causes]
+    alone = [alert for alert in found if alert.kind in BY_ITSELF]
+    other = [alert for alert in found if alert not in held and alert not in alone]
     groups = [
         {"id": "held", "title": "Orders are held", "text": "Nothing is retried until someone acts.", "alerts": held},
         {"id": "other", "title": "Connections and the rest", "text": "", "alerts": other},
+        {"id": "alone", "title": "Tried again by itself", "text": "Ends by itself; nothing to do.", "alerts": alone},
     ]
     return [group for group in groups if group["alerts"]]

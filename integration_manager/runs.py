@@ -32,9 +32,9 @@ def last_runs(schedules: Iterable[Schedule]) -> list[Run]:
 
 
 def health(runs: list[Run]) -> dict[str, Any]:
-    """The bar of these runs, oldest left, and its words."""
+    """The bar of these runs, newest right, and its words."""
     ticks = [
-        Tick(_CLASSES.get(run.outcome, "f"), f"M{index * 3} {_HEIGHTS.get(run.outcome, 10)}h2")
+        Tick(_CLASSES.get(run.outcome, "f"), f"M{(SHOWN - len(runs) + index) * 3} {_HEIGHTS.get(run.outcome, 10)}h2")
         for index, run in enumerate(reversed(runs))
     ]
     failed = sum(1 for run in runs if run.outcome == "failed")

@@ -10,6 +10,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from accounts.models import Account
+from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule, Service
@@ -67,7 +68,10 @@ def overview(account: Account, merchant: Merchant | None) -> dict[str, Any]:
     now = timezone.localtime(clock.now())
     schedules = list(_scoped(Schedule.objects.select_related("merchant", "cart"), merchant).order_by("id")[:5000])
     causes = list(
-        _scoped(Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True), merchant)
+        _scoped(
+            Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True).exclude(kind__in=BY_ITSELF),
+            merchant,
+        )
         .select_related("merchant", "cart")
         .order_by("-last_seen")[: MOST_CAUSES + 1]
     )
@@ -176,5 +180,6 @@ def _service(service: Service, schedules: list[Schedule]) -> ServiceLine:
 
 def moved(result: dict[str, Any]) -> str:
     """What a run did, in words: "12 stored, 1 failed"."""
-    numbers = ((name, value) for name, value in result.items() if isinstance(value, int) and value)
+    numbers = [(name, value) for name, value in result.items() if isinstance(value, int) and value]
+    numbers.sort(key=lambda pair: pair[0] != "found")  # first what it saw, then what it did
     return ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in numbers) or "nothing new"
