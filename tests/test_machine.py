@@ -1,0 +1,555 @@
+"""The engine against a model: whatever shop, warehouse, person, network and death do, in any order.
+
+Real PostgreSQL, the real service functions, real sockets to the sandbox systems. The model is a dict
+of what the shop's orders ought to become; the warehouse's own books say what really happened there.
+"""
+
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from alerts.models import Alert
+from carts.systems.sandbox_shop import SandboxShop
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from integration_manager.kit.fake_server import Server
+from integration_manager.kit.faults import Fault
+from merchants.models import Schedule, Service
+from orders import actions, connections
+from orders.models import Effect, Event, Order, OrderLine, Shipment, ShipmentLine, Status
+from orders.states import TRANSITIONS
+from tests import services
+from tests.dying import at_statement, dying, mortal
+from tests.world import World, build, fake
+from wms.systems.sandbox_wms import SandboxWms, SandboxWmsBlind, SandboxWmsKey
+
+LATE = 0.04  # seconds until a lost request is carried out after all
+SETTLE = 0.08
+DAY = timedelta(hours=25)
+CUSTOMER = "C1"
+TABLES = (
+    "orders_event", "orders_eventdetail", "orders_exchange", "orders_run", "orders_effect", "orders_shipmentline",
+    "orders_shipment", "orders_orderline", "orders_orderdetail", "orders_order", "orders_skippedorder",
+    "alerts_alert",
+)  # fmt: skip
+NUMBERS = st.integers(0, 11)  # which of the orders there are; they are counted through
+SHARES = st.sampled_from(["1", "0.5"])
+POINTS = {  # marked in the engine, around its calls
+    Service.DELIVER: ("before_send", "after_send"),
+    Service.UPLOAD_SHIPMENTS: ("before_ship", "after_ship"),
+}
+LOST = (Fault.DROP_AFTER, Fault.LATE, Fault.LATE_HANG, Fault.DROP, Fault.ERROR_AFTER, Fault.TRUNCATED, Fault.GARBAGE)
+OTHER = (Fault.ERROR, Fault.BAD_GATEWAY, Fault.LIMITED, Fault.TWICE, Fault.HANG)
+TROUBLE = st.one_of(
+    st.just(("none",)),
+    st.tuples(st.just("fault"), st.sampled_from([*LOST, *LOST, *OTHER]), st.booleans()),
+    st.tuples(st.just("point"), st.integers(0, 1)),
+    st.tuples(st.just("statement"), st.integers(0, 24)),
+    st.tuples(
+        st.just("meanwhile"),
+        st.integers(0, 24),
+        st.sampled_from(["edit", "cancel", "reopen", "hold", "confirm", "deliver"]),
+        NUMBERS,
+    ),
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """One tenant's orders, from the shop to the shop."""
+
+    world: ClassVar[World]
+    server: ClassVar[Server]
+    neighbour: ClassVar[int]
+    owner: ClassVar[Any]  # a cursor that sees everybody's rows
+    system: ClassVar[str]
+    offset: ClassVar[timedelta] = timedelta(0)  # of the business clock
+
+    @initialize()
+    def clean(self) -> None:
+        """An empty shop, an empty warehouse, no orders: in the same world."""
+        world = self.world
+        world.shop, world.warehouse = fake("sandbox_shop", "oak"), fake("sandbox_wms", "wms")
+        self.server.fakes = {"/shop": world.shop, "/wms": world.warehouse}
+        with connection.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - this tenant's rows, by its policy
+        Schedule.objects.update(
+            cursor=None, reached_back_at=None, state={}, paused="", failures=0, started_at=None, lease_until=None
+        )
+        Machine.offset = timedelta(0)
+        self.before = self.neighbours()
+        self.held: set[str] = set()  # a person keeps them from being sent
+        self.must_alert: set[str] = set()  # changed at the shop, and the warehouse has the old version
+        self.place(["plain", "plain", "plain"])
+
+    # ── the shop ──
+
+    @rule(kinds=st.lists(st.sampled_from(["plain", "plain", "bad_zip", "no_street"]), min_size=1, max_size=3))
+    def place(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            key = self.world.shop.place(len(self.shop_orders) + 1, datetime.now(UTC))
+            if kind != "plain":
+                field, value = {"bad_zip": ("zip", "00000"), "no_street": ("address_1", "")}[kind]
+                self.change(key, ship_to={**self.shop_orders[key]["ship_to"], field: value})
+
+    @rule(number=NUMBERS, what=st.sampled_from(["note", "more", "correct"]))
+    def edit(self, number: int, what: str) -> None:
+        order = self.shop_orders[self.key(number)]
+        if order["status"] != "paid":
+            return
+        if what == "note":
+            self.change(order["id"], note=f"{order['note']}!")
+        elif what == "more":
+            first, *rest = order["lines"]
+            self.change(order["id"], lines=[{**first, "quantity": first["quantity"] + 1}, *rest])
+        else:
+            self.change(order["id"], ship_to=order["bill_to"])
+
+    @rule(number=NUMBERS)
+    def cancel(self, number: int) -> None:
+        order = self.shop_orders[self.key(number)]
+        if order["status"] == "paid":
+            self.change(order["id"], status="canceled")
+
+    @rule(number=NUMBERS)
+    def reopen(self, number: int) -> None:
+        order = self.shop_orders[self.key(number)]
+        if order["status"] == "canceled":
+            self.change(order["id"], status="paid")
+
+    # ── our services: whole, in trouble, dying, or with something happening meanwhile ──
+
+    @rule(trouble=TROUBLE)
+    def download(self, trouble: Any) -> None:
+        self.try_to(Service.DOWNLOAD, trouble)
+
+    @rule(trouble=TROUBLE)
+    def deliver(self, trouble: Any) -> None:
+        self.try_to(Service.DELIVER, trouble)
+
+    @rule(number=NUMBERS, what=st.sampled_from(["edit", "cancel", "reopen"]), trouble=TROUBLE)
+    def change_and_download(self, number: int, what: str, trouble: Any) -> None:
+        self.edit(number, "more") if what == "edit" else getattr(self, what)(number)
+        self.try_to(Service.DOWNLOAD, trouble)
+
+    @rule(kind=st.sampled_from(["plain", "plain", "bad_zip"]), trouble=TROUBLE)
+    def buy_and_deliver(self, kind: str, trouble: Any) -> None:
+        self.place([kind, "plain"])
+        self.complete(Service.DOWNLOAD)
+        self.try_to(Service.DELIVER, trouble)
+
+    @rule(trouble=TROUBLE)
+    def deliver_once_more(self, trouble: Any) -> None:
+        self.leases_expire()
+        self.time_passes(61)
+        self.try_to(Service.DELIVER, trouble)
+
+    @rule(trouble=TROUBLE)
+    def confirm(self, trouble: Any) -> None:
+        self.try_to(Service.SHIP_CONFIRM, trouble)
+
+    @rule(trouble=TROUBLE)
+    def upload(self, trouble: Any) -> None:
+        self.leases_expire()
+        self.try_to(Service.UPLOAD_SHIPMENTS, trouble)
+
+    @rule(number=NUMBERS, share=SHARES, trouble=TROUBLE)
+    def ship_confirm_and_upload(self, number: int, share: str, trouble: Any) -> None:
+        self.ship(number, share, None)
+        self.complete(Service.SHIP_CONFIRM)
+        self.try_to(Service.UPLOAD_SHIPMENTS, trouble)
+
+    def try_to(self, service: Service, trouble: Any) -> None:
+        """One run, with what goes wrong in it."""
+        kind, *how = trouble
+        if kind == "fault":
+            self.fault(service, *how)
+            self.complete(service)
+        elif kind == "point":
+            with dying(point=POINTS.get(service, ("", ""))[how[0]]):
+                self.complete(service)
+        elif kind == "statement":
+            with dying(statement=how[0]):
+                self.complete(service)
+        elif kind == "meanwhile":
+            statement, *what = how
+            with at_statement(statement, lambda: self.meanwhile(service, *what), outside=True):
+                self.complete(service)
+        else:
+            self.complete(service)
+
+    def fault(self, service: Service, fault: Fault, first: bool) -> None:
+        """The next call that this service makes (the one before it, where it looks first) fails."""
+        shop, warehouse = self.world.shop.faults, self.world.warehouse.faults
+        if service is Service.DOWNLOAD:
+            shop.script("GET /api/orders", fault, seconds=LATE)
+        elif service is Service.DELIVER:
+            warehouse.script("GET /v1/orders" if first else "POST /v1/orders*", fault, seconds=LATE)
+        elif service is Service.SHIP_CONFIRM:
+            warehouse.script("GET /v1/shipments", fault, seconds=LATE)
+        else:
+            shop.script("* /api/orders/*/shipments" if first else "POST /api/orders/*", fault, seconds=LATE)
+
+    def meanwhile(self, service: Service, what: str, number: int) -> None:
+        """Another worker, or a person, does something between two statements of a run."""
+        if what in ("edit", "cancel", "reopen"):
+            self.edit(number, "more") if what == "edit" else getattr(self, what)(number)
+            if service is not Service.DOWNLOAD:
+                self.complete(Service.DOWNLOAD)
+        elif what == "hold":
+            self.hold(number)
+        elif what == "confirm" and service is not Service.SHIP_CONFIRM:
+            self.ship(number, "1", True)
+            self.complete(Service.SHIP_CONFIRM)
+        elif what == "deliver" and service is not Service.DELIVER:
+            self.complete(Service.DELIVER)
+
+    # ── time ──
+
+    @rule()
+    def leases_expire(self) -> None:
+        """Nobody lives that held them, and what was under way has settled."""
+        time.sleep(SETTLE)
+        with connection.cursor() as cursor:
+            for table in ("orders_order", "orders_shipment", "orders_effect", "merchants_schedule"):
+                cursor.execute(
+                    f"UPDATE {table} SET lease_until = now() - interval '1 s' WHERE lease_until IS NOT NULL"  # noqa: S608
+                )
+
+    @rule(minutes=st.sampled_from([1, 61, 1500]))
+    def time_passes(self, minutes: int) -> None:
+        Machine.offset += timedelta(minutes=minutes)
+
+    # ── the warehouse ──
+
+    @rule(number=NUMBERS, share=SHARES, close=st.sampled_from([None, None, True]))
+    def ship(self, number: int, share: str, close: bool | None) -> None:
+        for row in self.at_warehouse(self.key(number)):
+            if row["status"] == "open":
+                self.warehouse.pack(row["key"], share=share, close=close)
+
+    @rule(number=NUMBERS)
+    def void(self, number: int) -> None:
+        """A parcel does not leave after all; its pieces are packed again later."""
+        for row in self.at_warehouse(self.key(number)):
+            for parcel in self.parcels(row["key"]):
+                if not parcel["voided"]:
+                    packed = {line: Decimal(n) for line, n in row["packed"].items()}
+                    for line in parcel["lines"]:
+                        packed[line["line_id"]] -= Decimal(line["quantity"])
+                    left = {line: str(n) for line, n in packed.items() if n}
+                    self.warehouse.orders.change(row["key"], packed=left, status="open")
+                    self.warehouse.void(CUSTOMER, parcel["key"])
+                    return
+
+    @rule(number=NUMBERS)
+    def correct_tracking(self, number: int) -> None:
+        for row in self.at_warehouse(self.key(number)):
+            for parcel in self.parcels(row["key"])[:1]:
+                self.warehouse._shipments(CUSTOMER).change(
+                    parcel["key"],
+                    tracking_number=parcel["tracking_number"] + "X",
+                    modified_at=self.warehouse.now(),
+                )
+
+    # ── a person ──
+
+    @rule(number=NUMBERS)
+    def hold(self, number: int) -> None:
+        if self.act(actions.cancel_sending, number):
+            self.held.add(self.key(number))
+
+    @rule(number=NUMBERS)
+    def let_go(self, number: int) -> None:
+        if self.act(actions.undo_cancel, number):
+            self.held.discard(self.key(number))
+
+    @rule(number=NUMBERS)
+    def resend(self, number: int) -> None:
+        self.act(actions.resend, number)
+
+    @rule(number=NUMBERS)
+    def resend_tracking(self, number: int) -> None:
+        self.act(actions.resend_tracking, number)
+
+    @rule()
+    def answer(self) -> None:
+        """A person looks at the warehouse and says truly whether an order is there."""
+        for order in Order.objects.filter(status=Status.ERROR, error_code="outcome_unknown"):
+            assert Alert.objects.filter(key=order.cause, resolved_at=None).exists()
+            time.sleep(SETTLE)
+            known = self.warehouse.refs.get((CUSTOMER, order.wms_ref))
+            if known:
+                actions.it_arrived(order, known[0], "p@example.com")
+            else:
+                actions.it_did_not(order, "p@example.com")
+
+    # ── what always holds ──
+
+    @invariant()
+    def always(self) -> None:
+        if not hasattr(self, "held"):
+            return
+        orders = list(Order.objects.order_by("id"))
+        self.nothing_is_sent_twice()
+        self.every_order_is_in_one_place(orders)
+        self.the_timeline_is_lawful(orders)
+        self.quantities_add_up(orders)
+        assert self.neighbours() == self.before, "another tenant's rows have changed"
+
+    def nothing_is_sent_twice(self) -> None:
+        sent = Counter(row["key"] for row in self.world.warehouse.effects("order"))
+        assert not [ref for ref, n in sent.items() if n > 1], "an order is at the warehouse twice"
+        told = Counter(
+            (row["key"], row["reference"], row["tracking_number"]) for row in self.world.shop.effects("shipment")
+        )
+        assert not [parcel for parcel, n in told.items() if n > 1], "the shop was told twice of a parcel"
+
+    def every_order_is_in_one_place(self, orders: list[Order]) -> None:
+        living: Counter[str] = Counter()
+        for order in orders:
+            living[order.cart_key] += order.status != Status.CANCELED
+            assert (order.lease_until is not None) == (order.status == Status.SENDING), (order.status, "and a lease")
+        assert not [key for key, n in living.items() if n > 1], "two living revisions of one order"
+
+    def the_timeline_is_lawful(self, orders: list[Order]) -> None:
+        stands: dict[int, str] = {}
+        for event in Event.objects.exclude(to="").order_by("order_id", "id"):
+            before = stands.get(event.order_id, "")
+            if event.frm:
+                claimed = before == Status.READY and event.frm == Status.SENDING  # claims write no event
+                assert event.frm == before or claimed, (before, event.frm, event.to)
+                assert event.to in TRANSITIONS[Status(event.frm)], (event.frm, event.to)
+            stands[event.order_id] = event.to
+        for order in orders:
+            now = stands[order.pk]
+            assert order.status == now or (now, order.status) == (Status.READY, Status.SENDING), (now, order.status)
+
+    def quantities_add_up(self, orders: list[Order]) -> None:
+        packed: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+        for part in ShipmentLine.objects.filter(shipment__voided_at=None).select_related("shipment"):
+            packed[part.shipment.order_id, part.line_id] += part.quantity
+        total: dict[int, Decimal] = defaultdict(Decimal)
+        shipped: dict[int, Decimal] = defaultdict(Decimal)
+        for line in OrderLine.objects.all():
+            total[line.order_id] += line.quantity
+            shipped[line.order_id] += line.qty_shipped
+            assert line.qty_shipped <= line.quantity
+            assert line.qty_shipped == packed[line.order_id, line.line_id], "a line and its parcels disagree"
+        for order in orders:
+            assert order.qty_total == total[order.pk] > 0
+            assert order.qty_shipped == shipped[order.pk]
+
+    # ── the end ──
+
+    def teardown(self) -> None:
+        """Everything works again, time passes, the warehouse ships: every order ends right by itself."""
+        if not hasattr(self, "held"):
+            return
+        self.world.shop.faults.clear()
+        self.world.warehouse.faults.clear()
+        for order in list(self.shop_orders.values()):
+            if order["status"] == "paid" and order["ship_to"] != order["bill_to"]:
+                self.change(order["id"], ship_to=order["bill_to"])
+        for order in Order.objects.filter(held_by="reopened"):
+            actions.undo_cancel(order, "p@example.com")
+        for _ in range(6):
+            Machine.offset += DAY
+            self.leases_expire()
+            self.answer()
+            self.complete(Service.DOWNLOAD)
+            for order in Order.objects.filter(held_by="reopened"):
+                actions.undo_cancel(order, "p@example.com")
+            self.complete(Service.DELIVER)
+            self.complete(Service.SHIP_CONFIRM)
+            self.complete(Service.UPLOAD_SHIPMENTS)
+            for number in range(len(self.shop_orders)):
+                self.ship(number, "1", None)
+        self.always()
+        for key, order in self.shop_orders.items():
+            self.check_end(key, order)
+        assert not Effect.objects.filter(state=Effect.State.WAITING, order__status=Status.AT_WMS).exists()
+
+    def check_end(self, key: str, order: dict[str, Any]) -> None:
+        rows = list(Order.objects.filter(cart_key=key).order_by("revision"))
+        living = [row for row in rows if row.status != Status.CANCELED]
+        there = [row for row in self.at_warehouse(key) if row["status"] != "canceled"]
+        assert len(there) <= 1
+        said = (key, order["status"], [(row.status, row.error_code) for row in rows], [row["status"] for row in there])
+        if order["status"] == "canceled":
+            if there:
+                assert [row.status for row in living] in ([Status.SHIPPED], [Status.CONFIRMED]), said
+            else:
+                assert not living, said
+            return
+        assert len(living) == 1, said
+        (row,) = living
+        if key in self.held and not there:
+            assert row.status == Status.HELD, said
+            return
+        assert row.status == Status.CONFIRMED, said
+        assert there and there[0]["key"] == row.wms_key, said
+        parcels = {(p["key"], p["tracking_number"]) for p in self.parcels(row.wms_key) if not p["voided"]}
+        told = {(s["reference"], s["tracking_number"]) for s in self.world.shop.effects("shipment", key)}
+        assert parcels <= told, (said, parcels, told)
+        assert not Shipment.objects.filter(order=row, voided_at=None, uploaded_at=None).exists(), said
+        if key in self.must_alert:
+            assert Alert.objects.filter(kind="changed_after_sending", key=f"order:{row.pk}").exists(), said
+        elif self.system != "sandbox_wms_blind":
+            mine = sum(line.quantity for line in OrderLine.objects.filter(order=row))
+            assert mine == sum(Decimal(line["quantity"]) for line in there[0]["lines"]), said
+
+    # ── words of the rules ──
+
+    @property
+    def shop_orders(self) -> dict[str, Any]:
+        rows: dict[str, Any] = self.world.shop.orders.rows  # type: ignore[attr-defined]
+        return rows
+
+    @property
+    def warehouse(self) -> Any:
+        return self.world.warehouse
+
+    def key(self, number: int) -> str:
+        return list(self.shop_orders)[number % len(self.shop_orders)]
+
+    def change(self, key: str, **fields: Any) -> None:
+        time.sleep(0.002)  # the shop's times are to the millisecond; each change has its own
+        self.world.shop.change(key, **fields)  # type: ignore[attr-defined]
+
+    def complete(self, service: Service) -> None:
+        """One run. A download that came through has seen every order of the shop."""
+        run = self.world.run(service)
+        if service is not Service.DOWNLOAD or self.world.schedule(service).problem or run is None:
+            return
+        known = set(Order.objects.values_list("cart_key", flat=True))
+        for key, order in self.shop_orders.items():
+            assert order["status"] != "paid" or key in known, "an order was not loaded"
+            there = [row for row in self.at_warehouse(key) if row["status"] != "canceled"]
+            if order["status"] == "paid" and there and _content(order) != _content(there[0]):
+                self.must_alert.add(key)
+
+    def act(self, action: Any, number: int) -> bool:
+        """A person tries something with the latest revision of an order."""
+        order = Order.objects.filter(cart_key=self.key(number)).order_by("-revision").first()
+        if order is None:
+            return False
+        try:
+            action(order, "p@example.com")
+        except actions.NotNow:
+            return False
+        return True
+
+    def at_warehouse(self, key: str) -> list[Any]:
+        """What the warehouse has of an order of the shop, whether we know it or not."""
+        with self.warehouse.lock:
+            return [row for row in self.warehouse.orders if row["order_number"] == f"OAK-{key}"]
+
+    def parcels(self, wms_key: str) -> list[Any]:
+        return [row for row in self.warehouse._shipments(CUSTOMER) if row["order"] == wms_key]
+
+    def neighbours(self) -> Any:
+        """All that another tenant has, seen with the owner's eyes."""
+        self.owner.execute(
+            """SELECT (SELECT md5(string_agg(o::text, '|' ORDER BY id)) FROM orders_order o WHERE account_id = %(a)s),
+                      (SELECT md5(string_agg(l::text, '|' ORDER BY id)) FROM orders_orderline l
+                       WHERE account_id = %(a)s),
+                      (SELECT count(*) FROM orders_event WHERE account_id = %(a)s),
+                      (SELECT count(*) FROM orders_shipment WHERE account_id = %(a)s),
+                      (SELECT count(*) FROM alerts_alert WHERE account_id = %(a)s)""",
+            {"a": self.neighbour},
+        )
+        return self.owner.fetchone()
+
+
+def _content(order: dict[str, Any]) -> Any:
+    """What is the same in the shop's order and in the warehouse's, if nobody changed it."""
+    lines = sorted((line.get("sku") or line.get("item"), Decimal(line["quantity"])) for line in order["lines"])
+    return order["note"] or "", order["ship_to"]["zip"], order["ship_to"]["address_1"], lines
+
+
+class _NoLimit:
+    """A budget of calls that never ends; a 429 does not slow the next step down."""
+
+    def take(self, *args: Any) -> float:
+        return 0.0
+
+    def pause(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def machine(transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
+    """The world that all examples share, with a neighbour whose orders have the same keys."""
+    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
+    connections.guard.cache_clear()
+    limit = _NoLimit()
+    monkeypatch.setattr(connections, "limiter", lambda: limit)
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + Machine.offset)
+    shop, warehouse = fake("sandbox_shop", "oak"), fake("sandbox_wms", "wms")
+    Machine.server = Server({"/shop": shop, "/wms": warehouse})
+    Machine.server.start()
+    url = Machine.server.url
+    try:
+        theirs = build(shop, f"{url}/shop", warehouse, f"{url}/wms")
+        with tenancy.activate(theirs.account.pk):
+            for number in range(1, 5):
+                shop.place(number, datetime.now(UTC))
+            theirs.run(Service.DOWNLOAD)
+            assert len(theirs.orders()) == 4
+        Machine.neighbour = theirs.account.pk
+        for system in (SandboxWmsBlind, SandboxWms, SandboxWmsKey, SandboxShop):
+            monkeypatch.setattr(system, "timeout", 0.4)
+            monkeypatch.setattr(system, "overlap", timedelta(0))  # the cursor alone has to do
+            if system is not SandboxWmsKey:
+                monkeypatch.setattr(system, "settle", timedelta(seconds=SETTLE))
+        mortal(monkeypatch)
+        Machine.world = build(shop, f"{url}/shop", warehouse, f"{url}/wms")
+        database = connection.settings_dict["NAME"]
+        with services.admin(os.environ, database) as Machine.owner, tenancy.activate(Machine.world.account.pk):
+            yield Machine
+    finally:
+        Machine.server.stop()
+        connections.guard.cache_clear()
+
+
+def _try(machine: type[Machine], system: str, examples: int) -> None:
+    """IM_MACHINE_EXAMPLES looks for longer, at examples that differ from run to run."""
+    longer = os.environ.get("IM_MACHINE_EXAMPLES", "")
+    machine.system = machine.world.wms.system = system
+    machine.world.wms.save()
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=int(longer or examples),
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=not longer,
+            database=None,
+            print_blob=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_with_look_ups(machine: type[Machine]) -> None:
+    _try(machine, "sandbox_wms", 6)
+
+
+def test_with_an_idempotency_key(machine: type[Machine]) -> None:
+    _try(machine, "sandbox_wms_key", 15)
+
+
+def test_with_no_way_to_find_out(machine: type[Machine]) -> None:
+    _try(machine, "sandbox_wms_blind", 15)
