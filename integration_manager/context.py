@@ -45,7 +45,7 @@ def face(request: HttpRequest) -> dict[str, Any]:
         "other_accounts": [{"public_id": i, "name": name} for i, name in others if i != account.public_id],
         "merchant": chosen,
         "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",
-        "switch_merchants": cache(lambda: _switch_merchants(request)),
+        "switch_merchants": switch_merchants(request),
         "active_alerts": cache(lambda: _active_alerts(permissions)),
     }
 
@@ -66,10 +66,22 @@ def chosen_merchant(request: HttpRequest) -> Callable[[], Merchant | None]:
     @cache
     def find() -> Merchant | None:
         wanted = request.GET.get("merchant", "")
-        return Merchant.objects.filter(public_id=wanted).first() if looks_like_one(wanted) else None
+        if not looks_like_one(wanted):
+            return None
+        listed = (one for one in switch_merchants(request)() if one.public_id == wanted)
+        return next(listed, None) or Merchant.objects.filter(public_id=wanted).first()
 
     request.chosen_merchant = find  # type: ignore[attr-defined]
     return find
+
+
+def switch_merchants(request: HttpRequest) -> Callable[[], list[Merchant]]:
+    """A function for the merchants to switch between; asked once a request."""
+    known: Callable[[], list[Merchant]] | None = getattr(request, "switch_merchants", None)
+    if known is None:
+        known = cache(lambda: _switch_merchants(request))
+        request.switch_merchants = known  # type: ignore[attr-defined]
+    return known
 
 
 def _switch_merchants(request: HttpRequest) -> list[Merchant]:
