@@ -18,9 +18,9 @@ from orders import bulk
 from orders import causes as because
 from orders.content import fold, source_hash, source_json
 from orders.models import Order as OrderRow
-from orders.models import OrderDetail, OrderLine, SkippedOrder, Status
+from orders.models import Effect, OrderDetail, OrderLine, SkippedOrder, Status
 from orders.references import wms_ref
-from orders.states import note
+from orders.states import UNSENT, note
 
 each = bulk.PerRow
 
@@ -84,17 +84,19 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
     known = _known(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
     _insert_new(intake, fresh, now, stored)
-    for key, (row_id, status, old_hash, canceled) in known.items():
+    # In the order of their ids, as everybody locks orders.
+    for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
         incoming = by_key[key]
-        if incoming.hash != old_hash:
+        if incoming.hash != old_hash or waits:
             _update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
 
 
-def _known(intake: Intake, keys: list[str]) -> dict[str, tuple[int, str, str, bool]]:
-    """The latest revision of each order that we have: {key: (id, status, hash, cancel requested)}."""
+def _known(intake: Intake, keys: list[str]) -> dict[str, tuple[int, str, str, bool, bool]]:
+    """The latest revision of each order that we have: {key: (id, status, hash, cancel requested, newer waits)}."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT cart_key, id, status, source_hash, cancel_requested_at IS NOT NULL FROM orders_order
+            """SELECT cart_key, id, status, source_hash, cancel_requested_at IS NOT NULL, source_changed
+               FROM orders_order
                WHERE account_id = %s AND merchant_id = %s AND source = %s AND cart_key = ANY(%s)
                ORDER BY revision""",
             [tenancy.account_id(), intake.merchant.pk, intake.cart.source, keys],
@@ -306,6 +308,9 @@ def _update_known(
         if order.source_state is SourceState.ELIGIBLE:
             reopen(intake, row_id, incoming, now, stored)
         return
+    if order.source_state is SourceState.ELIGIBLE and canceled and _cancellation_waits(row_id, status):
+        _keep_newer(row_id, incoming)  # canceled and opened again: the cancellation is decided first
+        return
     if order.source_state is SourceState.CLOSED:
         _set_hash(row_id, incoming, now)
         return  # usually our own doing: the shop closes an order when it gets its tracking
@@ -314,15 +319,25 @@ def _update_known(
         apply_source(intake, row_id, status, incoming, now, stored)
     elif status is Status.SENDING:
         _keep_newer(row_id, incoming)
-    else:
-        _set_hash(row_id, incoming, now)
+    elif _set_hash(row_id, incoming, now):
         changed_after_sending(row_id, incoming.data, now)
 
 
-def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> None:
-    """Takes note of a source version without changing what we send."""
-    OrderRow.objects.filter(pk=row_id).update(source_hash=incoming.hash, updated_at=now)
-    OrderDetail.objects.filter(order_id=row_id).update(raw=incoming.raw)
+def _cancellation_waits(row_id: int, status: Status) -> bool:
+    """Whether a cancellation that was asked for is not decided yet."""
+    if status is Status.AT_WMS:
+        return Effect.objects.filter(order_id=row_id, state=Effect.State.WAITING).exists()
+    return status in (*UNSENT, Status.SENDING)
+
+
+def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
+    """Takes note of a source version without changing what we send. False: it is the one we knew."""
+    rows = OrderRow.objects.filter(pk=row_id)
+    changed = rows.exclude(source_hash=incoming.hash).exists()
+    rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
+    raw = {"raw": incoming.raw} if incoming.raw is not None else {}
+    OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)
+    return changed
 
 
 def _keep_newer(row_id: int, incoming: Incoming) -> None:
@@ -380,13 +395,25 @@ def apply_source(
         lines=len(order.lines),
         qty_total=sum(line.quantity for line in order.lines),
     )
+    if status is Status.READY:  # failed before, perhaps: what is new is tried at once
+        OrderRow.objects.filter(pk=row_id, status=status).update(retry_at=now, failures=0, first_failed_at=None)
     problem = _problem(intake, Incoming(incoming.key, incoming.raw, order))
     if problem and status in (Status.RECEIVED, Status.READY):
         cause = because.of_problem(intake.merchant.pk, problem)
         because.to_error([row_id], status, problem, cause, now)
-        stored.causes.append(cause)
     elif not problem and status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP):
         because.free([row_id], status, "Corrected in the shop; it is sent again.", now)
+
+
+def take_newer(merchant: Merchant, row_id: int, now: datetime) -> None:
+    """A source version came while the order was being sent; now that this is decided, it takes its effect."""
+    row = OrderRow.objects.select_for_update().select_related("cart").get(pk=row_id)
+    version = OrderDetail.objects.values_list("newer", flat=True).get(order_id=row_id)
+    if not version or row.status in (Status.SENDING, Status.CANCELED):
+        return  # being sent again, or to be opened again: the next look at the source does that
+    incoming = Incoming(row.cart_key, None, from_json(Order, version), data=version, hash=source_hash(version))
+    canceled = row.cancel_requested_at is not None
+    _update_known(Intake(merchant, row.cart, ""), row_id, Status(row.status), canceled, incoming, now, Stored())
 
 
 def reopen(intake: Intake, row_id: int, incoming: Incoming, now: datetime, stored: Stored) -> None:

@@ -5,7 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
 from accounts.models import Account
+from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -93,3 +96,68 @@ def build(
 def ago(**delta: float) -> datetime:
     """A moment in the past."""
     return datetime.now(UTC) - timedelta(**delta)
+
+
+# ── what happens in this world, for tests that tell a story ──
+
+# Where frozen business time begins: after all that the real clocks of the fakes say in a test.
+START = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+
+
+def at(hours: float = 0, **delta: float) -> Any:
+    """Business time stands so long after START."""
+    return clock.frozen(START + timedelta(hours=hours, **delta))
+
+
+def place(world: World, number: int = 1, *lines: tuple[str, int], **fields: Any) -> str:
+    """An order is placed in the shop, of these (SKU, quantity). Gives its key there."""
+    with world.shop.lock:
+        key = world.shop.place(number, ago(minutes=5))
+        orders: Any = world.shop.table("orders")
+        wanted = [
+            {"id": f"{key}-{n}", "sku": sku, "title": sku, "price": "5.00", "quantity": quantity}
+            for n, (sku, quantity) in enumerate(lines or (("MUG-BLUE", 1),), 1)
+        ]
+        orders.change(key, **{"shipping_method": "GROUND", "lines": wanted, **fields})
+    return key
+
+
+def change(world: World, key: str, **fields: Any) -> None:
+    """The shop's owner changes an order now."""
+    world.shop.change(key, **fields)  # type: ignore[attr-defined]
+
+
+def pack(world: World, order: Order | None = None, **how: Any) -> str:
+    """The warehouse ships an order, whole unless told otherwise. Gives the parcel's key."""
+    order = order or world.only()
+    order.refresh_from_db()
+    return str(world.warehouse.pack(order.wms_key, **how))  # type: ignore[attr-defined]
+
+
+def run(world: World, *services: Service) -> None:
+    """One run of each of these services."""
+    for service in services:
+        world.run(service)
+
+
+def leases_expire() -> None:
+    """PostgreSQL's clock goes on until no claim is held any more."""
+    with connection.cursor() as cursor:
+        for table in ("orders_order", "orders_shipment", "orders_effect", "orders_outfile"):
+            cursor.execute(f"UPDATE {table} SET lease_until = now() - interval '1 second' WHERE lease_until > now()")  # noqa: S608
+
+
+def alerts() -> list[str]:
+    """The kinds of the open alerts."""
+    return sorted(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", flat=True))
+
+
+def asked(fake: Fake, method: str = "", path: str = "") -> int:
+    """How many requests a fake has seen."""
+    return sum(1 for seen in fake.journal if method in seen.request.method and path in seen.request.path)
+
+
+def answers(fake: Fake, method: str, path: str, handler: Any) -> None:
+    """From now on the fake answers this path so: a function of the request and of its usual handler."""
+    before = fake._exact[method, path]
+    fake._exact[method, path] = lambda request: handler(request, before)

@@ -7,6 +7,11 @@ and for programs, `str(error)` is a sentence for a person, `said` is the other s
 from datetime import datetime
 
 
+def storable(text: str, length: int) -> str:
+    """Another system's text as any database can keep it: no NUL, no half characters, not endless."""
+    return text[:length].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 class ConnectorError(Exception):
     """Base of all errors a connector may raise."""
 
@@ -16,10 +21,10 @@ class ConnectorError(Exception):
         self, message: str = "", *, code: str | None = None, said: str = ""
     ) -> None:
         """`message`: a sentence for a person; `said`: the other system's own words, redacted."""
-        super().__init__(message or type(self).__doc__ or self.code)
+        super().__init__(storable(message, 2000) or type(self).__doc__ or self.code)
         if code:
-            self.code = code
-        self.said = said
+            self.code = storable(code, 40)
+        self.said = storable(said, 2000)
 
 
 class Transient(ConnectorError):
@@ -104,7 +109,7 @@ class AlreadyDone(ConnectorError):
         self, remote_id: str = "", message: str = "", *, said: str = ""
     ) -> None:
         super().__init__(message, said=said)
-        self.remote_id = remote_id
+        self.remote_id = storable(remote_id, 100)
 
 
 class OutcomeUnknown(ConnectorError):

@@ -1,6 +1,7 @@
 """Order Download: every changed order of a cart, page by page, each page stored with its cursor."""
 
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,8 +50,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         rejects.alert(run, page.rejects)
     if deep and not run.unfinished:
         run.fields["reached_back_at"] = run.now
-    for cause in {cause.key: cause for cause in stored.causes}.values():
-        causes.open_alert(cause, run.now)
+    for cause, count in Counter(stored.causes).items():
+        causes.open_alert(cause, run.now, count=count)
     for name in ("new", "changed", "canceled", "skipped", "in_error"):
         if getattr(stored, name):
             run.counts[name] += getattr(stored, name)

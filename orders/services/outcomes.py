@@ -22,6 +22,7 @@ from integration_manager.kit.errors import (
     Permanent,
     RateLimited,
     Transient,
+    storable,
 )
 from orders import causes
 from orders.changes import cancel, cancel_at_wms, changed_after_sending
@@ -76,6 +77,9 @@ class Outcomes:
                 self._one(item, result)
 
     def _one(self, item: Item, result: Any) -> None:
+        said = result.error if isinstance(result, LookupFailed) else result
+        if isinstance(said, Looked | ConnectorError) and not isinstance(said, ConnectionFailed | RateLimited):
+            self.connection_failures, self._down = 0, False  # whatever it said, it answered
         if isinstance(result, Looked):
             self._looked(item, result.found)
         elif isinstance(result, LookupFailed):
@@ -114,7 +118,7 @@ class Outcomes:
             now=now,
             message=message or Each(f"The WMS has it as {key}." for key in keys),
             tokens=[item.claimed.token for item in items],
-            wms_key=Each(keys),
+            wms_key=Each(storable(key, 100) for key in keys),
             delivered_at=now,
             retry_at=None,
             error_code="",
@@ -217,7 +221,6 @@ class Outcomes:
     def _failed(self, item: Item, error: ConnectorError, retry_at: datetime | None = None) -> None:
         failures, now = item.claimed.failures + 1, self.run.now
         self.run.counts["failed"] += 1
-        self.connection_failures = 0
         if failures >= TRIES:
             self._give_up(item, error, now)
             return
@@ -266,15 +269,14 @@ class Outcomes:
             self._checked = True
             try:
                 self.run.call(self.connector.check)
-            except AuthFailed as refused:
-                self._refused(item, refused)
+            except (AuthFailed, Permanent) as refused:
+                self._refused(item, AuthFailed(str(refused), said=refused.said))
                 return
             except ConnectorError as other:
                 log.info("check after a 403 was not answered: %s", other)
         cause = causes.of_error(self.run.merchant.pk, error)
         causes.to_error([item.id], Status.SENDING, error, cause, self.run.now, tokens=[item.claimed.token])
         self.run.counts["in_error"] += 1
-        self.connection_failures = 0
 
     def _refused(self, item: Item, error: AuthFailed) -> None:
         release([item.claimed])

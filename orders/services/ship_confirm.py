@@ -116,16 +116,21 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     fresh = [pair for key, pair in mine.items() if key not in known and not pair[1].voided]
     changed = [(known[key], *pair) for key, pair in mine.items() if key in known and _differs(known[key], pair[1])]
     if not fresh and not changed:
-        return _close(run, [pair for pair in mine.values() if pair[1].closed])
+        return _close(run, [pair for pair in mine.values() if _closes(pair[1])])
     _by_evidence(run, [*fresh, *((row, s) for _, row, s in changed)])
-    _insert(run, fresh)
-    for old, row, shipment in changed:
+    for old, row, shipment in changed:  # first: what was voided makes room for what replaces it
         _correct(run, old, row, shipment)
+    _insert(run, fresh)
     touched = {row.id: row for row, _ in mine.values()}
-    closed = {row.id for row, shipment in mine.values() if shipment.closed}
+    closed = {row.id for row, shipment in mine.values() if _closes(shipment)}
     _progress(run, list(touched.values()), closed)
     run.counts["shipments"] += len(fresh)
     return {row.cart_id for row, _ in fresh} | {row.cart_id for _, row, _ in changed}
+
+
+def _closes(shipment: Shipment) -> bool:
+    """Whether nothing more comes after this parcel. One that does not leave closes nothing."""
+    return shipment.closed and not shipment.voided
 
 
 def _orders(run: Run, shipments: Sequence[Shipment]) -> list[_Row]:
@@ -284,15 +289,18 @@ def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
         parked_at=now if shipment.voided and old.uploaded_at is None else None,
         retry_at=now,
     )
+    if bool(shipment.voided) != bool(old.voided_at):
+        sign = -1 if shipment.voided else 1
+        for part in ShipmentLineRow.objects.filter(shipment_id=old.pk):
+            for line in row.lines:
+                if line.line_id == part.line_id:
+                    line.shipped = min(line.quantity, max(ZERO, line.shipped + sign * part.quantity))
     if not shipment.voided:
         change = f"{old.tracking_no or 'none'} to {shipment.tracking_no or 'none'}"
-        note([row.id], "tracking_changed", f"Tracking number changed: {change}.", now=now)
+        back = "The parcel was voided and is valid after all. " if old.voided_at else ""
+        note([row.id], "tracking_changed", f"{back}Tracking number changed: {change}.", now=now)
         return
     note([row.id], "parcel_voided", f"The WMS voided parcel {old.tracking_no or old.key}.", now=now)
-    for part in ShipmentLineRow.objects.filter(shipment_id=old.pk):
-        for line in row.lines:
-            if line.line_id == part.line_id:
-                line.shipped = max(ZERO, line.shipped - part.quantity)
     if row.status is Status.SHIPPED:
         move([row.id], Status.SHIPPED, Status.AT_WMS, "parcel_voided", now=now)
         row.status = Status.AT_WMS

@@ -282,6 +282,10 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
             [run.now, [p.id for p, _ in uploaded], [p.token for p, _ in uploaded], [r[:150] for _, r in uploaded]],
         )
         order_ids = {row[0] for row in cursor.fetchall()}
+    again = [f"parcel:{p.id}" for p, _ in uploaded if p.starts > 1]
+    if again:
+        for kind in ("tracking_refused", "tracking_skipped"):
+            resolve(kind, again, run.now)
     run.counts["uploaded"] += len(uploaded)
     confirm_complete(order_ids, run.now)
 
