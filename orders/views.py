@@ -187,7 +187,9 @@ def _tabs(request: AccountRequest, filters: search.Filters, here: str = "") -> l
 
 def _chips(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[tuple[str, str, str]]:
     merchant = chosen_merchant(request)() if filters.merchant else None
-    cart = Cart.objects.filter(public_id=filters.cart).first() if filters.cart else None
+    cart = next((order.cart for order in page.items if order.cart.public_id == filters.cart), None)
+    if filters.cart and cart is None:
+        cart = Cart.objects.filter(public_id=filters.cart).first()
     return [
         ("q", "Contains", filters.text),
         ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
