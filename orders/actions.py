@@ -5,7 +5,7 @@ from collections.abc import Callable
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
-from orders import causes
+from orders import causes, changes
 from orders.models import Order, Shipment, Status
 from orders.states import move, note
 
@@ -121,6 +121,8 @@ def _at_wms(order: Order, wms_key: str, actor: str, message: str) -> None:
     if not moved:
         raise NotNow("The order has just changed. Look at it again.")
     causes.settle([order.cause], now)
+    if order.cancel_requested_at:
+        changes.cancel_at_wms(moved, now, actor=order.cancel_by, why="Canceled before that was known.")
 
 
 def it_did_not(order: Order, actor: str) -> None:

@@ -17,8 +17,8 @@ from merchants.rules import Problem, Rules, prepare
 from orders import bulk
 from orders import causes as because
 from orders.content import fold, source_hash, source_json
-from orders.models import Order as OrderRow
 from orders.models import Effect, OrderDetail, OrderLine, SkippedOrder, Status
+from orders.models import Order as OrderRow
 from orders.references import wms_ref
 from orders.states import UNSENT, note
 

@@ -8,17 +8,20 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Q
+
 from integration_manager.kit.connector import Dedupe, WmsConnector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
-from orders import causes
-from orders.changes import cancel
-from orders.models import Status
+from orders import causes, storing
+from orders.changes import cancel, request_cancel
+from orders.models import Order, Status
 from orders.run import THREADS, Run, Unstarted
 from orders.services import effects, out_files
 from orders.services.outcomes import Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
-from orders.states import Claimed, claim, release
+from orders.states import UNSENT, Claimed, claim, release
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
 SMALLEST, LARGEST = 10, 100  # orders in one claim
@@ -48,12 +51,26 @@ def deliver(run: Run) -> None:
             left += [item.claimed for item, result in group if isinstance(result, Unstarted)]
             outcomes.record([(item, result) for item, result in group if not isinstance(result, Unstarted)])
         release(left, outcomes.wait_until)
+        take_up_what_came(run, [item.id for item in items])
         run.journal.store(run.schedule.pk)
         spent = time.monotonic() - began
         if probing and not outcomes.connection_failures:
             probing = False
         limit = _next_size(len(items) - len(left), spent)
     outcomes.close()
+
+
+def take_up_what_came(run: Run, ids: Sequence[int]) -> None:
+    """Edits and cancellations that had to wait for these sends take effect, now that most are decided."""
+    waiting = Order.objects.filter(pk__in=ids).exclude(status__in=[Status.SENDING, Status.CANCELED])
+    asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code="outcome_unknown")
+    rows = waiting.filter(Q(source_changed=True) | asked).values_list("id", "cancel_requested_at")
+    for order_id, canceled in list(rows):
+        with transaction.atomic():
+            if canceled:
+                request_cancel(order_id, run.now, actor="", why="Asked for while it was being sent.")
+            else:
+                storing.take_newer(run.merchant, order_id, run.now)
 
 
 def lease(connector: WmsConnector) -> float:

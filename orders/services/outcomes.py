@@ -209,6 +209,9 @@ class Outcomes:
             self._unreachable(error)
         elif isinstance(error, AuthFailed):
             self.run.refused(error)
+        elif isinstance(error, RateLimited):
+            self.wait_until = error.retry_at or self.run.now + PROBE
+            self.run.stopping.set()
 
     def _defer(self, item: Item, seconds: float, rounds: int) -> None:
         with connection.cursor() as cursor:
@@ -274,6 +277,9 @@ class Outcomes:
                 return
             except ConnectorError as other:
                 log.info("check after a 403 was not answered: %s", other)
+        if self.connector.dedupe("send") is Dedupe.NONE and error.code != "outcome_unknown":
+            # Refused is certainly not there; with no look-up, the next send must not count as a second one.
+            Order.objects.filter(pk=item.id, token=item.claimed.token).update(starts=0)
         cause = causes.of_error(self.run.merchant.pk, error)
         causes.to_error([item.id], Status.SENDING, error, cause, self.run.now, tokens=[item.claimed.token])
         self.run.counts["in_error"] += 1

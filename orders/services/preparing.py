@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
 from carts.models import Cart
 from integration_manager import tenancy
@@ -67,6 +67,8 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[
         rows = cursor.fetchall()
     datas, by_id = {}, {c.id: c for c in claimed}
     for order_id, data, newer in rows:
+        if by_id[order_id].cancel_requested:
+            newer = None  # the cancellation is decided first
         datas[order_id] = orjson.loads(newer or data)
         if newer:
             cart = carts[by_id[order_id].cart_id]
@@ -75,7 +77,8 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[
             incoming = storing.Incoming(
                 version["cart_key"], None, from_json(Order, version), data=version, hash=source_hash(version)
             )
-            storing.apply_source(intake, order_id, Status.SENDING, incoming, run.now, storing.Stored())
+            with transaction.atomic():
+                storing.apply_source(intake, order_id, Status.SENDING, incoming, run.now, storing.Stored())
     return datas
 
 

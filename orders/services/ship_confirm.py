@@ -10,6 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from alerts.raising import raise_alert
 from integration_manager import tenancy
@@ -23,6 +24,7 @@ from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
+from orders.services.upload_shipments import confirm_complete
 from orders.states import Each, move, note
 
 each = bulk.PerRow
@@ -288,6 +290,7 @@ def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
         uploaded_at=None if not shipment.voided else old.uploaded_at,
         parked_at=now if shipment.voided and old.uploaded_at is None else None,
         retry_at=now,
+        token=F("token") + 1,  # an upload that is under way told the cart of the old form
     )
     if bool(shipment.voided) != bool(old.voided_at):
         sign = -1 if shipment.voided else 1
@@ -333,6 +336,8 @@ def _progress(run: Run, rows: Sequence[_Row], closed: set[int]) -> None:
         shipped_at=run.now,
         short=Each(row in short for row in done),
     )
+    # The cart may know all of their parcels already: a void or a close came after the upload.
+    confirm_complete({row.id for row in done}, run.now)
     partial = [row for row in rows if row not in done]
     if partial:
         _count_shipped(partial, shipped)

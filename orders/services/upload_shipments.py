@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
@@ -143,7 +143,7 @@ def _ship(connector: CartConnector, parcel: Parcel) -> Any:
     """One parcel, in a thread of the run: looked for first where an upload had been begun before."""
     if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
         for known in connector.find_shipments(parcel.cart_key):
-            if known.tracking_no == parcel.shipment.tracking_no or known.key == parcel.shipment.key:
+            if _same(known, parcel.shipment):
                 return known.key or "found"
     elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
         return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
@@ -151,6 +151,13 @@ def _ship(connector: CartConnector, parcel: Parcel) -> Any:
     remote_id = connector.ship(parcel.cart_key, parcel.shipment)
     crash_here("after_ship")
     return remote_id or "ok"
+
+
+def _same(known: Shipment, parcel: Shipment) -> bool:
+    """Whether the cart knows this parcel in its present form. Two may share a tracking number, or have none."""
+    if known.tracking_no != parcel.tracking_no:
+        return False
+    return known.ref == parcel.key if known.ref else known.tracking_no is not None
 
 
 class _Uploads:
@@ -273,21 +280,30 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
     """Records uploads, and confirms the orders whose parcels the cart all knows."""
     if not uploaded:
         return
-    with connection.cursor() as cursor:
+    parcels = [p for p, _ in uploaded]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The orders are locked first, as where parcels are stored: of two that complete an order in the
+        # same moment, the later one sees the other's part.
         cursor.execute(
-            """UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL,
+            """WITH locked AS MATERIALIZED (
+                   SELECT id FROM orders_order WHERE account_id = %s AND id = ANY(%s) ORDER BY id FOR UPDATE)
+               UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL,
                       error_code = '', error_message = ''
-               FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, remote_id)
+               FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, order_id, remote_id)
+               JOIN locked ON locked.id = g.order_id
                WHERE s.id = g.id AND s.token = g.token AND s.uploaded_at IS NULL RETURNING s.order_id""",
-            [run.now, [p.id for p, _ in uploaded], [p.token for p, _ in uploaded], [r[:150] for _, r in uploaded]],
+            [
+                *(tenancy.account_id(), [p.order_id for p in parcels], run.now),
+                *([p.id for p in parcels], [p.token for p in parcels], [p.order_id for p in parcels]),
+                [remote_id[:150] for _, remote_id in uploaded],
+            ],
         )
-        order_ids = {row[0] for row in cursor.fetchall()}
+        confirm_complete({row[0] for row in cursor.fetchall()}, run.now)
     again = [f"parcel:{p.id}" for p, _ in uploaded if p.starts > 1]
     if again:
         for kind in ("tracking_refused", "tracking_skipped"):
             resolve(kind, again, run.now)
     run.counts["uploaded"] += len(uploaded)
-    confirm_complete(order_ids, run.now)
 
 
 def confirm_complete(order_ids: set[int], now: datetime) -> list[int]:
