@@ -3,9 +3,6 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
-
-from django.db import connection
 
 from accounts.models import Account
 from carts.models import Cart
@@ -16,6 +13,7 @@ from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
 from orders import jobs
 from orders.models import Order
+from tests.statements import counted
 from wms.models import Wms
 from wms.systems.sandbox_wms import SandboxWms
 
@@ -35,19 +33,6 @@ class Measured:
 
     def __add__(self, other: "Measured") -> "Measured":
         return Measured(self.seconds + other.seconds, self.cpu + other.cpu, self.statements + other.statements)
-
-
-class Statements:
-    """An execute wrapper that counts what is sent: all but BEGIN, COMMIT and SAVEPOINT."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        """Counts and executes."""
-        if not sql.startswith(("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")):
-            self.sent.append(sql)
-        return execute(sql, params, many, context)
 
 
 class Tenant:
@@ -84,12 +69,12 @@ class Tenant:
             with tenancy.activate(self.account.pk):
                 Schedule.objects.filter(service=service).update(next_run=LONG_AGO)
                 Schedule.objects.exclude(service=service).update(next_run=None)
-            statements, began, cpu = Statements(), time.perf_counter(), time.process_time()
-            with connection.execute_wrapper(statements):
+            began, cpu = time.perf_counter(), time.process_time()
+            with counted() as statements:
                 with tenancy.everyone("tick"):
                     (due,) = schedules.claim_due(LONG_AGO, 1)
                 jobs.run_job(due.schedule_id, due.account_id, due.token)
-            measured += Measured(time.perf_counter() - began, time.process_time() - cpu, len(statements.sent))
+            measured += Measured(time.perf_counter() - began, time.process_time() - cpu, len(statements))
             with tenancy.activate(self.account.pk):
                 schedule = Schedule.objects.get(service=service)
             if schedule.problem:

@@ -16,11 +16,13 @@ from merchants.models import Merchant
 from merchants.rules import Problem, Rules, prepare
 from orders import bulk
 from orders import causes as because
+from orders.connections import wms_class
 from orders.content import fold, source_hash, source_json
 from orders.models import Effect, OrderDetail, OrderLine, SkippedOrder, Status
 from orders.models import Order as OrderRow
 from orders.references import wms_ref
 from orders.states import UNSENT, note
+from wms.models import Wms
 
 each = bulk.PerRow
 
@@ -55,7 +57,16 @@ class Intake:
 
     merchant: Merchant
     cart: Cart
-    ref_prefix: str  # the merchant's code, where the WMS wants references unique in the account
+    ref_prefix: str | None = None  # what references begin with; None: looked up when the first is made
+
+    @property
+    def prefix(self) -> str:
+        """The merchant's code, where the WMS wants references unique in the whole account."""
+        if self.ref_prefix is None:
+            wms = Wms.objects.first()
+            scoped = wms is not None and getattr(wms_class(wms), "ref_scope", "merchant") == "account"
+            self.ref_prefix = self.merchant.code if scoped else ""
+        return self.ref_prefix
 
     @property
     def rules(self) -> Rules:
@@ -76,19 +87,22 @@ def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> In
     return incoming
 
 
-def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> None:
-    """Stores a page. Call inside a transaction that also saves the cursor."""
+def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
+    """Stores a page. Call inside a transaction that also saves the cursor. False: all of it was known."""
     by_key = {incoming.key: incoming for incoming in page}  # the same order twice: the later version
     if not by_key:
-        return
+        return False
     known = _known(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
     _insert_new(intake, fresh, now, stored)
     # In the order of their ids, as everybody locks orders.
+    news = bool(fresh)
     for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
         incoming = by_key[key]
         if incoming.hash != old_hash or waits:
+            news = True
             _update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
+    return news
 
 
 def _known(intake: Intake, keys: list[str]) -> dict[str, tuple[int, str, str, bool, bool]]:
@@ -135,7 +149,7 @@ def insert_orders(
     orders = [incoming.order for incoming in wanted]
     statuses = [str(status or (Status.ERROR if p else Status.READY)) for p in problems]
     refs = [
-        wms_ref(intake.cart.public_id, intake.cart.number, i.key, i.data["cust_ref"], revision, intake.ref_prefix)
+        wms_ref(intake.cart.public_id, intake.cart.number, i.key, i.data["cust_ref"], revision, intake.prefix)
         for i in wanted
     ]
     rows = bulk.insert(
@@ -413,7 +427,7 @@ def take_newer(merchant: Merchant, row_id: int, now: datetime) -> None:
         return  # being sent again, or to be opened again: the next look at the source does that
     incoming = Incoming(row.cart_key, None, from_json(Order, version), data=version, hash=source_hash(version))
     canceled = row.cancel_requested_at is not None
-    _update_known(Intake(merchant, row.cart, ""), row_id, Status(row.status), canceled, incoming, now, Stored())
+    _update_known(Intake(merchant, row.cart), row_id, Status(row.status), canceled, incoming, now, Stored())
 
 
 def reopen(intake: Intake, row_id: int, incoming: Incoming, now: datetime, stored: Stored) -> None:

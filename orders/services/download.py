@@ -10,15 +10,15 @@ import orjson
 from django.db import transaction
 
 from integration_manager.kit.canonical import Order
-from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.connector import CartConnector, Page
 from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
 from orders import causes, cursors, rejects, storing
-from orders.connections import wms_class
 from orders.run import Run
-from wms.models import Wms
+
+SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
 
 
 def download(run: Run, *, save_cursor: bool = True) -> None:
@@ -28,18 +28,21 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     """
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
-    intake = storing.Intake(run.merchant, cart, _ref_prefix(run))
+    intake = storing.Intake(run.merchant, cart)
     stored = storing.Stored()
     since, deep = cursors.since(run, _beginning(run))
     cursor = run.schedule.cursor
     for page in run.pages(connector.orders(since)):
-        incoming = [_read(run, raw, connector) for raw in page.rows]
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
-        if incoming or page.rejects or moved:
+        mark = _mark(run, page)
+        if moved or page.rejects or (page.rows and mark != run.state.get(SEEN)):
+            incoming = [_read(run, raw, connector) for raw in page.rows]
             with transaction.atomic():
-                storing.store_page(intake, [i for i in incoming if i is not None], run.now, stored)
+                read = [i for i in incoming if i is not None]
+                news = storing.store_page(intake, read, run.now, stored)
+                run.state[SEEN] = "" if news or len(read) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 if moved and save_cursor:
@@ -58,6 +61,16 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     if stored.new or stored.changed:
         schedules.wake(Service.DELIVER, run.now, merchant_id=run.merchant.pk)
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
+
+
+def _mark(run: Run, page: Page) -> str:
+    """Stands for the content of a page, and for how it is read.
+
+    A quiet cart shows the same last rows at every look. Once a page was found to be known in every row,
+    its like needs not be read again.
+    """
+    said = [page.rows, run.connector.options()]
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:32]
 
 
 def _beginning(run: Run) -> datetime:
@@ -102,10 +115,3 @@ def _store_reject(run: Run, reject: Any) -> None:
     key = hashlib.sha256(f"{reject.file}|{reject.line}|{reject.raw}".encode()).hexdigest()[:40]
     message = f"{reject.file}, line {reject.line}: {reject.reason}"
     storing.skip(run.cart, f"row:{key}", "bad_row", message, run.now, raw={"row": reject.raw})
-
-
-def _ref_prefix(run: Run) -> str:
-    """The merchant's code, where the WMS wants references unique in the whole account."""
-    wms = Wms.objects.first()
-    scoped = wms is not None and getattr(wms_class(wms), "ref_scope", "merchant") == "account"
-    return run.merchant.code if scoped else ""
