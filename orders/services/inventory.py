@@ -25,7 +25,9 @@ def inventory(run: Run) -> None:
     full = cursor is None or last is None or began - last >= FULL
     since = cursor - connector.overlap if cursor is not None and not full else None
     changed = 0
+    timed = not full and run.state.get("timed", False)  # whether the WMS's levels carry their snapshot's time
     for page in run.pages(connector.stock(since)):
+        timed = timed or any(level.at is not None for level in page.rows)
         with transaction.atomic():
             changed += _store(run, page.rows, began)
         rejects.alert(run, page.rejects)
@@ -38,6 +40,8 @@ def inventory(run: Run) -> None:
         run.fields["cursor"] = (http.remote_time if http else None) or began
         if full:
             run.fields["reached_back_at"] = began
+        # Else every level is what the WMS had when it was asked, also one that it did not list as changed.
+        run.state |= {"timed": timed, "as_of": None if timed else began.isoformat()}
     if changed:
         run.counts["changed"] = changed
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)

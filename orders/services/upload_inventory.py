@@ -33,7 +33,8 @@ def upload_inventory(run: Run) -> None:
     last = run.schedule.reached_back_at
     full = last is None or began - last >= FULL
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
-    wanted = [level for level in available(run.merchant.pk) if full or _due(told.get(level.sku), level, run)]
+    levels = available(run.merchant.pk)
+    wanted = [level for level in levels if full or _due(told.get(level.sku), level, run)]
     if "inventory" in connector.renders:
         out_files.tell_stock(run, wanted)
     else:
@@ -41,11 +42,12 @@ def upload_inventory(run: Run) -> None:
             if not run.keep_alive() or run.stopping.is_set():
                 break
             batch = wanted[start : start + BATCH]
-            levels = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in batch]
-            record(run, batch, run.call(connector.stock, levels))
+            stock = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in batch]
+            record(run, batch, run.call(connector.stock, stock))
     if full and not run.unfinished:
         run.fields["reached_back_at"] = began
-    if run.counts["refused"] == 0:
+    refused = [level.sku for level in levels if level.sku in told and told[level.sku].error]
+    if refused and not CartStock.objects.filter(cart=cart, sku__in=refused).exclude(error="").exists():
         resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
 
 

@@ -187,12 +187,11 @@ def to_shipment(raw: Any) -> Shipment:
 
 
 def to_stock(raw: Any) -> Stock:
-    """A level of the warehouse's as ours."""
+    """A level of the warehouse's as ours. Its time is that of the last change, not of a snapshot."""
     r = Reader(raw)
     return Stock(
         sku=r.need("sku"),
         available=r.number("available") or Decimal(0),
         on_hand=r.number("on_hand"),
         warehouse=r.text("warehouse") or "",
-        at=r.when("at"),
     )
