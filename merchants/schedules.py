@@ -184,7 +184,7 @@ def wake(
             UPDATE merchants_schedule
             SET woken_at = %(now)s,
                 next_run = least(next_run, greatest(%(now)s, started_at + make_interval(secs => %(gap)s),
-                    CASE WHEN failures > 0 THEN finished_at + %(pause)s END))
+                    CASE WHEN failures > 0 THEN finished_at + make_interval(secs => %(pause)s) END))
             WHERE account_id = %(account)s AND service = %(service)s
               AND (%(merchant)s::bigint IS NULL OR merchant_id = %(merchant)s)
               AND automatic AND every > 0 AND paused = '' AND next_run IS NOT NULL
@@ -192,7 +192,7 @@ def wake(
             {
                 "now": now,
                 "gap": GAP[service],
-                "pause": AFTER_FAILURE,
+                "pause": AFTER_FAILURE.total_seconds(),
                 "account": tenancy.account_id(),
                 "merchant": merchant_id,
                 "service": service.value,

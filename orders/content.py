@@ -13,8 +13,10 @@ _VOLATILE = ("modified_at",)  # differs although nothing has changed
 
 
 def fold(text: str | None, length: int = 100) -> str:
-    """A search key: compatibility forms, case and outer space folded away."""
-    return unicodedata.normalize("NFKC", text or "").casefold().strip().replace("\x00", "")[:length]
+    """A search key: compatibility forms, accents, case and outer space folded away."""
+    apart = unicodedata.normalize("NFKD", (text or "").casefold())
+    bare = "".join(char for char in apart if not unicodedata.combining(char) and char != "\x00")
+    return bare.strip()[:length]
 
 
 def source_json(order: Order) -> dict[str, Any]:

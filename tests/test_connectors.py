@@ -26,12 +26,7 @@ def cases_of(system: type[Connector]) -> list[acceptance.Case]:
     return every
 
 
-CASES = [
-    case
-    for found in (carts(), wms())
-    for system in found.systems.values()
-    for case in cases_of(system)
-]
+CASES = [case for found in (carts(), wms()) for system in found.systems.values() for case in cases_of(system)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -33,7 +33,7 @@ def secret_fields() -> list[EncryptedJSON]:
 
 def _rotate(field: EncryptedJSON) -> int:
     table, column, changed = field.model._meta.db_table, field.column, 0
-    for rows in _batches(table, column):
+    for rows in _batches(table, str(column)):
         for pk, account_id, stored in rows:
             bound_to = field.bound_to(field.model(account_id=account_id))
             anew = encrypt(decrypt(stored, bound_to), bound_to)

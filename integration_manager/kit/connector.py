@@ -104,9 +104,7 @@ class Field:
         self,
         label: str,
         *,
-        kind: Literal[
-            "text", "url", "host", "int", "bool", "choice", "textarea"
-        ] = "text",
+        kind: Literal["text", "url", "host", "int", "bool", "choice", "textarea"] = "text",
         secret: bool = False,
         option: bool = False,
         required: bool = True,
@@ -148,22 +146,16 @@ class Connector:
     timeout: ClassVar[float] = 30.0  # seconds, for one call in all
     settle: ClassVar[timedelta] = timedelta(minutes=10)
     overlap: ClassVar[timedelta] = timedelta(minutes=5)
-    min_every: ClassVar[timedelta | None] = (
-        None  # shortest interval of its services, if not the product's
-    )
+    min_every: ClassVar[timedelta | None] = None  # shortest interval of its services, if not the product's
     uses: ClassVar[Literal["http", "folder"]] = "http"  # what it is opened with
-    renders: ClassVar[
-        tuple[str, ...]
-    ] = ()  # kinds of file it writes: orders, confirmations, inventory
+    renders: ClassVar[tuple[str, ...]] = ()  # kinds of file it writes: orders, confirmations, inventory
     hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
     guide: ClassVar[str] = ""  # where to find the credentials, in plain words
     fields: ClassVar[dict[str, Field]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = {
-            name: value for name, value in vars(cls).items() if isinstance(value, Field)
-        }
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
         cls.fields = {**cls.fields, **own}
 
     def __init__(
@@ -194,9 +186,7 @@ class Connector:
 
     def options(self) -> dict[str, Any]:
         """The values that the mapping may see: those of fields with `option=True`."""
-        return {
-            name: getattr(self, name) for name, f in self.fields.items() if f.option
-        }
+        return {name: getattr(self, name) for name, f in self.fields.items() if f.option}
 
     def check(self) -> None:
         """Proves that the credentials work, by one cheap call. Raises AuthFailed, Transient, …"""
@@ -232,9 +222,7 @@ class Connector:
     # ── systems that write files: the engine owns the phases (see OutFile) ──
 
     @classmethod
-    def render(
-        cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]
-    ) -> tuple[str, bytes]:
+    def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """A whole outgoing file, pure: (name, content). `stamp` is unique and fixed by the engine."""
         raise NotImplementedError
 
@@ -290,9 +278,7 @@ class CartConnector(Connector):
 class WmsConnector(Connector):
     """An order destination."""
 
-    ref_scope: ClassVar[Literal["merchant", "account"]] = (
-        "merchant"  # where references are unique
-    )
+    ref_scope: ClassVar[Literal["merchant", "account"]] = "merchant"  # where references are unique
 
     def send(self, prepared: Prepared, ref: str) -> str:
         """Sends one order under our reference. Gives the WMS's own key of it."""
@@ -353,8 +339,7 @@ def capabilities(system: type[Connector]) -> list[str]:
     return [
         c.label
         for c in table
-        if any(system.overrides(name) for name in c.methods)
-        or (c.renders and c.renders in system.renders)
+        if any(system.overrides(name) for name in c.methods) or (c.renders and c.renders in system.renders)
     ]
 
 
@@ -378,10 +363,6 @@ def discover(package: str, base: type[Connector]) -> Registry:
     found: dict[str, type[Connector]] = {}
     for module in pkgutil.iter_modules(folder.__path__, package + "."):
         for value in vars(importlib.import_module(module.name)).values():
-            if (
-                isinstance(value, type)
-                and issubclass(value, base)
-                and value.__module__ == module.name
-            ):
+            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.name:
                 found[value.key] = value
     return Registry(dict(sorted(found.items(), key=lambda pair: pair[1].label)))

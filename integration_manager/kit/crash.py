@@ -12,7 +12,7 @@ def crash_here(point: str) -> None:
     """Dies here if a test said so: by its hook, or by IM_CRASH_AT=point in the environment."""
     if _hook is not None:
         _hook(point)
-    elif _ON == point:
+    elif point == _ON:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

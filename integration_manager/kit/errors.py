@@ -17,9 +17,7 @@ class ConnectorError(Exception):
 
     code = "error"
 
-    def __init__(
-        self, message: str = "", *, code: str | None = None, said: str = ""
-    ) -> None:
+    def __init__(self, message: str = "", *, code: str | None = None, said: str = "") -> None:
         """`message`: a sentence for a person; `said`: the other system's own words, redacted."""
         super().__init__(storable(message, 2000) or type(self).__doc__ or self.code)
         if code:
@@ -105,9 +103,7 @@ class AlreadyDone(ConnectorError):
 
     code = "already_done"
 
-    def __init__(
-        self, remote_id: str = "", message: str = "", *, said: str = ""
-    ) -> None:
+    def __init__(self, remote_id: str = "", message: str = "", *, said: str = "") -> None:
         super().__init__(message, said=said)
         self.remote_id = storable(remote_id, 100)
 
