@@ -67,7 +67,7 @@ class CartStock(TenantModel):
 
     cart = TenantKey(Cart, models.CASCADE, related_name="+")
     sku = models.CharField(max_length=100)
-    quantity = models.DecimalField(max_digits=14, decimal_places=4, null=True)  # null: never accepted
+    quantity = models.DecimalField(max_digits=20, decimal_places=4, null=True)  # null: never accepted
     sent_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)  # why the cart did not take it
     failures = models.PositiveIntegerField(default=0)  # at most one an hour counts

@@ -110,8 +110,8 @@ class StockLevel(TenantModel):
     merchant = TenantKey(Merchant, models.CASCADE, related_name="+")
     warehouse = TenantKey(Warehouse, models.CASCADE, related_name="levels")
     sku = models.CharField(max_length=100)
-    available = models.DecimalField(max_digits=14, decimal_places=4)
-    on_hand = models.DecimalField(max_digits=14, decimal_places=4, null=True)
+    available = models.DecimalField(max_digits=20, decimal_places=4)
+    on_hand = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     at = models.DateTimeField()  # of the WMS's snapshot
     changed_at = models.DateTimeField()  # when the quantity last differed from what we had
     version = models.BigIntegerField(default=1)  # rises with every change

@@ -13,7 +13,7 @@ from integration_manager.tenancy import TenantKey, TenantModel
 
 
 def _quantity(**kwargs: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=14, decimal_places=4, **kwargs)
+    return models.DecimalField(max_digits=20, decimal_places=4, **kwargs)
 
 
 def _folded(length: int) -> "models.CharField[str, str]":
@@ -81,7 +81,7 @@ class Order(TenantModel):
     order_date = models.DateField()
     ship_code = models.CharField(max_length=100, blank=True, default="")
     ship_country = models.CharField(max_length=3, blank=True, default="")
-    grand_total = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
+    grand_total = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
     lines = models.PositiveIntegerField(default=0)
     qty_total = _quantity(default=0)
