@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from integration_manager.kit.canonical import Found, Order, Prepared, to_json
+from integration_manager.kit.errors import storable
 
 _VOLATILE = ("modified_at",)  # differs although nothing has changed
 
@@ -26,6 +27,28 @@ def source_json(order: Order) -> dict[str, Any]:
         text = text.replace(b"\\u0000", b"\\ufffd")
     found: dict[str, Any] = orjson.loads(text)
     return found
+
+
+def plain(raw: Any) -> Any:
+    """A source's own form as JSON that PostgreSQL keeps: nothing in it can stop an order from being stored."""
+    odd: list[Any] = []
+    try:
+        text = orjson.dumps(raw, default=lambda value: odd.append(value) or str(value))
+    except TypeError:  # half letters, numbers beyond 64 bits, nesting without end
+        return _tamed(raw, 0)
+    return orjson.loads(text.replace(b"\\u0000", b"\\ufffd")) if odd or b"\\u0000" in text else raw
+
+
+def _tamed(value: Any, depth: int) -> Any:
+    if depth > 100:
+        return "(nested too deeply to be kept)"
+    if isinstance(value, dict):
+        return {_tamed(str(name), depth): _tamed(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tamed(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**53):
+        return value
+    return storable(str(value))
 
 
 def source_hash(data: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -11,7 +12,8 @@ from alerts.raising import raise_alert
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.ids import public_id
-from integration_manager.kit.canonical import Address, Order, SourceState, from_json
+from integration_manager.kit.canonical import ZERO, Address, Order, SourceState, from_json
+from integration_manager.kit.errors import Unmappable
 from merchants.models import Merchant
 from merchants.rules import Problem, Rules, prepare
 from orders import bulk
@@ -25,6 +27,7 @@ from orders.states import UNSENT, note
 from wms.models import Wms
 
 each = bulk.PerRow
+LARGEST = Decimal(10**15)  # of money and pieces: what the columns hold
 
 
 @dataclass(slots=True)
@@ -85,6 +88,14 @@ def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> In
         incoming.data = source_json(order)
         incoming.hash = source_hash(incoming.data)
     return incoming
+
+
+def check(order: Order) -> None:
+    """Raises Unmappable for amounts that no column can hold."""
+    amounts = {"grand_total": order.grand_total or ZERO, "quantity": sum((ln.quantity for ln in order.lines), ZERO)}
+    for name, amount in amounts.items():
+        if abs(amount) >= LARGEST:
+            raise Unmappable(name, f"{amount:.6g} is no sensible number")
 
 
 def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
@@ -244,7 +255,8 @@ def _problem(intake: Intake, incoming: Incoming) -> Problem | None:
 
 def _search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:
     ships = [from_json(Address, data.get("ship") or {}) for data in datas]
-    person = [" ".join(p for p in (s.first_name, s.last_name) if p) for s in ships]
+    # The last name first, so that it is found alone; the search tries both orders.
+    person = [" ".join(p for p in (s.last_name, s.first_name) if p) for s in ships]
     bills = [data.get("bill") or {} for data in datas]
     return {
         "ref_key": each(fold(data["cust_ref"]) for data in datas),
@@ -398,8 +410,10 @@ def apply_source(
     OrderLine.objects.filter(order_id=row_id).delete()
     insert_lines([(row_id, order)])
     OrderRow.objects.filter(pk=row_id).update(
+        **_names(intake, row, data),
         source_hash=incoming.hash,
         source_modified_at=order.modified_at,
+        order_date=order.order_date,
         source_changed=False,
         updated_at=now,
         ship_code=(order.ship_code or "")[:100],
@@ -417,6 +431,17 @@ def apply_source(
         because.to_error([row_id], status, problem, cause, now)
     elif not problem and status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP):
         because.free([row_id], status, "Corrected in the shop; it is sent again.", now)
+
+
+def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str]:
+    """What an order goes by. Its reference follows as long as nobody outside can have seen it."""
+    names = {"cust_ref": data["cust_ref"][:100], "cust_po_no": data["cust_po_no"][:100]}
+    if row.starts == 0 and names["cust_ref"] != row.cust_ref:
+        cart = intake.cart
+        names["wms_ref"] = wms_ref(
+            cart.public_id, cart.number, row.cart_key, data["cust_ref"], row.revision, intake.prefix
+        )
+    return names
 
 
 def take_newer(merchant: Merchant, row_id: int, now: datetime) -> None:

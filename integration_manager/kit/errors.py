@@ -7,8 +7,8 @@ and for programs, `str(error)` is a sentence for a person, `said` is the other s
 from datetime import datetime
 
 
-def storable(text: str, length: int) -> str:
-    """Another system's text as any database can keep it: no NUL, no half characters, not endless."""
+def storable(text: str, length: int | None = None) -> str:
+    """Another system's text as any database can keep it: no NUL, no half characters, not too long."""
     return text[:length].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 

@@ -40,6 +40,7 @@ def by_modified(
     page = 1
     seen: set[Hashable] = set()
     before: list[Hashable] = []
+    time_of = _dated(time_of)
     while True:
         rows = fetch(since, page)
         # With its time, so that a row that was edited is not taken for its old form.
@@ -63,6 +64,16 @@ def by_modified(
         if not whole:
             return
         since, page, seen = last, 1, set(keys)
+
+
+def _dated(time_of: Callable[[R], datetime]) -> Callable[[R], datetime]:
+    def dated(row: R) -> datetime:
+        try:
+            return time_of(row)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise BadAnswer("A row of the system's list does not tell when it was last changed.") from None
+
+    return dated
 
 
 def _once_more(

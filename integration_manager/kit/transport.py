@@ -340,7 +340,7 @@ class Http:
         if path.startswith(("https://", "http://")):
             url = path
         elif path:
-            url = f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
+            url = f"{(self.base_url or '').rstrip('/')}/{path.lstrip('/')}"
         else:
             url = self.base_url
         origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url

@@ -16,6 +16,7 @@ from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
 from orders import causes, cursors, rejects, storing
+from orders.content import plain
 from orders.run import Run
 
 SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
@@ -69,8 +70,8 @@ def _mark(run: Run, page: Page) -> str:
     A quiet cart shows the same last rows at every look. Once a page was found to be known in every row,
     its like needs not be read again.
     """
-    said = [page.rows, run.connector.options()]
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:32]
+    said = plain([page.rows, run.connector.options()])
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 def _beginning(run: Run) -> datetime:
@@ -82,32 +83,28 @@ def _beginning(run: Run) -> datetime:
 def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
-    options = connector.options()
+    kept = plain(raw)
     try:
         key = str(connector.mapper("key_of")(raw))
     except Unmappable as error:
-        content = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
-        storing.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=_plain(raw))
+        content = hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        storing.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=kept)
         run.counts["unreadable"] += 1
         return None
     order: Order | None = None
     problem: Problem | None = None
     try:
-        order = connector.mapper("to_order")(raw, options)
+        order = connector.mapper("to_order")(raw, connector.options())
+        storing.check(order)
     except Unmappable as error:
+        order = None
         problem = Problem(
             code="unmappable",
             field=error.field,
             message=f"The shop's order could not be read: {error}.",
             fix="Correct it in the shop. It is read again as soon as it changes there.",
         )
-    return storing.read(_plain(raw), key[:100], order, problem)
-
-
-def _plain(raw: Any) -> Any:
-    """The raw form as JSON can keep it."""
-    text = orjson.dumps(raw, default=str)
-    return orjson.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else raw
+    return storing.read(kept, key[:100], order, problem)
 
 
 def _store_reject(run: Run, reject: Any) -> None:

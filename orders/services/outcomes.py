@@ -109,7 +109,7 @@ class Outcomes:
     def _sent(self, items: Sequence[Item], keys: Sequence[str], message: str = "") -> list[int]:
         if not items:
             return []
-        now = self.run.now
+        now, keys = self.run.now, [storable(key, 100) for key in keys]
         moved = move(
             [item.id for item in items],
             Status.SENDING,
@@ -118,7 +118,7 @@ class Outcomes:
             now=now,
             message=message or Each(f"The WMS has it as {key}." for key in keys),
             tokens=[item.claimed.token for item in items],
-            wms_key=Each(storable(key, 100) for key in keys),
+            wms_key=Each(keys),
             delivered_at=now,
             retry_at=None,
             error_code="",
