@@ -1,11 +1,12 @@
 """One run of one service: its budget, its calls, its counts. What the six services have in common."""
 
+import itertools
 import logging
 import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 BUDGET = 50.0  # seconds; what is unfinished goes to the back of the line
 RENEW = 30.0  # seconds between two renewals of the lease
 THREADS = 4  # calls at once
-AHEAD = 8  # calls handed out for each thread, so that none idles while results are recorded
+AHEAD = 32  # calls handed out at most, for the threads to take
 GATHER = 0.02  # seconds in which results are waited for, to be recorded together
 GROUP = 25  # results that are recorded together at most
 
@@ -113,21 +114,27 @@ class Run:
     def each(
         self,
         function: Callable[[T], Any],
-        items: Sequence[T],
+        items: Iterable[T],
         *,
         subject: Callable[[T], int],
-        start_before: float,
+        start_before: Callable[[T], float],
         threads: int = THREADS,
+        ahead: int = AHEAD,
     ) -> Iterator[list[tuple[T, Any]]]:
         """Calls `function(item)` in threads; yields what has arrived: (item, result or exception).
 
-        A call is begun only before `start_before` (of time.monotonic()) and while the run is not
+        A call is begun only before `start_before(item)` (of time.monotonic()) and while the run is not
         stopping; the others come back as `Unstarted`. The threads do nothing but call: this thread
-        records the results, since it alone has the database and the tenant.
+        records the results, since it alone has the database and the tenant. It also takes the items
+        from `items` as they are needed, so that they may be claimed while calls are under way; at most
+        `ahead` of them are handed out and undecided.
         """
         _no_transaction()
-        if threads == 1 or len(items) == 1:
-            for item in items:
+        source = iter(items)
+        first = list(itertools.islice(source, 2))
+        source = itertools.chain(first, source)
+        if threads == 1 or len(first) < 2:
+            for item in source:
                 yield [(item, self._one(function, item, subject, start_before))]
             return
         if self._pool is None:
@@ -137,17 +144,34 @@ class Run:
         def work(item: T) -> None:
             results.put((item, self._one(function, item, subject, start_before)))
 
-        waiting, running = deque(items), 0
-        while waiting or running:
-            while waiting and running < threads * AHEAD:
-                self._pool.submit(work, waiting.popleft())
-                running += 1
+        began, done, running = time.monotonic(), 0, 0
+        lost: LostLease | None = None
+        while True:
+            # What takes about a second is handed out, so that no thread idles while results are recorded.
+            pace = int(done / (time.monotonic() - began + 0.1))
+            try:
+                for item in itertools.islice(source, max(min(ahead, max(2 * threads, pace)) - running, 0)):
+                    self._pool.submit(work, item)
+                    running += 1
+            except LostLease as error:
+                lost = error  # nothing more is taken; what is under way is still ours to record
+            if not running:
+                if lost is not None:
+                    raise lost
+                return
             group = _gathered(results, running)
+            done += len(group)
             running -= len(group)
             yield group
 
-    def _one(self, function: Callable[[T], Any], item: T, subject: Callable[[T], int], start_before: float) -> Any:
-        if self.stopping.is_set() or time.monotonic() >= start_before:
+    def _one(
+        self,
+        function: Callable[[T], Any],
+        item: T,
+        subject: Callable[[T], int],
+        start_before: Callable[[T], float],
+    ) -> Any:
+        if self.stopping.is_set() or time.monotonic() >= start_before(item):
             return Unstarted()
         try:
             with self.journal.about(subject(item)):

@@ -5,7 +5,7 @@ in which an undecided send may still take effect (`settle`), since the claim's l
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -17,14 +17,14 @@ from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
 from orders import causes, storing
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
-from orders.run import THREADS, Run, Unstarted
+from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import effects, out_files
-from orders.services.outcomes import Looked, LookupFailed, Outcomes
+from orders.services.outcomes import IN_A_ROW, Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
 from orders.states import UNSENT, Claimed, claim, release
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
-SMALLEST, LARGEST = 10, 100  # orders in one claim
+SMALLEST, LARGEST = 12, 100  # orders in one claim: at first three for each thread
 
 
 def deliver(run: Run) -> None:
@@ -36,32 +36,74 @@ def deliver(run: Run) -> None:
         return
     effects.carry_out(run, connector)
     outcomes = Outcomes(run, connector)
-    probing = bool(run.state.get("down"))  # the last run could not connect: try with one
-    limit = 1 if probing else SMALLEST
-    while run.keep_alive() and not run.stopping.is_set():
-        began = time.monotonic()
-        claimed = claim(run.merchant.pk, _size(connector, limit), lease(connector), run.now)
-        if not claimed:
-            break
-        items = _prepare(run, connector, claimed)
-        left: list[Claimed] = []
-        for group in run.each(
-            lambda item: _send(connector, item), items, subject=lambda item: item.id, start_before=began + WINDOW
-        ):
-            left += [item.claimed for item, result in group if isinstance(result, Unstarted)]
-            outcomes.record([(item, result) for item, result in group if not isinstance(result, Unstarted)])
-        release(left, outcomes.wait_until)
-        take_up_what_came(run, [item.id for item in items])
-        run.journal.store(run.schedule.pk)
-        spent = time.monotonic() - began
-        if probing and not outcomes.connection_failures:
-            probing = False
-        limit = _next_size(len(items) - len(left), spent)
+    if run.state.get("down"):  # the last run could not connect: try with one
+        _send_all(run, connector, outcomes, _Line(run, connector, most=1))
+    _send_all(run, connector, outcomes, _Line(run, connector))
+    for _ in range(IN_A_ROW):  # those that could not connect stand in the line again
+        if outcomes.connection_failures and not run.stopping.is_set():
+            _send_all(run, connector, outcomes, _Line(run, connector))
     outcomes.close()
+
+
+class _Line:
+    """The orders that wait, claimed as they are needed: what is sent in half the window at the present pace."""
+
+    def __init__(self, run: Run, connector: WmsConnector, most: int = 0) -> None:
+        """`most`: claim once, and no more than this."""
+        self.run, self.connector, self.most = run, connector, most
+        self._done = 0
+        self._decided: list[int] = []  # since the last claim
+        self._start_before: dict[int, float] = {}
+
+    def __iter__(self) -> Iterator[Item]:
+        run, began, limit = self.run, time.monotonic(), self.most or SMALLEST
+        while run.keep_alive() and not run.stopping.is_set():
+            at = time.monotonic()
+            claimed = claim(run.merchant.pk, _size(self.connector, limit), lease(self.connector), run.now)
+            if not claimed:
+                return
+            items = _prepare(run, self.connector, claimed)
+            self._start_before |= dict.fromkeys((item.id for item in items), at + WINDOW)
+            yield from items
+            if self.most:
+                return
+            self.look_back()
+            limit = _next_size(self._done, time.monotonic() - began)
+
+    def start_before(self, item: Item) -> float:
+        """Until when the call of an order may be begun, by time.monotonic()."""
+        return self._start_before[item.id]
+
+    def decided(self, ids: Sequence[int]) -> None:
+        """The calls of these have come back."""
+        self._decided += ids
+        self._done += len(ids)
+
+    def look_back(self) -> None:
+        """What follows from the calls that have come back."""
+        take_up_what_came(self.run, self._decided)
+        self._decided = []
+        self.run.journal.store(self.run.schedule.pk)
+
+
+def _send_all(run: Run, connector: WmsConnector, outcomes: Outcomes, line: _Line) -> None:
+    for group in run.each(
+        lambda item: _send(connector, item),
+        line,
+        subject=lambda item: item.id,
+        start_before=line.start_before,
+        ahead=_size(connector, AHEAD),
+    ):
+        outcomes.record([(item, result) for item, result in group if not isinstance(result, Unstarted)])
+        release([item.claimed for item, result in group if isinstance(result, Unstarted)], outcomes.wait_until)
+        line.decided([item.id for item, _ in group])
+    line.look_back()
 
 
 def take_up_what_came(run: Run, ids: Sequence[int]) -> None:
     """Edits and cancellations that had to wait for these sends take effect, now that most are decided."""
+    if not ids:
+        return
     waiting = Order.objects.filter(pk__in=ids).exclude(status__in=[Status.SENDING, Status.CANCELED])
     asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code="outcome_unknown")
     rows = waiting.filter(Q(source_changed=True) | asked).values_list("id", "cancel_requested_at")
@@ -84,10 +126,8 @@ def _size(connector: WmsConnector, limit: int) -> int:
 
 
 def _next_size(done: int, spent: float) -> int:
-    """How many can be sent within the window, at the pace of the last claim."""
-    if not done:
-        return SMALLEST
-    return max(SMALLEST, min(LARGEST, int(done / max(spent, 0.001) * WINDOW)))
+    """How many are sent within half of the window, at the pace of this run; the other half is for those before."""
+    return max(SMALLEST, min(LARGEST, int(done / max(spent, 0.001) * WINDOW / 2)))
 
 
 def _prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> list[Item]:

@@ -4,7 +4,7 @@ Failures are tried again at every run, up to 30 days or 100 tries, of which at m
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from integration_manager.kit.errors import (
 )
 from orders.models import Shipment as ShipmentRow
 from orders.models import Status
-from orders.run import THREADS, Run, Unstarted
+from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.states import move
 
@@ -40,6 +40,7 @@ DAYS = timedelta(days=30)
 HOUR = timedelta(hours=1)
 SOON = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 ROUNDS = 3
+IN_A_ROW = 3  # connection failures that end a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Parcel:
     cust_ref: str
     number: str
     shipment: Shipment
+    start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
 
 def upload_shipments(run: Run) -> None:
@@ -68,30 +70,38 @@ def upload_shipments(run: Run) -> None:
         out_files.confirm(run)
         return
     uploads = _Uploads(run, connector)
-    while run.keep_alive() and not run.stopping.is_set():
-        began = time.monotonic()
-        seconds = WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
-        limit = THREADS if connector.dedupe("ship") is Dedupe.NONE else LIMIT
-        parcels = claim(run, limit, seconds)
-        if not parcels:
-            break
-        left: list[Parcel] = []
-        for group in run.each(
-            lambda parcel: _ship(connector, parcel),
-            parcels,
-            subject=lambda parcel: parcel.order_id,
-            start_before=began + WINDOW,
-        ):
-            left += [parcel for parcel, result in group if isinstance(result, Unstarted)]
-            uploads.record([pair for pair in group if not isinstance(pair[1], Unstarted)])
-        release(left)
-        run.journal.store(run.schedule.pk)
+    _upload_all(run, connector, uploads)
+    for _ in range(IN_A_ROW):  # those that could not connect wait again
+        if uploads.connection_failures and not run.stopping.is_set():
+            _upload_all(run, connector, uploads)
     uploads.close()
+
+
+def _upload_all(run: Run, connector: CartConnector, uploads: "_Uploads") -> None:
+    few = connector.dedupe("ship") is Dedupe.NONE
+    for group in run.each(
+        lambda parcel: _ship(connector, parcel),
+        _waiting(run, connector, THREADS if few else LIMIT),
+        subject=lambda parcel: parcel.order_id,
+        start_before=lambda parcel: parcel.start_before,
+        ahead=THREADS if few else AHEAD,
+    ):
+        uploads.record([pair for pair in group if not isinstance(pair[1], Unstarted)])
+        release([parcel for parcel, result in group if isinstance(result, Unstarted)])
+
+
+def _waiting(run: Run, connector: CartConnector, limit: int) -> Iterator[Parcel]:
+    """The parcels that wait, claimed as they are needed, `limit` at once."""
+    lease = WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
+    while run.keep_alive() and not run.stopping.is_set() and (parcels := claim(run, limit, lease)):
+        yield from parcels
+        run.journal.store(run.schedule.pk)
 
 
 def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
     """Takes parcels that wait; of one order only those whose earlier ones are not under way."""
     assert run.cart is not None
+    start_before = time.monotonic() + WINDOW
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -112,17 +122,17 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                        WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text""",
             [run.cart.pk, run.now, limit, lease],
         )
-        return [_parcel(row) for row in cursor.fetchall()]
+        return [_parcel(row, start_before) for row in cursor.fetchall()]
 
 
-def _parcel(row: tuple[Any, ...]) -> Parcel:
+def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     import orjson
 
     data = orjson.loads(row[11])
     if row[12]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
         data["lines"] = [line for line in orjson.loads(row[12]) if line["line_id"]]
-    values = [*row[:11], from_json(Shipment, data)]
+    values = [*row[:11], from_json(Shipment, data), start_before]
     return Parcel(*values)
 
 
@@ -165,7 +175,7 @@ class _Uploads:
 
     def __init__(self, run: Run, connector: CartConnector) -> None:
         self.run, self.connector = run, connector
-        self._connection_failures = 0
+        self.connection_failures = 0
         self._failing = bool(run.state.get("failing"))
 
     def record(self, group: Sequence[tuple[Parcel, Any]]) -> None:
@@ -173,7 +183,7 @@ class _Uploads:
         done(self.run, [(parcel, result) for parcel, result in group if isinstance(result, str)])
         for parcel, result in group:
             if isinstance(result, str):
-                self._connection_failures = 0
+                self.connection_failures = 0
             else:
                 self._one(parcel, result)
 
@@ -181,8 +191,8 @@ class _Uploads:
         run = self.run
         if isinstance(result, ConnectionFailed):
             release([parcel])
-            self._connection_failures += 1
-            if self._connection_failures >= 3:
+            self.connection_failures += 1
+            if self.connection_failures >= IN_A_ROW:
                 run.unreachable(result)
         elif isinstance(result, RateLimited):
             release([parcel], result.retry_at or run.now + SOON)
