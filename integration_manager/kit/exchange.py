@@ -79,7 +79,7 @@ def blacken(error: Exception, clean: Redactor) -> None:
     error.__context__ = error.__cause__ = None  # they have the URL in them, keys and all
     error.args = tuple(clean.values(arg) if isinstance(arg, str) else arg for arg in error.args)
     if isinstance(error, ConnectorError):
-        error.said = clean.values(error.said)
+        error.said, error.code = clean.values(error.said), clean.values(error.code)
 
 
 def _body_text(body: Any) -> str:

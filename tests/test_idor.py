@@ -1,0 +1,204 @@
+"""Every address with somebody's row in it, asked for by everybody: who gets in is the table below.
+
+Foreign rows are not there (404): never a 403, which would say that they are, and never an error.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import Membership, User
+from accounts.roles import PERMISSIONS
+from integration_manager import tenancy
+from merchants.models import Merchant
+from orders.models import Order
+from tests import desk as desks
+from tests.desk import Desk
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("owner", "admin", "colleague", "other_merchant", "stranger", "anonymous")
+IN, NO, GONE, LOGIN = "in", "no", "gone", "login"  # the page; 403; 404; to the login page
+
+# What each person gets of a row of merchant One: `colleague` is a merchant user of One, `other_merchant` of Two.
+OF_A_MERCHANT = dict(zip(PEOPLE, (IN, IN, IN, GONE, GONE, LOGIN), strict=True))
+FOR_ALL_MEMBERS = dict(zip(PEOPLE, (IN, IN, IN, IN, GONE, LOGIN), strict=True))
+FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, NO, GONE, LOGIN), strict=True))
+
+# name of the route → who gets in. A route that is not listed fails, so that each is thought about.
+MATRIX: dict[str, dict[str, str]] = {
+    "dashboard": FOR_ALL_MEMBERS,
+    "profile": FOR_ALL_MEMBERS,
+    "merchants": FOR_ALL_MEMBERS,
+    "merchant_new": FOR_ADMINS,
+    "merchant": OF_A_MERCHANT,
+    "merchant_edit": OF_A_MERCHANT,
+    "merchant_test": OF_A_MERCHANT,
+    "merchant_services": OF_A_MERCHANT,
+    "merchant_service": OF_A_MERCHANT,
+    "carts": FOR_ALL_MEMBERS,
+    "cart_gallery": FOR_ALL_MEMBERS,
+    "cart_new": FOR_ALL_MEMBERS,
+    "cart": OF_A_MERCHANT,
+    "cart_edit": OF_A_MERCHANT,
+    "cart_test": OF_A_MERCHANT,
+    "cart_services": OF_A_MERCHANT,
+    "cart_service": OF_A_MERCHANT,
+    "wms": FOR_ALL_MEMBERS,
+    "wms_choose": FOR_ADMINS,
+    "wms_test": FOR_ADMINS,
+    "wms_edit": FOR_ADMINS,
+    "orders": FOR_ALL_MEMBERS,
+    "skipped": FOR_ALL_MEMBERS,
+    "order_filter": FOR_ALL_MEMBERS,
+    "order": OF_A_MERCHANT,
+    "order_act": OF_A_MERCHANT,
+    "order_exchanges": OF_A_MERCHANT,
+    "alerts": FOR_ALL_MEMBERS,
+    "alerts_dismiss": FOR_ALL_MEMBERS,
+    "alert": OF_A_MERCHANT,
+    "alert_reopen": OF_A_MERCHANT,
+}
+# Addresses outside any account, and what sees to them.
+OUTSIDE = {
+    "healthz", "readyz", "metrics", "home", "theme", "styleguide", "staff_open",
+    "account_login", "account_inactive", "account_logout",
+}  # fmt: skip
+MACHINES_AND_ALLAUTH = {"healthz", "readyz", "metrics", "account_login", "account_inactive", "account_logout"}
+# What stands in an address besides ids.
+ROWS = {"order", "merchant", "cart", "alert"}
+
+
+def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for entry in (resolver or get_resolver()).url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from routes(entry, prefix + str(entry.pattern))
+        else:
+            yield prefix + str(entry.pattern), entry
+
+
+def pages() -> dict[str, tuple[str, set[str]]]:
+    """name → (route, the names in it) of every page below an account."""
+    return {
+        entry.name or route: (route, set(entry.pattern.converters) - {"account"})
+        for route, entry in routes()
+        if ":account>" in route and route.startswith("a/")
+    }
+
+
+def with_rows() -> list[str]:
+    return [name for name, (_, names) in pages().items() if names & ROWS]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """An account with two merchants and one person of each kind."""
+    desk = desks.build(orders=1)
+    with tenancy.activate(desk.account.pk):
+        for who, role, merchant in (("admin", "admin", None), ("one", "merchant", desk.merchants[0])):
+            desk.users[who] = User.objects.create_user(f"{who}@northquay.example", desks.PASSWORD, name=who)
+            Membership.objects.create(user=desk.users[who], role=role, merchant=merchant)
+    desk.users["other_merchant"], desk.users["colleague"] = desk.users["colleague"], desk.users["one"]
+    return desk
+
+
+def client(desk: Desk, who: str) -> Client:
+    return Client() if who == "anonymous" else desk.client(who)
+
+
+def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
+    """The route's address in `desk`'s account, with the ids of the first merchant's rows (of `rows`)."""
+    route, of = pages()[name][0], rows or desk
+    values: dict[str, str] = {
+        "account": desk.account.public_id,
+        "merchant": of.merchants[0].public_id,
+        "cart": of.carts[0].public_id,
+        "order": of.orders[0].public_id,
+        "alert": of.alert.public_id,
+        "service": "download" if "/carts/" in route else "deliver",
+        "system": "sandbox_shop" if "/carts/" in route else "sandbox_wms",
+        "action": "resend",
+        "what": "run",
+    }
+    for key, value in values.items():
+        for kind in ("id", "slug", "str"):
+            route = route.replace(f"<{kind}:{key}>", value)
+    assert "<" not in route, f"the sweep does not know what stands in {route}"
+    return f"/{route}"
+
+
+def outcome(answer: Any) -> str:
+    if answer.status_code == 302 and answer.headers["Location"].startswith("/login/"):
+        return LOGIN
+    return {403: NO, 404: GONE}.get(answer.status_code, IN if answer.status_code < 500 else "an error")
+
+
+def test_every_route_is_in_the_table_and_nothing_else_is() -> None:
+    assert set(pages()) == set(MATRIX)
+    outside = {entry.name for route, entry in routes() if not route.startswith("a/") and "admin/" not in route}
+    assert outside <= OUTSIDE, f"not decided: {outside - OUTSIDE}"
+
+
+def test_every_view_declares_who_may_open_it() -> None:
+    for route, entry in routes():
+        if entry.name in MACHINES_AND_ALLAUTH or "admin/" in route:
+            continue
+        declared = getattr(entry.callback, "permission", None)
+        known = set(PERMISSIONS) if route.startswith("a/") else {"anyone", "signed_in", "staff"}
+        assert declared in known, f"{route} declares {declared!r}"
+
+
+def test_all_that_a_row_is_named_by_in_an_address_is_random() -> None:
+    for route, entry in routes():
+        for name, converter in entry.pattern.converters.items():
+            if name in ROWS | {"account"}:
+                assert type(converter).__name__ == "PublicId", f"{route}: {name} can be counted or guessed"
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("name", MATRIX)
+def test_everybody_gets_what_the_table_says(desk: Desk, name: str, who: str) -> None:
+    expected, browser, url = MATRIX[name][who], client(desk, who), address(desk, name)
+    for answer in (browser.get(url), browser.post(url)):
+        found = outcome(answer)
+        if answer.status_code == 405 and expected in (NO, GONE):
+            continue  # a verb that the page does not have tells nothing of the row
+        assert found == expected, f"{answer.wsgi_request.method} {url}: {answer.status_code}"
+
+
+@pytest.mark.parametrize("name", with_rows())
+def test_rows_of_another_account_are_not_there_not_even_for_its_owner(desk: Desk, name: str) -> None:
+    other = desks.build("Elsewhere", orders=1)
+    url = address(desk, name, rows=other)
+    for who in ("owner", "admin", "colleague"):
+        for answer in (client(desk, who).get(url), client(desk, who).post(url)):
+            assert answer.status_code in (404, 405), f"{who}: {answer.status_code}"
+            assert "Elsewhere" not in answer.content.decode()
+    assert client(desk, "owner").get(address(other, name)).status_code == 404, "nor under its own address"
+
+
+@pytest.mark.parametrize("name", with_rows())
+@pytest.mark.parametrize("wrong", ["aaaaaaaaaaaa", "1", "0", "-1", "x" * 300, "..", "%00", "null", "a'b"])
+def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str, wrong: str) -> None:
+    url = address(desk, name)
+    for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
+        url = url.replace(row.public_id, wrong)
+    assert client(desk, "owner").get(url).status_code in (404, 405)
+
+
+def test_a_refused_request_changes_nothing(desk: Desk) -> None:
+    """The sweep above posts to every address as everybody: here what that must leave as it is."""
+
+    def state() -> Any:
+        with tenancy.activate(desk.account.pk):
+            fields = ("status", "retry_at", "held_by", "token", "updated_at")
+            return [list(Order.objects.order_by("id").values_list(*fields)), list(Merchant.objects.values_list("name"))]
+
+    before = state()
+    for who in ("other_merchant", "stranger", "anonymous"):
+        for name in with_rows():
+            client(desk, who).post(address(desk, name), {"name": "taken over", "every_deliver": "off"})
+    assert state() == before
