@@ -31,6 +31,8 @@ class AccountMiddleware:
         match = _BELOW_ACCOUNT.match(request.path_info)
         if match is None:
             return self.get_response(request)
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            raise Http404  # no row is called so, and PostgreSQL cannot even be asked
         user = request.user
         if not isinstance(user, User) or not user.is_authenticated:
             return _to_login(request)
