@@ -15,14 +15,13 @@ from accounts.roles import require
 from carts.activation import keep_activation
 from carts.forms import CartForm
 from carts.models import Cart
-from integration_manager import runs, service_rows, trying
+from integration_manager import runs, service_rows, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.context import chosen_merchant
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.systems import offered, system_or_404
-from merchants import schedules as timing
 from merchants.models import Merchant, Schedule
 from merchants.schedules import CART_SERVICES
 from merchants.services import schedules_of, services_of
@@ -78,9 +77,9 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "carts/setup.html", context)
     if "test" in request.POST:
-        return _test(request, context, values)
+        return _test(request, context, values, merchant)
     if form.is_valid() & values.is_valid():
-        answer = trying.check(found, values.values(), request.account)
+        answer = trying.check(found, values.values(), request.account, merchant)
         context["answer"] = answer
         if answer.works:
             cart.credentials, cart.options = values.credentials(), values.options()
@@ -127,16 +126,16 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "carts/setup.html", context)
     if "test" in request.POST:
-        return _test(request, context, values)
+        return _test(request, context, values, found.merchant)
     if form.is_valid() & values.is_valid():
         credentials = values.credentials()
         changed = values.has_changed()
-        answer = trying.check(system, values.values(), request.account) if changed else None
+        answer = trying.check(system, values.values(), request.account, found.merchant) if changed else None
         context["answer"] = answer
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
             form.save()
-            _let_in_again(found)
+            trying_pages.let_in_again(cart=found)
             after = {"name": found.name, "source": found.order_source, "from": found.earliest_order_date}
             audit.record(request.user, "cart.changed", found.name, audit.difference(before, after) | values.changes())
             messages.success(request, "Saved.")
@@ -150,13 +149,11 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
 def cart_test(request: AccountRequest, cart: str) -> HttpResponse:
     """Tests the stored credentials."""
     found = cart_or_404(cart)
-    answer = trying.check(cart_class(found), {**found.options, **found.credentials}, request.account)
+    values = {**found.options, **found.credentials}
+    answer = trying.check(cart_class(found), values, request.account, found.merchant)
     if answer.works:
-        _let_in_again(found)
-    if request.headers.get("HX-Request"):
-        return render(request, "parts/answer.html", {"answer": answer})
-    (messages.success if answer.works else messages.error)(request, f"{answer.title}. {answer.text}")
-    return redirect("cart", request.account.public_id, found.public_id)
+        trying_pages.let_in_again(cart=found)
+    return trying_pages.of_stored(request, answer, "cart", found.public_id)
 
 
 @require("carts.edit")
@@ -178,7 +175,7 @@ def cart_service(request: AccountRequest, cart: str, what: str, service: str) ->
     found = cart_or_404(cart)
     for schedule in _schedules(found, cart_class(found)):
         if schedule.service == service and what in ("run", "pause", "resume"):
-            messages.success(request, service_rows.act(schedule, what, request.user, found.name))
+            messages.success(request, service_rows.act(schedule, what, request, found.name))
             return redirect("cart", request.account.public_id, found.public_id)
     raise Http404
 
@@ -209,15 +206,11 @@ def _context(system: type[Connector], form: CartForm, values: ConnectorForm) -> 
     return {"label": system.label, "guide": system.guide, "form": form, "values": values}
 
 
-def _test(request: AccountRequest, context: dict[str, Any], values: ConnectorForm) -> HttpResponse:
-    """Answers "Test connection" of a form that is not saved yet."""
-    inside = request.headers.get("HX-Request")
-    if values.is_valid():
-        context["answer"] = trying.check(values.system, values.values(), request.account)
-    elif inside:
-        names = [values.fields[name].label for name in values.errors if name in values.fields]
-        context["answer"] = trying.Answer(False, "Some fields are missing or wrong", ", ".join(map(str, names)))
-    return render(request, "parts/answer.html" if inside else "carts/setup.html", context)
+def _test(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, merchant: Merchant) -> HttpResponse:
+    def check(typed: dict[str, Any]) -> trying.Answer:
+        return trying.check(values.system, typed, request.account, merchant)
+
+    return trying_pages.of_form(request, "carts/setup.html", context, values, check)
 
 
 def _add(cart: Cart) -> Cart | None:
@@ -233,9 +226,3 @@ def _add(cart: Cart) -> Cart | None:
     except IntegrityError:  # another page was quicker
         return Cart.objects.filter(system=cart.system, shop=cart.shop).first() or cart
     return None
-
-
-def _let_in_again(cart: Cart) -> None:
-    """The credentials work: what was paused because they did not goes on."""
-    paused = Schedule.objects.filter(cart=cart, paused=Schedule.Paused.AUTH)
-    timing.resume(list(paused), clock.now())

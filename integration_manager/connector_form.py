@@ -11,6 +11,7 @@ from integration_manager.crypto import Secret
 from integration_manager.kit.connector import Connector, Field
 
 KEEP = "Stored. Type to replace it"
+AGAIN = "Enter the key again: the address has changed."
 LONGEST = 4000
 
 
@@ -33,6 +34,37 @@ class ConnectorForm(forms.Form):
         self.of_level = {name: field for name, field in system.fields.items() if field.level == level}
         for name, field in self.of_level.items():
             self.fields[name] = _form_field(field, self.stored.get(name))
+
+    def clean(self) -> dict[str, Any]:
+        """A stored secret goes to the address that it was entered for, and to no other.
+
+        Whoever may change the address need not know the secret, and would read it there.
+        """
+        if not self.moved():
+            return self.cleaned_data
+        kept = [name for name in self._secrets() if self.stored.get(name) and not self.cleaned_data.get(name)]
+        typed = any(self.cleaned_data.get(name) for name in self._secrets())
+        for name in kept:
+            if typed and not self.of_level[name].required:  # one of several ways in: a password, or a key
+                del self.stored[name]
+            else:
+                self.add_error(name, AGAIN)
+        return self.cleaned_data
+
+    def moved(self) -> bool:
+        """Whether the values typed lead elsewhere than the stored ones."""
+        if not self.stored:
+            return False
+        names = [
+            name
+            for name, field in self.of_level.items()
+            if field.kind in ("url", "host") or (self.system.uses == "folder" and name in ("port", "user"))
+        ]
+        return bool(self._other(names))
+
+    def changed_openly(self) -> list[str]:
+        """The fields that are no secrets and are to be stored with another value than before."""
+        return self._other([name for name, field in self.of_level.items() if not field.secret])
 
     def get_in(self) -> list[forms.BoundField]:
         """The fields for getting in: address and credentials."""
@@ -61,6 +93,19 @@ class ConnectorForm(forms.Form):
             for name, field in self.of_level.items()
         }
         return difference({name: value for name, value in plain.items() if value is not None}, self.values())
+
+    def _secrets(self) -> list[str]:
+        return [name for name, field in self.of_level.items() if field.secret]
+
+    def _other(self, names: list[str]) -> list[str]:
+        """Those of `names` whose value is another than the one that is stored (or stands for none stored)."""
+        found = []
+        for name in names:
+            default = self.of_level[name].default
+            before, after = _plain(self.stored.get(name)), self.cleaned_data.get(name)
+            if name in self.cleaned_data and _or(before, default) != _or(after, default):
+                found.append(name)
+        return found
 
     def _values(self, *, option: bool) -> dict[str, Any]:
         found = {}
@@ -134,6 +179,10 @@ def _help(field: Field, stored: Any) -> str:
             "Never shown again. Leave empty to keep it." if stored else "Stored encrypted and never shown again."
         )
     return " ".join(part for part in parts if part)
+
+
+def _or(value: Any, default: Any) -> str:
+    return str(default if value in (None, "") else value).strip()
 
 
 def _plain(value: Any) -> Any:

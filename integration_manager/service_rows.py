@@ -7,8 +7,10 @@ from typing import Any
 
 from accounts.audit import record
 from accounts.models import User
+from accounts.requests import AccountRequest
 from integration_manager.kit import clock
 from integration_manager.today import moved
+from integration_manager.trying import SUSPENDED
 from merchants import frequencies, schedules
 from merchants.models import Schedule, Service
 
@@ -72,11 +74,13 @@ def save(
     return changed
 
 
-def act(schedule: Schedule, what: str, user: User, target: str) -> str:
+def act(schedule: Schedule, what: str, request: AccountRequest, target: str) -> str:
     """Runs, pauses or resumes one service; says what that did. Raises KeyError for anything else."""
     now, name = clock.now(), schedule.get_service_display()
     if schedule.pk is None or not schedule.every:
         return f"{name} is off. Choose how often it runs first."
+    if what == "run" and request.account.suspended_at:
+        return f"{name} does not run: {SUSPENDED.title.lower()}. {SUSPENDED.text}"
     words = {
         "run": f"{name} runs now.",
         "pause": f"{name} is paused until you resume it.",
@@ -88,5 +92,5 @@ def act(schedule: Schedule, what: str, user: User, target: str) -> str:
         schedules.pause([schedule])
     else:
         schedules.resume([schedule], now)
-    record(user, f"service.{what}", f"{target}: {name}")
+    record(request.user, f"service.{what}", f"{target}: {name}")
     return words

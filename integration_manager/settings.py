@@ -332,7 +332,7 @@ LOGGING = log.configuration(level=os.environ.get("IM_LOG_LEVEL", "INFO"))
 # --- the product's own --------------------------------------------------------------
 
 IM_EGRESS_ALLOW = _list("IM_EGRESS_ALLOW")  # networks or hosts that the egress guard lets through
-# Folder connections may use <IM_FOLDER_ROOT>/<account>/ of this machine; "": none may.
+# Below it on this machine: <account>/<merchant>/ for a cart, <account>/ for a WMS; "": none may.
 IM_FOLDER_ROOT = os.environ.get("IM_FOLDER_ROOT", "")
 IM_METRICS_TOKEN = os.environ.get("IM_METRICS_TOKEN", "")
 IM_DEMO = EMBEDDED and _flag("IM_DEMO")  # the demo account may log in, on loopback only

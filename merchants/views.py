@@ -1,6 +1,9 @@
 """The merchants of an account: list, page, settings, services."""
 
+from collections.abc import Mapping
+
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -10,7 +13,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
-from integration_manager import runs, service_rows, trying
+from integration_manager import runs, service_rows, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kit.connector import Connector
 from integration_manager.systems import wms_system
@@ -19,6 +22,7 @@ from merchants.models import Merchant, Schedule
 from merchants.schedules import MERCHANT_SERVICES
 from merchants.services import schedules_of, services_of
 from orders.connections import wms_class
+from orders.whereabouts import at_wms
 from wms.models import Wms
 
 MOST = 500
@@ -78,22 +82,33 @@ def merchant(request: AccountRequest, merchant: str) -> HttpResponse:
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
 def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
-    """A merchant's name and its values for the WMS."""
+    """A merchant's name; for those who set up the WMS also what that one knows the merchant by.
+
+    With the values of another merchant somebody would read that one's stock and parcels.
+    """
     found = merchant_or_404(merchant)
-    system = wms_system()
+    system = wms_system() if "wms.edit" in request.permissions else None
     before = {"name": found.name}
     form = MerchantForm(request.POST or None, instance=found)
     values = ConnectorForm(system, "merchant", found.wms_values, request.POST or None) if system else None
+    asked = False
     if request.method == "POST" and form.is_valid() and (values is None or values.is_valid()):
-        if values is not None:
-            found.wms_values = {**values.stored, **values.values()}
-        form.save()
-        changes = audit.difference(before, {"name": found.name}) | (values.changes() if values else {})
-        audit.record(request.user, "merchant.changed", found.name, changes)
-        messages.success(request, "Saved.")
-        return redirect("merchant", request.account.public_id, found.public_id)
-    context = {"shown": found, "form": form, "values": values, "wms_label": system.label if system else ""}
-    return render(request, "merchants/edit.html", context)
+        asked = not _save(found, form, values, request.POST)
+        if not asked:
+            changes = audit.difference(before, {"name": found.name}) | (values.changes() if values else {})
+            audit.record(request.user, "merchant.changed", found.name, changes)
+            messages.success(request, "Saved.")
+            return redirect("merchant", request.account.public_id, found.public_id)
+    context = {
+        "shown": found,
+        "form": form,
+        "values": values,
+        "wms_label": system.label if system else "",
+        "there": at_wms(found) if system else None,
+        "there_label": system.label if system else "",
+        "asked": asked,
+    }
+    return render(request, "merchants/edit.html", context, status=422 if form.is_bound else 200)
 
 
 @require("merchants.edit")
@@ -120,7 +135,7 @@ def merchant_service(request: AccountRequest, merchant: str, what: str, service:
     found = merchant_or_404(merchant)
     for schedule in _schedules(found, wms_system()):
         if schedule.service == service and what in ("run", "pause", "resume"):
-            messages.success(request, service_rows.act(schedule, what, request.user, found.name))
+            messages.success(request, service_rows.act(schedule, what, request, found.name))
             return redirect("merchant", request.account.public_id, found.public_id)
     raise Http404
 
@@ -135,10 +150,7 @@ def merchant_test(request: AccountRequest, merchant: str) -> HttpResponseBase:
         raise Http404
     values = {**wms.options, **wms.credentials, **found.wms_values}
     answer = trying.check(wms_class(wms), values, request.account)
-    if request.headers.get("HX-Request"):
-        return render(request, "parts/answer.html", {"answer": answer})
-    (messages.success if answer.works else messages.error)(request, f"{answer.title}. {answer.text}")
-    return redirect("merchant", request.account.public_id, found.public_id)
+    return trying_pages.of_stored(request, answer, "merchant", found.public_id)
 
 
 def merchant_or_404(public_id: str) -> Merchant:
@@ -147,6 +159,18 @@ def merchant_or_404(public_id: str) -> Merchant:
     if found is None:
         raise Http404
     return found
+
+
+def _save(merchant: Merchant, form: MerchantForm, values: ConnectorForm | None, posted: Mapping[str, str]) -> bool:
+    """Stores a merchant, unless it has orders where nobody would look for them any more."""
+    with transaction.atomic():
+        Merchant.objects.select_for_update().get(pk=merchant.pk)
+        if values is not None:
+            if values.changed_openly() and at_wms(merchant).unconfirmed(posted):
+                return False
+            merchant.wms_values = {**values.stored, **values.values()}
+        form.save()
+    return True
 
 
 def _schedules(merchant: Merchant, system: type[Connector] | None) -> list[Schedule]:

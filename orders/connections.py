@@ -12,7 +12,7 @@ from django.conf import settings
 from accounts.models import Account
 from carts.models import Cart
 from carts.systems import registry as cart_systems
-from integration_manager.kit.connector import Connector
+from integration_manager.kit.connector import CartConnector, Connector
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.folder import open_folder
 from integration_manager.kit.limiter import Limiter, RedisLimiter
@@ -48,7 +48,9 @@ def wms_class(wms: Wms) -> type[Connector]:
 
 def open_cart(cart: Cart, account: Account, journal: Journal, *, trace: bool = False) -> Connector:
     """A cart's connector, ready to call."""
-    return open_connector(cart_class(cart), {**cart.options, **cart.credentials}, account, journal, trace=trace)
+    system = cart_class(cart)
+    merchant = cart.merchant if system.uses == "folder" else None  # asked for only where it is needed
+    return open_connector(system, {**cart.options, **cart.credentials}, account, journal, merchant, trace=trace)
 
 
 def open_wms(
@@ -56,15 +58,21 @@ def open_wms(
 ) -> Connector:
     """The destination's connector with this merchant's values, ready to call."""
     values = {**wms.options, **wms.credentials, **(merchant.wms_values if merchant else {})}
-    return open_connector(wms_class(wms), values, account, journal, trace=trace)
+    return open_connector(wms_class(wms), values, account, journal, merchant, trace=trace)
 
 
 def open_connector(
-    system: type[Connector], values: Mapping[str, Any], account: Account, journal: Journal, *, trace: bool = False
+    system: type[Connector],
+    values: Mapping[str, Any],
+    account: Account,
+    journal: Journal,
+    merchant: Merchant | None,
+    *,
+    trace: bool = False,
 ) -> Connector:
     """A connector with these values, stored or not yet. Raises AuthFailed where they cannot be used."""
     if system.uses == "folder":
-        root = Path(settings.IM_FOLDER_ROOT) / account.public_id if settings.IM_FOLDER_ROOT else None
+        root = _disk_root(system, account, merchant)
         folder = open_folder(values, guard=guard(), local_root=root, journal=journal, timeout=system.timeout)
         return system(values, folder=folder)
     secrets = [_plain(values.get(name)) for name, field in system.fields.items() if field.secret]
@@ -79,6 +87,22 @@ def open_connector(
     )
     http.trace = trace
     return system(values, http=http)
+
+
+def _disk_root(system: type[Connector], account: Account, merchant: Merchant | None) -> Path | None:
+    """What a connection may reach of this server's disk; None: nothing.
+
+    A cart reaches its merchant's directory only, so that merchants do not read one another's files. The
+    WMS reaches the account's: it serves all merchants, and only roles that see all of them set it up.
+    """
+    if not settings.IM_FOLDER_ROOT:
+        return None
+    root = Path(settings.IM_FOLDER_ROOT) / account.public_id
+    if not issubclass(system, CartConnector):
+        return root
+    if merchant is None:
+        raise ValueError("a cart's folder needs its merchant")
+    return root / merchant.public_id
 
 
 def _bucket(system: type[Connector], values: Mapping[str, Any]) -> str:

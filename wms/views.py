@@ -1,6 +1,10 @@
 """WMS Setup: the one destination of an account."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -8,15 +12,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import trying
+from integration_manager import trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
-from integration_manager.kit import clock
 from integration_manager.kit.connector import capabilities
 from integration_manager.systems import offered, system_or_404
 from merchants.models import Merchant, Schedule
-from merchants.schedules import MERCHANT_SERVICES, resume
+from merchants.schedules import MERCHANT_SERVICES
 from orders.connections import wms_class
-from orders.models import Order, Status
+from orders.whereabouts import AtWms, at_wms
 from wms.models import Wms
 
 
@@ -60,30 +63,35 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
     same = found is not None and found.system == system
     stored = {**found.options, **found.credentials} if found and same else {}
     values = ConnectorForm(chosen, "account", stored, request.POST or None)
-    waiting = None if same or found is None else _waiting()
+    there = at_wms() if found else None
     context = {
         "wms": found,
         "label": chosen.label,
         "guide": chosen.guide,
         "values": values,
-        "changes_from": None if same or found is None else wms_class(found).label,
-        "waiting": waiting,
+        "there": there,
+        "there_label": wms_class(found).label if found else "",
+        "changes": found is not None and not same,
     }
     if request.method != "POST":
         return render(request, "wms/setup.html", context)
     if "test" in request.POST:
-        return _test(request, context, values)
-    if not waiting and values.is_valid():
+
+        def check(typed: dict[str, Any]) -> trying.Answer:
+            return trying.check_wms(chosen, typed, request.account)
+
+        return trying_pages.of_form(request, "wms/setup.html", context, values, check)
+    if values.is_valid() and not _held(there, same, values, request.POST):
         answer = trying.check_wms(chosen, values.values(), request.account)
         context["answer"] = answer
-        if answer.works:
-            kept = found or Wms()
-            kept.system, kept.credentials, kept.options = system, values.credentials(), values.options()
-            kept.save()
-            _let_in_again()
+        if answer.works and _save(system, values, same, request.POST):
+            trying_pages.let_in_again(cart__isnull=True)
             audit.record(request.user, "wms.changed", chosen.label, values.changes())
             messages.success(request, f"{chosen.label} is connected." if answer is not trying.UNTRIED else answer.text)
             return redirect("wms", request.account.public_id)
+    if there is not None:
+        context["there"] = at_wms()
+        context["asked"] = values.is_valid() and _held(context["there"], same, values, request.POST)
     return render(request, "wms/setup.html", context, status=422)
 
 
@@ -96,26 +104,30 @@ def wms_test(request: AccountRequest) -> HttpResponse:
         return redirect("wms_choose", request.account.public_id)
     answer = trying.check_wms(wms_class(found), {**found.options, **found.credentials}, request.account)
     if answer.works:
-        _let_in_again()
-    if request.headers.get("HX-Request"):
-        return render(request, "parts/answer.html", {"answer": answer})
-    (messages.success if answer.works else messages.error)(request, f"{answer.title}. {answer.text}")
-    return redirect("wms", request.account.public_id)
+        trying_pages.let_in_again(cart__isnull=True)
+    return trying_pages.of_stored(request, answer, "wms")
 
 
-def _test(request: AccountRequest, context: dict[str, object], values: ConnectorForm) -> HttpResponse:
-    inside = request.headers.get("HX-Request")
-    if values.is_valid():
-        context["answer"] = trying.check_wms(values.system, values.values(), request.account)
-    elif inside:
-        names = [str(values.fields[name].label) for name in values.errors if name in values.fields]
-        context["answer"] = trying.Answer(False, "Some fields are missing or wrong", ", ".join(names))
-    return render(request, "parts/answer.html" if inside else "wms/setup.html", context)
+def _held(there: AtWms | None, same: bool, values: ConnectorForm, posted: Mapping[str, str]) -> bool:
+    """Whether orders at the WMS stand against saving.
+
+    Another system would never find them. The same one elsewhere may, so a person who was told decides.
+    """
+    if there is None or not there.total:
+        return False
+    return not same or (bool(values.changed_openly()) and there.unconfirmed(posted))
 
 
-def _waiting() -> bool:
-    """Whether orders are on their way to or at the present WMS, so that it cannot be changed."""
-    return Order.objects.filter(status__in=[Status.SENDING, Status.AT_WMS]).exists()
+def _save(system: str, values: ConnectorForm, same: bool, posted: Mapping[str, str]) -> bool:
+    """Stores the account's WMS, unless more orders went there while the connection was tested."""
+    with transaction.atomic():
+        kept = Wms.objects.select_for_update().first()
+        if kept is not None and _held(at_wms(), same, values, posted):
+            return False
+        kept = kept or Wms()
+        kept.system, kept.credentials, kept.options = system, values.credentials(), values.options()
+        kept.save()
+    return True
 
 
 def _shown(wms: Wms) -> list[tuple[str, str]]:
@@ -128,9 +140,3 @@ def _shown(wms: Wms) -> list[tuple[str, str]]:
         plain = "•••" if field.secret and value else getattr(value, "reveal", lambda v=value: v)()
         shown.append((field.label, "—" if plain in (None, "") else str(plain)))
     return shown
-
-
-def _let_in_again() -> None:
-    """The credentials work: what was paused because they did not goes on."""
-    paused = Schedule.objects.filter(cart__isnull=True, paused=Schedule.Paused.AUTH)
-    resume(list(paused), clock.now())

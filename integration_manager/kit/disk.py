@@ -118,7 +118,7 @@ class LocalFolder:
     def make(self, directory: str) -> None:
         names = parts(directory)
         with self._doing("make", directory):
-            self.root.mkdir(exist_ok=True)  # the operator gives where accounts have theirs
+            self.root.mkdir(parents=True, exist_ok=True)  # the operator gives where accounts and merchants have theirs
             for depth in range(len(names)):
                 with self._directory(names[:depth]) as fd, contextlib.suppress(FileExistsError):
                     os.mkdir(names[depth], dir_fd=fd)

@@ -140,8 +140,8 @@ def open_folder(
 
     `values` are those of the fields of `kit.folder_system.FolderSystem`: place ("sftp" or "disk"),
     host, port, user, password, private_key, host_key; secrets may be wrapped. For SFTP `guard` decides
-    where a connection may go. For the disk `local_root` is the directory that the operator gives *this
-    account*: whoever shares it can read one another's files. `timeout` in seconds, for one answer.
+    where a connection may go. For the disk `local_root` is the directory that is given to *this
+    connection*: whoever shares it can read one another's files. `timeout` in seconds, for one answer.
     Opens no connection yet. Raises AuthFailed where the values do not make a connection.
     """
     value = {name: _reveal(v) for name, v in values.items()}

@@ -77,6 +77,7 @@ class SftpFolder:
         self.host, self.port, self.user = host, port, user
         self._password, self._private_key, self._pin = password, private_key, host_key
         self._guard, self.journal, self.timeout = guard, journal, timeout
+        self.until: float | None = None  # by time.monotonic(): no operation begins after it
         self._lock = threading.RLock()
         self._transport: paramiko.Transport | None = None
         self._channel: paramiko.Channel | None = None
@@ -233,6 +234,8 @@ class SftpFolder:
             raise TimeoutError("the deadline of the transfer has passed")
 
     def _connected(self) -> paramiko.SFTPClient:
+        if self.until is not None and time.monotonic() > self.until:
+            raise ConnectionFailed(f"{self.host} took too long.")
         if self._client is not None and not self._lost():
             # Servers and firewalls drop an idle connection; found out by a write, its outcome is unknown.
             with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
