@@ -1,5 +1,6 @@
 """How far a service has read: the other side's own time of the last row stored, never our clock."""
 
+import json
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -11,14 +12,35 @@ REACH_BACK = timedelta(hours=48)  # once a day, in case the other side forgot so
 DAILY = timedelta(hours=24)
 
 
+PASSED = "passed"  # in the schedule's state: how far a look back has come that took more than one run
+
+
 def since(run: Run, first: datetime) -> tuple[datetime, bool]:
-    """From when on to ask, and whether this is the daily look back. `first`: where a first run starts."""
+    """From when on to ask, and whether this is the daily look back. `first`: where a first run starts.
+
+    A look back that one run's budget does not suffice for goes on where it stopped: else a busy shop
+    would be read from the same beginning for ever, and never to its end.
+    """
     cursor, last = run.schedule.cursor, run.schedule.reached_back_at
+    if PASSED in run.state:
+        return datetime.fromisoformat(run.state[PASSED]) - run.connector.overlap, True
     if cursor is None:
         return first, True
     if last is None or run.now - last >= DAILY:
         return cursor - REACH_BACK, True
     return cursor - run.connector.overlap, False
+
+
+def passed(run: Run, newest: datetime | None) -> None:
+    """Notes that a look back has come as far as this page."""
+    if newest is not None:
+        run.state[PASSED] = newest.isoformat()
+
+
+def reached(run: Run) -> None:
+    """Ends a look back that has come to its end."""
+    run.state.pop(PASSED, None)
+    run.fields["reached_back_at"] = run.now
 
 
 def clamped(page: Page, connector: Connector) -> datetime | None:
@@ -36,6 +58,17 @@ def save(run: Run, cursor: datetime | None) -> None:
         db.execute(
             "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
             [cursor, run.schedule.pk, run.token],
+        )
+        if db.rowcount != 1:
+            raise LostLease
+
+
+def remember(run: Run) -> None:
+    """Saves what the service remembers with its page, in one transaction. Raises LostLease, which undoes both."""
+    with connection.cursor() as db:
+        db.execute(
+            "UPDATE merchants_schedule SET state = %s WHERE id = %s AND token = %s",
+            [json.dumps(run.state), run.schedule.pk, run.token],
         )
         if db.rowcount != 1:
             raise LostLease

@@ -12,6 +12,8 @@ from typing import Any
 from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import F
+from django.db.models.functions import Now
 
 from accounts.models import Account
 from alerts.raising import raise_alert, resolve
@@ -21,6 +23,7 @@ from integration_manager.kit.errors import AuthFailed, ConnectionFailed, Connect
 from integration_manager.log import context as log_context
 from merchants import schedules
 from merchants.models import Schedule, Service
+from merchants.services import services_of
 from orders import bulk
 from orders.connections import open_cart, open_wms
 from orders.journal import Journal
@@ -38,14 +41,13 @@ from wms.models import Wms
 
 log = logging.getLogger(__name__)
 
-SERVICES: dict[Service, tuple[Callable[[Run], None], str]] = {
-    # The service, and the method (or kind of file) without which a system does not have it.
-    Service.DOWNLOAD: (download, "orders"),
-    Service.DELIVER: (deliver, "send"),
-    Service.SHIP_CONFIRM: (ship_confirm, "shipments"),
-    Service.UPLOAD_SHIPMENTS: (upload_shipments, "ship"),
-    Service.INVENTORY: (inventory, "stock"),
-    Service.UPLOAD_INVENTORY: (upload_inventory, "stock"),
+SERVICES: dict[Service, Callable[[Run], None]] = {
+    Service.DOWNLOAD: download,
+    Service.DELIVER: deliver,
+    Service.SHIP_CONFIRM: ship_confirm,
+    Service.UPLOAD_SHIPMENTS: upload_shipments,
+    Service.INVENTORY: inventory,
+    Service.UPLOAD_INVENTORY: upload_inventory,
 }
 TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue
@@ -114,27 +116,30 @@ def run_job(schedule_id: int, account_id: int, token: int) -> None:
 
 def run_schedule(schedule_id: int, token: int) -> Run | None:
     """Runs one schedule inside its tenant. None: the token was stale, or there was nothing to run."""
-    schedule = (
-        Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token).first()
-    )
+    journal, run, began = Journal(), None, time.monotonic()
+    found = Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token)
+    schedule = found.annotate(lease_left=F("lease_until") - Now()).first()
     if schedule is None or not schedule.every or schedule.account.suspended_at:
         return None
     schedule.started_at = clock.now()
-    service, needs = SERVICES[Service(schedule.service)]
-    journal, run, began = Journal(), None, time.monotonic()
+    service = Service(schedule.service)
     problem: BaseException | None = None
     try:
         connector = _open(schedule, schedule.account, journal)
         if connector is None:
             _end_without_wms(schedule, token)
             return None
-        if not connector.overrides(needs) and not connector.renders:
-            schedules.finish(schedule, token, None, clock.now(), problem="This system cannot do that.")
+        if not services_of(type(connector), [service]):
+            # It may be able to after an update, or with another system in its place: look again in time.
+            regular = schedules.next_slot(schedule, clock.now(), schedule.account.timezone)
+            schedules.finish(schedule, token, regular, clock.now(), problem="This system cannot do that.")
             return None
-        run = Run(schedule, schedule.account, connector, journal)
+        left = schedule.lease_left.total_seconds() if schedule.lease_left else 0.0
+        run = Run(schedule, schedule.account, connector, journal, began + left)
+        run.hold()
         if schedule.paused == Schedule.Paused.AUTH:
             run.call(connector.check)
-        service(run)
+        SERVICES[service](run)
     except (LostLease, Lost):
         log.warning("schedule %s was taken over by another run", schedule_id)
         return run
@@ -177,6 +182,8 @@ def _finish(
     refusal = run.refusal if run and run.refusal else problem if isinstance(problem, AuthFailed) else None
     outage = run.outage if run and run.outage else problem if isinstance(problem, ConnectionFailed) else None
     cause = refusal or outage or problem
+    # It was asked to slow down before it had done anything: that is neither a failure nor a success.
+    waited = isinstance(cause, RateLimited) or bool(run and run.stopping.is_set() and not cause and not run.counts)
     words = (
         str(cause) if isinstance(cause, ConnectorError) else "We made a mistake; it has been reported." if cause else ""
     )
@@ -197,8 +204,8 @@ def _finish(
     if run is not None and run.next_at is not None and cause is None:
         earliest = max(run.next_at, now + timedelta(seconds=1))
         next_run = min(next_run, earliest) if next_run else earliest
-    failed = cause is not None and not isinstance(problem, RateLimited)
-    if not failed and (schedule.failures or schedule.paused):
+    failed = cause is not None and not waited
+    if not failed and not waited and (schedule.failures or schedule.paused):
         _healed(schedule, now)
         fields["paused"] = Schedule.Paused.NO
     elif failed and refusal is None and outage is None:
@@ -206,13 +213,13 @@ def _finish(
     counts = {name: n for name, n in run.counts.items() if n} if run else {}
     fields |= {
         "started_at": schedule.started_at,
-        "failures": schedule.failures + 1 if failed else 0,
+        "failures": schedule.failures + failed if failed or waited else 0,
         "problem": words,
         "result": counts,
     }
     if run is not None and run.state != schedule.state:
         fields["state"] = run.state
-    if not failed:
+    if not failed and not waited:
         fields["succeeded_at"] = now
     journal.store(schedule.pk)
     if failed or set(counts) - {"found"}:

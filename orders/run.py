@@ -1,5 +1,6 @@
 """One run of one service: its budget, its calls, its counts. What the six services have in common."""
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -25,7 +26,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BUDGET = 50.0  # seconds; what is unfinished goes to the back of the line
-RENEW = 30.0  # seconds between two renewals of the lease
+# The lease always covers what comes before it is looked at again: the calls of a batch are begun within
+# WINDOW, one record takes up to CALLS of them (a look-up and a send; the steps of a file), recording SLACK.
+WINDOW, CALLS, SLACK = 20.0, 4, 10.0
+RENEW = 30.0  # seconds that a renewed lease lasts beyond that, so that it is not renewed at every look
 THREADS = 4  # calls at once
 AHEAD = 32  # calls handed out at most, for the threads to take
 GATHER = 0.02  # seconds in which results are waited for, to be recorded together
@@ -44,12 +48,13 @@ class Run:
     """What a service gets: its schedule, an open connector, and the rules of calling out."""
 
     def __init__(
-        self, schedule: Schedule, account: Account, connector: Connector, journal: Journal, budget: float = BUDGET
+        self, schedule: Schedule, account: Account, connector: Connector, journal: Journal, held_until: float = 0.0
     ) -> None:
+        """`held_until`: the end of the schedule's lease, by time.monotonic()."""
         self.schedule, self.account, self.connector, self.journal = schedule, account, connector, journal
         self.merchant: Merchant = schedule.merchant
         self.cart = schedule.cart
-        self.token = schedule.token
+        self.leased, self.token = schedule.pk, schedule.token
         self.counts: Counter[str] = Counter()
         self.problem = ""  # why the run is not a success, in plain words
         self.unfinished = False  # work is left: run again as soon as it is our turn
@@ -59,8 +64,8 @@ class Run:
         self.refusal: AuthFailed | None = None  # the credentials are wrong: pause what uses them
         self.outage: ConnectionFailed | None = None  # the other system cannot be reached
         self.stopping = threading.Event()
-        self._began = self._renewed = time.monotonic()
-        self._budget = budget
+        self._began, self._budget = time.monotonic(), BUDGET
+        self._held_until = held_until
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -85,18 +90,40 @@ class Run:
 
     def keep_alive(self) -> bool:
         """Holds on to the lease. False: the time is up. Raises LostLease."""
-        at = time.monotonic()
-        if at - self._renewed > RENEW:
-            if not schedules.renew(self.schedule.pk, self.token):
-                raise LostLease
-            self._renewed = at
-        if at - self._began > self._budget:
+        self.hold()
+        if time.monotonic() - self._began > self._budget:
             self.unfinished = True
         return not self.unfinished
+
+    def hold(self) -> None:
+        """Sees to it that the lease covers the longest time until this is called again. Raises LostLease."""
+        at = time.monotonic()
+        stretch = WINDOW + CALLS * self.connector.timeout + SLACK
+        if self._held_until - at < stretch:
+            if not schedules.renew(self.leased, self.token, stretch + RENEW):
+                raise LostLease
+            self._held_until = at + stretch + RENEW
+
+    @contextlib.contextmanager
+    def on_behalf_of(self, schedule: Schedule, budget: float) -> Iterator[None]:
+        """Does the work of another schedule within this run: under our lease, in a budget of its own.
+
+        Neither the time that takes, nor that it was not finished, counts against this run.
+        """
+        ours, at = (self.schedule, self.state, self.fields, self._began, self._budget), time.monotonic()
+        self.schedule, self.state, self.fields, self._began, self._budget = schedule, {}, {}, at, budget
+        self.state |= schedule.state
+        try:
+            yield
+        finally:
+            self.schedule, self.state, self.fields, self._began, self._budget = ours
+            self._began += time.monotonic() - at
+            self.unfinished = False
 
     def call(self, function: Callable[..., T], *args: Any, subject: int | None = None) -> T:
         """One call of the connector from the run's own thread. `subject`: the order it is about."""
         _no_transaction()
+        self.hold()
         with self.journal.about(subject):
             return function(*args)
 
@@ -150,6 +177,7 @@ class Run:
             # What takes about a second is handed out, so that no thread idles while results are recorded.
             pace = int(done / (time.monotonic() - began + 0.1))
             try:
+                self.hold()
                 for item in itertools.islice(source, max(min(ahead, max(2 * threads, pace)) - running, 0)):
                     self._pool.submit(work, item)
                     running += 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from accounts.models import Account
 from alerts.models import Alert
@@ -14,7 +15,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.simulator import Fake, load_fake
 from merchants.models import Merchant, Schedule, Service
-from merchants.schedules import CART_SERVICES
+from merchants.schedules import CART_SERVICES, LEASE
 from orders import jobs
 from orders.models import Order
 from orders.run import Run
@@ -55,7 +56,8 @@ class World:
         """One run of a service, through the same door as the worker."""
         schedule = self.schedule(service, cart)
         schedule.token += 1
-        Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=None)
+        lease = Now() + timedelta(seconds=LEASE)
+        Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=lease)
         run = jobs.run_schedule(schedule.pk, schedule.token)
         schedule.refresh_from_db()
         assert "mistake" not in schedule.problem, "the run failed by a bug of ours: see the log"

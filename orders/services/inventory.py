@@ -1,6 +1,10 @@
-"""Inventory: what the WMS says it has, absolute, the latest wins."""
+"""Inventory: what the WMS says it has, absolute, the latest wins.
 
-from datetime import timedelta
+A pass that takes more than one run goes on where it stopped: its position is kept with each page.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -9,45 +13,74 @@ from integration_manager import tenancy
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
 from merchants.models import Service, Warehouse
-from orders import rejects
+from orders import cursors, rejects
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
+
+
+UNDER_WAY = "pass"  # in the schedule's state: the pass that is under way
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One reading of all levels, or of those that have changed. Times as text, as the state keeps them."""
+
+    full: bool
+    began: str  # by our clock
+    since: str | None  # where the next run goes on: the other side's time of the last page
+    timed: bool  # whether the WMS's levels carry their snapshot's time
+    cursor: str = ""  # from when on the next pass has to ask, by the other side's own clock, where it tells it
 
 
 def inventory(run: Run) -> None:
     """Stores the merchant's levels; a level that changed wakes the uploads to the carts."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
-    began = run.now
-    last = run.schedule.reached_back_at
-    cursor = run.schedule.cursor
-    full = cursor is None or last is None or began - last >= FULL
-    since = cursor - connector.overlap if cursor is not None and not full else None
+    now = run.now
+    going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run)
     changed = 0
-    timed = not full and run.state.get("timed", False)  # whether the WMS's levels carry their snapshot's time
-    for page in run.pages(connector.stock(since)):
-        timed = timed or any(level.at is not None for level in page.rows)
+    for page in run.pages(connector.stock(datetime.fromisoformat(going.since) if going.since else None)):
+        going.timed = going.timed or any(level.at is not None for level in page.rows)
+        going.cursor = going.cursor or _remote_time(run, now)
+        newest = cursors.clamped(page, connector)
+        if newest is not None and (going.since is None or newest > datetime.fromisoformat(going.since)):
+            going.since = newest.isoformat()
         with transaction.atomic():
-            changed += _store(run, page.rows, began)
+            changed += _store(run, page.rows, now)
+            run.state[UNDER_WAY] = asdict(going)
+            cursors.remember(run)
         rejects.alert(run, page.rejects)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
-        # Ours is asked of the other side by its own clock, where it tells it.
-        http = getattr(connector, "http", None)
-        run.fields["cursor"] = (http.remote_time if http else None) or began
-        if full:
-            run.fields["reached_back_at"] = began
+        run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))
+        if going.full:
+            run.fields["reached_back_at"] = datetime.fromisoformat(going.began)
         # Else every level is what the WMS had when it was asked, also one that it did not list as changed.
-        run.state |= {"timed": timed, "as_of": None if timed else began.isoformat()}
+        run.state |= {"timed": going.timed, "as_of": None if going.timed else going.began}
+        run.state.pop(UNDER_WAY, None)
     if changed:
         run.counts["changed"] = changed
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
 
 
-def _store(run: Run, levels: Any, began: Any) -> int:
+def _begin(run: Run) -> _Pass:
+    last, cursor = run.schedule.reached_back_at, run.schedule.cursor
+    if cursor is None or last is None or run.now - last >= FULL:
+        return _Pass(True, run.now.isoformat(), None, False)
+    since = cursor - run.connector.overlap
+    return _Pass(False, run.now.isoformat(), since.isoformat(), bool(run.state.get("timed")))
+
+
+def _remote_time(run: Run, now: datetime) -> str:
+    http = getattr(run.connector, "http", None)
+    remote: datetime = (http.remote_time if http else None) or now
+    return remote.isoformat()
+
+
+def _store(run: Run, levels: Any, asked: datetime) -> int:
     rows = {(level.warehouse, level.sku): level for level in levels}  # the same twice: the later one
     if not rows:
         return 0
@@ -77,7 +110,7 @@ def _store(run: Run, levels: Any, began: Any) -> int:
                 [sku[:100] for (_, sku), _ in ordered],
                 [level.available for _, level in ordered],
                 [level.on_hand for _, level in ordered],
-                [level.at or began for _, level in ordered],
+                [level.at or asked for _, level in ordered],
                 now,
             ],
         )

@@ -1,7 +1,8 @@
 """Inventory Upload: tells a cart what may be sold. Only what has changed; everything once a day."""
 
+import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -11,17 +12,24 @@ from carts.models import CartStock
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Stock, StockResult
 from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
 from merchants.models import Schedule, Service
-from orders.run import Run
+from orders.run import LostLease, Run
 from orders.services import out_files
 from orders.services.download import download
 from orders.stock import Available, available
 
+log = logging.getLogger(__name__)
+
 FULL = timedelta(hours=24)
+SINCE = "full_since"  # in the schedule's state: when a full upload began that took more than one run
+AHEAD_FAILED = "ahead_failed"
 FRESH = timedelta(minutes=2)  # the cart's own orders must not be older when its stock is counted
+AHEAD = 15.0  # seconds for reading them, apart from the upload's own
 BATCH = 100
 HOUR = timedelta(hours=1)
 TRIES = 100
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def upload_inventory(run: Run) -> None:
@@ -29,12 +37,18 @@ def upload_inventory(run: Run) -> None:
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
     _download_first(run)
-    began = run.now
     last = run.schedule.reached_back_at
-    full = last is None or began - last >= FULL
+    full = None
+    if SINCE in run.state:
+        full = datetime.fromisoformat(run.state[SINCE])
+    elif last is None or run.now - last >= FULL:
+        full = run.now
+        run.state[SINCE] = full.isoformat()
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
     levels = available(run.merchant.pk)
-    wanted = [level for level in levels if full or _due(told.get(level.sku), level, run)]
+    wanted = [level for level in levels if _due(told.get(level.sku), level, full)]
+    # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
+    wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
     if "inventory" in connector.renders:
         out_files.tell_stock(run, wanted)
     else:
@@ -44,8 +58,9 @@ def upload_inventory(run: Run) -> None:
             batch = wanted[start : start + BATCH]
             stock = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in batch]
             record(run, batch, run.call(connector.stock, stock))
-    if full and not run.unfinished:
-        run.fields["reached_back_at"] = began
+    if full and not run.unfinished and not run.stopping.is_set():
+        run.fields["reached_back_at"] = full
+        del run.state[SINCE]
     refused = [level.sku for level in levels if level.sku in told and told[level.sku].error]
     if refused and not CartStock.objects.filter(cart=cart, sku__in=refused).exclude(error="").exists():
         resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
@@ -59,17 +74,37 @@ def _download_first(run: Run) -> None:
         return
     if schedule.finished_at is not None and run.now - schedule.finished_at <= FRESH:
         return
-    # Read with the download's own cursor, which its own runs move on: storing twice is harmless.
-    ours, state, fields = run.schedule, run.state, run.fields
-    run.schedule, run.fields = schedule, {}
+    cart = run.cart
     try:
-        download(run, save_cursor=False)
-    finally:
-        run.schedule, run.state, run.fields = ours, state, fields
+        # Read with the download's own cursor, which its own runs move on: storing twice is harmless.
+        with run.on_behalf_of(schedule, AHEAD):
+            download(run, save_cursor=False)
+    except (LostLease, AuthFailed, ConnectionFailed, RateLimited):
+        raise  # that is about the upload too
+    except Exception as error:
+        # Stock that is told no more is worse than stock that lacks the latest orders; but it has to be known.
+        log.exception("reading ahead for schedule %s failed", run.leased)
+        said = error if isinstance(error, ConnectorError) else "we made a mistake; it has been reported."
+        raise_alert(
+            "stock_without_orders",
+            f"cart:{cart.pk}",
+            f"The latest orders of {cart.name} are not subtracted from the stock it is told: {said}",
+            fix="See why its orders cannot be read. It is tried again at every run.",
+            merchant_id=run.merchant.pk,
+            cart_id=cart.pk,
+            now=run.now,
+        )
+        run.state[AHEAD_FAILED] = True
+    else:
+        if run.state.pop(AHEAD_FAILED, False):
+            resolve("stock_without_orders", [f"cart:{cart.pk}"], run.now)
 
 
-def _due(told: CartStock | None, level: Available, run: Run) -> bool:
+def _due(told: CartStock | None, level: Available, full: datetime | None) -> bool:
+    """Whether the cart is to be told: what it was not told yet, or everything since `full`."""
     if told is None:
+        return True
+    if full and (told.sent_at is None or told.sent_at < full):
         return True
     given_up = bool(told.error) and told.failures >= TRIES  # until the daily full upload
     return told.quantity != level.quantity and not given_up
