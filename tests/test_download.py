@@ -233,4 +233,4 @@ def test_a_cart_without_a_run_of_its_own_kind_is_said_so(world: World, monkeypat
     schedule = world.schedule(DOWNLOAD)
     assert jobs.run_schedule(schedule.pk, schedule.token) is None
     schedule.refresh_from_db()
-    assert (schedule.problem, schedule.next_run) == ("This system cannot do that.", None)
+    assert (schedule.problem, schedule.lease_until) == ("This system cannot do that.", None)
