@@ -2,22 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-
 from alerts.raising import raise_alert
 from carts.models import Cart
-from integration_manager import tenancy
+from django.db import connection
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import ZERO, Address, Order, SourceState, from_json
 from integration_manager.kit.errors import Unmappable
 from merchants.models import Merchant
 from merchants.rules import Problem, Rules, prepare
-from orders import bulk
-from orders import causes as because
 from orders.connections import wms_class
 from orders.content import fold, source_hash, source_json
 from orders.models import Effect, OrderDetail, OrderLine, SkippedOrder, Status
@@ -25,6 +21,10 @@ from orders.models import Order as OrderRow
 from orders.references import wms_ref
 from orders.states import UNSENT, note
 from wms.models import Wms
+
+from integration_manager import tenancy
+from orders import bulk
+from orders import causes as because
 
 each = bulk.PerRow
 LARGEST = Decimal(10**15)  # of money and pieces: what the columns hold
@@ -61,6 +61,16 @@ class Intake:
     merchant: Merchant
     cart: Cart
     ref_prefix: str | None = None  # what references begin with; None: looked up when the first is made
+    restored_at: datetime | None = None  # a backup was restored then
+
+    def forgot(self, order: Order | None) -> bool:
+        """Whether an order may have been sent in the time that the restore of a backup made us forget.
+
+        By the day, since that is how exactly a source dates its orders; one more for the time zones.
+        """
+        if self.restored_at is None:
+            return False
+        return order is None or order.order_date <= (self.restored_at + timedelta(days=1)).date()
 
     @property
     def prefix(self) -> str:
@@ -180,6 +190,7 @@ def insert_orders(
             "error_message": each(p.message if p else "" for p in problems),
             "cause": each(c.key if c else "" for c in found),
             "retry_at": now,
+            "starts": each(int(intake.forgot(o)) for o in orders),
             "source_hash": each(i.hash for i in wanted),
             "source_modified_at": each(o.modified_at if o else None for o in orders),
             "order_date": each(o.order_date if o else now.date() for o in orders),

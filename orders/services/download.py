@@ -8,16 +8,17 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from django.db import transaction
-
 from integration_manager.kit.canonical import Order
 from integration_manager.kit.connector import CartConnector, Page
 from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
-from orders import causes, cursors, rejects, storing
 from orders.content import plain
 from orders.run import Run
+
+from orders import causes, cursors, rejects, storing
+from orders.restored import restored_at
 
 SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
 
@@ -29,7 +30,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     """
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
-    intake = storing.Intake(run.merchant, cart)
+    intake = storing.Intake(run.merchant, cart, restored_at=restored_at(run))
     stored = storing.Stored()
     since, deep = cursors.since(run, _beginning(run))
     cursor = run.schedule.cursor

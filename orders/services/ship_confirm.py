@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+from alerts.raising import raise_alert
 from django.db import connection, transaction
 from django.db.models import F
-
-from alerts.raising import raise_alert
-from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
 from merchants.models import Merchant, Service
-from orders import bulk, causes, cursors, rejects
 from orders.content import fold
 from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
@@ -26,6 +23,10 @@ from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
 from orders.services.upload_shipments import confirm_complete
 from orders.states import Each, move, note
+
+from integration_manager import tenancy
+from orders import bulk, causes, cursors, rejects
+from orders.restored import restored_at
 
 each = bulk.PerRow
 FIRST = timedelta(days=2)  # how far a first run looks back
@@ -215,7 +216,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
 def _insert(run: Run, fresh: Sequence[tuple[_Row, Shipment]]) -> None:
     if not fresh:
         return
-    now = run.now
+    now, restored = run.now, restored_at(run)
     written = bulk.insert(
         ShipmentRow,
         {
@@ -231,6 +232,8 @@ def _insert(run: Run, fresh: Sequence[tuple[_Row, Shipment]]) -> None:
             "data": each(to_json(s) for _, s in fresh),
             "created_at": now,
             "retry_at": now,
+            # The cart may have been told in the time that the restore of a backup made us forget.
+            "starts": each(int(bool(restored and (s.shipped_at or restored) <= restored)) for _, s in fresh),
         },
         conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
         returning=("id", "order_id", "key"),
