@@ -35,6 +35,10 @@ ACTIONS: dict[str, tuple[Act, str]] = {
     "it_arrived": (lambda o, r: actions.it_arrived(o, _key(r), _actor(r)), "Noted: the WMS has the order."),
     "it_did_not": (lambda o, r: actions.it_did_not(o, _actor(r)), "The order is sent again."),
     "same_order": (lambda o, r: actions.same_order(o, _key(r), _actor(r)), "Noted: the WMS has the order."),
+    "new_reference": (
+        lambda o, r: actions.new_reference(o, _actor(r)),
+        "The order goes to the WMS under a new reference within a minute or two.",
+    ),
     "resend_tracking": (
         lambda o, r: actions.resend_tracking(o, _actor(r)),
         "The tracking goes to the cart again within a minute or two.",

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 
+from django.db import transaction
+
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
 from orders import causes, changes
 from orders.models import Order, Shipment, Status
+from orders.references import wms_ref
 from orders.states import move, note
+from orders.storing import Intake
 
 
 class NotNow(Exception):
@@ -20,7 +24,10 @@ def allowed(order: Order) -> list[str]:
 
 
 _ALLOWED: dict[str, Callable[[Order], bool]] = {
-    "resend": lambda o: o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o),
+    # What could not be read has nothing to be sent: it has to change at its source.
+    "resend": lambda o: (
+        o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o) and o.error_code != "unmappable"
+    ),
     "cancel_sending": lambda o: (
         o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o)
     ),
@@ -28,7 +35,8 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
     "it_arrived": lambda o: _undecided(o),
     "it_did_not": lambda o: _undecided(o),
     "same_order": lambda o: o.status == Status.ERROR and o.error_code == "reference_taken",
-    "resend_tracking": lambda o: o.status in (Status.SHIPPED, Status.CONFIRMED),
+    "new_reference": lambda o: o.status == Status.ERROR and o.error_code in ("reference_taken", "canceled_at_wms"),
+    "resend_tracking": lambda o: o.status in (Status.SHIPPED, Status.CONFIRMED) or o.qty_shipped > 0,
 }
 
 
@@ -47,6 +55,11 @@ def _need(order: Order, action: str) -> None:
     raise NotNow(f"An order that is {Status(order.status).label} cannot do that.")
 
 
+def _moved(ids: list[int]) -> None:
+    if not ids:
+        raise NotNow("The order has just changed. Look at it again.")
+
+
 def resend(order: Order, actor: str) -> None:
     """Sends an order (again) as soon as possible. Raises NotNow."""
     _need(order, "resend")
@@ -55,7 +68,7 @@ def resend(order: Order, actor: str) -> None:
         Order.objects.filter(pk=order.pk, status=Status.READY).update(retry_at=now, failures=0, first_failed_at=None)
         note([order.pk], "resend", "Sent by hand.", now=now, actor=actor)
     else:
-        causes.free([order.pk], Status(order.status), "Sent by hand.", now, actor=actor, kind="resend")
+        _moved(causes.free([order.pk], Status(order.status), "Sent by hand.", now, actor=actor, kind="resend"))
     wake(Service.DELIVER, now, merchant_id=order.merchant_id)
 
 
@@ -77,8 +90,7 @@ def cancel_sending(order: Order, actor: str) -> None:
         error_code="",
         error_message="",
     )
-    if not moved:
-        raise NotNow("The order has just changed. Look at it again.")
+    _moved(moved)
     causes.settle(held_by, now)
 
 
@@ -86,7 +98,7 @@ def undo_cancel(order: Order, actor: str) -> None:
     """Lets a held order be sent after all. Raises NotNow."""
     _need(order, "undo_cancel")
     now = clock.now()
-    causes.free([order.pk], Status.HELD, "It is sent after all.", now, actor=actor)
+    _moved(causes.free([order.pk], Status.HELD, "It is sent after all.", now, actor=actor))
     wake(Service.DELIVER, now, merchant_id=order.merchant_id)
 
 
@@ -118,8 +130,7 @@ def _at_wms(order: Order, wms_key: str, actor: str, message: str) -> None:
         error_message="",
         cause="",
     )
-    if not moved:
-        raise NotNow("The order has just changed. Look at it again.")
+    _moved(moved)
     causes.settle([order.cause], now)
     if order.cancel_requested_at:
         changes.cancel_at_wms(moved, now, actor=order.cancel_by, why="Canceled before that was known.")
@@ -132,7 +143,7 @@ def it_did_not(order: Order, actor: str) -> None:
     # What had begun is decided by the person's word: the next send is the first.
     Order.objects.filter(pk=order.pk, status=Status.ERROR).update(starts=0, unknown_rounds=0)
     message = "A person says that it did not arrive; it is sent again."
-    causes.free([order.pk], Status.ERROR, message, now, actor=actor, kind="it_did_not")
+    _moved(causes.free([order.pk], Status.ERROR, message, now, actor=actor, kind="it_did_not"))
     wake(Service.DELIVER, now, merchant_id=order.merchant_id)
 
 
@@ -145,3 +156,20 @@ def resend_tracking(order: Order, actor: str) -> None:
     )
     note([order.pk], "resend_tracking", "Tracking is sent to the cart again.", now=now, actor=actor)
     wake(Service.UPLOAD_SHIPMENTS, now, merchant_id=order.merchant_id, cart_ids=[order.cart_id])
+
+
+def new_reference(order: Order, actor: str) -> None:
+    """Sends an order under another reference, since its own is taken at the WMS. Raises NotNow."""
+    _need(order, "new_reference")
+    now = clock.now()
+    same = Order.objects.filter(merchant=order.merchant_id, source=order.source, cart_key=order.cart_key)
+    revision = 1 + max(same.values_list("revision", flat=True))
+    cart, prefix = order.cart, Intake(order.merchant, order.cart).prefix
+    ref = wms_ref(cart.public_id, cart.number, order.cart_key, order.cust_ref, revision, prefix)
+    with transaction.atomic():
+        Order.objects.filter(pk=order.pk, status=Status.ERROR).update(
+            revision=revision, wms_ref=ref, starts=0, unknown_rounds=0, sent_hash=""
+        )
+        message = f"Sent as {ref}; {order.wms_ref} is taken at the WMS."
+        _moved(causes.free([order.pk], Status.ERROR, message, now, actor=actor, kind="new_reference"))
+    wake(Service.DELIVER, now, merchant_id=order.merchant_id)

@@ -32,8 +32,13 @@ def source_json(order: Order) -> dict[str, Any]:
 def plain(raw: Any) -> Any:
     """A source's own form as JSON that PostgreSQL keeps: nothing in it can stop an order from being stored."""
     odd: list[Any] = []
+
+    def told(value: Any) -> str:
+        odd.append(value)
+        return str(value)
+
     try:
-        text = orjson.dumps(raw, default=lambda value: odd.append(value) or str(value))
+        text = orjson.dumps(raw, default=told)
     except TypeError:  # half letters, numbers beyond 64 bits, nesting without end
         return _tamed(raw, 0)
     return orjson.loads(text.replace(b"\\u0000", b"\\ufffd")) if odd or b"\\u0000" in text else raw

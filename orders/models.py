@@ -54,7 +54,7 @@ class Order(TenantModel):
     wms_key = models.CharField(max_length=100, blank=True, default="")  # the WMS's own key
     # State.
     status = models.CharField(max_length=9, choices=Status, default=Status.RECEIVED)
-    held_by = models.CharField(max_length=20, blank=True, default="")  # person, rule: counts as open stock
+    held_by = models.CharField(max_length=20, blank=True, default="")  # person, source, reopened, a rule
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_by = models.CharField(max_length=254, blank=True, default="")
     short = models.BooleanField(default=False)  # closed by the WMS with units missing
@@ -81,6 +81,7 @@ class Order(TenantModel):
     order_date = models.DateField()
     ship_code = models.CharField(max_length=100, blank=True, default="")
     ship_country = models.CharField(max_length=3, blank=True, default="")
+    location = models.CharField(max_length=100, blank=True, default="", db_default="")  # the warehouse it names
     grand_total = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
     lines = models.PositiveIntegerField(default=0)
@@ -112,6 +113,12 @@ class Order(TenantModel):
                 fields=["merchant", "lease_until"], name="order_sending", condition=models.Q(status="sending")
             ),
             models.Index(fields=["merchant", "delivered_at"], name="order_at_wms", condition=models.Q(status="at_wms")),
+            # What the WMS's last count may not include yet: see orders/stock.py.
+            models.Index(
+                fields=["merchant", "delivered_at"],
+                name="order_delivered",
+                condition=models.Q(delivered_at__isnull=False),
+            ),
             models.Index(fields=["merchant", "wms_key"], name="order_by_wms_key", condition=~models.Q(wms_key="")),
             models.Index(fields=["account", "cause"], name="order_by_cause", condition=~models.Q(cause="")),
         ]
@@ -265,7 +272,8 @@ class Effect(TenantModel):
     token = models.BigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     starts = models.PositiveIntegerField(default=0)
-    failures = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)  # at most one an hour counts
+    failed_at = models.DateTimeField(null=True, blank=True)
     error_message = models.TextField(blank=True, default="")
     done_at = models.DateTimeField(null=True, blank=True)
 

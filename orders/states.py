@@ -55,7 +55,7 @@ TRANSITIONS: Mapping[Status, Mapping[Status, frozenset[str]]] = {
         },
         S.GAVE_UP: {
             S.READY: "engine person",
-            S.HELD: "person",
+            S.HELD: "engine person",
             S.CANCELED: "engine person",
             S.AT_WMS: "person evidence",
         },
@@ -139,7 +139,7 @@ def claim(merchant_id: int, limit: int, lease: float, now: datetime) -> list[Cla
                     WHERE merchant_id = %s AND status = 'ready' AND retry_at <= %s
                     ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
                 UPDATE orders_order o SET status = 'sending', token = token + 1, starts = starts + 1,
-                       lease_until = now() + make_interval(secs => %s)
+                       out_file_id = NULL, lease_until = now() + make_interval(secs => %s)
                 FROM picked WHERE o.id = picked.id RETURNING {_CLAIMED}""",  # noqa: S608
                 [merchant_id, now, limit - len(taken), lease],
             )

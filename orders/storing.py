@@ -6,25 +6,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 from alerts.raising import raise_alert
 from carts.models import Cart
-from django.db import connection
+from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import ZERO, Address, Order, SourceState, from_json
 from integration_manager.kit.errors import Unmappable
 from merchants.models import Merchant
 from merchants.rules import Problem, Rules, prepare
+from orders import bulk
+from orders import causes as because
 from orders.connections import wms_class
 from orders.content import fold, source_hash, source_json
 from orders.models import Effect, OrderDetail, OrderLine, SkippedOrder, Status
 from orders.models import Order as OrderRow
 from orders.references import wms_ref
-from orders.states import UNSENT, note
+from orders.states import UNSENT, move, note
 from wms.models import Wms
-
-from integration_manager import tenancy
-from orders import bulk
-from orders import causes as because
 
 each = bulk.PerRow
 LARGEST = Decimal(10**15)  # of money and pieces: what the columns hold
@@ -337,9 +337,10 @@ def _update_known(
             stored.canceled += 1
         return
     if order is None or order.source_state is SourceState.NOT_YET:
-        # It has become unreadable, or is not ready any more: what we have stays, a person sees it.
+        # Unreadable, or not ready any more (a payment taken back): what is not sent yet stays here.
         _set_hash(row_id, incoming, now)
-        note([row_id], "changed", "The shop's order cannot be shipped in its present state.", now=now)
+        if not _hold(row_id, status, "In its present state the shop's order cannot be shipped.", now):
+            note([row_id], "changed", "The shop's order cannot be shipped in its present state.", now=now)
         return
     if status is Status.CANCELED:
         if order.source_state is SourceState.ELIGIBLE:
@@ -349,8 +350,10 @@ def _update_known(
         _keep_newer(row_id, incoming)  # canceled and opened again: the cancellation is decided first
         return
     if order.source_state is SourceState.CLOSED:
+        # Our own doing once it has our tracking; before we sent it, somebody else has shipped it.
         _set_hash(row_id, incoming, now)
-        return  # usually our own doing: the shop closes an order when it gets its tracking
+        _hold(row_id, status, "The shop has closed the order before it was sent.", now)
+        return
     stored.changed += 1
     if status in (Status.RECEIVED, Status.READY, Status.HELD, Status.ERROR, Status.GAVE_UP):
         apply_source(intake, row_id, status, incoming, now, stored)
@@ -360,17 +363,31 @@ def _update_known(
         changed_after_sending(row_id, incoming.data, now)
 
 
+def _hold(row_id: int, status: Status, why: str, now: datetime) -> bool:
+    """Keeps an order here that its source has withdrawn, until the source or a person wants it sent."""
+    if status not in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP):
+        return False
+    held_up = list(OrderRow.objects.filter(pk=row_id).exclude(cause="").values_list("cause", flat=True))
+    moved = move(
+        [row_id], status, Status.HELD, "held", now=now, message=why, held_by="source", cause="", error_code="",
+        error_message="",
+    )  # fmt: skip
+    because.settle(held_up, now)
+    return bool(moved)
+
+
 def _cancellation_waits(row_id: int, status: Status) -> bool:
     """Whether a cancellation that was asked for is not decided yet."""
     if status is Status.AT_WMS:
-        return Effect.objects.filter(order_id=row_id, state=Effect.State.WAITING).exists()
+        waits: bool = Effect.objects.filter(order_id=row_id, state=Effect.State.WAITING).exists()
+        return waits
     return status in (*UNSENT, Status.SENDING)
 
 
 def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
     """Takes note of a source version without changing what we send. False: it is the one we knew."""
     rows = OrderRow.objects.filter(pk=row_id)
-    changed = rows.exclude(source_hash=incoming.hash).exists()
+    changed: bool = rows.exclude(source_hash=incoming.hash).exists()
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
     raw = {"raw": incoming.raw} if incoming.raw is not None else {}
     OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)
@@ -440,7 +457,9 @@ def apply_source(
     if problem and status in (Status.RECEIVED, Status.READY):
         cause = because.of_problem(intake.merchant.pk, problem)
         because.to_error([row_id], status, problem, cause, now)
-    elif not problem and status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP):
+    elif not problem and (
+        status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP) or (status is Status.HELD and row.held_by == "source")
+    ):
         because.free([row_id], status, "Corrected in the shop; it is sent again.", now)
 
 

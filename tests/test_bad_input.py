@@ -84,7 +84,7 @@ def test_an_order_that_becomes_unreadable_keeps_what_we_have(world: World) -> No
     before = OrderDetail.objects.get().data
     change(world, key, status="teleported")
     run(world, DOWNLOAD)
-    assert (world.only().status, OrderDetail.objects.get().data) == (Status.READY, before)
+    assert (world.only().held_by, OrderDetail.objects.get().data) == ("source", before)
 
 
 @pytest.mark.parametrize(

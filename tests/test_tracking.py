@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import stamp
 from merchants.models import Service
 from orders import actions, states
@@ -125,11 +126,23 @@ def test_a_changed_tracking_number_is_told_again(sent: World) -> None:
     run(sent, CONFIRM, UPLOAD)
     parcels(sent).change(key, tracking_number="1ZCORRECTED", modified_at=sent.warehouse.now())
     run(sent, CONFIRM, UPLOAD)
-    assert (len(told(sent)), told(sent)[-1]) == (2, "1ZCORRECTED")
+    assert len(told(sent)) == 1, "the parcel the shop knows, and no second one"
+    assert [c["tracking_number"] for c in sent.shop.effects("correction")] == ["1ZCORRECTED"]
     parcel = Shipment.objects.get()
     assert (parcel.tracking_no, parcel.uploaded_at is not None) == ("1ZCORRECTED", True)
     assert sent.only().status == Status.CONFIRMED
     assert Event.objects.filter(kind="tracking_changed").count() == 1
+
+
+def test_where_the_cart_cannot_correct_a_person_is_told(sent: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(SandboxShop, "correct")
+    key = pack(sent)
+    run(sent, CONFIRM, UPLOAD)
+    parcels(sent).change(key, tracking_number="1ZCORRECTED", modified_at=sent.warehouse.now())
+    run(sent, CONFIRM, UPLOAD)
+    assert len(told(sent)) == 1
+    assert alerts() == ["tracking_changed"]
+    assert "1ZCORRECTED" in Alert.objects.get().message
 
 
 def test_a_voided_parcel_puts_the_order_back_and_is_told_to_nobody(sent: World) -> None:

@@ -85,16 +85,15 @@ class SandboxShop(CartConnector):
 
     @writes(Dedupe.LOOKUP)
     def ship(self, order_key: str, shipment: Shipment) -> str:
-        body = {
-            "reference": shipment.key,
-            "carrier": shipment.carrier,
-            "method": shipment.method,
-            "tracking_number": shipment.tracking_no,
-            "tracking_url": shipment.tracking_url,
-            "lines": [to_json(line) for line in shipment.lines],
-        }
+        body = {"reference": shipment.key, **tracking(shipment)}
+        body["lines"] = [to_json(line) for line in shipment.lines]
         answer = self.http.post(f"/api/orders/{order_key}/shipments", json=body)
         return pick(answer, "id", str)
+
+    @writes(Dedupe.NATURAL)
+    def correct(self, order_key: str, remote_id: str, shipment: Shipment) -> None:
+        path = f"/api/orders/{order_key}/shipments/{remote_id}"
+        self.http.put(path, json=tracking(shipment), safe=True)
 
     def find_shipments(self, order_key: str) -> list[Shipment]:
         rows = pick(self.http.get(f"/api/orders/{order_key}/shipments"), "shipments", list)
@@ -116,6 +115,16 @@ class SandboxShop(CartConnector):
         body = {"reference": key, "amount": str(amount), "note": note}
         answer = self.http.post(f"/api/orders/{order_key}/refunds", json=body, safe=True)
         return pick(answer, "id", str)
+
+
+def tracking(shipment: Shipment) -> dict[str, Any]:
+    """How a parcel travels, as the shop wants to know it."""
+    return {
+        "carrier": shipment.carrier,
+        "method": shipment.method,
+        "tracking_number": shipment.tracking_no,
+        "tracking_url": shipment.tracking_url,
+    }
 
 
 def modified_at(raw: Any) -> datetime:

@@ -258,6 +258,10 @@ class CartConnector(Connector):
         """Tells the cart of a parcel. Gives the cart's own id of it."""
         raise NotImplementedError
 
+    def correct(self, order_key: str, remote_id: str, shipment: Shipment) -> None:
+        """Gives a parcel that the cart knows as `remote_id` another tracking number."""
+        raise NotImplementedError
+
     def find_shipments(self, order_key: str) -> list[Shipment]:
         """The parcels that the cart knows of, to resolve an unknown outcome of `ship`."""
         raise NotImplementedError

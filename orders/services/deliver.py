@@ -31,26 +31,28 @@ def deliver(run: Run) -> None:
     """Sends this merchant's ready orders."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
-    if "orders" in connector.renders:
-        out_files.deliver(run)
-        return
     effects.carry_out(run, connector)
     outcomes = Outcomes(run, connector)
+    if "orders" in connector.renders:
+        take_up_what_came(run, out_files.deliver(run, outcomes))
+        outcomes.close()
+        return
     if run.state.get("down"):  # the last run could not connect: try with one
-        _send_all(run, connector, outcomes, _Line(run, connector, most=1))
-    _send_all(run, connector, outcomes, _Line(run, connector))
+        _send_all(run, connector, outcomes, _Line(run, outcomes, most=1))
+    _send_all(run, connector, outcomes, _Line(run, outcomes))
     for _ in range(IN_A_ROW):  # those that could not connect stand in the line again
         if outcomes.connection_failures and not run.stopping.is_set():
-            _send_all(run, connector, outcomes, _Line(run, connector))
+            _send_all(run, connector, outcomes, _Line(run, outcomes))
     outcomes.close()
 
 
 class _Line:
     """The orders that wait, claimed as they are needed: what is sent in half the window at the present pace."""
 
-    def __init__(self, run: Run, connector: WmsConnector, most: int = 0) -> None:
+    def __init__(self, run: Run, outcomes: Outcomes, most: int = 0) -> None:
         """`most`: claim once, and no more than this."""
-        self.run, self.connector, self.most = run, connector, most
+        self.run, self.outcomes, self.most = run, outcomes, most
+        self.connector = outcomes.connector
         self._done = 0
         self._decided: list[int] = []  # since the last claim
         self._start_before: dict[int, float] = {}
@@ -62,7 +64,7 @@ class _Line:
             claimed = claim(run.merchant.pk, _size(self.connector, limit), lease(self.connector), run.now)
             if not claimed:
                 return
-            items = _prepare(run, self.connector, claimed)
+            items = _prepare(run, self.outcomes, claimed)
             self._start_before |= dict.fromkeys((item.id for item in items), at + WINDOW)
             yield from items
             if self.most:
@@ -130,7 +132,7 @@ def _next_size(done: int, spent: float) -> int:
     return max(SMALLEST, min(LARGEST, int(done / max(spent, 0.001) * WINDOW / 2)))
 
 
-def _prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> list[Item]:
+def _prepare(run: Run, outcomes: Outcomes, claimed: Sequence[Claimed]) -> list[Item]:
     """What is to be sent; orders with a problem, or canceled before any send, end here."""
     # Canceled, and no call has ever gone out: this claim is the first start and it has not begun.
     dropped = [c for c in claimed if c.cancel_requested and c.starts == 1]
@@ -142,16 +144,18 @@ def _prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> l
         tokens=[c.token for c in dropped],
     )
     kept = [c for c in claimed if not (c.cancel_requested and c.starts == 1)]
-    items, stopped = prepare(run, connector, kept)
-    for item, problem in stopped:
+    batch = prepare(run, outcomes.connector, kept)
+    for broken, error in batch.broken:
+        outcomes.bug(broken, error)
+    for item, problem in batch.stopped:
         # One that was begun before is looked up all the same: the WMS may have it.
-        if item.claimed.starts > 1 and connector.overrides("find"):
-            items.append(item)
+        if item.claimed.starts > 1 and outcomes.connector.overrides("find"):
+            batch.items.append(item)
             continue
         cause = causes.of_problem(run.merchant.pk, problem)
         causes.to_error([item.id], Status.SENDING, problem, cause, run.now, tokens=[item.claimed.token])
         run.counts["in_error"] += 1
-    return items
+    return batch.items
 
 
 def _send(connector: WmsConnector, item: Item) -> Any:

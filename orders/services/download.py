@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from django.db import transaction
+
 from integration_manager.kit.canonical import Order
 from integration_manager.kit.connector import CartConnector, Page
 from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
-from orders.content import plain
-from orders.run import Run
-
 from orders import causes, cursors, rejects, storing
+from orders.content import plain
 from orders.restored import restored_at
+from orders.run import Run
 
 SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
 
@@ -47,20 +47,28 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
                 run.state[SEEN] = "" if news or len(read) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
+                _announce(run, stored, news)
                 if moved and save_cursor:
                     cursors.save(run, cursor)
+        if deep:
+            cursors.passed(run, newest)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
         rejects.alert(run, page.rejects)
     if deep and not run.unfinished:
-        run.fields["reached_back_at"] = run.now
-    for cause, count in Counter(stored.causes).items():
-        causes.open_alert(cause, run.now, count=count)
+        cursors.reached(run)
     for name in ("new", "changed", "canceled", "skipped", "in_error"):
         if getattr(stored, name):
             run.counts[name] += getattr(stored, name)
-    if stored.new or stored.changed:
+
+
+def _announce(run: Run, stored: storing.Stored, news: bool) -> None:
+    """With the page, since nobody could later tell that its orders were never announced."""
+    for cause, count in Counter(stored.causes).items():
+        causes.open_alert(cause, run.now, count=count)
+    stored.causes.clear()
+    if news:
         schedules.wake(Service.DELIVER, run.now, merchant_id=run.merchant.pk)
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
 
@@ -71,7 +79,8 @@ def _mark(run: Run, page: Page) -> str:
     A quiet cart shows the same last rows at every look. Once a page was found to be known in every row,
     its like needs not be read again.
     """
-    said = plain([page.rows, run.connector.options()])
+    earliest = run.cart.earliest_order_date if run.cart else None
+    said = plain([page.rows, run.connector.options(), str(earliest)])
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 

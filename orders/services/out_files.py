@@ -14,12 +14,12 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Stock, StockResult
-from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
 from orders.models import OutFile, Shipment, Status
 from orders.run import Run
-from orders.services.outcomes import AGAIN, TRIES
+from orders.services.outcomes import AGAIN, TRIES, Outcomes
+from orders.services.preparing import Item, prepare
 from orders.states import Claimed, claim, move
 
 LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
@@ -31,24 +31,28 @@ class Lost(Exception):
     """Another worker has taken this file over."""
 
 
-def deliver(run: Run) -> None:
-    """Order Delivery by files: first what was left, then one file for what is ready."""
-    connector = run.connector
-    assert isinstance(connector, WmsConnector)
-    recover(run, "orders")
-    from orders.services.preparing import prepare
+def deliver(run: Run, outcomes: Outcomes) -> list[int]:
+    """Order Delivery by files: first what was left, then one file for what is ready.
 
+    Returns the orders that were taken. `outcomes` records those that never get into a file.
+    """
+    connector = outcomes.connector
+    recover(run, "orders")
+    taken: list[int] = []
     while run.keep_alive() and not run.stopping.is_set():
         claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now)
+        taken += [c.id for c in claimed]
         claimed = [c for c in claimed if not _drop_canceled(run, c)]
         if not claimed:
             break
-        items, stopped = prepare(run, connector, claimed)
-        for item, problem in stopped:
+        batch = prepare(run, connector, claimed)
+        for item, problem in batch.stopped:
             _stop(run, item.claimed, problem)
+        for broken, error in batch.broken:
+            outcomes.bug(broken, error)
+        items, name, content = _render_orders(run, batch.items, outcomes)
         if not items:
             continue
-        name, content = _render(run, "orders", [item.prepared for item in items])
         with transaction.atomic():
             file = _plan(run, "orders", name, content, [item.id for item in items])
             with connection.cursor() as cursor:
@@ -61,12 +65,27 @@ def deliver(run: Run) -> None:
                 if cursor.rowcount != len(items):
                     raise Lost  # nothing was planned; the orders belong to somebody else
         carry(run, file)
-    from orders.services.outcomes import _next_due
+    return taken
 
-    retry_at, lease = _next_due(run.merchant.pk)
-    run.due_at(retry_at)
-    if lease is not None:
-        run.due_at(run.now + timedelta(seconds=max(lease, 0) + 0.5))
+
+def _render_orders(run: Run, items: list[Item], outcomes: Outcomes) -> tuple[list[Item], str, bytes]:
+    """The file of these orders; where that fails, of those that can be written alone."""
+    if not items:
+        return [], "", b""
+    try:
+        return items, *_render(run, "orders", [item.prepared for item in items])
+    except Exception:
+        fit = []
+        for item in items:
+            try:
+                _render(run, "orders", [item.prepared])
+            except Exception as error:
+                outcomes.bug(item.claimed, error)
+            else:
+                fit.append(item)
+        if len(fit) == len(items):
+            raise  # each alone is fine: it is not about an order
+        return _render_orders(run, fit, outcomes)
 
 
 def confirm(run: Run) -> None:

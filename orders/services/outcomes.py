@@ -30,7 +30,7 @@ from orders.content import same_lines
 from orders.models import Order, Status
 from orders.run import Run
 from orders.services.preparing import Item
-from orders.states import Each, move, note, release
+from orders.states import Claimed, Each, move, note, release
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ AGAIN = timedelta(hours=1)
 PROBE = timedelta(minutes=1)  # while the WMS cannot be reached, one order a minute tries
 IN_A_ROW = 3  # connection failures that end a run
 BUGS = 5  # tries of an order that our own mistake stops
+SOON = 10  # failed look-ups of an order, a minute apart; after that they are an hour apart
 ROUNDS = 3  # undecided sends before a person is asked
 
 
@@ -83,7 +84,7 @@ class Outcomes:
         if isinstance(result, Looked):
             self._looked(item, result.found)
         elif isinstance(result, LookupFailed):
-            self._lookup_failed(item, result.error)
+            self._lookup_failed(item.claimed, result.error)
         elif isinstance(result, ConnectionFailed):
             release([item.claimed])
             self._unreachable(result)
@@ -92,17 +93,17 @@ class Outcomes:
             release([item.claimed], self.wait_until)
             self.run.stopping.set()
         elif isinstance(result, Transient):
-            self._failed(item, result, result.retry_at)
+            self._failed(item.claimed, result, result.retry_at)
         elif isinstance(result, AuthFailed):
-            self._refused(item, result)
+            self._refused(item.claimed, result)
         elif isinstance(result, AlreadyDone):
             self._already(item, result)
         elif isinstance(result, OutcomeUnknown):
-            self._unknown(item, result)
+            self._unknown(item.claimed, result)
         elif isinstance(result, Permanent | NeedsHuman):
-            self._stopped(item, result)
+            self._stopped(item.claimed, result)
         else:
-            self._bug(item, result)
+            self.bug(item.claimed, result)
 
     # ── it is there ──
 
@@ -144,6 +145,9 @@ class Outcomes:
             self._taken(item, found)
             return
         self.run.counts["found_at_wms"] += 1
+        if found.canceled:
+            self._canceled_there(item, found)
+            return
         if item.claimed.cancel_requested:
             cancel_at_wms([item.id], now, actor="", why="Canceled in the shop.")
         moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
@@ -161,17 +165,34 @@ class Outcomes:
                 self._one(item, LookupFailed(failure))
                 return
         self.run.counts["duplicates_prevented"] += 1
-        if item.claimed.starts > 1 and found is not None:
+        # The same content as the send that had begun, and yet other lines there: that is not our order.
+        foreign = found is not None and item.claimed.sent_hash == item.hash and not same_lines(found, item.prepared)
+        if item.claimed.starts > 1 and found is not None and not foreign:
             self._looked(item, found)
         elif item.claimed.starts > 1 and not self.connector.overrides("find") and error.remote_id:
             self._sent([item], [error.remote_id], "The WMS had it already.")
         else:
             self._taken(item, found)
 
+    def _canceled_there(self, item: Item, found: Found) -> None:
+        """Somebody has canceled it at the WMS, after an earlier send of ours had arrived."""
+        if item.claimed.cancel_requested:
+            why = f"Canceled; the WMS has canceled it too, as {found.wms_key}."
+            cancel([item.id], Status.SENDING, why, self.run.now, tokens=[item.claimed.token])
+            return
+        self._stopped(
+            item.claimed,
+            NeedsHuman(
+                f"The WMS has order {item.claimed.cust_po_no} already, as {found.wms_key}, and it is canceled there.",
+                code="canceled_at_wms",
+                fix="Cancel it in the shop, or send it with a new reference.",
+            ),
+        )
+
     def _taken(self, item: Item, found: Found | None) -> None:
         what = f", as order {found.order_no}" if found else ""
         self._stopped(
-            item,
+            item.claimed,
             NeedsHuman(
                 f"The WMS has another order under the reference {item.claimed.wms_ref}{what}.",
                 code="reference_taken",
@@ -182,29 +203,31 @@ class Outcomes:
 
     # ── it is not, or nobody knows ──
 
-    def _unknown(self, item: Item, error: OutcomeUnknown) -> None:
-        dedupe, rounds = self.connector.dedupe("send"), item.claimed.unknown_rounds + 1
+    def _unknown(self, claimed: Claimed, error: OutcomeUnknown) -> None:
+        dedupe, rounds = self.connector.dedupe("send"), claimed.unknown_rounds + 1
         self.run.counts["unknown"] += 1
         if dedupe is Dedupe.KEY and rounds > ROUNDS:
             # Sending it again is harmless: it goes on like any other failure.
-            self._failed(item, Transient(str(error), code=error.code))
+            self._failed(claimed, Transient(str(error), code=error.code))
             return
         if dedupe is Dedupe.NONE or rounds > ROUNDS:
-            self._stopped(
-                item,
-                NeedsHuman(
-                    f"Order {item.claimed.cust_po_no} was sent, and the WMS never answered. It may be there.",
-                    code="outcome_unknown",
-                    fix=f"Look for {item.claimed.wms_ref} at the WMS, then say whether it arrived.",
-                ),
-            )
+            message = f"Order {claimed.cust_po_no} was sent, and the WMS never answered. It may be there."
+            self._ask_person(claimed, message)
             return
         # The claim stays until the send has settled; then it is claimed again and looked up.
-        self._defer(item, max(self.connector.settle.total_seconds(), 1.0), rounds)
-        note([item.id], "unknown", f"{error} It is looked up before anything else is done.", now=self.run.now)
+        self._defer(claimed, max(self.connector.settle.total_seconds(), 1.0), rounds, claimed.failures)
+        note([claimed.id], "unknown", f"{error} It is looked up before anything else is done.", now=self.run.now)
 
-    def _lookup_failed(self, item: Item, error: ConnectorError) -> None:
-        self._defer(item, PROBE.total_seconds(), item.claimed.unknown_rounds)
+    def _lookup_failed(self, claimed: Claimed, error: ConnectorError) -> None:
+        """Nothing is known, so nothing is sent: asked again each minute, then each hour, then by a person."""
+        failures = claimed.failures + 1
+        if isinstance(error, ConnectionFailed | AuthFailed | RateLimited):
+            failures = claimed.failures  # about the connection, not about this order
+        if isinstance(error, Permanent | NeedsHuman) or failures >= TRIES:
+            self._ask_person(claimed, f"The WMS does not say whether it has order {claimed.cust_po_no}: {error}")
+            return
+        pause = PROBE if failures < SOON else AGAIN
+        self._defer(claimed, pause.total_seconds(), claimed.unknown_rounds, failures)
         if isinstance(error, ConnectionFailed):
             self._unreachable(error)
         elif isinstance(error, AuthFailed):
@@ -212,92 +235,107 @@ class Outcomes:
         elif isinstance(error, RateLimited):
             self.wait_until = error.retry_at or self.run.now + PROBE
             self.run.stopping.set()
+        else:
+            self.run.counts["failed"] += 1
+            self._alert_failing(error)
 
-    def _defer(self, item: Item, seconds: float, rounds: int) -> None:
+    def _ask_person(self, claimed: Claimed, message: str) -> None:
+        fix = f"Look for {claimed.wms_ref} at the WMS, then say whether it arrived."
+        self._stopped(claimed, NeedsHuman(message, code="outcome_unknown", fix=fix))
+
+    def _defer(self, claimed: Claimed, seconds: float, rounds: int, failures: int) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE orders_order SET lease_until = now() + make_interval(secs => %s), unknown_rounds = %s "
-                "WHERE id = %s AND token = %s AND status = 'sending'",
-                [seconds, rounds, item.id, item.claimed.token],
+                "UPDATE orders_order SET lease_until = now() + make_interval(secs => %s), unknown_rounds = %s, "
+                "failures = %s WHERE id = %s AND token = %s AND status = 'sending'",
+                [seconds, rounds, failures, claimed.id, claimed.token],
             )
 
-    def _failed(self, item: Item, error: ConnectorError, retry_at: datetime | None = None) -> None:
-        failures, now = item.claimed.failures + 1, self.run.now
+    def _failed(self, claimed: Claimed, error: ConnectorError, retry_at: datetime | None = None) -> None:
+        failures, now = claimed.failures + 1, self.run.now
         self.run.counts["failed"] += 1
         if failures >= TRIES:
-            self._give_up(item, error, now)
+            self._give_up(claimed, error, now)
             return
         later = max(retry_at or now, now + AGAIN)
         moved = move(
-            [item.id],
+            [claimed.id],
             Status.SENDING,
             Status.READY,
             "failed",
             now=now,
             message=str(error),
-            tokens=[item.claimed.token],
+            tokens=[claimed.token],
             retry_at=later,
             failures=failures,
             unknown_rounds=0,
-            first_failed_at=item.claimed.first_failed_at or now,
+            first_failed_at=claimed.first_failed_at or now,
             error_code=error.code,
             error_message=str(error),
+            sent_hash="",  # answered: the next send carries what the order is by then
+            **self._not_begun(),
         )
         if moved:
-            self._failing = True
-            raise_alert(
-                "delivery_failing",
-                f"deliver:{self.run.merchant.pk}",
-                f"The WMS does not take orders of {self.run.merchant.name} at the moment: {error}",
-                now=now,
-                fix="Nothing to do: each is tried once an hour for 15 days.",
-                said=error.said,
-                merchant_id=self.run.merchant.pk,
-            )
+            self._alert_failing(error)
 
-    def _give_up(self, item: Item, error: ConnectorError, now: datetime) -> None:
+    def _alert_failing(self, error: ConnectorError) -> None:
+        self._failing = True
+        raise_alert(
+            "delivery_failing",
+            f"deliver:{self.run.merchant.pk}",
+            f"The WMS does not take orders of {self.run.merchant.name} at the moment: {error}",
+            now=self.run.now,
+            fix="Nothing to do: each is tried once an hour for 15 days.",
+            said=error.said,
+            merchant_id=self.run.merchant.pk,
+        )
+
+    def _give_up(self, claimed: Claimed, error: ConnectorError, now: datetime) -> None:
         gave_up = NeedsHuman(
-            f"Order {item.claimed.cust_po_no} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
+            f"Order {claimed.cust_po_no} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
             code="gave_up",
             fix="Correct what the WMS says, then send it again by hand.",
             said=error.said,
         )
-        cause = replace(causes.of_error(self.run.merchant.pk, gave_up), key=f"order:{item.id}")
-        tokens = [item.claimed.token]
-        causes.to_error([item.id], Status.SENDING, gave_up, cause, now, tokens=tokens, to=Status.GAVE_UP)
+        cause = replace(causes.of_error(self.run.merchant.pk, gave_up), key=f"order:{claimed.id}")
+        tokens = [claimed.token]
+        causes.to_error([claimed.id], Status.SENDING, gave_up, cause, now, tokens=tokens, to=Status.GAVE_UP)
 
-    def _stopped(self, item: Item, error: Permanent | NeedsHuman) -> None:
+    def _stopped(self, claimed: Claimed, error: Permanent | NeedsHuman) -> None:
         if error.code == "forbidden" and not self._checked:
             # 403 is about the credentials only if they fail the check too; else about this record.
             self._checked = True
             try:
                 self.run.call(self.connector.check)
             except (AuthFailed, Permanent) as refused:
-                self._refused(item, AuthFailed(str(refused), said=refused.said))
+                self._refused(claimed, AuthFailed(str(refused), said=refused.said))
                 return
             except ConnectorError as other:
                 log.info("check after a 403 was not answered: %s", other)
-        if self.connector.dedupe("send") is Dedupe.NONE and error.code != "outcome_unknown":
-            # Refused is certainly not there; with no look-up, the next send must not count as a second one.
-            Order.objects.filter(pk=item.id, token=item.claimed.token).update(starts=0)
+        if error.code != "outcome_unknown":
+            Order.objects.filter(pk=claimed.id, token=claimed.token).update(sent_hash="", **self._not_begun())
         cause = causes.of_error(self.run.merchant.pk, error)
-        causes.to_error([item.id], Status.SENDING, error, cause, self.run.now, tokens=[item.claimed.token])
+        causes.to_error([claimed.id], Status.SENDING, error, cause, self.run.now, tokens=[claimed.token])
         self.run.counts["in_error"] += 1
 
-    def _refused(self, item: Item, error: AuthFailed) -> None:
-        release([item.claimed])
+    def _not_begun(self) -> dict[str, Any]:
+        """An answer says that it is not there; with no look-up, the next send must not count as a second one."""
+        return {"starts": 0} if self.connector.dedupe("send") is Dedupe.NONE else {}
+
+    def _refused(self, claimed: Claimed, error: AuthFailed) -> None:
+        release([claimed])
         self.run.refused(error)
 
-    def _bug(self, item: Item, error: BaseException) -> None:
+    def bug(self, claimed: Claimed, error: BaseException) -> None:
         """Our own mistake: tried five times, then parked with a number that leads to the report."""
         number = secrets.token_hex(4)
-        log.error("report %s: sending order %s failed", number, item.id, exc_info=error)
+        log.error("report %s: sending order %s failed", number, claimed.id, exc_info=error)
         ours = Transient(f"We could not process this order (report {number}).", code="internal")
-        if item.claimed.failures + 1 < BUGS:
-            self._failed(item, ours)
+        if claimed.failures + 1 < BUGS:
+            self._failed(claimed, ours)
         else:
             fix = f"This is our mistake. Give support the number {number}."
-            self._stopped(item, NeedsHuman(str(ours), code="internal", fix=fix))
+            self._stopped(claimed, NeedsHuman(str(ours), code="internal", fix=fix))
 
     # ── the connection as a whole ──
 
@@ -317,10 +355,8 @@ class Outcomes:
             run.due_at(max(retry_at, self.wait_until) if retry_at and self.wait_until else retry_at)
             if lease is not None:
                 run.due_at(run.now + timedelta(seconds=max(lease, 0) + 0.5))
-        if (
-            self._failing
-            and not Order.objects.filter(merchant=run.merchant, status=Status.READY, failures__gt=0).exists()
-        ):
+        unsent = Order.objects.filter(merchant=run.merchant, status__in=[Status.READY, Status.SENDING])
+        if self._failing and not unsent.filter(failures__gt=0).exists():
             resolve("delivery_failing", [f"deliver:{run.merchant.pk}"], run.now)
             self._failing = False
         run.state["failing"] = self._failing
@@ -333,7 +369,7 @@ def _next_due(merchant_id: int) -> tuple[datetime | None, float | None]:
         cursor.execute(
             """SELECT (SELECT min(retry_at) FROM orders_order WHERE merchant_id = %s AND status = 'ready'),
                       (SELECT extract(epoch FROM min(lease_until) - now())::float FROM orders_order
-                       WHERE merchant_id = %s AND status = 'sending')""",
+                       WHERE merchant_id = %s AND status = 'sending' AND out_file_id IS NULL)""",
             [merchant_id, merchant_id],
         )
         due, lease = cursor.fetchone()

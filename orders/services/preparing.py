@@ -13,7 +13,7 @@ from integration_manager.kit.connector import WmsConnector
 from merchants import rules
 from orders import storing
 from orders.content import payload_hash, source_hash
-from orders.models import Status
+from orders.models import OrderDetail, Status
 from orders.run import Run
 from orders.states import Claimed
 
@@ -33,27 +33,37 @@ class Item:
         return self.claimed.id
 
 
-def prepare(
-    run: Run, connector: WmsConnector, claimed: Sequence[Claimed]
-) -> tuple[list[Item], list[tuple[Item, rules.Problem]]]:
-    """What to send, and what a rule stops. The hash of each first call's content is stored here."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Claimed orders, made ready. An order that we cannot handle must not stop the others."""
+
+    items: list[Item]
+    stopped: list[tuple[Item, rules.Problem]]  # by a rule
+    broken: list[tuple[Claimed, Exception]]  # by a mistake of ours
+
+
+def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Batch:
+    """What to send, and what not. The hash of each first call's content is stored here."""
+    batch = Batch([], [], [])
     if not claimed:
-        return [], []
+        return batch
     carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
     datas = _load(run, claimed, carts)
     payload = connector.mapper("payload")
-    items, stopped = [], []
     for c in claimed:
         cart = carts[c.cart_id]
         known = rules.Rules(run.merchant.code, cart.order_source or cart.name)
-        prepared, problems = rules.prepare(from_json(Order, datas[c.id]), known, c.wms_ref)
-        if problems:
-            item = Item(c, prepared, c.sent_hash, problems[0])
-            stopped.append((item, problems[0]))
-        else:
-            items.append(Item(c, prepared, payload_hash(payload(prepared))))
-    _store_hashes([item for item in items if item.claimed.starts == 1 and item.hash != item.claimed.sent_hash])
-    return items, stopped
+        try:
+            prepared, problems = rules.prepare(from_json(Order, datas[c.id]), known, c.wms_ref)
+            if problems:
+                batch.stopped.append((Item(c, prepared, c.sent_hash, problems[0]), problems[0]))
+            else:
+                batch.items.append(Item(c, prepared, payload_hash(payload(prepared))))
+        except Exception as error:
+            batch.broken.append((c, error))
+    fresh = [item for item in batch.items if item.claimed.starts == 1 or not item.claimed.sent_hash]
+    _store_hashes([item for item in fresh if item.hash != item.claimed.sent_hash])
+    return batch
 
 
 def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[int, dict[str, object]]:
@@ -79,6 +89,8 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[
             )
             with transaction.atomic():
                 storing.apply_source(intake, order_id, Status.SENDING, incoming, run.now, storing.Stored())
+            # As stored: what a person edited wins over the source.
+            datas[order_id] = OrderDetail.objects.values_list("data", flat=True).get(order_id=order_id)
     return datas
 
 

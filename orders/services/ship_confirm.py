@@ -9,24 +9,27 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from alerts.raising import raise_alert
 from django.db import connection, transaction
 from django.db.models import F
+
+from alerts.raising import raise_alert
+from carts.models import Cart
+from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
 from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Merchant, Service
+from orders import bulk, causes, cursors, rejects
+from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
+from orders.restored import restored_at
 from orders.run import Run
 from orders.services.upload_shipments import confirm_complete
 from orders.states import Each, move, note
-
-from integration_manager import tenancy
-from orders import bulk, causes, cursors, rejects
-from orders.restored import restored_at
 
 each = bulk.PerRow
 FIRST = timedelta(days=2)  # how far a first run looks back
@@ -63,29 +66,34 @@ def ship_confirm(run: Run) -> None:
     assert isinstance(connector, WmsConnector)
     since, deep = cursors.since(run, run.now - FIRST)
     cursor = run.schedule.cursor
-    woken: set[int] = set()
     for page in run.pages(connector.shipments(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
         if page.rows or moved:
             with transaction.atomic():
-                woken |= store(run, page.rows)
+                _wake(run, store(run, page.rows))
                 if moved:
                     cursors.save(run, cursor)
+        if deep:
+            cursors.passed(run, newest)
         rejects.alert(run, page.rejects)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
     if deep and not run.unfinished:
-        run.fields["reached_back_at"] = run.now
+        cursors.reached(run)
     if connector.overrides("shipments_of"):
-        woken |= _ask_one_by_one(run, connector)
-    if woken:
-        schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, cart_ids=list(woken))
+        _ask_one_by_one(run, connector)
 
 
-def _ask_one_by_one(run: Run, connector: WmsConnector) -> set[int]:
+def _wake(run: Run, cart_ids: set[int]) -> None:
+    """With the parcels, since nobody could later tell that these carts were never woken."""
+    if cart_ids:
+        schedules.wake(Service.UPLOAD_SHIPMENTS, run.now, cart_ids=list(cart_ids))
+
+
+def _ask_one_by_one(run: Run, connector: WmsConnector) -> None:
     """Orders that have been at the WMS for long, in case their confirmation was never listed."""
     now = run.now
     waiting = list(
@@ -95,12 +103,24 @@ def _ask_one_by_one(run: Run, connector: WmsConnector) -> set[int]:
         .values_list("id", "wms_key")[:ASK_AT_ONCE]
     )
     if not waiting or not run.keep_alive():
-        return set()
-    shipments = run.call(connector.shipments_of, [key for _, key in waiting])
-    with transaction.atomic():
-        woken = store(run, shipments)
-        Order.objects.filter(pk__in=[pk for pk, _ in waiting]).update(checked_at=now)
-    return woken
+        return
+    # Noted first: orders that make the question fail must not keep the others from being asked for.
+    Order.objects.filter(pk__in=[pk for pk, _ in waiting]).update(checked_at=now)
+    keys = [key for _, key in waiting]
+    try:
+        answers = [run.call(connector.shipments_of, keys)]
+    except Permanent:
+        answers = [_shipments_of_one(run, connector, key) for key in keys if run.keep_alive()]
+    for shipments in answers:
+        with transaction.atomic():
+            _wake(run, store(run, shipments))
+
+
+def _shipments_of_one(run: Run, connector: WmsConnector, key: str) -> list[Shipment]:
+    try:
+        return run.call(connector.shipments_of, [key])
+    except Permanent:
+        return []  # the WMS does not know it (any more)
 
 
 def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
@@ -174,7 +194,7 @@ def _known(order_ids: Sequence[int]) -> dict[tuple[int, str], ShipmentRow]:
 
 
 def _differs(old: ShipmentRow, new: Shipment) -> bool:
-    return bool(new.voided) != bool(old.voided_at) or (new.tracking_no or "") != old.tracking_no
+    return bool(new.voided) != bool(old.voided_at) or (new.tracking_no or "")[:100] != old.tracking_no
 
 
 def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
@@ -198,6 +218,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
             error_message="",
             cause="",
             held_by="",
+            out_file_id=None,
         )
         row.status, row.wms_key = Status.AT_WMS, key or ""
         causes.settle(causes_of, run.now)
@@ -285,12 +306,13 @@ def _count(row: _Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
 def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
     """A parcel that was stored has changed: another tracking number, or it was voided."""
     now = run.now
+    again = not shipment.voided and (old.uploaded_at is None or _can_correct(row.cart_id))
     ShipmentRow.objects.filter(pk=old.pk).update(
         tracking_no=(shipment.tracking_no or "")[:100],
         tracking_key=fold(shipment.tracking_no),
         data=to_json(shipment),
         voided_at=now if shipment.voided else None,
-        uploaded_at=None if not shipment.voided else old.uploaded_at,
+        uploaded_at=None if again else old.uploaded_at,
         parked_at=now if shipment.voided and old.uploaded_at is None else None,
         retry_at=now,
         token=F("token") + 1,  # an upload that is under way told the cart of the old form
@@ -305,6 +327,8 @@ def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
         change = f"{old.tracking_no or 'none'} to {shipment.tracking_no or 'none'}"
         back = "The parcel was voided and is valid after all. " if old.voided_at else ""
         note([row.id], "tracking_changed", f"{back}Tracking number changed: {change}.", now=now)
+        if not again:
+            _alert_changed(run, row, change)
         return
     note([row.id], "parcel_voided", f"The WMS voided parcel {old.tracking_no or old.key}.", now=now)
     if row.status is Status.SHIPPED:
@@ -363,6 +387,23 @@ def _close(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> set[int]:
     if rows:
         _progress(run, list(rows.values()), set(rows))
     return set()
+
+
+def _can_correct(cart_id: int) -> bool:
+    """Whether the cart takes another tracking number for a parcel that it has been told of."""
+    return cart_class(Cart.objects.get(pk=cart_id)).overrides("correct")
+
+
+def _alert_changed(run: Run, row: _Row, change: str) -> None:
+    raise_alert(
+        "tracking_changed",
+        f"order:{row.id}",
+        f"The WMS has changed a tracking number of order {row.number} after the cart was told: {change}.",
+        fix="Correct it in the shop; this kind of cart cannot be told a second time.",
+        merchant_id=row.merchant_id,
+        order_id=row.id,
+        now=run.now,
+    )
 
 
 def _alert_short(run: Run, row: _Row, shipped: Decimal) -> None:

@@ -58,6 +58,7 @@ class Parcel:
     cart_key: str
     cust_ref: str
     number: str
+    remote_id: str  # the cart's own id of it, where it was told before
     shipment: Shipment
     start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
@@ -99,7 +100,7 @@ def _waiting(run: Run, connector: CartConnector, limit: int) -> Iterator[Parcel]
 
 
 def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
-    """Takes parcels that wait; of one order only those whose earlier ones are not under way."""
+    """Takes parcels that wait; those with an expired claim too."""
     assert run.cart is not None
     start_before = time.monotonic() + WINDOW
     with connection.cursor() as cursor:
@@ -114,7 +115,7 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
             RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
-                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.data::text,
+                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.remote_id, s.data::text,
                       (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item), 'line_id', l.line_id,
                                                          'quantity', trim_scale(l.quantity)::text))
                        FROM orders_shipmentline l LEFT JOIN orders_orderline ol
@@ -128,11 +129,11 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     import orjson
 
-    data = orjson.loads(row[11])
-    if row[12]:
+    data = orjson.loads(row[12])
+    if row[13]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        data["lines"] = [line for line in orjson.loads(row[12]) if line["line_id"]]
-    values = [*row[:11], from_json(Shipment, data), start_before]
+        data["lines"] = [line for line in orjson.loads(row[13]) if line["line_id"]]
+    values = [*row[:12], from_json(Shipment, data), start_before]
     return Parcel(*values)
 
 
@@ -151,6 +152,9 @@ def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None
 
 def _ship(connector: CartConnector, parcel: Parcel) -> Any:
     """One parcel, in a thread of the run: looked for first where an upload had been begun before."""
+    if parcel.remote_id and connector.overrides("correct"):
+        connector.correct(parcel.cart_key, parcel.remote_id, parcel.shipment)
+        return parcel.remote_id
     if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
         for known in connector.find_shipments(parcel.cart_key):
             if _same(known, parcel.shipment):
@@ -238,14 +242,17 @@ class _Uploads:
         failures = parcel.failures + (1 if counts else 0)
         first = parcel.first_failed_at or now
         over = failures >= TRIES or now - first >= DAYS
+        # An answer says that it is not there; with no look-up, the next try must not count as a second one.
+        anew = self.connector.dedupe("ship") is Dedupe.NONE and not isinstance(error, OutcomeUnknown)
         with connection.cursor() as cursor:
             cursor.execute(
                 """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
-                          first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s
+                          first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s,
+                          starts = CASE WHEN %s THEN 0 ELSE starts END
                    WHERE id = %s AND token = %s""",
                 [
                     *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
-                    *(now if park or over else None, parcel.id, parcel.token),
+                    *(now if park or over else None, anew, parcel.id, parcel.token),
                 ],
             )
         run.counts["failed"] += 1

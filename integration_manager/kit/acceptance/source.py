@@ -14,7 +14,7 @@ from integration_manager.kit.connector import Dedupe, capabilities
 from integration_manager.kit.redact import is_secret
 
 MOST_LINES = 350
-WRITES = {True: ("ship", "stock", "cancel", "refund"), False: ("send", "cancel")}
+WRITES = {True: ("ship", "correct", "stock", "cancel", "refund"), False: ("send", "cancel")}
 OURS = ("accounts", "alerts", "benchmarks", "billing", "carts", "merchants", "orders", "tests", "wms")
 FORBIDDEN_MODULES = ("django", "logging", *OURS)
 FORBIDDEN_CALLS = ("print", "sleep", "breakpoint", "input")

@@ -94,6 +94,14 @@ class FakeShop(Fake):
         self._change(order["id"], status=status)
         return Reply({"id": number}, 201)
 
+    @route("PUT", "/api/orders/{key}/shipments/{number}")
+    def correct(self, request: Request) -> Any:
+        known = {parcel["id"] for parcel in self.effects("shipment", request.args["key"])}
+        if request.args["number"] not in known:
+            return self.refuse(404, "no_such_shipment", "There is no such shipment.")
+        self.effect("correction", request.args["number"], **request.json)
+        return {}
+
     @route("POST", "/api/stock")
     def set_stock(self, request: Request) -> Any:
         results = []
