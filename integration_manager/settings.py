@@ -86,7 +86,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "integration_manager.static_files.StaticFiles",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -357,14 +357,16 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(os.environ.get("IM_STATIC_ROOT") or BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
-# Production serves hashed names made by collectstatic; make run and the tests serve the sources.
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = RELAXED
+# Production and make run serve what collectstatic made: named by content, compressed. Tests serve the sources.
+COLLECTED = not RELAXED or bool(os.environ.get("IM_STATIC_ROOT"))
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not COLLECTED
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if RELAXED
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
 if TESTING and "pytest" in sys.modules:

@@ -130,6 +130,7 @@ class Supervisor:
         environment["PORT"] = str(self.port)
         environment["PYTHONUNBUFFERED"] = "1"
         environment.setdefault("IM_FOLDER_ROOT", str(self.data / "folders"))
+        environment.setdefault("IM_STATIC_ROOT", str(self.data / "static"))
         environment["IM_DEMO"] = "1" if self.bind in LOOPBACK else "0"
         if not given:
             say(
@@ -161,13 +162,18 @@ class Supervisor:
         }
 
     def _prepare(self, environment: dict[str, str]) -> None:
-        """Roles, tables, the demo account."""
-        version = _version_of_tables()
+        """Roles, tables, static files, the demo account."""
+        version = _version([*CLONE.glob("*/migrations/*.py"), Path(migrate_roles.__file__)])
         if self.services is None or self.state.get("tables") != version:
             say("• Bringing the tables up to date")
             extra = {"IM_ADMIN_DATABASE_URL": self.services.admin_url()} if self.services else {}
             _manage(["im", "migrate"], {**environment, **extra})
             self.state["tables"] = version
+        files = _version([path for path in (CLONE / "static").rglob("*") if path.is_file()])
+        if self.state.get("static") != files or not Path(environment["IM_STATIC_ROOT"]).is_dir():
+            say("• Compressing styles and scripts")
+            _manage(["collectstatic", "--noinput", "--clear", "--verbosity", "0"], environment)
+            self.state["static"] = files
         # The demo's connections name the simulator's port: another port, another visit.
         demo_for = environment.get("IM_SIMULATOR_PORT", "none")
         if _exists("demo") and environment["IM_DEMO"] == "1" and self.state.get("demo_for") != demo_for:
@@ -304,10 +310,10 @@ def _stop(signum: int, frame: object) -> None:
     raise _Stopped
 
 
-def _version_of_tables() -> str:
-    """Changes with every migration, ours or a library's; the same: nothing to migrate."""
+def _version(paths: list[Path]) -> str:
+    """Changes with each of these files and with every library; the same: nothing to bring up to date."""
     mark = hashlib.sha256((CLONE / "requirements.txt").read_bytes())
-    for path in sorted([*CLONE.glob("*/migrations/*.py"), Path(migrate_roles.__file__)]):
+    for path in sorted(paths):
         mark.update(path.read_bytes())
     return mark.hexdigest()[:16]
 
