@@ -79,6 +79,15 @@ def other_row(ours: Rows, theirs: Rows, mine: Rows, model: Any) -> int:
     return (theirs if mine is ours else ours).made[model].pk  # type: ignore[no-any-return]
 
 
+def test_the_first_wall_stands_without_the_second(ours: Rows, theirs: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tenancy.everyone("a test"), monkeypatch.context() as patch:
+        patch.setattr(tenancy, "_tell_database", lambda *scopes: None)  # PostgreSQL goes on showing everything
+        for mine in (ours, theirs):
+            with tenancy.activate(mine.account.pk):
+                for model in tenant_models():
+                    assert set(model.objects.values_list("account_id", flat=True)) == {mine.account.pk}, model
+
+
 def test_the_filter_is_that_of_the_moment_of_evaluation(ours: Rows, theirs: Rows) -> None:
     with tenancy.activate(ours.account.pk):
         rows = Merchant.objects.all()
@@ -206,9 +215,11 @@ def test_a_run_for_another_accounts_schedule_finds_nothing(ours: Rows, theirs: R
         assert jobs.run_schedule(schedule.pk, 5) is None
 
 
-def test_a_task_without_a_tenant_raises() -> None:
-    with pytest.raises(NoTenant):
-        tenancy.without_tenant(codes)()
+def test_what_starts_without_a_tenant_has_none_and_takes_none_away(ours: Rows) -> None:
+    with tenancy.activate(ours.account.pk):
+        with pytest.raises(NoTenant):
+            tenancy.without_tenant(codes)()
+        assert codes() == [ours.made[Merchant].code]
 
 
 def test_scopes_nest_and_each_comes_back(ours: Rows, theirs: Rows) -> None:
