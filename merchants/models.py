@@ -80,6 +80,10 @@ class Schedule(TenantModel):
         ]
         indexes = [
             models.Index(fields=["next_run"], name="schedule_due", condition=models.Q(next_run__isnull=False)),
+            models.Index(
+                fields=["account", "next_run"], name="schedule_in_turn", condition=models.Q(next_run__isnull=False)
+            ),
+            models.Index(fields=["account"], name="schedule_held", condition=models.Q(lease_until__isnull=False)),
             models.Index(fields=["account", "cart"], name="schedule_by_cart"),
         ]
 
