@@ -8,17 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from accounts.models import AuditEntry
-from carts.systems.sandbox_shop import SandboxShop
 from django.core.management import call_command
 from django.db import connection
+
+from accounts.models import AuditEntry
+from carts.systems.sandbox_shop import SandboxShop
 from merchants.models import Service
 from orders.models import Order, Status
+from tests import services
 from tests.test_orders_life import pack
 from tests.world import World, ago
 from wms.systems.sandbox_wms import SandboxWms
-
-from tests import services
 
 TABLES = ("orders_order", "orders_orderdetail", "orders_orderline", "orders_shipment", "orders_shipmentline",
           "orders_event", "merchants_schedule")  # fmt: skip

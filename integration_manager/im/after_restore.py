@@ -17,14 +17,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any]) -> None:
     """Marks orders and parcels as begun, and tells the services that read to mark what they find."""
-    from accounts.models import Account, AuditEntry
     from django.db import connection
+
+    from accounts.models import Account, AuditEntry
+    from integration_manager import tenancy
     from integration_manager.kit import clock
     from merchants.models import Schedule
-    from orders.states import UNSENT
-
-    from integration_manager import tenancy
     from orders.restored import KEY
+    from orders.states import UNSENT
 
     now = clock.now()
     orders = parcels = 0
