@@ -26,7 +26,7 @@ class Command(BaseCommand):
     """Dispatches to integration_manager/im/<subcommand>.py."""
 
     help = "The product's own commands: " + ", ".join(subcommands())
-    requires_system_checks: list[str] = []  # noqa: RUF012 (Django's name)
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One sub-parser for each module."""
