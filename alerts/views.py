@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,7 +15,10 @@ from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
 from integration_manager.chips import address
 from integration_manager.context import chosen_merchant
+from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
+from merchants.models import Merchant
+from orders.alerted import with_orders
 from orders.models import Order
 from orders.next_step import in_words
 from orders.search import Filters, filtered, keyset, with_details
@@ -37,7 +40,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state not in TABS:
         raise Http404
-    rows = Alert.objects.filter(TABS[state][1]).select_related("merchant", "cart")
+    rows = with_orders(Alert.objects.filter(TABS[state][1]).select_related("merchant", "cart"))
     merchant = chosen_merchant(request)()
     if merchant is not None:
         rows = rows.filter(merchant=merchant)
@@ -47,7 +50,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
         "page": page,
         "state": state,
         "by_itself": BY_ITSELF,
-        "groups": _groups(page.items),
+        "groups": _groups(page.items, _active_of_kinds(merchant) if not state else {}),
         "tabs": [
             {"label": label, "url": address(request, state=key) if key else address(request, "state"), "key": key}
             for key, (label, _) in TABS.items()
@@ -76,16 +79,22 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
 @require("alerts.act")
 @require_POST
 def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
-    """Dismisses the alerts that were selected."""
-    ids = request.POST.getlist("alert")[:MOST_SELECTED]
-    rows = Alert.objects.filter(public_id__in=ids, resolved_at__isnull=True, dismissed_at__isnull=True)
+    """Dismisses the alerts that were selected, or all of one kind."""
+    kind, merchant = request.POST.get("kind", "")[:40], request.POST.get("merchant", "")
+    rows = Alert.objects.filter(TABS[""][1])
+    if kind:
+        rows = rows.filter(kind=kind)
+        if looks_like_one(merchant):  # the list showed this one's only
+            rows = rows.filter(merchant__public_id=merchant)
+    else:
+        rows = rows.filter(public_id__in=request.POST.getlist("alert")[:MOST_SELECTED])
     number = rows.update(dismissed_at=clock.now())
     if number:
         audit.record(request.user, "alerts.dismissed", f"{number} alert{'' if number == 1 else 's'}")
         messages.success(
             request,
             f"{number} alert{'' if number == 1 else 's'} dismissed. The orders stay as they are; "
-            "you find it again under Dismissed.",
+            f"you find {'it' if number == 1 else 'them'} again under Dismissed.",
         )
     else:
         messages.info(request, "No alert was selected.")
@@ -106,10 +115,22 @@ def alert_reopen(request: AccountRequest, alert: str) -> HttpResponseBase:
     return redirect("alert", request.account.public_id, found.public_id)
 
 
-def _groups(found: list[Alert]) -> list[dict[str, Any]]:
-    """Those that hold orders, then those of connections and the rest."""
-    causes = set(Order.objects.filter(cause__in=[a.key for a in found]).values_list("cause", flat=True).distinct())
-    held = [alert for alert in found if alert.key in causes]
+def _active_of_kinds(merchant: Merchant | None) -> dict[str, int]:
+    """How many alerts of each kind are active."""
+    rows = Alert.objects.filter(TABS[""][1])
+    if merchant is not None:
+        rows = rows.filter(merchant=merchant)
+    return dict(rows.order_by().values_list("kind").annotate(Count("pk")))
+
+
+def _groups(found: list[Any], of_kind: dict[str, int]) -> list[dict[str, Any]]:
+    """Those that hold orders, then those of connections and the rest.
+
+    The first of each kind gets `like`: how many there are of it, to be dismissed together.
+    """
+    for alert in found:
+        alert.like = of_kind.pop(alert.kind, 0)
+    held = [alert for alert in found if alert.holds]
     alone = [alert for alert in found if alert.kind in BY_ITSELF]
     other = [alert for alert in found if alert not in held and alert not in alone]
     groups = [

@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sessions.SessionLimit",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -288,7 +289,9 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600
-SESSION_SAVE_EVERY_REQUEST = False  # accounts.middleware does, so the 12 hours are idle hours
+SESSION_SAVE_EVERY_REQUEST = (
+    False  # accounts.middleware does, so the 12 hours are idle hours; 14 days in all: accounts.sessions
+)
 _prefix = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_prefix}im_session"
 CSRF_COOKIE_NAME = f"{_prefix}im_csrf"

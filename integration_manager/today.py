@@ -12,8 +12,10 @@ from django.utils import timezone
 from accounts.models import Account
 from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
+from integration_manager.checklist import steps
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule, Service
+from orders.alerted import with_orders
 from orders.models import Order
 from orders.search import loaded_since
 from orders.state_words import AT_WMS, CANCEL_SENDING, CONFIRMED, ERROR, NEW, ON_HOLD, SENDING, SHIPPED, Face, face_of
@@ -67,19 +69,16 @@ def overview(account: Account, merchant: Merchant | None) -> dict[str, Any]:
     """Everything on the dashboard, for all merchants or one."""
     now = timezone.localtime(clock.now())
     schedules = list(_scoped(Schedule.objects.select_related("merchant", "cart"), merchant).order_by("id")[:5000])
-    causes = list(
-        _scoped(
-            Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True).exclude(kind__in=BY_ITSELF),
-            merchant,
-        )
-        .select_related("merchant", "cart")
-        .order_by("-last_seen")[: MOST_CAUSES + 1]
-    )
+    active = Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True).exclude(kind__in=BY_ITSELF)
+    waiting = with_orders(_scoped(active.select_related("merchant", "cart"), merchant))
+    causes = list(waiting.order_by("-last_seen")[: MOST_CAUSES + 1])
     days = _days(now, merchant)
     parts = _parts(days[now.date()])
+    shipping = any(states.get(SHIPPED) or states.get(CONFIRMED) for states in days.values())
     ill = [schedule for schedule in schedules if schedule.every and (schedule.paused or schedule.failures)]
     return {
         "now": now,
+        "steps": [] if shipping else steps(account, {schedule.service for schedule in schedules if schedule.every}),
         "parts": parts,
         "total": sum(part.number for part in parts),
         "bars": _bars(now.date(), days),

@@ -5,6 +5,7 @@ searched is folded in Python when it is stored, and found by ranges: a UNION of 
 kind of thing that the one box accepts. Nothing counts or skips rows.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -31,8 +32,16 @@ def _names(text: str) -> list[str]:
     return [text, f"{rest} {first}"] if rest else [text]
 
 
-def matching(text: str) -> list[int]:
-    """The ids of the orders that the search box's text means, by one UNION of index scans.
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The ids of the orders that a text means; `capped`: there are more than are looked at."""
+
+    ids: frozenset[int]
+    capped: bool
+
+
+def matching(text: str) -> Matches:
+    """The orders that the search box's text means, by one UNION of index scans.
 
     Asked for by itself: joined with the list, the planner would rather walk through all orders.
     """
@@ -43,8 +52,13 @@ def matching(text: str) -> list[int]:
     found += [OrderDetail.objects.filter(_prefix("name_key", name)) for name in _names(key)]
     found.append(OrderLine.objects.filter(_prefix("item_key", key)))
     found.append(Shipment.objects.filter(_prefix("tracking_key", key)))
-    arms = [rows.order_by().values("order_id")[:MOST_MATCHES] for rows in found]
-    return [row["order_id"] for row in arms[0].union(*arms[1:])]
+    arms = [
+        rows.order_by().values_list("order_id", Value(index, IntegerField()))[:MOST_MATCHES]
+        for index, rows in enumerate(found)
+    ]
+    rows = list(arms[0].union(*arms[1:], all=True))
+    full = Counter(index for _, index in rows)
+    return Matches(frozenset(pk for pk, _ in rows), max(full.values(), default=0) >= MOST_MATCHES)
 
 
 STATES: dict[str, Q] = {
@@ -92,8 +106,8 @@ class Page:
     older: str = ""
 
 
-def filtered(filters: Filters) -> QuerySet[Order]:
-    """The orders that the filters let through, in no order yet."""
+def filtered(filters: Filters, matches: Matches | None = None) -> QuerySet[Order]:
+    """The orders that the filters let through, in no order yet. `matches`: those of their text, if known."""
     orders: QuerySet[Order] = Order.objects.all()
     if filters.state in STATES:
         orders = orders.filter(STATES[filters.state])
@@ -111,7 +125,7 @@ def filtered(filters: Filters) -> QuerySet[Order]:
     if filters.loaded_from:
         orders = orders.filter(loaded_since(filters.loaded_from))
     if filters.text:
-        orders = orders.filter(pk__in=matching(filters.text))
+        orders = orders.filter(pk__in=(matches or matching(filters.text)).ids)
     return orders
 
 

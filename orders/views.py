@@ -44,13 +44,16 @@ def orders(request: AccountRequest) -> HttpResponse:
     if form.cleaned_data.get("loaded") == "today":
         filters = form.filters(loaded_from=_midnight())
     sort = form.cleaned_data.get("sort") or "loaded"
-    page = search.page(search.filtered(filters), sort, request.GET.get("after", ""), request.GET.get("before", ""))
+    matches = search.matching(filters.text) if filters.text else None
+    rows = search.filtered(filters, matches)
+    page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""))
     for order in page.items:
         order.next_words = in_words(order)
     context: dict[str, Any] = {"page": page, "sort": sort, "filters": filters, "narrowed": _narrowed(filters)}
     if request.headers.get("HX-Target") == "rows":
         return render(request, "orders/rows.html", context)
     context |= {
+        "most_matches": search.MOST_MATCHES if matches and matches.capped else 0,
         "tabs": _tabs(request, filters),
         "chips": chips(request, _chips(request, filters, page)),
         "clear_url": "?",

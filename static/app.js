@@ -73,7 +73,13 @@
       try { localStorage.setItem('im-keys', box.checked ? 'on' : 'off'); } catch (e) { /* private window */ }
     });
   }
-  function showKeys() { if (keys && !keys.open) keys.showModal(); }
+  function showKeys() {
+    if (!keys || keys.open) return;
+    keys.querySelectorAll('[data-for-selection]').forEach(function (part) {
+      part.hidden = !document.querySelector('[data-selection]');
+    });
+    keys.showModal();
+  }
 
   function rows() { return Array.prototype.slice.call(document.querySelectorAll('[data-rows] [data-row]')); }
   function move(step) {

@@ -90,6 +90,14 @@ def ago(value: datetime | None) -> str:
 
 
 @register.filter
+def due(value: datetime | None) -> str:
+    """When it comes: "in 4 min". What should have begun by now reads "now"."""
+    if value is None:
+        return ""
+    return _time(value, "now") if value <= clock.now() else ago(value)
+
+
+@register.filter
 def age(value: datetime | None) -> str:
     """How old, without "ago", for narrow columns: "4 min"."""
     return "" if value is None else _time(value, spell(clock.now() - value))

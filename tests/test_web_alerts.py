@@ -1,0 +1,130 @@
+"""Alerts and the dashboard: what is wrong, what to do about it, and what waits for a person."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accounts.sessions import LONGEST
+from alerts.models import Alert
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from merchants.models import Schedule
+from orders import search
+from orders.models import Order
+from tests import desk as desks
+from tests.desk import Desk, make_order
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return desks.build(orders=0)
+
+
+def another(desk: Desk, kind: str, key: str, **fields: Any) -> Alert:
+    now = clock.now()
+    merchant = fields.pop("merchant", desk.merchants[0])
+    with tenancy.activate(desk.account.pk):
+        return Alert.objects.create(
+            kind=kind, key=key, message=f"About {key}", merchant=merchant, first_seen=now, last_seen=now, **fields
+        )
+
+
+def page(desk: Desk, path: str = "", who: str = "owner") -> str:
+    answer = desk.client(who).get(desk.url(path))
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["", "alerts/"])
+def test_an_alert_has_its_fix_the_systems_own_words_and_a_way_on(desk: Desk, path: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "ONE-7", status="error", error_code="x", cause="one order")
+        make_order(desk.carts[0], "ONE-8", status="error", error_code="x", cause=desk.alert.key)
+    another(desk, "refused", "one order", order_id=order.pk, fix="Correct the address.", said="E_ADDR <b>")
+    text = page(desk, path)
+    assert "Correct the address." in text
+    assert '<code class="said">E_ADDR &lt;b&gt;</code></details>' in text
+    assert f'/orders/{order.public_id}/">Open ONE-7' in text
+    assert "View orders" in text
+    with tenancy.activate(desk.account.pk):
+        Order.objects.update(cause="")
+    assert f'/carts/{desk.carts[0].public_id}/">Open cart' in page(desk, path)
+
+
+def test_all_of_a_kind_are_dismissed_at_once(desk: Desk) -> None:
+    for number in range(3):
+        another(desk, "refused", f"refused {number}")
+    another(desk, "refused", "of the other", merchant=desk.merchants[1])
+    text = page(desk, "alerts/")
+    assert text.count('name="kind"') == 1  # once, with the first of them
+    assert "Dismiss all 4 of this kind" in text
+    here = f"alerts/?merchant={desk.merchants[0].public_id}"
+    assert "Dismiss all 3 of this kind" in page(desk, here)
+    client = desk.client("owner")
+    answer = client.post(
+        desk.url("alerts/dismiss/"), {"kind": "refused", "merchant": desk.merchants[0].public_id}, follow=True
+    )
+    assert "3 alerts dismissed" in answer.content.decode()
+    with tenancy.activate(desk.account.pk):
+        assert set(Alert.objects.filter(dismissed_at=None).values_list("key", flat=True)) == {
+            desk.alert.key,
+            "of the other",
+        }
+    client.post(desk.url("alerts/dismiss/"), {"kind": "refused"})
+    with tenancy.activate(desk.account.pk):
+        assert Alert.objects.filter(dismissed_at=None).get() == desk.alert
+
+
+def test_a_merchant_user_dismisses_the_own_merchants_only(desk: Desk) -> None:
+    another(desk, "refused", "of the first")
+    another(desk, "refused", "of the second", merchant=desk.merchants[1])
+    desk.client("colleague").post(desk.url("alerts/dismiss/"), {"kind": "refused"})
+    with tenancy.activate(desk.account.pk):
+        assert Alert.objects.exclude(dismissed_at=None).get().key == "of the second"
+
+
+def test_what_should_have_begun_begins_now(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        Schedule.objects.update(next_run=clock.now() - timedelta(seconds=4), failures=2)
+    for path in ("", f"carts/{desk.carts[0].public_id}/", f"merchants/{desk.merchants[0].public_id}/"):
+        text = page(desk, path)
+        assert ">now</time>" in text, path
+        assert "4 s ago" not in text, path
+
+
+def test_the_setup_checklist_is_there_until_the_first_order_has_shipped(desk: Desk) -> None:
+    text = page(desk)
+    assert "until the first order has shipped" in text
+    assert text.count("Done: ") == 4  # WMS, merchant, cart, services
+    with tenancy.activate(desk.account.pk):
+        Schedule.objects.filter(service="deliver").update(every=0)
+        make_order(desk.carts[0], "ONE-1", status="at_wms", delivered_at=clock.now())
+    text = page(desk)
+    assert text.count("Done: ") == 4  # the order is delivered, the services are not all on
+    assert "Switch services on</a>" in text
+    with tenancy.activate(desk.account.pk):
+        make_order(desk.carts[0], "ONE-2", status="shipped")
+    assert "until the first order has shipped" not in page(desk)
+
+
+def test_a_search_that_finds_too_much_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tenancy.activate(desk.account.pk):
+        for number in range(3):
+            make_order(desk.carts[0], f"ONE-{number}")
+    assert "Very many" not in page(desk, "orders/?q=one")
+    monkeypatch.setattr(search, "MOST_MATCHES", 3)
+    assert "only 3 are looked at" in page(desk, "orders/?q=one")
+    assert "Very many" not in page(desk, "orders/?q=one-1")
+
+
+def test_a_session_ends_after_two_weeks_however_busy(desk: Desk) -> None:
+    client, began = desk.client("owner"), clock.now()
+    for days in range(15):
+        with clock.frozen(began + timedelta(days=days)):
+            assert client.get(desk.url("profile/")).status_code == 200
+    with clock.frozen(began + LONGEST + timedelta(minutes=1)):
+        assert client.get(desk.url("profile/")).status_code == 302
+        assert client.get("/").headers["Location"] == "/login/?next=/"
