@@ -21,7 +21,7 @@ class Account(models.Model):
     kind = models.CharField(max_length=12, choices=Kind, default=Kind.FULFILLMENT)
     timezone = models.CharField(max_length=40, default="America/Los_Angeles")
     created_at = models.DateTimeField(default=clock.now)
-    suspended_at = models.DateTimeField(null=True, blank=True)  # no job runs, no request goes out
+    suspended_at = models.DateTimeField(null=True, blank=True)  # nothing runs, no connection is tried
 
     def __str__(self) -> str:
         return self.name

@@ -41,7 +41,7 @@ def carts(request: AccountRequest) -> HttpResponse:
         rows = rows.filter(merchant=merchant)
     found = list(rows.order_by("merchant__name", "name")[:MOST])
     by_cart: dict[int, list[Schedule]] = {}
-    for schedule in Schedule.objects.filter(cart__isnull=False, every__gt=0):
+    for schedule in Schedule.objects.filter(cart__in=[cart.pk for cart in found], every__gt=0):
         by_cart.setdefault(schedule.cart_id, []).append(schedule)
     for cart in found:
         mine = by_cart.get(cart.pk, [])

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import time
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -74,9 +75,20 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus' text, for the holder of IM_METRICS_TOKEN or for this very machine."""
     if not _may_read_metrics(request):
         return HttpResponse("metrics need a token, or a request from this machine\n", status=403)
-    with tenancy.everyone("metrics"):
-        lines = "\n".join(_lines())
-    return HttpResponse(lines + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    return HttpResponse(_text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+FRESH = 15.0  # seconds; all orders are counted, whoever asks how often
+_last: tuple[float, str] | None = None  # when it was made, by time.monotonic(), and the text
+
+
+def _text() -> str:
+    global _last
+    at = time.monotonic()
+    if _last is None or at - _last[0] >= FRESH:
+        with tenancy.everyone("metrics"):
+            _last = at, "\n".join(_lines()) + "\n"
+    return _last[1]
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:
@@ -107,9 +119,10 @@ _GAUGES = {
         "SELECT count(*) FROM alerts_alert WHERE resolved_at IS NULL AND dismissed_at IS NULL",
     ),
     "im_outcomes_unknown": (
-        "Orders and shipments whose last call was sent and not answered",
+        "Orders and shipments whose last call was sent and not answered, those that a person decides left out",
         "SELECT (SELECT count(*) FROM orders_order WHERE status = 'sending' AND unknown_rounds > 0)"
-        " + (SELECT count(*) FROM orders_shipment WHERE uploaded_at IS NULL AND unknown_rounds > 0)",
+        " + (SELECT count(*) FROM orders_shipment"
+        "    WHERE uploaded_at IS NULL AND parked_at IS NULL AND unknown_rounds > 0)",
     ),
 }
 

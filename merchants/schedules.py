@@ -108,36 +108,79 @@ def _any_due(now: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def claim_due(now: datetime, limit: int) -> list[Due]:
+def claim_due(now: datetime, limit: int, places: int = 0) -> list[Due]:
     """Takes up to `limit` due schedules, in turn over the accounts. Several ticks may run at once.
 
-    No account gets more than a quarter of the places while others wait.
+    While others wait, no account gets more than a quarter of `places` (those there are in all, at least
+    `limit`), what runs already included: a lease that is held counts as a turn that was had.
     """
     if limit < 1 or not _any_due(now):
         return []
-    # Each is locked by its key, in the order of the line. Left to itself the planner, who takes those that
-    # are due to be few, compares all of them with all of them; coalesce() keeps it off the index by time.
-    sql = """
-        WITH due AS MATERIALIZED (
-            SELECT s.id, s.next_run, row_number() OVER (PARTITION BY s.account_id ORDER BY s.next_run) AS turn
-            FROM merchants_schedule s JOIN accounts_account a ON a.id = s.account_id
-            WHERE s.next_run <= %(now)s AND (s.lease_until IS NULL OR s.lease_until < now())
-              AND a.suspended_at IS NULL),
-        picked AS MATERIALIZED (
-            SELECT free.id FROM (
-                SELECT id FROM due ORDER BY turn > greatest(1, %(limit)s / 4), turn, next_run) line
-            CROSS JOIN LATERAL (
-                SELECT s.id FROM merchants_schedule s
-                WHERE s.id = line.id AND coalesce(s.next_run <= %(now)s, false)
-                  AND (s.lease_until IS NULL OR s.lease_until < now())
-                FOR UPDATE SKIP LOCKED) free
-            LIMIT %(limit)s)
-        UPDATE merchants_schedule s
-        SET token = token + 1, lease_until = now() + make_interval(secs => %(lease)s)
-        FROM picked WHERE s.id = picked.id RETURNING s.id, s.account_id, s.token"""
+    values = {
+        "now": now,
+        "limit": limit,
+        "quarter": max(1, max(places, limit) // 4),
+        "front": 2 * limit + 100,
+        "lease": LEASE,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"now": now, "limit": limit, "lease": LEASE})
+        cursor.execute(_CLAIM, values)
         return [Due(*row) for row in cursor.fetchall()]
+
+
+# Usually all that is due is in front of the line, and is sorted as it is. Where the line is longer, perhaps
+# because of one account, turns go to those accounts in front of it and to some more, others at each claim
+# (all of them where they are few): to look at thousands each time would take longer than the runs.
+# Each schedule is locked by its key, in the order of turns. Left to itself the planner, who takes those
+# that are due to be few, compares all of them with all of them; coalesce() keeps it off the index by time.
+_CLAIM = """
+    WITH held AS MATERIALIZED (
+        SELECT account_id, count(*) AS places FROM merchants_schedule
+        WHERE lease_until IS NOT NULL AND lease_until >= now() GROUP BY account_id),
+    front AS MATERIALIZED (
+        SELECT id, account_id, next_run FROM merchants_schedule
+        WHERE next_run <= %(now)s AND (lease_until IS NULL OR lease_until < now())
+        ORDER BY next_run LIMIT %(front)s),
+    size AS MATERIALIZED (SELECT count(*) < %(front)s AS all_in_front FROM front),
+    start AS MATERIALIZED (SELECT (random() * max(id))::bigint AS id FROM accounts_account),
+    asked AS MATERIALIZED (
+        SELECT account_id AS id FROM front UNION
+        (SELECT a.id FROM accounts_account a WHERE a.id >= (SELECT id FROM start) ORDER BY a.id LIMIT %(front)s) UNION
+        (SELECT a.id FROM accounts_account a WHERE a.id < (SELECT id FROM start) ORDER BY a.id LIMIT %(front)s)),
+    chosen AS MATERIALIZED (
+        SELECT a.id FROM asked JOIN accounts_account a ON a.id = asked.id
+        CROSS JOIN LATERAL (
+            SELECT s.next_run FROM merchants_schedule s
+            WHERE s.account_id = a.id AND s.next_run <= %(now)s AND (s.lease_until IS NULL OR s.lease_until < now())
+            ORDER BY s.next_run LIMIT 1) oldest
+        LEFT JOIN held ON held.account_id = a.id
+        WHERE a.suspended_at IS NULL AND NOT (SELECT all_in_front FROM size)
+        ORDER BY coalesce(held.places, 0), oldest.next_run LIMIT %(limit)s),
+    due AS (
+        SELECT front.* FROM front JOIN accounts_account a ON a.id = front.account_id
+        WHERE a.suspended_at IS NULL AND (SELECT all_in_front FROM size)
+        UNION ALL
+        SELECT mine.* FROM chosen CROSS JOIN LATERAL (
+            SELECT s.id, s.account_id, s.next_run FROM merchants_schedule s
+            WHERE s.account_id = chosen.id AND s.next_run <= %(now)s
+              AND (s.lease_until IS NULL OR s.lease_until < now())
+            ORDER BY s.next_run LIMIT 2 * %(limit)s / (SELECT greatest(count(*), 1) FROM chosen) + 10) mine),
+    turns AS (
+        SELECT due.id, due.next_run, coalesce(held.places, 0)
+               + row_number() OVER (PARTITION BY due.account_id ORDER BY due.next_run) AS turn
+        FROM due LEFT JOIN held ON held.account_id = due.account_id),
+    picked AS MATERIALIZED (
+        SELECT free.id FROM (
+            SELECT id FROM turns ORDER BY turn > %(quarter)s, turn, next_run) line
+        CROSS JOIN LATERAL (
+            SELECT s.id FROM merchants_schedule s
+            WHERE s.id = line.id AND coalesce(s.next_run <= %(now)s, false)
+              AND (s.lease_until IS NULL OR s.lease_until < now())
+            FOR UPDATE SKIP LOCKED) free
+        LIMIT %(limit)s)
+    UPDATE merchants_schedule s
+    SET token = token + 1, lease_until = now() + make_interval(secs => %(lease)s)
+    FROM picked WHERE s.id = picked.id RETURNING s.id, s.account_id, s.token"""
 
 
 def renew(schedule_id: int, token: int, seconds: float = LEASE) -> bool:

@@ -59,22 +59,25 @@ AUTH_PROBE = timedelta(hours=1)
 def tick() -> None:
     """Claims what is due and sends a message for each, as fast as the workers take them.
 
-    Beat sends one every 2 seconds; one that finds more due than the queue may hold stays and tops it
-    up. Several may run at once.
+    Beat sends one every 2 seconds; one that finds something stays and tops the queue up, to twice what the
+    workers have taken since it looked last: short runs need a longer queue. Several may run at once.
     """
     close_old_connections()
-    until = time.monotonic() + TICK
+    until, before = time.monotonic() + TICK, 0
     while True:
-        room = 2 * settings.RUN_SLOTS - _waiting()
-        if room > 0:
+        waiting = _waiting()
+        places = 2 * max(settings.RUN_SLOTS, before - waiting)
+        due: list[schedules.Due] = []
+        if places > waiting:
             with tenancy.everyone("tick"):
-                due = schedules.claim_due(clock.now(), room)
+                due = schedules.claim_due(clock.now(), places - waiting, places)
             for one in due:
                 hint(one.schedule_id, one.account_id, one.token)
-            if len(due) < room:
+            if not due:
                 return
         if time.monotonic() > until:
             return
+        before = waiting + len(due)
         time.sleep(TOP_UP)
 
 

@@ -3,9 +3,15 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
-from integration_manager import health
+from integration_manager import health, tenancy
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_last", None, raising=False)
 
 
 def test_healthz_asks_nobody(client: Client) -> None:
@@ -71,3 +77,23 @@ def test_an_empty_token_opens_nothing(client: Client, settings: Any) -> None:
     settings.IM_METRICS_TOKEN = ""
     response = client.get("/metrics", headers={"Authorization": "Bearer "}, REMOTE_ADDR="192.0.2.7")
     assert response.status_code == 403
+
+
+@pytest.mark.django_db
+def test_metrics_are_counted_once_in_15_seconds(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = client.get("/metrics").content
+    monkeypatch.setattr(health, "_lines", lambda: iter(["counted again"]))
+    assert client.get("/metrics").content == first
+    monkeypatch.setattr(health, "FRESH", 0.0)
+    assert client.get("/metrics").content == b"counted again\n"
+
+
+@pytest.mark.django_db
+def test_no_gauge_reads_a_whole_table_of_orders_or_parcels() -> None:
+    """Each has a partial index: what is counted is few, however many orders there are."""
+    with tenancy.everyone("a test"), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for name, (_, query) in health._GAUGES.items():
+            cursor.execute("EXPLAIN " + query)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan on orders_" not in plan, f"{name}\n{plan}"

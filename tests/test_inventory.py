@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carts.models import CartStock
+from integration_manager.kit import clock
 from integration_manager.kit.canonical import Stock
 from integration_manager.kit.connector import Page
 from merchants.models import Service, StockLevel, Warehouse
@@ -39,7 +40,7 @@ def ready(world: World, *lines: tuple[str, int], number: int = 1, **fields: Any)
 
 
 def sellable(world: World) -> dict[str, int]:
-    return {level.sku: int(level.quantity) for level in available(world.merchant.pk)}
+    return {level.sku: int(level.quantity) for level in available(world.merchant.pk, clock.now())}
 
 
 def told(world: World) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ import pytest
 from accounts.models import Account
 from alerts.models import Alert
 from integration_manager import tenancy
+from orders import retention
 from orders.models import Exchange, SkippedOrder
 from orders.retention import sweep
 from tests.world import World
@@ -26,6 +27,15 @@ def test_exchanges_go_after_thirty_days(world: World) -> None:
     assert sweep_outside()["orders_exchange"] == 2
     assert list(Exchange.objects.values_list("pk", flat=True)) == [young.pk]
     assert old.pk != young.pk
+
+
+def test_exchanges_go_batch_by_batch_up_to_the_first_young_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    ages = (40, 40, 1, 40, 40, 35, 31, 2, 2, 2)  # the clock was wrong for a moment
+    made = [exchange(NOW - timedelta(days=age)) for age in ages]
+    assert sweep_outside()["orders_exchange"] == 6
+    young = [row.pk for row, age in zip(made, ages, strict=True) if age < 30]
+    assert list(Exchange.objects.order_by("id").values_list("pk", flat=True)) == young
 
 
 def test_an_open_alert_stays_however_old(world: World) -> None:

@@ -33,9 +33,9 @@ def account(name: str, due: int, **fields: Any) -> Account:
     return made
 
 
-def claimed(limit: int, now: datetime = NOW) -> list[schedules.Due]:
+def claimed(limit: int, now: datetime = NOW, places: int = 0) -> list[schedules.Due]:
     with tenancy.everyone("a test"):
-        return claim_due(now, limit)
+        return claim_due(now, limit, places)
 
 
 def only(account: Account) -> Schedule:
@@ -109,6 +109,33 @@ def test_no_account_has_more_than_a_quarter_while_others_wait() -> None:
 def test_alone_an_account_may_have_all() -> None:
     big = account("Big", 12)
     assert Counter(due.account_id for due in claimed(8)) == {big.pk: 8}
+
+
+def test_what_an_account_runs_already_counts_among_its_quarter() -> None:
+    big, others = account("Big", 12), [account(f"Other {n}", 4) for n in range(4)]
+    for _ in range(2):
+        claimed(4, places=8)
+    held: Counter[int] = Counter()
+    with tenancy.everyone("a test"):
+        for schedule in Schedule.objects.filter(lease_until__isnull=False):
+            held[schedule.account_id] += 1
+    assert sum(held.values()) == 8
+    assert held[big.pk] <= 2
+    assert all(held[other.pk] >= 1 for other in others)
+
+
+def test_a_long_line_of_one_account_hides_nobody() -> None:
+    """More than a claim looks at: the others are found behind it."""
+    big, small = account("Big", 150), account("Small", 1)
+    taken = Counter(due.account_id for due in claimed(4))
+    assert taken == {big.pk: 3, small.pk: 1}
+    assert len(claimed(140)) == 140, "and alone it may have what is left"
+
+
+def test_of_a_suspended_accounts_long_line_nothing_is_taken() -> None:
+    account("Big", 150, suspended_at=NOW)
+    small = account("Small", 1)
+    assert [due.account_id for due in claimed(4)] == [small.pk]
 
 
 def test_within_an_account_what_waits_longest_comes_first() -> None:

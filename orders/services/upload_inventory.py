@@ -45,7 +45,7 @@ def upload_inventory(run: Run) -> None:
         full = run.now
         run.state[SINCE] = full.isoformat()
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
-    levels = available(run.merchant.pk)
+    levels = available(run.merchant.pk, run.now)
     wanted = [level for level in levels if _due(told.get(level.sku), level, full)]
     # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)

@@ -1,0 +1,113 @@
+"""Cancellations at the WMS that do not go well: waits, failures, people, and mistakes of ours."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerts.models import Alert
+from integration_manager.kit.errors import NeedsHuman, RateLimited, Transient
+from merchants.models import Service
+from orders.models import Effect, Status
+from tests.test_changes import cancel
+from tests.world import START, World, alerts, at, place, run
+from wms.systems.sandbox_wms import SandboxWmsBlind
+
+DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+
+
+@pytest.fixture
+def world(calm: World) -> World:
+    return calm
+
+
+@pytest.fixture
+def key(world: World) -> str:
+    """One order of the shop, downloaded."""
+    key = place(world, 1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD)
+    return key
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[Exception]:
+    """The WMS answers cancellations with these, one after the other, then as usual. Gives those left."""
+    left, usual = list(errors), SandboxWmsBlind.cancel
+
+    def cancel(self: SandboxWmsBlind, wms_key: str) -> bool:
+        if left:
+            raise left.pop(0)
+        return usual(self, wms_key)
+
+    monkeypatch.setattr(SandboxWmsBlind, "cancel", cancel)
+    return left
+
+
+def test_a_wms_that_asks_to_slow_down_is_asked_to_cancel_when_it_says(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, DELIVER)
+    cancel(world, key)
+    failing(monkeypatch, RateLimited(retry_at=START + timedelta(minutes=7)))
+    with at(0):
+        run(world, DELIVER)
+        effect = Effect.objects.get()
+        assert (effect.failures, effect.starts, effect.retry_at) == (0, 0, START + timedelta(minutes=7))
+        assert world.schedule(DELIVER).next_run == START + timedelta(minutes=7)
+        assert alerts() == []
+    with at(minutes=7):
+        run(world, DELIVER)
+        assert world.only().status == Status.CANCELED
+
+
+def test_a_failing_cancellation_is_tried_at_every_run_and_said_at_once(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, DELIVER)
+    cancel(world, key)
+    left = failing(monkeypatch, *(Transient("In repair.") for _ in range(4)))
+    for minutes, failures in ((0, 1), (5, 1), (59, 1), (60, 2)):
+        with at(minutes=minutes):
+            run(world, DELIVER)
+            assert (Effect.objects.get().failures, alerts()) == (failures, ["cancel_failing"])
+    assert left == []
+    with at(minutes=65):
+        run(world, DELIVER)
+        assert (world.only().status, alerts()) == (Status.CANCELED, [])
+
+
+def test_after_15_days_a_cancellation_waits_for_a_person(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, DELIVER)
+    cancel(world, key)
+    Effect.objects.update(failures=359)
+    failing(monkeypatch, Transient("In repair."))
+    with at(0):
+        run(world, DELIVER)
+    assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
+    assert "by hand" in Alert.objects.get().fix
+
+
+def test_a_cancellation_that_a_person_has_to_help_says_how(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, DELIVER)
+    cancel(world, key)
+    failing(monkeypatch, NeedsHuman("It is being picked.", fix="Call the hall."))
+    run(world, DELIVER)
+    assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
+    assert Alert.objects.get().fix == "Call the hall."
+
+
+def test_a_mistake_of_ours_in_one_cancellation_stops_nothing_else(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, DELIVER)
+    cancel(world, key)
+    failing(monkeypatch, *(ZeroDivisionError() for _ in range(5)))
+    place(world, 2, ("MUG-BLUE", 1))
+    for hours in range(5):
+        with at(hours):
+            run(world, DOWNLOAD, DELIVER)
+    assert [order.status for order in world.orders()] == [Status.AT_WMS, Status.AT_WMS]
+    assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
+    assert "report" in Alert.objects.get().message
