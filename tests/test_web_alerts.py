@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.sessions import LONGEST
+from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -52,6 +53,15 @@ def test_an_alert_has_its_fix_the_systems_own_words_and_a_way_on(desk: Desk, pat
     with tenancy.activate(desk.account.pk):
         Order.objects.update(cause="")
     assert f'/carts/{desk.carts[0].public_id}/">Open cart' in page(desk, path)
+
+
+def test_what_is_tried_again_by_itself_waits_for_nobody(desk: Desk) -> None:
+    for kind in BY_ITSELF:
+        another(desk, kind, kind)
+    text = page(desk)
+    assert not any(f"About {kind}" in text for kind in BY_ITSELF)
+    assert {"delivery_failing", "tracking_failing"} < set(BY_ITSELF)  # whose fix is: nothing to do
+    assert "About delivery_failing" in page(desk, "alerts/")
 
 
 def test_all_of_a_kind_are_dismissed_at_once(desk: Desk) -> None:

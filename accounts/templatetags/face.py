@@ -94,7 +94,7 @@ def due(value: datetime | None) -> str:
     """When it comes: "in 4 min". What should have begun by now reads "now"."""
     if value is None:
         return ""
-    return _time(value, "now") if value <= clock.now() else ago(value)
+    return _time(value, "now") if value - clock.now() < timedelta(seconds=2) else ago(value)
 
 
 @register.filter

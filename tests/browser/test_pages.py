@@ -7,7 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from alerts.models import Alert
 from integration_manager import tenancy
+from integration_manager.kit import clock
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import PASSWORD, Desk, make_order
@@ -121,6 +123,7 @@ def test_keys_search_move_and_help(page: Page, live_server: Any, desk: Desk, com
     expect(page.locator("h1")).to_contain_text(first)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_text("Select the row")).to_be_hidden()  # there is nothing to select here
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     page.keyboard.type("one-ok")
@@ -138,6 +141,15 @@ def test_theme_switches_at_once_and_stays(page: Page, live_server: Any, desk: De
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
 
+def test_the_help_names_x_where_rows_can_be_selected(
+    page: Page, live_server: Any, desk: Desk, complaints: list[str]
+) -> None:
+    sign_in(page, live_server.url)
+    page.goto(live_server.url + desk.url("alerts/"))
+    page.keyboard.press("?")
+    expect(page.get_by_text("Select the row")).to_be_visible()
+
+
 def test_main_tasks_work_without_scripts(browser: Any, live_server: Any, desk: Desk) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     sign_in(page, live_server.url)
@@ -151,6 +163,12 @@ def test_main_tasks_work_without_scripts(browser: Any, live_server: Any, desk: D
     page.get_by_role("checkbox").first.check()
     page.get_by_role("button", name="Dismiss selected").click()
     expect(page.get_by_role("status")).to_contain_text("1 alert dismissed")
+    with tenancy.activate(desk.account.pk):
+        Alert.objects.update(dismissed_at=None)
+        Alert.objects.create(kind=desk.alert.kind, key="y", message="Y", first_seen=clock.now(), last_seen=clock.now())
+    page.goto(live_server.url + desk.url("alerts/"))
+    page.get_by_role("button", name="Dismiss all 2 of this kind").click()
+    expect(page.get_by_role("status")).to_contain_text("2 alerts dismissed")
 
 
 def test_first_view_is_light(page: Page, live_server: Any, desk: Desk) -> None:
