@@ -70,6 +70,7 @@ class Order(TenantModel):
     failures = models.PositiveIntegerField(default=0)  # calls that were answered or timed out
     first_failed_at = models.DateTimeField(null=True, blank=True)
     unknown_rounds = models.PositiveIntegerField(default=0)
+    handle = models.CharField(max_length=200, blank=True, default="")  # the WMS works on it: asked for by this
     out_file_id = models.BigIntegerField(null=True, blank=True)  # the file it leaves in
     # Versions.
     source_hash = models.CharField(max_length=64)  # of the last source version
@@ -199,6 +200,7 @@ class Shipment(TenantModel):
     failed_at = models.DateTimeField(null=True, blank=True)
     first_failed_at = models.DateTimeField(null=True, blank=True)
     unknown_rounds = models.PositiveIntegerField(default=0)
+    handle = models.CharField(max_length=200, blank=True, default="")  # the cart works on it
     error_code = models.CharField(max_length=60, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     out_file_id = models.BigIntegerField(null=True, blank=True)

@@ -103,11 +103,12 @@ class Claimed:
     cancel_requested: bool
     first_failed_at: datetime | None
     cart_id: int
+    handle: str  # of an earlier call that the WMS is working on
 
 
 _CLAIMED = (
     "o.id, o.token, o.starts, o.failures, o.unknown_rounds, o.cust_po_no, o.wms_ref, o.sent_hash, "
-    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id"
+    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id, o.handle"
 )
 
 
@@ -159,8 +160,8 @@ def release(claimed: Sequence[Claimed], retry_at: datetime | None = None) -> Non
         cursor.execute(
             """
             UPDATE orders_order o SET
-                status = CASE WHEN o.unknown_rounds > 0 THEN 'sending' ELSE 'ready' END,
-                lease_until = CASE WHEN o.unknown_rounds > 0 THEN now() + interval '1 minute' END,
+                status = CASE WHEN o.unknown_rounds > 0 OR o.handle <> '' THEN 'sending' ELSE 'ready' END,
+                lease_until = CASE WHEN o.unknown_rounds > 0 OR o.handle <> '' THEN now() + interval '1 minute' END,
                 starts = o.starts - 1, retry_at = coalesce(%s, o.retry_at)
             FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
             WHERE o.id = g.id AND o.token = g.token AND o.status = 'sending'""",

@@ -254,8 +254,8 @@ class CartConnector(Connector):
         """The one order with this number or key, raw; None where there is none."""
         raise NotImplementedError
 
-    def ship(self, order_key: str, shipment: Shipment) -> str:
-        """Tells the cart of a parcel. Gives the cart's own id of it."""
+    def ship(self, order_key: str, shipment: Shipment) -> str | Pending:
+        """Tells the cart of a parcel. Gives the cart's own id of it, or `Pending`."""
         raise NotImplementedError
 
     def correct(self, order_key: str, remote_id: str, shipment: Shipment) -> None:
@@ -284,8 +284,8 @@ class WmsConnector(Connector):
 
     ref_scope: ClassVar[Literal["merchant", "account"]] = "merchant"  # where references are unique
 
-    def send(self, prepared: Prepared, ref: str) -> str:
-        """Sends one order under our reference. Gives the WMS's own key of it."""
+    def send(self, prepared: Prepared, ref: str) -> str | Pending:
+        """Sends one order under our reference. Gives the WMS's own key of it, or `Pending`."""
         raise NotImplementedError
 
     def find(self, ref: str) -> Found | None:

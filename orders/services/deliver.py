@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from integration_manager.kit.connector import Dedupe, WmsConnector
 from integration_manager.kit.crash import crash_here
-from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
+from integration_manager.kit.errors import ConnectorError, OutcomeUnknown, Transient
 from orders import causes, storing
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
@@ -161,6 +161,11 @@ def _prepare(run: Run, outcomes: Outcomes, claimed: Sequence[Claimed]) -> list[I
 def _send(connector: WmsConnector, item: Item) -> Any:
     """One order, in a thread of the run: looked up first where a send had been begun before."""
     ref, dedupe = item.claimed.wms_ref, connector.dedupe("send")
+    if item.claimed.handle:
+        try:
+            return connector.resume(item.claimed.handle)
+        except Transient as error:
+            return LookupFailed(error)  # nothing new is known; the handle stays good
     if item.claimed.starts > 1:
         if dedupe is Dedupe.NONE:
             return OutcomeUnknown("A send was begun and never answered; this WMS cannot be asked about it.")

@@ -11,7 +11,7 @@ from django.db import connection
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Found
-from integration_manager.kit.connector import Dedupe, WmsConnector
+from integration_manager.kit.connector import Dedupe, Pending, WmsConnector
 from integration_manager.kit.errors import (
     AlreadyDone,
     AuthFailed,
@@ -81,7 +81,9 @@ class Outcomes:
         said = result.error if isinstance(result, LookupFailed) else result
         if isinstance(said, Looked | ConnectorError) and not isinstance(said, ConnectionFailed | RateLimited):
             self.connection_failures, self._down = 0, False  # whatever it said, it answered
-        if isinstance(result, Looked):
+        if isinstance(result, Pending):
+            self._pending(item.claimed, result)
+        elif isinstance(result, Looked):
             self._looked(item, result.found)
         elif isinstance(result, LookupFailed):
             self._lookup_failed(item.claimed, result.error)
@@ -122,6 +124,7 @@ class Outcomes:
             wms_key=Each(keys),
             delivered_at=now,
             retry_at=None,
+            handle="",
             error_code="",
             error_message="",
             cause="",
@@ -203,6 +206,17 @@ class Outcomes:
 
     # ── it is not, or nobody knows ──
 
+    def _pending(self, claimed: Claimed, pending: Pending) -> None:
+        """The WMS works on it. The claim stays until it wants to be asked again."""
+        seconds = max((pending.again_at - self.run.now).total_seconds(), 1.0)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_order SET lease_until = now() + make_interval(secs => %s), handle = %s "
+                "WHERE id = %s AND token = %s AND status = 'sending'",
+                [seconds, pending.handle, claimed.id, claimed.token],
+            )
+        self.run.counts["pending"] += 1
+
     def _unknown(self, claimed: Claimed, error: OutcomeUnknown) -> None:
         dedupe, rounds = self.connector.dedupe("send"), claimed.unknown_rounds + 1
         self.run.counts["unknown"] += 1
@@ -272,6 +286,7 @@ class Outcomes:
             first_failed_at=claimed.first_failed_at or now,
             error_code=error.code,
             error_message=str(error),
+            handle="",
             sent_hash="",  # answered: the next send carries what the order is by then
             **self._not_begun(),
         )
@@ -313,7 +328,9 @@ class Outcomes:
             except ConnectorError as other:
                 log.info("check after a 403 was not answered: %s", other)
         if error.code != "outcome_unknown":
-            Order.objects.filter(pk=claimed.id, token=claimed.token).update(sent_hash="", **self._not_begun())
+            Order.objects.filter(pk=claimed.id, token=claimed.token).update(
+                sent_hash="", handle="", **self._not_begun()
+            )
         cause = causes.of_error(self.run.merchant.pk, error)
         causes.to_error([claimed.id], Status.SENDING, error, cause, self.run.now, tokens=[claimed.token])
         self.run.counts["in_error"] += 1

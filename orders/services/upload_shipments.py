@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Shipment, from_json
-from integration_manager.kit.connector import CartConnector, Dedupe
+from integration_manager.kit.connector import CartConnector, Dedupe, Pending
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import (
     AlreadyDone,
@@ -59,6 +59,7 @@ class Parcel:
     cust_ref: str
     number: str
     remote_id: str  # the cart's own id of it, where it was told before
+    handle: str  # of an earlier call that the cart is working on
     shipment: Shipment
     start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
@@ -115,7 +116,7 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
             RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
-                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.remote_id, s.data::text,
+                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.remote_id, s.handle, s.data::text,
                       (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item), 'line_id', l.line_id,
                                                          'quantity', trim_scale(l.quantity)::text))
                        FROM orders_shipmentline l LEFT JOIN orders_orderline ol
@@ -129,11 +130,11 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     import orjson
 
-    data = orjson.loads(row[12])
-    if row[13]:
+    data = orjson.loads(row[13])
+    if row[14]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        data["lines"] = [line for line in orjson.loads(row[13]) if line["line_id"]]
-    values = [*row[:12], from_json(Shipment, data), start_before]
+        data["lines"] = [line for line in orjson.loads(row[14]) if line["line_id"]]
+    values = [*row[:13], from_json(Shipment, data), start_before]
     return Parcel(*values)
 
 
@@ -152,6 +153,8 @@ def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None
 
 def _ship(connector: CartConnector, parcel: Parcel) -> Any:
     """One parcel, in a thread of the run: looked for first where an upload had been begun before."""
+    if parcel.handle:
+        return connector.resume(parcel.handle)
     if parcel.remote_id and connector.overrides("correct"):
         connector.correct(parcel.cart_key, parcel.remote_id, parcel.shipment)
         return parcel.remote_id
@@ -193,7 +196,9 @@ class _Uploads:
 
     def _one(self, parcel: Parcel, result: Any) -> None:
         run = self.run
-        if isinstance(result, ConnectionFailed):
+        if isinstance(result, Pending):
+            self._pending(parcel, result)
+        elif isinstance(result, ConnectionFailed):
             release([parcel])
             self.connection_failures += 1
             if self.connection_failures >= IN_A_ROW:
@@ -220,6 +225,17 @@ class _Uploads:
             logging.getLogger(__name__).error("report %s: parcel %s", number, parcel.id, exc_info=result)
             ours = Transient(f"We could not process this parcel (report {number}).", code="internal")
             self._failed(parcel, ours, park=parcel.failures >= 4)
+
+    def _pending(self, parcel: Parcel, pending: Pending) -> None:
+        """The cart works on it. The claim stays until it wants to be asked again."""
+        seconds = max((pending.again_at - self.run.now).total_seconds(), 1.0)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_shipment SET lease_until = now() + make_interval(secs => %s), handle = %s "
+                "WHERE id = %s AND token = %s",
+                [seconds, pending.handle, parcel.id, parcel.token],
+            )
+        self.run.due_at(pending.again_at + timedelta(seconds=1))
 
     def _unknown(self, parcel: Parcel, error: OutcomeUnknown) -> None:
         rounds, dedupe = parcel.unknown_rounds + 1, self.connector.dedupe("ship")
@@ -248,7 +264,7 @@ class _Uploads:
             cursor.execute(
                 """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
                           first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s,
-                          starts = CASE WHEN %s THEN 0 ELSE starts END
+                          starts = CASE WHEN %s THEN 0 ELSE starts END, handle = ''
                    WHERE id = %s AND token = %s""",
                 [
                     *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
@@ -304,7 +320,7 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
         cursor.execute(
             """WITH locked AS MATERIALIZED (
                    SELECT id FROM orders_order WHERE account_id = %s AND id = ANY(%s) ORDER BY id FOR UPDATE)
-               UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL,
+               UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL, handle = '',
                       error_code = '', error_message = ''
                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, order_id, remote_id)
                JOIN locked ON locked.id = g.order_id
