@@ -116,7 +116,7 @@ def claim_due(now: datetime, limit: int, places: int = 0) -> list[Due]:
     """
     if limit < 1 or not _any_due(now):
         return []
-    values = {
+    values: dict[str, Any] = {
         "now": now,
         "limit": limit,
         "quarter": max(1, max(places, limit) // 4),

@@ -47,7 +47,7 @@ def available(merchant_id: int, now: datetime) -> list[Available]:
                 SELECT o.id, o.delivered_at, o.location FROM orders_order o
                 WHERE o.account_id = %(account)s AND o.merchant_id = %(merchant)s
                   AND o.status IN ('at_wms', 'shipped', 'confirmed')
-                  AND o.delivered_at > (SELECT greatest(min(at), %(now)s - %(oldest)s) FROM levels)),
+                  AND o.delivered_at > (SELECT greatest(min(at), %(earliest)s) FROM levels)),
             open AS (
                 SELECT ol.sent_item AS sku, ol.quantity, o.delivered_at, o.location AS warehouse
                 FROM orders o
@@ -66,6 +66,6 @@ def available(merchant_id: int, now: datetime) -> list[Available]:
                                    - coalesce(max(a.quantity), 0), 0), min(l.at)
             FROM levels l LEFT JOIN here h ON h.sku = l.sku AND h.name = l.name LEFT JOIN anywhere a ON a.sku = l.sku
             WHERE l.enabled GROUP BY l.sku ORDER BY l.sku""",
-            {"account": tenancy.account_id(), "merchant": merchant_id, "now": now, "oldest": OLDEST},
+            {"account": tenancy.account_id(), "merchant": merchant_id, "earliest": now - OLDEST},
         )
         return [Available(*row) for row in cursor.fetchall()]

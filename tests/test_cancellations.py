@@ -102,12 +102,12 @@ def test_a_mistake_of_ours_in_one_cancellation_stops_nothing_else(
     world: World, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(world, DELIVER)
+    place(world, 2, ("MUG-BLUE", 1))
     cancel(world, key)
     failing(monkeypatch, *(ZeroDivisionError() for _ in range(5)))
-    place(world, 2, ("MUG-BLUE", 1))
     for hours in range(5):
         with at(hours):
-            run(world, DOWNLOAD, DELIVER)
+            run(world, DELIVER)
     assert [order.status for order in world.orders()] == [Status.AT_WMS, Status.AT_WMS]
     assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
     assert "report" in Alert.objects.get().message

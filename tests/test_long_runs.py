@@ -8,7 +8,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from carts.systems.sandbox_shop import SandboxShop
-from integration_manager.kit.errors import Transient
+from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.errors import RateLimited, Transient
 from merchants.models import Schedule, Service, StockLevel
 from orders import jobs
 from orders import run as runs
@@ -188,3 +189,41 @@ def test_everything_is_told_once_however_many_runs_that_takes(world: World, monk
         run(world, UPLOAD)
     assert sorted(sent) == sorted(["MUG-BLUE", *SKUS[1:]])
     assert world.schedule(UPLOAD).reached_back_at == START + timedelta(hours=24)
+
+
+# ── runs that did nothing ──
+
+
+def test_a_run_that_was_only_asked_to_wait_is_neither_a_success_nor_a_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(run: Run) -> None:
+        raise Transient("In repair.")
+
+    def waits(run: Run) -> None:
+        raise RateLimited(retry_at=START + timedelta(minutes=9))
+
+    def waits_inside(run: Run) -> None:
+        run.stopping.set()
+
+    with at(0):
+        for service in (fails, waits, waits_inside):
+            monkeypatch.setitem(jobs.SERVICES, DOWNLOAD, service)
+            world.run(DOWNLOAD)
+            schedule = world.schedule(DOWNLOAD)
+            assert (schedule.failures, schedule.succeeded_at, alerts()) == (1, None, ["service_failing"])
+            if service is waits:
+                assert schedule.next_run == START + timedelta(minutes=9)
+
+
+@pytest.mark.parametrize("can", [(), ("confirmations",)], ids=["nothing", "files of another kind"])
+def test_what_a_system_cannot_do_is_said_and_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, can: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(SandboxShop, "stock", CartConnector.stock)
+    monkeypatch.setattr(SandboxShop, "renders", can)
+    with at(0):
+        run(world, UPLOAD)
+    schedule = world.schedule(UPLOAD)
+    assert schedule.problem == "This system cannot do that."
+    assert schedule.next_run is not None and schedule.next_run > START

@@ -120,7 +120,8 @@ def _release(claimed: _Claimed, retry_at: datetime | None = None) -> None:
 
 
 def _mine(claimed: _Claimed) -> QuerySet[Effect]:
-    return Effect.objects.filter(pk=claimed.id, token=claimed.token, state=Effect.State.WAITING)
+    mine: QuerySet[Effect] = Effect.objects.filter(pk=claimed.id, token=claimed.token, state=Effect.State.WAITING)
+    return mine
 
 
 def _decide(run: Run, claimed: _Claimed, *, agreed: bool, why: str) -> None:
