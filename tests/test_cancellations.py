@@ -110,4 +110,4 @@ def test_a_mistake_of_ours_in_one_cancellation_stops_nothing_else(
             run(world, DELIVER)
     assert [order.status for order in world.orders()] == [Status.AT_WMS, Status.AT_WMS]
     assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
-    assert "report" in Alert.objects.get().message
+    assert "report" in Alert.objects.get(kind="cancel_refused").message
