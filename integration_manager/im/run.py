@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import psycopg2
+
 from integration_manager.embedded import CLONE, CannotStart, Services, data_folder, make_folder
 from integration_manager.im import migrate_roles
 from integration_manager.processes import Child, die_with_parent, end_leftovers, identity
@@ -86,6 +88,7 @@ class Supervisor:
             began = time.monotonic()
             environment = self._environment()
             self._prepare(environment)
+            self._free_schedules()
             self._start(environment)
             self._welcome(environment, time.monotonic() - began)
             self._watch()
@@ -181,6 +184,17 @@ class Supervisor:
             _manage(["im", "demo"], environment)
             self.state["demo_for"] = demo_for
         _write(self.data / "state.json", self.state)
+
+    def _free_schedules(self) -> None:
+        """Whoever held a schedule is dead: with services of our own, all workers are children of ours.
+
+        Orders keep their claims: a send that had begun may still take effect, see orders/states.py.
+        """
+        if self.services is None:
+            return
+        connect = contextlib.closing(psycopg2.connect(self.services.admin_url("im")))
+        with connect as connection, connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE merchants_schedule SET lease_until = NULL WHERE lease_until IS NOT NULL")
 
     # --- running ---
 

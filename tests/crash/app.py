@@ -31,7 +31,7 @@ for system in (SandboxShop, SandboxWmsBlind, SandboxWms, SandboxWmsKey):
         system.settle = timedelta(seconds=SETTLE)
 
 deliver.WINDOW = upload_shipments.WINDOW = WINDOW
-run.RENEW, schedules.LEASE = 2.0, 12
+run.WINDOW, run.SLACK, run.RENEW, schedules.LEASE = WINDOW, 2.0, 2.0, 12
 run.BUDGET = 8.0
 # An hour of the business clock is three seconds.
 outcomes.AGAIN = effects.AGAIN = timedelta(seconds=3)
