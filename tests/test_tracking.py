@@ -289,7 +289,9 @@ def test_a_failed_upload_is_tried_at_every_run_and_at_most_one_an_hour_counts(sh
         assert (shipped.only().status, alerts()) == (Status.CONFIRMED, [])
 
 
-@pytest.mark.parametrize("ago", [{"failures": 99}, {"first_failed_at": START - timedelta(days=30)}], ids=["tries", "days"])
+@pytest.mark.parametrize(
+    "ago", [{"failures": 99}, {"first_failed_at": START - timedelta(days=30)}], ids=["tries", "days"]
+)
 def test_after_100_counted_tries_or_30_days_it_is_skipped_and_can_be_sent_by_hand(
     shipped: World, ago: dict[str, Any]
 ) -> None:
