@@ -8,10 +8,10 @@ from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
 from orders import causes, changes
+from orders.intake import Intake
 from orders.models import Order, Shipment, Status
 from orders.references import wms_ref
 from orders.states import move, note
-from orders.storing import Intake
 
 
 class NotNow(Exception):

@@ -8,7 +8,7 @@ import pytest
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import moment
 from merchants.models import Schedule, Service
-from orders import jobs, storing
+from orders import inserting, jobs
 from orders.models import Order, SkippedOrder, Status
 from orders.models import Run as RunRow
 from tests.world import START, World, ago, alerts, at, place, run
@@ -144,7 +144,7 @@ def test_a_page_that_cannot_be_stored_leaves_neither_rows_nor_cursor(
 ) -> None:
     for number in range(1, 151):
         world.shop.place(number, ago(minutes=300 - number))
-    insert, pages = storing.insert_lines, [0]
+    insert, pages = inserting.insert_lines, [0]
 
     def fails_on_the_second(orders: Any) -> None:
         pages[0] += 1
@@ -153,7 +153,7 @@ def test_a_page_that_cannot_be_stored_leaves_neither_rows_nor_cursor(
         insert(orders)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storing, "insert_lines", fails_on_the_second)
+        patch.setattr(inserting, "insert_lines", fails_on_the_second)
         with pytest.raises(AssertionError, match="a bug of ours"):
             run(world, DOWNLOAD)
     assert Order.objects.count() == 100

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from integration_manager.kit import clock
 from merchants.models import Service
-from orders import storing
+from orders import inserting, intake
 from orders.models import Event, Order, OrderLine, Shipment, Status
 from orders.services import upload_shipments
 from orders.states import Claimed, claim, move, release
@@ -67,8 +67,8 @@ def test_who_stores_an_order_second_stores_nothing(world: World) -> None:
     order = world.shop.orders.rows["1"]  # type: ignore[attr-defined]
     from carts.systems.sandbox_shop import to_order
 
-    twin = storing.read(order, known.cart_key, to_order(order, {}), None)
+    twin = intake.read(order, known.cart_key, to_order(order, {}), None)
     with transaction.atomic():
-        stored = storing.Stored()
-        assert storing.insert_orders(storing.Intake(world.merchant, world.cart), [twin], clock.now(), stored) == []
+        stored = intake.Stored()
+        assert inserting.insert_orders(intake.Intake(world.merchant, world.cart), [twin], clock.now(), stored) == []
     assert (Order.objects.count(), OrderLine.objects.count(), stored.new) == (1, lines, 0)

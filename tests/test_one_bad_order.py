@@ -128,3 +128,16 @@ def test_a_taken_reference_is_replaced_by_a_new_one(world: World) -> None:
     assert [effect["key"] for effect in world.warehouse.effects("order")] == [f"{old}_r1"]
     run(world, DOWNLOAD)
     assert world.only().pk == order.pk, "the source's order is this one still"
+
+
+def test_two_orders_with_one_number_both_get_a_reference(world: World) -> None:
+    first, second = place(world, 1), place(world, 2)
+    run(world, DOWNLOAD)
+    Order.objects.filter(cart_key=second).delete()
+    taken = world.only()
+    Order.objects.update(wms_ref=second)  # as if the first order were known by the second's number
+    change(world, second, note="again")
+    run(world, DOWNLOAD)
+    assert {o.cart_key for o in world.orders()} == {first, second}
+    other = Order.objects.exclude(pk=taken.pk).get()
+    assert other.wms_ref.startswith("x-")

@@ -14,7 +14,7 @@ from django.db.models import Q
 from integration_manager.kit.connector import Dedupe, WmsConnector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown, Transient
-from orders import causes, storing
+from orders import causes, following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
@@ -114,7 +114,7 @@ def take_up_what_came(run: Run, ids: Sequence[int]) -> None:
             if canceled:
                 request_cancel(order_id, run.now, actor="", why="Asked for while it was being sent.")
             else:
-                storing.take_newer(run.merchant, order_id, run.now)
+                following.take_newer(run.merchant, order_id, run.now)
 
 
 def lease(connector: WmsConnector) -> float:

@@ -15,10 +15,12 @@ from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import Problem
-from orders import causes, cursors, rejects, storing
+from orders import causes, cursors, inserting, rejects
 from orders.content import plain
+from orders.intake import Incoming, Intake, Stored, check, read
 from orders.restored import restored_at
 from orders.run import Run
+from orders.storing import store_page
 
 SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
 
@@ -30,8 +32,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     """
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
-    intake = storing.Intake(run.merchant, cart, restored_at=restored_at(run))
-    stored = storing.Stored()
+    intake = Intake(run.merchant, cart, restored_at=restored_at(run))
+    stored = Stored()
     since, deep = cursors.since(run, _beginning(run))
     cursor = run.schedule.cursor
     for page in run.pages(connector.orders(since)):
@@ -42,9 +44,9 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         if moved or page.rejects or (page.rows and mark != run.state.get(SEEN)):
             incoming = [_read(run, raw, connector) for raw in page.rows]
             with transaction.atomic():
-                read = [i for i in incoming if i is not None]
-                news = storing.store_page(intake, read, run.now, stored)
-                run.state[SEEN] = "" if news or len(read) < len(incoming) else mark
+                readable = [i for i in incoming if i is not None]
+                news = store_page(intake, readable, run.now, stored)
+                run.state[SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 _announce(run, stored, news)
@@ -63,7 +65,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             run.counts[name] += getattr(stored, name)
 
 
-def _announce(run: Run, stored: storing.Stored, news: bool) -> None:
+def _announce(run: Run, stored: Stored, news: bool) -> None:
     """With the page, since nobody could later tell that its orders were never announced."""
     for cause, count in Counter(stored.causes).items():
         causes.open_alert(cause, run.now, count=count)
@@ -90,7 +92,7 @@ def _beginning(run: Run) -> datetime:
     return datetime.combine(run.cart.earliest_order_date, time(), ZoneInfo(run.account.timezone)).astimezone(UTC)
 
 
-def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | None:
+def _read(run: Run, raw: Any, connector: CartConnector) -> Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
     kept = plain(raw)
@@ -98,14 +100,14 @@ def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | No
         key = str(connector.mapper("key_of")(raw))
     except Unmappable as error:
         content = hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        storing.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=kept)
+        inserting.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=kept)
         run.counts["unreadable"] += 1
         return None
     order: Order | None = None
     problem: Problem | None = None
     try:
         order = connector.mapper("to_order")(raw, connector.options())
-        storing.check(order)
+        check(order)
     except Unmappable as error:
         order = None
         problem = Problem(
@@ -114,11 +116,11 @@ def _read(run: Run, raw: Any, connector: CartConnector) -> storing.Incoming | No
             message=f"The shop's order could not be read: {error}.",
             fix="Correct it in the shop. It is read again as soon as it changes there.",
         )
-    return storing.read(kept, key[:100], order, problem)
+    return read(kept, key[:100], order, problem)
 
 
 def _store_reject(run: Run, reject: Any) -> None:
     assert run.cart is not None
     key = hashlib.sha256(f"{reject.file}|{reject.line}|{reject.raw}".encode()).hexdigest()[:40]
     message = f"{reject.file}, line {reject.line}: {reject.reason}"
-    storing.skip(run.cart, f"row:{key}", "bad_row", message, run.now, raw={"row": reject.raw})
+    inserting.skip(run.cart, f"row:{key}", "bad_row", message, run.now, raw={"row": reject.raw})

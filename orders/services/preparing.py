@@ -11,8 +11,9 @@ from integration_manager import tenancy
 from integration_manager.kit.canonical import Order, Prepared, from_json
 from integration_manager.kit.connector import WmsConnector
 from merchants import rules
-from orders import storing
+from orders import following
 from orders.content import payload_hash, source_hash
+from orders.intake import Incoming, Intake, Stored
 from orders.models import OrderDetail, Status
 from orders.run import Run
 from orders.states import Claimed
@@ -82,13 +83,13 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[
         datas[order_id] = orjson.loads(newer or data)
         if newer:
             cart = carts[by_id[order_id].cart_id]
-            intake = storing.Intake(run.merchant, cart, "")
+            intake = Intake(run.merchant, cart, "")
             version = datas[order_id]
-            incoming = storing.Incoming(
+            incoming = Incoming(
                 version["cart_key"], None, from_json(Order, version), data=version, hash=source_hash(version)
             )
             with transaction.atomic():
-                storing.apply_source(intake, order_id, Status.SENDING, incoming, run.now, storing.Stored())
+                following.apply_source(intake, order_id, Status.SENDING, incoming, run.now, Stored())
             # As stored: what a person edited wins over the source.
             datas[order_id] = OrderDetail.objects.values_list("data", flat=True).get(order_id=order_id)
     return datas
