@@ -5,7 +5,6 @@ The WMS showing a parcel of an order is evidence that it has the order: it moves
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,19 +14,19 @@ from django.db.models import F
 from alerts.raising import raise_alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
+from integration_manager.kit.canonical import ZERO, Shipment, to_json
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import Permanent
 from merchants import schedules
-from merchants.models import Merchant, Service
+from merchants.models import Service
 from orders import bulk, causes, cursors, rejects
 from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
-from orders.restored import restored_at
 from orders.run import Run
+from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
 from orders.services.upload_shipments import confirm_complete
 from orders.states import Each, move, note
 
@@ -35,29 +34,6 @@ each = bulk.PerRow
 FIRST = timedelta(days=2)  # how far a first run looks back
 ASK_AFTER = timedelta(hours=24)  # at the WMS for longer: asked for one by one, once a day
 ASK_AT_ONCE = 100
-
-
-@dataclass(slots=True)
-class _Row:
-    """An order that a page's shipments belong to, with its lines."""
-
-    id: int
-    status: Status
-    wms_key: str
-    wms_ref: str
-    merchant_id: int
-    cart_id: int
-    number: str
-    lines: list["_Line"] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Line:
-    position: int
-    line_id: str
-    item: str
-    quantity: Decimal
-    shipped: Decimal
 
 
 def ship_confirm(run: Run) -> None:
@@ -125,17 +101,17 @@ def _shipments_of_one(run: Run, connector: WmsConnector, key: str) -> list[Shipm
 
 def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     """Stores parcels in a transaction. Returns the carts that have something to upload."""
-    rows = _orders(run, shipments)
+    rows = orders_of(run, shipments)
     by_key = {row.wms_key: row for row in rows if row.wms_key}
     by_ref = {row.wms_ref: row for row in rows}
-    mine: dict[tuple[int, str], tuple[_Row, Shipment]] = {}
+    mine: dict[tuple[int, str], tuple[Row, Shipment]] = {}
     for shipment in shipments:
         row = by_ref.get(shipment.ref or "") or by_key.get(shipment.wms_key or "")
         if row is not None:
             mine[row.id, shipment.key] = (row, shipment)
         else:
             run.counts["unknown_orders"] += 1
-    known = _known([row_id for row_id, _ in mine])
+    known = known_parcels([row_id for row_id, _ in mine])
     fresh = [pair for key, pair in mine.items() if key not in known and not pair[1].voided]
     changed = [(known[key], *pair) for key, pair in mine.items() if key in known and _differs(known[key], pair[1])]
     if not fresh and not changed:
@@ -143,7 +119,7 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     _by_evidence(run, [*fresh, *((row, s) for _, row, s in changed)])
     for old, row, shipment in changed:  # first: what was voided makes room for what replaces it
         _correct(run, old, row, shipment)
-    _insert(run, fresh)
+    insert_parcels(run, fresh)
     touched = {row.id: row for row, _ in mine.values()}
     closed = {row.id for row, shipment in mine.values() if _closes(shipment)}
     _progress(run, list(touched.values()), closed)
@@ -156,48 +132,11 @@ def _closes(shipment: Shipment) -> bool:
     return shipment.closed and not shipment.voided
 
 
-def _orders(run: Run, shipments: Sequence[Shipment]) -> list[_Row]:
-    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked."""
-    keys = [s.wms_key for s in shipments if s.wms_key]
-    refs = [s.ref for s in shipments if s.ref]
-    merchants = [run.merchant.pk]
-    if isinstance(run.connector, WmsConnector) and run.connector.ref_scope == "account":
-        # Its references are unique in the account, and what we read now nobody reads again.
-        merchants = list(Merchant.objects.values_list("id", flat=True))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT o.id, o.status, o.wms_key, o.wms_ref, o.merchant_id, o.cart_id, o.cust_po_no
-            FROM orders_order o WHERE o.id IN (
-                SELECT id FROM orders_order WHERE merchant_id = ANY(%s) AND wms_key = ANY(%s) AND wms_key <> ''
-                UNION SELECT id FROM orders_order
-                      WHERE account_id = %s AND merchant_id = ANY(%s) AND wms_ref = ANY(%s))
-            ORDER BY o.id FOR UPDATE""",
-            [merchants, keys, tenancy.account_id(), merchants, refs],
-        )
-        rows = {r[0]: _Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
-        if rows:
-            cursor.execute(
-                """SELECT order_id, position, line_id, sent_item, quantity, qty_shipped FROM orders_orderline
-                   WHERE account_id = %s AND order_id = ANY(%s) AND NOT filtered ORDER BY order_id, position""",
-                [tenancy.account_id(), list(rows)],
-            )
-            for order_id, *line in cursor.fetchall():
-                rows[order_id].lines.append(_Line(*line))
-    return list(rows.values())
-
-
-def _known(order_ids: Sequence[int]) -> dict[tuple[int, str], ShipmentRow]:
-    if not order_ids:
-        return {}
-    return {(s.order_id, s.key): s for s in ShipmentRow.objects.filter(order_id__in=set(order_ids))}
-
-
 def _differs(old: ShipmentRow, new: Shipment) -> bool:
     return bool(new.voided) != bool(old.voided_at) or (new.tracking_no or "")[:100] != old.tracking_no
 
 
-def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
+def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> None:
     """The WMS has shipped it, so it has it: in whatever state it is here, it is at the WMS."""
     for row in {row.id: row for row, _ in pairs}.values():
         if row.status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
@@ -234,76 +173,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> None:
             )
 
 
-def _insert(run: Run, fresh: Sequence[tuple[_Row, Shipment]]) -> None:
-    if not fresh:
-        return
-    now, restored = run.now, restored_at(run)
-    written = bulk.insert(
-        ShipmentRow,
-        {
-            "merchant_id": each(row.merchant_id for row, _ in fresh),
-            "cart_id": each(row.cart_id for row, _ in fresh),
-            "order_id": each(row.id for row, _ in fresh),
-            "key": each(s.key[:150] for _, s in fresh),
-            "tracking_no": each((s.tracking_no or "")[:100] for _, s in fresh),
-            "tracking_key": each(fold(s.tracking_no) for _, s in fresh),
-            "carrier": each((s.carrier or "")[:60] for _, s in fresh),
-            "method": each((s.method or "")[:100] for _, s in fresh),
-            "shipped_at": each(s.shipped_at for _, s in fresh),
-            "data": each(to_json(s) for _, s in fresh),
-            "created_at": now,
-            "retry_at": now,
-            # The cart may have been told in the time that the restore of a backup made us forget.
-            "starts": each(int(bool(restored and (s.shipped_at or restored) <= restored)) for _, s in fresh),
-        },
-        conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
-        returning=("id", "order_id", "key"),
-    )
-    ids = {(order_id, key): pk for pk, order_id, key in written}
-    lines: list[tuple[int, str, ShipmentLine]] = []
-    for row, shipment in fresh:
-        shipment_id = ids.get((row.id, shipment.key[:150]))
-        if shipment_id is not None:
-            lines += [(shipment_id, line_id, line) for line_id, line in _count(row, shipment)]
-    if lines:
-        bulk.insert(
-            ShipmentLineRow,
-            {
-                "shipment_id": each(pk for pk, _, _ in lines),
-                "line_id": each(line_id for _, line_id, _ in lines),
-                "item": each(line.item[:100] for _, _, line in lines),
-                "quantity": each(line.quantity for _, _, line in lines),
-            },
-        )
-
-
-def _count(row: _Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
-    """Counts a parcel's content to the order's lines; a parcel without content is the rest of the order."""
-    if not shipment.lines:
-        rest = [
-            (line.line_id, ShipmentLine(line.item, line.quantity - line.shipped, line.line_id))
-            for line in row.lines
-            if line.quantity > line.shipped
-        ]
-        for line in row.lines:
-            line.shipped = line.quantity
-        return rest
-    counted = []
-    for part in shipment.lines:
-        left = part.quantity
-        matching = [ln for ln in row.lines if ln.line_id == part.line_id] if part.line_id else []
-        for line in matching or [ln for ln in row.lines if ln.item == part.item]:
-            take = min(left, line.quantity - line.shipped)
-            if take > ZERO:
-                line.shipped += take
-                left -= take
-                counted.append((line.line_id, ShipmentLine(part.item, take, line.line_id)))
-        if left > ZERO:  # more than was ordered, or something else: kept, and counted to no line
-            counted.append(("", ShipmentLine(part.item, left)))
-    return counted
-
-
-def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
+def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
     """A parcel that was stored has changed: another tracking number, or it was voided."""
     now = run.now
     again = not shipment.voided and (old.uploaded_at is None or _can_correct(row.cart_id))
@@ -336,7 +206,7 @@ def _correct(run: Run, old: ShipmentRow, row: _Row, shipment: Shipment) -> None:
         row.status = Status.AT_WMS
 
 
-def _progress(run: Run, rows: Sequence[_Row], closed: set[int]) -> None:
+def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
     """Writes how much of each line has shipped, and moves the orders that are complete."""
     lines = [(row.id, line.position, line.shipped) for row in rows for line in row.lines]
     with connection.cursor() as cursor:
@@ -372,7 +242,7 @@ def _progress(run: Run, rows: Sequence[_Row], closed: set[int]) -> None:
         _alert_short(run, row, shipped[row.id])
 
 
-def _count_shipped(rows: Sequence[_Row], shipped: dict[int, Decimal]) -> None:
+def _count_shipped(rows: Sequence[Row], shipped: dict[int, Decimal]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE orders_order o SET qty_shipped = g.shipped
@@ -381,7 +251,7 @@ def _count_shipped(rows: Sequence[_Row], shipped: dict[int, Decimal]) -> None:
         )
 
 
-def _close(run: Run, pairs: Sequence[tuple[_Row, Shipment]]) -> set[int]:
+def _close(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> set[int]:
     """The WMS says of known parcels that nothing more comes."""
     rows = {row.id: row for row, _ in pairs if row.status is Status.AT_WMS}
     if rows:
@@ -394,7 +264,7 @@ def _can_correct(cart_id: int) -> bool:
     return cart_class(Cart.objects.get(pk=cart_id)).overrides("correct")
 
 
-def _alert_changed(run: Run, row: _Row, change: str) -> None:
+def _alert_changed(run: Run, row: Row, change: str) -> None:
     raise_alert(
         "tracking_changed",
         f"order:{row.id}",
@@ -406,7 +276,7 @@ def _alert_changed(run: Run, row: _Row, change: str) -> None:
     )
 
 
-def _alert_short(run: Run, row: _Row, shipped: Decimal) -> None:
+def _alert_short(run: Run, row: Row, shipped: Decimal) -> None:
     missing: dict[str, Decimal] = defaultdict(Decimal)
     for line in row.lines:
         if line.quantity > line.shipped:

@@ -1,0 +1,154 @@
+"""Parcels of the WMS: the orders they belong to, how their content counts, and how they are kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db import connection
+
+from integration_manager import tenancy
+from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
+from integration_manager.kit.connector import WmsConnector
+from merchants.models import Merchant
+from orders import bulk
+from orders.content import fold
+from orders.models import Shipment as ShipmentRow
+from orders.models import ShipmentLine as ShipmentLineRow
+from orders.models import Status
+from orders.restored import restored_at
+from orders.run import Run
+
+each = bulk.PerRow
+
+
+@dataclass(slots=True)
+class Row:
+    """An order that a page's shipments belong to, with its lines."""
+
+    id: int
+    status: Status
+    wms_key: str
+    wms_ref: str
+    merchant_id: int
+    cart_id: int
+    number: str
+    lines: list["Line"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of such an order; `shipped` rises as parcels are counted."""
+
+    position: int
+    line_id: str
+    item: str
+    quantity: Decimal
+    shipped: Decimal
+
+
+def orders_of(run: Run, shipments: Sequence[Shipment]) -> list[Row]:
+    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked."""
+    keys = [s.wms_key for s in shipments if s.wms_key]
+    refs = [s.ref for s in shipments if s.ref]
+    merchants = [run.merchant.pk]
+    if isinstance(run.connector, WmsConnector) and run.connector.ref_scope == "account":
+        # Its references are unique in the account, and what we read now nobody reads again.
+        merchants = list(Merchant.objects.values_list("id", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT o.id, o.status, o.wms_key, o.wms_ref, o.merchant_id, o.cart_id, o.cust_po_no
+            FROM orders_order o WHERE o.id IN (
+                SELECT id FROM orders_order WHERE merchant_id = ANY(%s) AND wms_key = ANY(%s) AND wms_key <> ''
+                UNION SELECT id FROM orders_order
+                      WHERE account_id = %s AND merchant_id = ANY(%s) AND wms_ref = ANY(%s))
+            ORDER BY o.id FOR UPDATE""",
+            [merchants, keys, tenancy.account_id(), merchants, refs],
+        )
+        rows = {r[0]: Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
+        if rows:
+            cursor.execute(
+                """SELECT order_id, position, line_id, sent_item, quantity, qty_shipped FROM orders_orderline
+                   WHERE account_id = %s AND order_id = ANY(%s) AND NOT filtered ORDER BY order_id, position""",
+                [tenancy.account_id(), list(rows)],
+            )
+            for order_id, *line in cursor.fetchall():
+                rows[order_id].lines.append(Line(*line))
+    return list(rows.values())
+
+
+def known_parcels(order_ids: Sequence[int]) -> dict[tuple[int, str], ShipmentRow]:
+    """The parcels of these orders that are stored already, by order and key."""
+    if not order_ids:
+        return {}
+    return {(s.order_id, s.key): s for s in ShipmentRow.objects.filter(order_id__in=set(order_ids))}
+
+
+def insert_parcels(run: Run, fresh: Sequence[tuple[Row, Shipment]]) -> None:
+    """Stores new parcels with their content, counted to the lines, in two statements."""
+    if not fresh:
+        return
+    now, restored = run.now, restored_at(run)
+    written = bulk.insert(
+        ShipmentRow,
+        {
+            "merchant_id": each(row.merchant_id for row, _ in fresh),
+            "cart_id": each(row.cart_id for row, _ in fresh),
+            "order_id": each(row.id for row, _ in fresh),
+            "key": each(s.key[:150] for _, s in fresh),
+            "tracking_no": each((s.tracking_no or "")[:100] for _, s in fresh),
+            "tracking_key": each(fold(s.tracking_no) for _, s in fresh),
+            "carrier": each((s.carrier or "")[:60] for _, s in fresh),
+            "method": each((s.method or "")[:100] for _, s in fresh),
+            "shipped_at": each(s.shipped_at for _, s in fresh),
+            "data": each(to_json(s) for _, s in fresh),
+            "created_at": now,
+            "retry_at": now,
+            # The cart may have been told in the time that the restore of a backup made us forget.
+            "starts": each(int(bool(restored and (s.shipped_at or restored) <= restored)) for _, s in fresh),
+        },
+        conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
+        returning=("id", "order_id", "key"),
+    )
+    ids = {(order_id, key): pk for pk, order_id, key in written}
+    lines: list[tuple[int, str, ShipmentLine]] = []
+    for row, shipment in fresh:
+        shipment_id = ids.get((row.id, shipment.key[:150]))
+        if shipment_id is not None:
+            lines += [(shipment_id, line_id, line) for line_id, line in count(row, shipment)]
+    if lines:
+        bulk.insert(
+            ShipmentLineRow,
+            {
+                "shipment_id": each(pk for pk, _, _ in lines),
+                "line_id": each(line_id for _, line_id, _ in lines),
+                "item": each(line.item[:100] for _, _, line in lines),
+                "quantity": each(line.quantity for _, _, line in lines),
+            },
+        )
+
+
+def count(row: Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
+    """Counts a parcel's content to the order's lines; a parcel without content is the rest of the order."""
+    if not shipment.lines:
+        rest = [
+            (line.line_id, ShipmentLine(line.item, line.quantity - line.shipped, line.line_id))
+            for line in row.lines
+            if line.quantity > line.shipped
+        ]
+        for line in row.lines:
+            line.shipped = line.quantity
+        return rest
+    counted = []
+    for part in shipment.lines:
+        left = part.quantity
+        matching = [ln for ln in row.lines if ln.line_id == part.line_id] if part.line_id else []
+        for line in matching or [ln for ln in row.lines if ln.item == part.item]:
+            take = min(left, line.quantity - line.shipped)
+            if take > ZERO:
+                line.shipped += take
+                left -= take
+                counted.append((line.line_id, ShipmentLine(part.item, take, line.line_id)))
+        if left > ZERO:  # more than was ordered, or something else: kept, and counted to no line
+            counted.append(("", ShipmentLine(part.item, left)))
+    return counted
