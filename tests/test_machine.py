@@ -59,6 +59,9 @@ class Machine(Books, RuleBasedStateMachine):
         Schedule.objects.update(
             cursor=None, reached_back_at=None, state={}, paused="", failures=0, started_at=None, lease_until=None
         )
+        # Parcels were seen before: a first look goes back two days of the business clock, which is jumpy here.
+        world.schedule(Service.SHIP_CONFIRM)
+        Schedule.objects.filter(service=Service.SHIP_CONFIRM).update(cursor=datetime.now(UTC) - timedelta(minutes=1))
         Machine.offset = timedelta(0)
         self.before = self.neighbours()
         self.held = set()  # a person keeps them from being sent
