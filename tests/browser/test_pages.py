@@ -125,7 +125,9 @@ def test_keys_search_move_and_help(page: Page, live_server: Any, desk: Desk, com
     expect(page.get_by_role("dialog")).to_be_visible()
     expect(page.get_by_text("Select the row")).to_be_hidden()  # there is nothing to select here
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()  # while it is open, nothing behind it takes the focus
     page.keyboard.press("/")
+    expect(page.locator("input[type=search]:focus")).to_have_count(1)
     page.keyboard.type("one-ok")
     page.keyboard.press("Enter")
     expect(page.locator("[data-row]")).to_have_count(1)
