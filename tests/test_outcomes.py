@@ -236,9 +236,9 @@ def test_it_comes_again_by_itself_when_the_send_has_settled(world: World) -> Non
     with at(0):
         trouble(world, "drop_after")
         run(world, DELIVER)
-        next_run = world.schedule(DELIVER).next_run
-    assert next_run is not None
-    assert SandboxWmsBlind.settle <= next_run - START <= SandboxWmsBlind.settle + timedelta(seconds=3)
+        next_run, settled = world.schedule(DELIVER).next_run, START + SandboxWmsBlind.settle
+        assert next_run is not None
+        assert world.planned(DELIVER, settled) <= next_run <= settled + timedelta(seconds=3)
 
 
 def test_an_order_that_comes_into_being_after_the_connection_broke_is_found(world: World) -> None:

@@ -15,7 +15,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.simulator import Fake, load_fake
 from merchants.models import Merchant, Schedule, Service
-from merchants.schedules import CART_SERVICES, LEASE
+from merchants.schedules import CART_SERVICES, LEASE, next_slot
 from orders import jobs
 from orders.models import Order
 from orders.run import Run
@@ -51,6 +51,14 @@ class World:
             defaults={"every": 3600, "next_run": clock.now(), "automatic": service.value in ("deliver",)},
         )
         return found
+
+    def planned(self, service: Service, due: datetime) -> datetime:
+        """When a service runs next that has work due at `due`: then, or at its regular slot before that.
+
+        The slot lies anywhere in the hour: it follows from the schedule's key.
+        """
+        regular = next_slot(self.schedule(service), clock.now(), self.account.timezone)
+        return min(due, regular) if regular else due
 
     def run(self, service: Service, cart: Cart | None = None) -> Run | None:
         """One run of a service, through the same door as the worker."""
