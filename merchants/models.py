@@ -125,3 +125,67 @@ class StockLevel(TenantModel):
             models.UniqueConstraint(fields=["account", "warehouse", "sku"], name="one_level"),
         ]
         indexes = [models.Index(fields=["account", "merchant", "sku"], name="level_by_sku")]
+
+
+class FileFormat(TenantModel):
+    """A format of CSV files that a person mapped: a merchant's own, or the account's for its WMS.
+
+    Connections name it "custom:<public id>". `spec` is the format as kit/csvmapped.py reads it.
+    """
+
+    merchant_field = "merchant_id"
+
+    class Kind(models.TextChoices):
+        ORDERS = "orders", "Orders"
+        CONFIRMATIONS = "confirmations", "Confirmations"
+        INVENTORY = "inventory", "Inventory"
+
+    class Direction(models.TextChoices):
+        IN = "in", "Comes in"
+        OUT = "out", "Goes out"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    merchant = TenantKey(Merchant, models.CASCADE, null=True, blank=True, related_name="+", db_index=False)
+    kind = models.CharField(max_length=13, choices=Kind)
+    direction = models.CharField(max_length=3, choices=Direction)
+    name = models.CharField(max_length=60)
+    spec = models.JSONField()
+    created_at = models.DateTimeField(default=clock.now)
+    changed_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "merchant", "kind", "name"], name="format_name", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def value(self) -> str:
+        """What a connection's option says to use this format."""
+        return f"custom:{self.public_id}"
+
+
+class FormatDraft(TenantModel):
+    """A format while a person maps it: it outlives their session, and each tab has its own.
+
+    `sample`: the beginning of the file it is mapped from, encrypted, since it names customers. Saving deletes
+    the draft; one that is left alone is forgotten after a day.
+    """
+
+    merchant_field = "merchant_id"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    merchant = TenantKey(Merchant, models.CASCADE, null=True, blank=True, related_name="+", db_index=False)
+    format = TenantKey(FileFormat, models.CASCADE, null=True, blank=True, related_name="+", db_index=False)
+    based_on = models.DateTimeField(null=True, blank=True)  # the format's changed_at when the editing began
+    name = models.CharField(max_length=60, blank=True)
+    spec = models.JSONField()
+    sample = EncryptedJSON()  # {"data": base64}
+    changed_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["changed_at"], name="draft_by_age")]

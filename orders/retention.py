@@ -33,6 +33,7 @@ RULES = (
     Rule("orders_run", "started_at", timedelta(days=90), grows=True),
     Rule("orders_skippedorder", "seen_at", timedelta(days=60)),
     Rule("orders_outfile", "created_at", timedelta(days=90), "phase IN ('done', 'dropped')"),
+    Rule("merchants_formatdraft", "changed_at", timedelta(days=1)),
     Rule("alerts_alert", "last_seen", timedelta(days=90), "(resolved_at IS NOT NULL OR dismissed_at IS NOT NULL)"),
 )
 
