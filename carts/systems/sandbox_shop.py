@@ -1,9 +1,10 @@
 """The sandbox shop: a made-up shop for the demo and the tests, and the shortest example of a cart.
 
 Its interface (`tests/connectors/sandbox_shop/fake.py` plays it) lists orders by modified time, keeps
-nothing unique among shipments (so they are looked up), and knows refunds by our reference.
+nothing unique among shipments and refunds (so they are looked up), and signs its webhooks with the time.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from integration_manager.kit.canonical import (
     Address,
     Line,
     Order,
+    Refund,
     Shipment,
     ShipmentLine,
     SourceState,
@@ -26,6 +28,7 @@ from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page
 from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.reading import Reader, pick
+from integration_manager.kit.webhooks import SECRET, BadSignature, Hook, verify_hmac, verify_time
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -110,11 +113,35 @@ class SandboxShop(CartConnector):
     def cancel(self, order_key: str, reason: str) -> None:
         self.http.post(f"/api/orders/{order_key}/cancel", json={"reason": reason}, safe=True)
 
-    @writes(Dedupe.KEY)
-    def refund(self, order_key: str, key: str, amount: Any, note: str) -> str:
-        body = {"reference": key, "amount": str(amount), "note": note}
-        answer = self.http.post(f"/api/orders/{order_key}/refunds", json=body, safe=True)
-        return pick(answer, "id", str)
+    @writes(Dedupe.LOOKUP)
+    def refund(self, order_key: str, refund: Refund) -> str:
+        body = {"reference": refund.key, **to_json(refund)}
+        return pick(self.http.post(f"/api/orders/{order_key}/refunds", json=body), "id", str)
+
+    def find_refund(self, order_key: str, key: str) -> str | None:
+        rows = pick(self.http.get(f"/api/orders/{order_key}/refunds"), "refunds", list)
+        return next((row["id"] for row in rows if row["reference"] == key), None)
+
+    @classmethod
+    def webhook(cls, values: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Hook:
+        signed_at = headers.get("x-shop-signed-at", "")
+        verify_hmac(values.get(SECRET, ""), f"{signed_at}.".encode() + body, headers.get("x-shop-signature"))
+        try:
+            verify_time(datetime.fromisoformat(signed_at))
+            said = Reader(json.loads(body))
+        except (ValueError, TypeError) as error:
+            raise BadSignature("It is not what the shop sends.") from error
+        topic = headers.get("x-shop-topic", "")
+        return Hook(topic, headers.get("x-shop-delivery", ""), topic == "ping", said.text("order"))
+
+    @writes(Dedupe.NATURAL)
+    def subscribe(self, url: str, secret: str) -> list[str]:
+        answer = self.http.put("/api/webhooks", json={"url": url, "secret": secret}, safe=True)
+        return [pick(answer, "id", str)]
+
+    @writes(Dedupe.NATURAL)
+    def unsubscribe(self, handle: str) -> None:
+        self.http.delete(f"/api/webhooks/{quote(handle, safe='')}", safe=True)
 
 
 def tracking(shipment: Shipment) -> dict[str, Any]:

@@ -205,6 +205,43 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Canceled:
+    """An order that was canceled at the WMS. `ref`: our reference, where the WMS gives it back."""
+
+    wms_key: str
+    ref: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundLine:
+    """Units of one line that are paid back: `amount` for the goods, before tax, and `tax` on top, of all units."""
+
+    line_id: str
+    item: str
+    quantity: Decimal
+    amount: Decimal
+    tax: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that goes back to the buyer of one order, in the order's currency.
+
+    `amount` is the sum in all and is what counts: the lines with their tax, plus `shipping`, minus the
+    part of a discount on the whole order that falls to them. `whole`: nothing of the order is left after it.
+    """
+
+    key: str  # ours and unique, at most 40 letters, digits, hyphens; the same at every try
+    currency: str
+    amount: Decimal
+    lines: tuple[RefundLine, ...] = ()  # empty: shipping alone
+    shipping: Decimal = ZERO
+    note: str = ""  # what the person who refunds wrote; may be shown to the buyer by the shop
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ShipMethod:
     """One shipping method of a WMS."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overloa
 from integration_manager.kit.canonical import (
     Found,
     Prepared,
+    Refund,
     Shipment,
     ShipMethod,
     Stock,
@@ -27,6 +28,7 @@ from integration_manager.kit.canonical import (
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
     from integration_manager.kit.transport import Answer, Http
+    from integration_manager.kit.webhooks import Hook
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -203,8 +205,9 @@ class Connector:
     @classmethod
     def overrides(cls, name: str) -> bool:
         """Whether this class implements method `name` itself: the source of its capabilities."""
-        base = CartConnector if issubclass(cls, CartConnector) else WmsConnector
-        return getattr(cls, name) is not getattr(base, name)
+        own, base = getattr(cls, name), getattr(CartConnector if issubclass(cls, CartConnector) else WmsConnector, name)
+        # A class method is bound anew each time it is looked at.
+        return getattr(own, "__func__", own) is not getattr(base, "__func__", base)
 
     @classmethod
     def dedupe(cls, name: str) -> Dedupe:
@@ -271,11 +274,40 @@ class CartConnector(Connector):
         raise NotImplementedError
 
     def cancel(self, order_key: str, reason: str) -> None:
-        """Cancels an order in the cart."""
+        """Cancels an order in the cart; one that is canceled already stays so. Raises Permanent: too late."""
         raise NotImplementedError
 
-    def refund(self, order_key: str, key: str, amount: Any, note: str) -> str:
-        """Refunds an order in the cart, whole or in part. `key` is ours and unique."""
+    def refund(self, order_key: str, refund: Refund) -> str:
+        """Pays back. Gives the cart's own id of the refund.
+
+        Never called again after an unknown outcome, however it dedupes: then a person decides.
+        """
+        raise NotImplementedError
+
+    def find_refund(self, order_key: str, key: str) -> str | None:
+        """The cart's id of the refund that carries our `key`, if any: what may save a person the decision."""
+        raise NotImplementedError
+
+    # ── what the cart tells us by itself: see kit/webhooks.py ──
+
+    @classmethod
+    def webhook(cls, values: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> "Hook":
+        """Verifies and reads a webhook. Raises BadSignature. Makes no call.
+
+        `values`: the connection's fields, with the webhook's secret as "webhook_secret"; `headers`: names in
+        lower case; `body`: the raw bytes, as they were signed. What is signed and makes no sense is a `Hook` too.
+        """
+        raise NotImplementedError
+
+    def subscribe(self, url: str, secret: str) -> list[str]:
+        """Has the shop send its order webhooks to `url`, signed with `secret`. Gives the shop's ids of them.
+
+        Called again it leaves no second ones: what the shop has for `url` is found first, and renewed.
+        """
+        raise NotImplementedError
+
+    def unsubscribe(self, handle: str) -> None:
+        """Removes one webhook by its id; one that is gone already is none of an error."""
         raise NotImplementedError
 
 
@@ -308,6 +340,10 @@ class WmsConnector(Connector):
         """Asks for a cancellation. True: the WMS agreed; False: it is too late."""
         raise NotImplementedError
 
+    def canceled(self, since: datetime) -> Iterator[Page]:
+        """Orders that were canceled at the WMS at or after `since`: pages of `canonical.Canceled`."""
+        raise NotImplementedError
+
     def ship_methods(self) -> list[ShipMethod]:
         """The shipping methods that the WMS knows."""
         raise NotImplementedError
@@ -328,12 +364,14 @@ CART_CAPABILITIES = (
     Capability("Inventory Sync", ("stock",), "inventory"),
     Capability("Order Cancel Upload", ("cancel",)),
     Capability("Refund in Cart", ("refund",)),
+    Capability("Webhooks", ("webhook",)),
 )
 WMS_CAPABILITIES = (
     Capability("Order Send", ("send",), "orders"),
     Capability("Shipment Confirmation Pickup", ("shipments",)),
     Capability("Inventory Sync Pickup", ("stock",)),
     Capability("Cancel Order in WMS", ("cancel",)),
+    Capability("Order Cancel Pickup", ("canceled",)),
 )
 
 

@@ -11,7 +11,10 @@ from typing import Any
 
 from integration_manager.kit.acceptance.bench import LATE, START, Bench, Check, Running
 from integration_manager.kit.canonical import (
+    ZERO,
     Prepared,
+    Refund,
+    RefundLine,
     Shipment,
     ShipmentLine,
     Stock,
@@ -64,7 +67,8 @@ def writes(bench: Bench) -> list[Write]:
         if bench.has("cancel"):
             found.append(Write("cancel", _order, lambda c, k: c.cancel(k, "test"), _count("cancel"), _no))
         if bench.has("refund"):
-            found.append(Write("refund", _order, _refund, _count("refund"), _no))
+            prepare = functools.partial(_refundable, bench)
+            found.append(Write("refund", prepare, _refund, _refunds, _refunded))
     elif bench.has("send"):
         found.append(
             Write(
@@ -97,8 +101,33 @@ def _ship(connector: Any, key: str) -> Any:
     return connector.ship(key, PARCEL)
 
 
-def _refund(connector: Any, key: str) -> Any:
-    return connector.refund(key, "refund-1", Decimal("5.00"), "broken")
+def _refundable(bench: Bench, running: Running) -> tuple[str, Refund]:
+    """An order, and a refund of one unit of its first line."""
+    key = running.fake.place(1, START)
+    rows = [row for page in running.connector.orders(START) for row in page.rows]
+    raw = next(row for row in rows if bench.mapper("key_of")(row) == key)
+    order = bench.mapper("to_order")(raw, bench.options())
+    line = order.lines[0]
+    price = (line.price or ZERO) - (line.discount or ZERO)
+    assert price > 0, "the fake's first order has a first line without a price: there is nothing to refund"
+    part = RefundLine(line.line_id, line.item, Decimal(1), price)
+    return key, Refund("refund-1", order.currency_code or "USD", price, (part,), note="broken")
+
+
+def _refund(connector: Any, about: tuple[str, Refund]) -> Any:
+    return connector.refund(*about)
+
+
+def _refunds(running: Running, about: tuple[str, Refund]) -> int:
+    key, refund = about
+    done = running.fake.effects("refund", key)
+    wrong = [row for row in done if Decimal(str(row["amount"])) != refund.amount]
+    assert not wrong, f"{refund.amount} was to be refunded, and the fake's journal says {wrong[0]['amount']}"
+    return len(done)
+
+
+def _refunded(connector: Any, about: tuple[str, Refund]) -> bool:
+    return connector.find_refund(about[0], about[1].key) is not None
 
 
 def _count(kind: str) -> Callable[[Running, Any], int]:

@@ -1,11 +1,17 @@
 """The sandbox shop: a small shop over HTTP whose buyers and owner act by themselves in the demo."""
 
+import base64
+import hashlib
+import hmac
+import itertools
+import json
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from integration_manager.kit.fake_hooks import Hooks
 from integration_manager.kit.simulator import Fake, Reply, Request, moment, route, stamp
 
 GOODS = (
@@ -53,6 +59,8 @@ class FakeShop(Fake):
         self.orders = self.table("orders", sort="modified_at")
         self.levels = self.table("levels")
         self.plans = self.table("plans", sort="at")  # what the owner and the buyers will do
+        self.hooks = self.table("webhooks")
+        self.post, self.numbers = Hooks(), itertools.count(1)
         self.dice = random.Random(f"{self.name}{len(self.orders)}")
 
     # ── the interface ──
@@ -127,12 +135,46 @@ class FakeShop(Fake):
     @route("POST", "/api/orders/{key}/refunds")
     def refund(self, request: Request) -> Any:
         said, key = request.json, request.args["key"]
-        for done in self.effects("refund", key):
-            if done["reference"] == said["reference"]:
-                return {"id": done["id"]}
-        number = f"{self.orders.rows[key]['id']}-R{len(self.effects('refund', key)) + 1}"
-        self.effect("refund", key, id=number, **said)
+        done = self.effects("refund", key)
+        left = Decimal(self.orders.rows[key]["total"]) - sum(Decimal(one["amount"]) for one in done)
+        if not 0 < Decimal(said["amount"]) <= left:
+            return self.refuse(422, "too_much", f"There is {left} left to refund.")
+        number = f"{key}-R{len(done) + 1}"
+        # Our key is in the way of the journal's own.
+        self.effect("refund", key, id=number, **{name: value for name, value in said.items() if name != "key"})
         return Reply({"id": number}, 201)
+
+    @route("GET", "/api/orders/{key}/refunds")
+    def list_refunds(self, request: Request) -> Any:
+        return {"refunds": self.effects("refund", request.args["key"])}
+
+    @route("PUT", "/api/webhooks")
+    def subscribe(self, request: Request) -> Any:
+        said = request.json
+        number = "H" + hashlib.sha256(said["url"].encode()).hexdigest()[:8]
+        self.hooks.put(number, {"id": number, **said})
+        self._tell(self.hooks.rows[number], "ping", {})
+        return {"id": number}
+
+    @route("DELETE", "/api/webhooks/{number}")
+    def unsubscribe(self, request: Request) -> Any:
+        self.hooks.remove(request.args["number"])
+        return {}
+
+    def _tell(self, hook: Any, topic: str, said: Any) -> None:
+        """Sends one webhook, signed with the time."""
+        body, now = json.dumps(said).encode(), datetime.now(UTC).isoformat()
+        digest = hmac.new(hook["secret"].encode(), f"{now}.".encode() + body, hashlib.sha256).digest()
+        headers = {
+            "Content-Type": "application/json", "X-Shop-Topic": topic,
+            "X-Shop-Delivery": f"D{next(self.numbers)}", "X-Shop-Signed-At": now,
+            "X-Shop-Signature": base64.b64encode(digest).decode(),
+        }  # fmt: skip
+        self.post.send(hook["url"], headers, body)
+
+    def _tell_all(self, key: str) -> None:
+        for hook in self.hooks:
+            self._tell(hook, "order.changed", {"order": key})
 
     # ── what buyers and the owner do ──
 
@@ -140,6 +182,7 @@ class FakeShop(Fake):
         key = str(number)
         if key in self.orders:
             self.orders.change(key, modified_at=stamp(modified), note="changed by the buyer")
+            self._tell_all(key)
             return key
         dice = random.Random(number)
         first, last, street, city, state, zip_code, country = BUYERS[number % len(BUYERS)]
@@ -164,6 +207,7 @@ class FakeShop(Fake):
             "shipping": "4.95", "total": str(goods + Decimal("4.95")),
         }  # fmt: skip
         self.orders.put(key, row)
+        self._tell_all(key)
         return key
 
     def change(self, key: str, **fields: Any) -> None:
@@ -173,6 +217,7 @@ class FakeShop(Fake):
 
     def _change(self, key: str, **fields: Any) -> None:
         self.orders.change(key, **fields, modified_at=self.now())
+        self._tell_all(key)
 
     def _order(self, number: str) -> Any:
         if number in self.orders:
