@@ -1,0 +1,92 @@
+"""The file formats that are ours: known by name, found by any header that their fields usually go by."""
+
+from integration_manager.kit.filefields import ADDRESS, FIELDS, Kind
+from integration_manager.kit.fileformat import Column, Format
+
+
+def _simple(header: str, field: str, *, required: bool = False) -> Column:
+    return Column(header, (field,), required=required)
+
+
+SIMPLE = Format(
+    "orders",
+    "in",
+    "Simple CSV",
+    (
+        _simple("Cust-ref", "cust_ref"),
+        _simple("Ship code", "ship_code", required=True),
+        _simple("Company", "ship_company"),
+        _simple("first-name", "ship_first_name"),
+        _simple("last-name", "ship_last_name"),
+        _simple("address-1", "ship_address_1"),
+        _simple("address-2", "ship_address_2"),
+        _simple("city", "ship_city"),
+        _simple("state", "ship_state"),
+        _simple("zip", "ship_zip"),
+        _simple("country", "ship_country"),
+        _simple("phone", "ship_phone"),
+        _simple("E-mail", "ship_e_mail"),
+        Column("Order-date", ("order_date",), date_format="m/d/y"),
+        _simple("Item", "item"),
+        _simple("Quantity", "quantity"),
+    ),
+    key="simple",
+)
+
+
+def _called(kind: Kind, **headers: str) -> tuple[Column, ...]:
+    """A column for every field, with its own name as its header, or the one given."""
+    return tuple(Column(headers.get(name, name), (name,)) for name in FIELDS[kind] if name != "record_no")
+
+
+FULL = Format("orders", "in", "All fields, called as in the API", _called("orders"), date_format="Y-m-d", key="full")
+
+
+def _cio() -> tuple[Column, ...]:
+    """CIODirect 5.3 as far as it is published, and what its order of fields in the API says of the rest."""
+    head = ("cust_ref", "ship_code")
+    addresses = tuple(f"{side}_{name}" for side in ("cust", "ship") for name in ADDRESS)
+    known = {*head, *addresses, "merchant_code", "record_no"}
+    rest = tuple(name for name in FIELDS["orders"] if name not in known)
+    return (
+        Column("Record-begin"),
+        Column("Record-no", ("record_no",)),
+        Column("Version", constant="5.3"),
+        Column("Format", constant="CIODirect"),
+        *(
+            Column(name.replace("_", "-").capitalize(), (name,), required=name == "ship_code")
+            for name in (*head, *addresses, *rest)
+        ),
+    )
+
+
+CIODIRECT = Format("orders", "in", "CIODirect 5.3", _cio(), date_format="m/d/y", key="ciodirect")
+
+CONFIRMATION = Format(
+    "confirmations",
+    "out",
+    "Confirmation",
+    _called(
+        "confirmations",
+        tracking_no="tracking",
+        date="ship_date",
+        quantity="qty",
+        package_weight_lbs="weight_lbs",
+        total_cost="cost",
+    ),
+    key="confirmation",
+)
+INVENTORY = Format(
+    "inventory",
+    "out",
+    "Inventory",
+    _called("inventory", available="qty", at="as_of"),
+    key="inventory",
+)
+
+PRESETS = {preset.key: preset for preset in (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY)}
+
+
+def presets_of(kind: Kind) -> list[Format]:
+    """Our formats of one kind of file."""
+    return [preset for preset in PRESETS.values() if preset.kind == kind]
