@@ -1,7 +1,8 @@
-"""What needs attention: one row per cause."""
+"""What needs attention: one row per cause; and who is told of it, how often."""
 
 from django.db import models
 
+from accounts.models import User
 from integration_manager.ids import public_id
 from integration_manager.tenancy import TenantKey, TenantModel
 
@@ -41,3 +42,53 @@ class Alert(TenantModel):
     def active(self) -> bool:
         """Neither resolved nor dismissed."""
         return self.resolved_at is None and self.dismissed_at is None
+
+
+class ErrorContact(TenantModel):
+    """That a user is alerted, or is not, where that differs from the rule (alerts/contacts.py)."""
+
+    merchant_field = "merchant_id"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")  # null: all
+    alerted = models.BooleanField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "merchant", "user"], name="one_contact", nulls_distinct=False)
+        ]
+
+
+class ErrorEmail(TenantModel):
+    """An address without a user that is told of one merchant's alerts, or of all: at most every half hour."""
+
+    merchant_field = "merchant_id"
+
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")  # null: all
+    address = models.EmailField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "merchant", "address"], name="one_error_email", nulls_distinct=False
+            )
+        ]
+
+
+class Preference(TenantModel):
+    """How often a user wants mail about this account's alerts. Without a row: hourly."""
+
+    class Frequency(models.TextChoices):
+        NEVER = "never", "Never"
+        IMMEDIATELY = "immediately", "Immediately"
+        HALF_HOURLY = "30min", "Every 30 minutes"
+        HOURLY = "hourly", "Every hour"
+        FOUR_HOURLY = "4h", "Every 4 hours"
+        DAILY = "daily", "Once a day"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    frequency = models.CharField(max_length=11, choices=Frequency, default=Frequency.HOURLY)
+    at_hour = models.PositiveSmallIntegerField(default=8)  # with Once a day; the user's time
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "user"], name="one_preference")]

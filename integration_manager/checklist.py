@@ -27,7 +27,7 @@ def steps(account: Account, services_on: Collection[str]) -> list[Step]:
     found = (
         Account.objects.filter(pk=account.pk)
         .values(
-            wms=Exists(Wms.objects.all()),
+            wms=Exists(Wms.objects.filter(archived_at__isnull=True)),
             merchant=Exists(Merchant.objects.all()),
             cart=Exists(Cart.objects.filter(archived_at__isnull=True)),
             delivered=Exists(Order.objects.filter(delivered_at__isnull=False)),

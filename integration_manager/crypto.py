@@ -119,7 +119,7 @@ else:
 
 
 class EncryptedJSON(_Text):
-    """A flat dictionary of JSON values, encrypted. Only on models with an account."""
+    """A flat dictionary of JSON values, encrypted: bound to the table and, where it has one, the account."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", dict)
@@ -132,6 +132,8 @@ class EncryptedJSON(_Text):
 
     def bound_to(self, instance: Any) -> str:
         """The associated data: this table, this account."""
+        if not hasattr(instance, "account_id"):
+            return str(instance._meta.db_table)
         if instance.account_id is None:
             raise ValueError("a secret needs its account before it is stored")
         return f"{instance._meta.db_table}:{instance.account_id}"
@@ -142,6 +144,8 @@ class EncryptedJSON(_Text):
         return encrypt(json.dumps(plain), self.bound_to(model_instance)) if plain else ""
 
     def get_prep_value(self, value: Any) -> Any:
+        if value == {}:
+            return ""  # nothing to encrypt: the default of a column that a migration adds
         if isinstance(value, dict):
             raise TypeError("encrypted values are written by save(), not by update() or a filter")
         return value

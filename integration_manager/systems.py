@@ -10,7 +10,7 @@ from wms.systems import registry as wms_registry
 
 def wms_system() -> type[Connector] | None:
     """The connector class of the active account's WMS; None where none is chosen."""
-    wms = Wms.objects.first()
+    wms = Wms.current()
     return wms_registry().systems.get(wms.system) if wms else None
 
 

@@ -17,7 +17,9 @@ class Merchant(TenantModel):
     name = models.CharField(max_length=100)
     code = models.CharField(max_length=8)  # stands in references where the WMS knows one account only
     wms_values = EncryptedJSON()  # the WMS's fields with level="merchant"
+    former_values = EncryptedJSON()  # those of a WMS that the account had before: system → values, as JSON
     created_at = models.DateTimeField(default=clock.now)
+    archived_at = models.DateTimeField(null=True, blank=True)  # nothing of it runs; its history stays
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "code"], name="merchant_code")]

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.db.models import F, QuerySet
 
 from integration_manager import tenancy
 from merchants.models import Schedule, Service
@@ -192,6 +193,20 @@ def renew(schedule_id: int, token: int, seconds: float = LEASE) -> bool:
             [seconds, schedule_id, token],
         )
         return cursor.rowcount == 1
+
+
+def held(schedule_id: int, token: int) -> bool:
+    """Whether a run still has its schedule."""
+    return Schedule.objects.filter(pk=schedule_id, token=token).exists()
+
+
+def start_over(found: QuerySet[Schedule], now: datetime, **fields: Any) -> None:
+    """Takes schedules away from their runs, since what these work with has changed, and runs what is on anew.
+
+    A run that is under way ends at its next look; what it learns of the old credentials pauses nothing.
+    """
+    found.update(token=F("token") + 1, lease_until=None, **fields)
+    found.filter(every__gt=0).exclude(paused=Schedule.Paused.PERSON).update(paused="", next_run=now, woken_at=now)
 
 
 def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datetime, **fields: Any) -> bool:

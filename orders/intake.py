@@ -64,7 +64,7 @@ class Intake:
     def prefix(self) -> str:
         """The merchant's code, where the WMS wants references unique in the whole account."""
         if self.ref_prefix is None:
-            wms = Wms.objects.first()
+            wms = Wms.current()
             scoped = wms is not None and getattr(wms_class(wms), "ref_scope", "merchant") == "account"
             self.ref_prefix = self.merchant.code if scoped else ""
         return self.ref_prefix

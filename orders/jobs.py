@@ -15,17 +15,18 @@ from django.db import close_old_connections
 from django.db.models import F
 from django.db.models.functions import Now
 
-from accounts.models import Account
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from integration_manager.kit.connector import Connector
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
+from integration_manager.kit.transport import Http
 from integration_manager.log import context as log_context
 from merchants import schedules
 from merchants.models import Schedule, Service
 from merchants.services import services_of
 from orders import bulk
-from orders.connections import open_cart, open_wms
+from orders.connections import missing_values, open_cart, open_wms, wms_class
 from orders.journal import Journal
 from orders.models import Run as RunRow
 from orders.retention import sweep
@@ -128,7 +129,8 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     service = Service(schedule.service)
     problem: BaseException | None = None
     try:
-        connector = _open(schedule, schedule.account, journal)
+        wms = None if schedule.cart else Wms.current()
+        connector = _open(schedule, wms, journal)
         if connector is None:
             _end_without_wms(schedule, token)
             return None
@@ -139,6 +141,7 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
             return None
         left = schedule.lease_left.total_seconds() if schedule.lease_left else 0.0
         run = Run(schedule, schedule.account, connector, journal, began + left)
+        run.wms_id = wms.pk if wms else None
         run.hold()
         if schedule.paused == Schedule.Paused.AUTH:
             run.call(connector.check)
@@ -158,11 +161,16 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     return run
 
 
-def _open(schedule: Schedule, account: Account, journal: Journal) -> Any:
+def _open(schedule: Schedule, wms: Wms | None, journal: Journal) -> Connector | None:
+    """The schedule's connector; None where no WMS is chosen. Raises AuthFailed where values are missing."""
     if schedule.cart is not None:
-        return open_cart(schedule.cart, account, journal)
-    wms = Wms.objects.first()
-    return None if wms is None else open_wms(wms, schedule.merchant, account, journal)
+        return open_cart(schedule.cart, schedule.account, journal)
+    if wms is None:
+        return None
+    missing = missing_values(wms_class(wms), schedule.merchant)
+    if missing:
+        raise AuthFailed(f"{wms_class(wms).label} needs more of this merchant: {', '.join(missing)}.")
+    return open_wms(wms, schedule.merchant, schedule.account, journal)
 
 
 def _end_without_wms(schedule: Schedule, token: int) -> None:
@@ -194,6 +202,8 @@ def _finish(
     next_run = regular
     fields: dict[str, Any] = dict(run.fields) if run else {}
     if refusal is not None:
+        if not schedules.held(schedule.pk, token):
+            return  # other credentials have been stored meanwhile: it says nothing of those
         next_run = now + AUTH_PROBE
         _pause_connection(schedule, refusal, now)
         fields["paused"] = Schedule.Paused.AUTH
@@ -226,13 +236,13 @@ def _finish(
         fields["succeeded_at"] = now
     journal.store(schedule.pk)
     if failed or set(counts) - {"found"}:
-        calls = getattr(getattr(run.connector, "http", None), "calls", 0) if run else 0
-        _keep_history(schedule, now, seconds, failed, counts, calls, words)
+        http = getattr(run.connector, "http", None) if run else None
+        _keep_history(schedule, seconds, counts, http, _class_of(cause) if failed else "", words)
     schedules.finish(schedule, token, next_run, now, **fields)
 
 
 def _keep_history(
-    schedule: Schedule, now: datetime, seconds: float, failed: bool, counts: dict[str, int], calls: int, words: str
+    schedule: Schedule, seconds: float, counts: dict[str, int], http: Http | None, code: str, words: str
 ) -> None:
     bulk.insert(
         RunRow,
@@ -243,12 +253,18 @@ def _keep_history(
             "service": schedule.service,
             "started_at": schedule.started_at,
             "seconds": seconds,
-            "outcome": "failed" if failed else "partly" if counts.get("failed") else "ok",
+            "outcome": "failed" if code else "partly" if counts.get("failed") else "ok",
             "counts": counts,
-            "calls": calls,
+            "calls": http.calls if http else 0,
+            "waited": http.waited if http else 0.0,
+            "code": code,
             "problem": words,
         },
     )
+
+
+def _class_of(cause: BaseException | None) -> str:
+    return cause.code if isinstance(cause, ConnectorError) else "mistake"
 
 
 # ── alerts of a connection ──

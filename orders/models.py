@@ -52,6 +52,7 @@ class Order(TenantModel):
     cust_po_no = models.CharField(max_length=100)
     wms_ref = models.CharField(max_length=16)  # what the WMS knows it by: see orders/references.py
     wms_key = models.CharField(max_length=100, blank=True, default="")  # the WMS's own key
+    wms_id = models.BigIntegerField(null=True, blank=True)  # the WMS that a send was begun to, and that key is of
     # State.
     status = models.CharField(max_length=9, choices=Status, default=Status.RECEIVED)
     held_by = models.CharField(max_length=20, blank=True, default="")  # person, source, reopened, a rule

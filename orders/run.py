@@ -55,6 +55,7 @@ class Run:
         self.merchant: Merchant = schedule.merchant
         self.cart = schedule.cart
         self.leased, self.token = schedule.pk, schedule.token
+        self.wms_id: int | None = None  # the WMS that the connector calls, where it is one
         self.counts: Counter[str] = Counter()
         self.problem = ""  # why the run is not a success, in plain words
         self.unfinished = False  # work is left: run again as soon as it is our turn
@@ -94,6 +95,11 @@ class Run:
         if time.monotonic() - self._began > self._budget:
             self.unfinished = True
         return not self.unfinished
+
+    def current(self) -> None:
+        """Makes sure that nobody has taken the schedule over, by changed settings too. Raises LostLease."""
+        if not schedules.held(self.leased, self.token):
+            raise LostLease
 
     def hold(self) -> None:
         """Sees to it that the lease covers the longest time until this is called again. Raises LostLease."""

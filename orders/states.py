@@ -104,18 +104,22 @@ class Claimed:
     first_failed_at: datetime | None
     cart_id: int
     handle: str  # of an earlier call that the WMS is working on
+    wms_id: int | None  # the WMS that its first undecided send was begun to
 
 
 _CLAIMED = (
     "o.id, o.token, o.starts, o.failures, o.unknown_rounds, o.cust_po_no, o.wms_ref, o.sent_hash, "
-    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id, o.handle"
+    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id, o.handle, o.wms_id"
 )
 
+_FOR_WMS = "wms_id = CASE WHEN o.starts = 0 THEN %s ELSE coalesce(o.wms_id, %s) END"
 
-def claim(merchant_id: int, limit: int, lease: float, now: datetime) -> list[Claimed]:
-    """Takes up to `limit` orders of a merchant for sending, expired claims first.
 
-    `lease`: seconds, by PostgreSQL's clock, that cover handing out, one call and its settling.
+def claim(merchant_id: int, limit: int, lease: float, now: datetime, wms_id: int | None = None) -> list[Claimed]:
+    """Takes up to `limit` orders of a merchant for sending to this WMS, expired claims first.
+
+    `lease`: seconds, by PostgreSQL's clock, that cover handing out, one call and its settling. An order
+    whose sending was begun to another WMS keeps that one's id: nobody knows whether it has arrived there.
     """
     taken: list[Claimed] = []
     with connection.cursor() as cursor:
@@ -127,9 +131,9 @@ def claim(merchant_id: int, limit: int, lease: float, now: datetime) -> list[Cla
                 WHERE merchant_id = %s AND status = 'sending' AND lease_until < now() AND out_file_id IS NULL
                 ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED)
             UPDATE orders_order o SET token = token + 1, starts = starts + 1,
-                   lease_until = now() + make_interval(secs => %s)
+                   lease_until = now() + make_interval(secs => %s), {_FOR_WMS}
             FROM picked WHERE o.id = picked.id RETURNING {_CLAIMED}""",  # noqa: S608 (a constant list of columns)
-            [merchant_id, limit, lease],
+            [merchant_id, limit, lease, wms_id, wms_id],
         )
         taken += [Claimed(*row) for row in cursor.fetchall()]
         if len(taken) < limit:
@@ -140,9 +144,9 @@ def claim(merchant_id: int, limit: int, lease: float, now: datetime) -> list[Cla
                     WHERE merchant_id = %s AND status = 'ready' AND retry_at <= %s
                     ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
                 UPDATE orders_order o SET status = 'sending', token = token + 1, starts = starts + 1,
-                       out_file_id = NULL, lease_until = now() + make_interval(secs => %s)
+                       out_file_id = NULL, lease_until = now() + make_interval(secs => %s), {_FOR_WMS}
                 FROM picked WHERE o.id = picked.id RETURNING {_CLAIMED}""",  # noqa: S608
-                [merchant_id, now, limit - len(taken), lease],
+                [merchant_id, now, limit - len(taken), lease, wms_id, wms_id],
             )
             taken += [Claimed(*row) for row in cursor.fetchall()]
     return taken

@@ -92,7 +92,7 @@ def _move(port: int) -> None:
         account_id = Membership.objects.values_list("account_id", flat=True).get(user__email=settings.DEMO_EMAIL)
     account = Account.objects.get(pk=account_id)
     with tenancy.activate(account.pk):
-        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [(wms, "wms") for wms in Wms.objects.all()]
+        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [(wms, "wms") for wms in Wms.objects.filter(archived_at__isnull=True)]
         for row, name in rows:
             if name in urls and row.credentials["url"].reveal() != urls[name]:
                 row.credentials = {**row.credentials, "url": urls[name]}

@@ -60,8 +60,9 @@ class _Line:
     def __iter__(self) -> Iterator[Item]:
         run, began, limit = self.run, time.monotonic(), self.most or SMALLEST
         while run.keep_alive() and not run.stopping.is_set():
+            run.current()
             at = time.monotonic()
-            claimed = claim(run.merchant.pk, _size(self.connector, limit), lease(self.connector), run.now)
+            claimed = claim(run.merchant.pk, _size(self.connector, limit), lease(self.connector), run.now, run.wms_id)
             if not claimed:
                 return
             items = _prepare(run, self.outcomes, claimed)
@@ -134,6 +135,7 @@ def _next_size(done: int, spent: float) -> int:
 
 def _prepare(run: Run, outcomes: Outcomes, claimed: Sequence[Claimed]) -> list[Item]:
     """What is to be sent; orders with a problem, or canceled before any send, end here."""
+    claimed = outcomes.elsewhere(claimed)
     # Canceled, and no call has ever gone out: this claim is the first start and it has not begun.
     dropped = [c for c in claimed if c.cancel_requested and c.starts == 1]
     cancel(

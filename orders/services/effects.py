@@ -46,6 +46,7 @@ class _Claimed:
     wms_key: str
     number: str
     status: str
+    wms_id: int | None
 
 
 def carry_out(run: Run, connector: WmsConnector) -> None:
@@ -57,6 +58,9 @@ def carry_out(run: Run, connector: WmsConnector) -> None:
         if claimed.status != Status.AT_WMS:
             # Decided meanwhile: canceled before it was sent, or shipped already.
             _decide(run, claimed, agreed=claimed.status == Status.CANCELED, why="it has shipped already")
+            continue
+        if claimed.wms_id not in (None, run.wms_id):
+            _decide(run, claimed, agreed=False, why="it is at the WMS of before, which is not asked any more")
             continue
         if not connector.overrides("cancel"):
             _decide(run, claimed, agreed=False, why="this WMS cannot be asked for it")
@@ -106,7 +110,7 @@ def _claim(run: Run, connector: WmsConnector) -> _Claimed | None:
             UPDATE orders_effect e SET token = e.token + 1, starts = e.starts + 1,
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE e.id = picked.id AND o.id = e.order_id
-            RETURNING e.id, e.token, e.failures, e.failed_at, o.id, o.wms_key, o.cust_po_no, o.status""",
+            RETURNING e.id, e.token, e.failures, e.failed_at, o.id, o.wms_key, o.cust_po_no, o.status, o.wms_id""",
             [run.merchant.pk, run.now, connector.timeout + 10],
         )
         row = cursor.fetchone()

@@ -40,11 +40,15 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     recover(run, "orders")
     taken: list[int] = []
     while run.keep_alive() and not run.stopping.is_set():
-        claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now)
+        run.current()
+        claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now, run.wms_id)
         taken += [c.id for c in claimed]
-        claimed = [c for c in claimed if not _drop_canceled(run, c)]
         if not claimed:
             break
+        claimed = outcomes.elsewhere(claimed)
+        claimed = [c for c in claimed if not _drop_canceled(run, c)]
+        if not claimed:
+            continue
         batch = prepare(run, connector, claimed)
         for item, problem in batch.stopped:
             _stop(run, item.claimed, problem)

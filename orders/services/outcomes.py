@@ -107,6 +107,20 @@ class Outcomes:
         else:
             self.bug(item.claimed, result)
 
+    def elsewhere(self, claimed: Sequence[Claimed]) -> list[Claimed]:
+        """Those of `claimed` that may be sent. Where a send was begun to a WMS of before, a person decides.
+
+        This WMS could only say that it does not have it, and the other one may be packing it.
+        """
+        mine = []
+        for one in claimed:
+            if one.starts > 1 and one.wms_id not in (None, self.run.wms_id):
+                message = f"Order {one.cust_po_no} was sent to the WMS of before, and may have arrived there."
+                self._ask_person(one, message)
+            else:
+                mine.append(one)
+        return mine
+
     # ── it is there ──
 
     def _sent(self, items: Sequence[Item], keys: Sequence[str], message: str = "") -> list[int]:

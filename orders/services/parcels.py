@@ -47,7 +47,10 @@ class Line:
 
 
 def orders_of(run: Run, shipments: Sequence[Shipment]) -> list[Row]:
-    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked."""
+    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked.
+
+    Not those that a WMS of before has: its keys mean other orders here.
+    """
     keys = [s.wms_key for s in shipments if s.wms_key]
     refs = [s.ref for s in shipments if s.ref]
     merchants = [run.merchant.pk]
@@ -62,8 +65,9 @@ def orders_of(run: Run, shipments: Sequence[Shipment]) -> list[Row]:
                 SELECT id FROM orders_order WHERE merchant_id = ANY(%s) AND wms_key = ANY(%s) AND wms_key <> ''
                 UNION SELECT id FROM orders_order
                       WHERE account_id = %s AND merchant_id = ANY(%s) AND wms_ref = ANY(%s))
+              AND (o.wms_id IS NULL OR o.wms_id = %s)
             ORDER BY o.id FOR UPDATE""",
-            [merchants, keys, tenancy.account_id(), merchants, refs],
+            [merchants, keys, tenancy.account_id(), merchants, refs, run.wms_id],
         )
         rows = {r[0]: Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
         if rows:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from alerts.raising import raise_alert
 from carts.models import Cart
@@ -74,6 +74,7 @@ def _ask_one_by_one(run: Run, connector: WmsConnector) -> None:
     now = run.now
     waiting = list(
         Order.objects.filter(merchant=run.merchant, status=Status.AT_WMS, delivered_at__lt=now - ASK_AFTER)
+        .exclude(~Q(wms_id=run.wms_id), wms_id__isnull=False)  # what another WMS has is not asked for here
         .exclude(checked_at__gt=now - cursors.DAILY)
         .order_by("delivered_at")
         .values_list("id", "wms_key")[:ASK_AT_ONCE]
@@ -152,6 +153,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> None:
             now=run.now,
             message="The WMS has shipped it.",
             wms_key=key,
+            wms_id=run.wms_id,
             delivered_at=run.now,
             error_code="",
             error_message="",
