@@ -185,14 +185,20 @@ BROKEN_SHOP = {
         'self.http.post(f"/api/orders/{order_key}/cancel", json={"reason": reason}, safe=True)',
         "pass", "cancel: twice is once",
     ),
-    "a new refund each time": (
-        '"reference": key, "amount"',
-        '"reference": __import__("uuid").uuid4().hex, "amount"',
-        "refund: fault drop_after",
+    "a refund that is repeated": (
+        'refunds", json=body)', 'refunds", json=body, safe=True)', "refund: fault drop_after",
     ),
-    "refunded twice": (
-        '"reference": key, "amount"', '"reference": __import__("uuid").uuid4().hex, "amount"',
-        "refund: twice is once",
+    "a refund that is never found": ('row["reference"] == key', 'row["id"] == key', "refund: twice is once"),
+    "a webhook of anybody": (
+        'verify_hmac(values.get(SECRET, ""), f"{signed_at}.".encode() + body, headers.get("x-shop-signature"))',
+        "pass", "webhook: forged",
+    ),
+    "a webhook of another order": (
+        'said.text("order"))', 'said.text("order") and "another")', "webhook: the shop's own",
+    ),
+    "webhooks that pile up": (
+        'json={"url": url, ', 'json={"url": url + "?" + __import__("uuid").uuid4().hex, ',
+        "webhook: register and remove",
     ),
 }  # fmt: skip
 
