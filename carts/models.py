@@ -17,12 +17,17 @@ class Cart(TenantModel):
     merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="carts")
     system = models.CharField(max_length=40)  # a connector's key
     name = models.CharField(max_length=100)
+    description = models.CharField(max_length=300, blank=True, default="", db_default="")  # for our pages only
     order_source = models.CharField(max_length=60, blank=True)  # the value sent to the WMS
     number = models.PositiveIntegerField()  # 1 for the merchant's first cart
     shop = models.CharField(max_length=200)  # the shop itself, so that it is not connected twice
     credentials = EncryptedJSON()
     options = models.JSONField(default=dict, blank=True)
     earliest_order_date = models.DateField()
+    # Order Cancel Upload: it is told of cancellations made here or by the warehouse.
+    cancel_upload = models.BooleanField(default=False, db_default=False)
+    # How often its services are to run once it is switched on (again): {service: value of a frequency}.
+    planned = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -62,6 +67,65 @@ class CartActivation(TenantModel):
         ]
 
 
+class DryRun(TenantModel):
+    """What a cart's first download would bring, found out without loading anything."""
+
+    merchant_field = "cart__merchant_id"
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        STOPPED = "stopped", "Stopped"
+        FAILED = "failed", "Failed"
+
+    cart = TenantKey(Cart, models.CASCADE, related_name="dry_runs")
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    earliest = models.DateField()  # the Earliest Order Date that it was made with
+    started_by = models.CharField(max_length=254)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    cursor = models.DateTimeField(null=True, blank=True)  # how far it has read
+    token = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)  # PostgreSQL's clock
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "cart"], name="one_running", condition=models.Q(state="running"))
+        ]
+
+
+class DryOrder(TenantModel):
+    """One order that a dry run has seen, and what would become of it. Forgotten after a week."""
+
+    merchant_field = "dry_run__cart__merchant_id"
+
+    class Verdict(models.TextChoices):
+        SEND = "send", "Would be sent"
+        ERROR = "error", "Would stop with an error"
+        SKIP = "skip", "Would be skipped"
+        LEAVE = "leave", "Nothing to ship"
+        KNOWN = "known", "Loaded already"
+        HANDLED = "handled", "Marked as handled"
+
+    dry_run = TenantKey(DryRun, models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=100)
+    number = models.CharField(max_length=100)
+    verdict = models.CharField(max_length=7, choices=Verdict)
+    message = models.TextField(blank=True, default="")  # why
+    order_date = models.DateField(null=True, blank=True)
+    country = models.CharField(max_length=3, blank=True, default="")
+    lines = models.PositiveIntegerField(default=0)
+    raw = models.JSONField(null=True)  # of what would be loaded, should a person mark it as handled
+    seen_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "dry_run", "key"], name="dry_once")]
+        indexes = [models.Index(fields=["account", "dry_run", "verdict", "-id"], name="dry_by_verdict")]
+
+
 class CartStock(TenantModel):
     """The level of a SKU that a cart was last told, so that only changes are sent."""
 
@@ -75,3 +139,36 @@ class CartStock(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "cart", "sku"], name="one_cart_stock")]
+
+
+class Webhook(TenantModel):
+    """Where a cart tells us that an order has changed. There is one as soon as somebody has asked for it."""
+
+    merchant_field = "cart__merchant_id"
+
+    cart = TenantKey(Cart, models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the address's token, which is looked up by it
+    secrets = EncryptedJSON()  # token: the address; secret: what the cart signs with
+    handles = models.JSONField(default=list, blank=True)  # the cart's ids of it, where we registered it ourselves
+    created_at = models.DateTimeField(default=clock.now)
+    registered_at = models.DateTimeField(null=True, blank=True)
+    received_at = models.DateTimeField(null=True, blank=True)  # the last one whose signature was right
+    refused = models.PositiveIntegerField(default=0)  # wrong signatures since then
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "cart"], name="one_webhook")]
+
+
+class WebhookDelivery(TenantModel):
+    """One webhook that came: for the log alone. Its delivery id may repeat, and nothing goes by it."""
+
+    merchant_field = "cart__merchant_id"
+
+    cart = TenantKey(Cart, models.CASCADE, related_name="+", db_index=False)
+    topic = models.CharField(max_length=80, blank=True)
+    delivery_id = models.CharField(max_length=100, blank=True)
+    received_at = models.DateTimeField()
+    verified = models.BooleanField()
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["account", "cart", "-id"], name="delivery_by_cart")]

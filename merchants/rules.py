@@ -3,7 +3,8 @@
 (canonical order, rules) → (prepared order, problems). A problem stops the order until somebody acts.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from integration_manager.kit.canonical import ZERO, Order, Prepared, PreparedLine
 
@@ -13,7 +14,7 @@ class Rules:
     """What the rules know besides the order."""
 
     merchant_code: str
-    order_source: str = ""
+    order_source: str = ""  # what the WMS is to be told; "": what the order says itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,35 @@ class Problem:
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a rule did to an order, in plain words: which field, and why it is as it is."""
+
+    field: str
+    why: str
+
+
+def applied(order: Order, prepared: Prepared) -> Sequence[Applied]:
+    """Every rule that made a difference, read off its result, so that it cannot tell another story."""
+    found = []
+    if prepared.wms_ref != order.cust_ref:
+        found.append(Applied("Reference", f"{prepared.wms_ref} stands for {order.cust_ref}, so that it is unique."))
+    if prepared.order.order_source != order.order_source:
+        found.append(Applied("Order Source", f"“{prepared.order.order_source}”, as set in this cart's Client section."))
+    sent = {line.line_id for line in prepared.lines}
+    found += [
+        Applied("Items", f"{line.item or 'An item without SKU'} is left out: its quantity is {line.quantity:f}.")
+        for line in order.lines
+        if line.line_id not in sent
+    ]
+    return found
+
+
 def prepare(order: Order, rules: Rules, wms_ref: str) -> tuple[Prepared, list[Problem]]:
     """The order as the WMS is to get it, and what stands against sending it."""
     problems = [*_address_problems(order), *_line_problems(order)]
+    if rules.order_source:
+        order = replace(order, order_source=rules.order_source)
     lines = tuple(
         PreparedLine(
             line_id=line.line_id,

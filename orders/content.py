@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from integration_manager.kit.canonical import Found, Order, Prepared, to_json
+from integration_manager.kit.canonical import Found, Order, Prepared, SourceState, to_json
 from integration_manager.kit.errors import storable
 
 _VOLATILE = ("modified_at",)  # differs although nothing has changed
@@ -59,7 +59,14 @@ def _tamed(value: Any, depth: int) -> Any:
 def source_hash(data: dict[str, Any]) -> str:
     """A hash of a source version: equal when nothing that matters has changed."""
     kept = {name: value for name, value in data.items() if name not in _VOLATILE}
+    if "ordered_at" in kept:
+        kept.pop("order_date", None)  # its day, which follows the account's time zone
     return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def same_but_state(known: str, data: dict[str, Any]) -> bool:
+    """Whether a source version differs from the one with the hash `known` in its state at most."""
+    return any(source_hash({**data, "source_state": state.value}) == known for state in SourceState)
 
 
 def payload_hash(payload: Any) -> str:

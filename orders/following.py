@@ -8,7 +8,7 @@ from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
 from orders import causes as because
 from orders.changes import changed_after_sending, record_change, request_cancel
-from orders.content import source_hash
+from orders.content import same_but_state, source_hash
 from orders.inserting import insert_lines, insert_orders, problem_of, search_keys
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Effect, OrderDetail, OrderLine, Status
@@ -42,9 +42,12 @@ def update_known(
         _keep_newer(row_id, incoming)  # canceled and opened again: the cancellation is decided first
         return
     if order.source_state is SourceState.CLOSED:
-        # Our own doing once it has our tracking; before we sent it, somebody else has shipped it.
-        _set_hash(row_id, incoming, now)
-        _hold(row_id, status, "The shop has closed the order before it was sent.", now)
+        # Our own doing once it has our tracking; before we sent it, somebody else has shipped it. What was
+        # edited before it was closed, or since, is a change like any other.
+        edited = _set_hash(row_id, incoming, now)
+        if not _hold(row_id, status, "The shop has closed the order before it was sent.", now) and edited:
+            if status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
+                changed_after_sending(row_id, incoming.data, now)
         return
     stored.changed += 1
     if status in (Status.RECEIVED, Status.READY, Status.HELD, Status.ERROR, Status.GAVE_UP):
@@ -77,9 +80,10 @@ def _cancellation_waits(row_id: int, status: Status) -> bool:
 
 
 def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
-    """Takes note of a source version without changing what we send. False: it is the one we knew."""
+    """Takes note of a source version without changing what we send. False: only its state is new, if anything."""
     rows = OrderRow.objects.filter(pk=row_id)
-    changed: bool = rows.exclude(source_hash=incoming.hash).exists()
+    known = rows.values_list("source_hash", flat=True).get()
+    changed = known != incoming.hash and not same_but_state(known, incoming.data)
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
     raw = {"raw": incoming.raw} if incoming.raw is not None else {}
     OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)

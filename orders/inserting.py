@@ -17,6 +17,7 @@ from orders.content import fold
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Order as OrderRow
 from orders.models import OrderDetail, OrderLine, SkippedOrder, Status
+from orders.reading import LeftOut
 from orders.references import wms_ref
 
 each = bulk.PerRow
@@ -161,13 +162,13 @@ def search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def skip_too_old(intake: Intake, incoming: Incoming, order: Order, now: datetime) -> None:
+def skip_too_old(cart: Cart, incoming: Incoming, order: Order, why: LeftOut, now: datetime) -> None:
     """Notes an order from before the cart's Earliest Order Date."""
     skip(
-        intake.cart,
+        cart,
         incoming.key,
-        "too_old",
-        f"Ordered on {order.order_date}, before this cart's Earliest Order Date {intake.cart.earliest_order_date}.",
+        why.reason,
+        why.message,
         now,
         number=order.cust_po_no,
         order_date=order.order_date,

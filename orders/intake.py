@@ -72,7 +72,12 @@ class Intake:
     @property
     def rules(self) -> Rules:
         """What the rules know of this cart."""
-        return Rules(merchant_code=self.merchant.code, order_source=self.cart.order_source or self.cart.name)
+        return rules_of(self.merchant, self.cart)
+
+
+def rules_of(merchant: Merchant, cart: Cart) -> Rules:
+    """What the rules know of a merchant's cart."""
+    return Rules(merchant_code=merchant.code, order_source=cart.order_source)
 
 
 def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> Incoming:

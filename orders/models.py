@@ -257,6 +257,8 @@ class Effect(TenantModel):
 
     class Kind(models.TextChoices):
         CANCEL_AT_WMS = "cancel_at_wms", "Cancel at the WMS"
+        CANCEL_IN_CART = "cancel_in_cart", "Cancel in the cart"
+        REFUND = "refund", "Refund in the cart"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -268,6 +270,8 @@ class Effect(TenantModel):
     order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind)
     key = models.CharField(max_length=100)  # makes it happen once: (order, kind, key) is unique
+    data = models.JSONField(default=dict, blank=True)  # a refund: canonical.Refund
+    remote_id = models.CharField(max_length=150, blank=True, default="")  # the other system's id of what was done
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     actor = models.CharField(max_length=254)
     created_at = models.DateTimeField()
@@ -284,6 +288,7 @@ class Effect(TenantModel):
         constraints = [models.UniqueConstraint(fields=["account", "order", "kind", "key"], name="one_effect")]
         indexes = [
             models.Index(fields=["merchant", "retry_at"], name="effect_waiting", condition=models.Q(state="waiting")),
+            models.Index(fields=["account", "order"], name="effect_by_order"),
         ]
 
 
@@ -362,6 +367,8 @@ class Run(TenantModel):
     outcome = models.CharField(max_length=10)  # ok, failed, partly
     counts = models.JSONField(default=dict)
     calls = models.PositiveIntegerField(default=0)
+    waited = models.FloatField(default=0, db_default=0)  # seconds for the answers to them, all together
+    code = models.CharField(max_length=40, blank=True, default="", db_default="")  # the class of the failure
     problem = models.TextField(blank=True, default="")
 
     class Meta(TenantModel.Meta):

@@ -6,11 +6,11 @@ from datetime import datetime
 from django.db import connection
 
 from integration_manager import tenancy
-from integration_manager.kit.canonical import SourceState
 from orders.following import update_known
 from orders.inserting import insert_orders, skip_too_old
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Status
+from orders.reading import HANDLED, TOO_OLD, left_out
 
 
 def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
@@ -18,9 +18,9 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
     by_key = {incoming.key: incoming for incoming in page}  # the same order twice: the later version
     if not by_key:
         return False
-    known = _known(intake, list(by_key))
+    known, handled = known_of(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
-    _insert_new(intake, fresh, now, stored)
+    _insert_new(intake, fresh, handled, now, stored)
     # In the order of their ids, as everybody locks orders.
     news = bool(fresh)
     for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
@@ -31,29 +31,39 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
     return news
 
 
-def _known(intake: Intake, keys: list[str]) -> dict[str, tuple[int, str, str, bool, bool]]:
-    """The latest revision of each order that we have: {key: (id, status, hash, cancel requested, newer waits)}."""
+Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, newer waits
+
+
+def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str]]:
+    """The latest revision of each order that we have; and the keys that a person marked as handled.
+
+    The marks follow the shop, as the orders do, whichever of the merchant's connections reads it.
+    """
+    account, merchant, cart = tenancy.account_id(), intake.merchant.pk, intake.cart
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT cart_key, id, status, source_hash, cancel_requested_at IS NOT NULL, source_changed
+            """SELECT cart_key, revision, id, status, source_hash, cancel_requested_at IS NOT NULL, source_changed
                FROM orders_order
                WHERE account_id = %s AND merchant_id = %s AND source = %s AND cart_key = ANY(%s)
-               ORDER BY revision""",
-            [tenancy.account_id(), intake.merchant.pk, intake.cart.source, keys],
+               UNION ALL
+               SELECT s.key, -1, s.id, '', '', false, false
+               FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
+               WHERE s.account_id = %s AND c.merchant_id = %s AND c.system = %s AND c.shop = %s
+                 AND s.key = ANY(%s) AND s.reason = %s
+               ORDER BY 2""",
+            [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys, HANDLED],
         )
-        return {row[0]: row[1:] for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0] for row in rows if row[1] < 0}
 
 
-def _insert_new(intake: Intake, fresh: list[Incoming], now: datetime, stored: Stored) -> None:
+def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: datetime, stored: Stored) -> None:
     wanted = []
     for incoming in fresh:
-        order = incoming.order
-        if order is not None:
-            if order.source_state is not SourceState.ELIGIBLE:
-                continue  # canceled, closed or not ready before we ever knew it: nothing to ship
-            if order.order_date < intake.cart.earliest_order_date:
-                skip_too_old(intake, incoming, order, now)
-                stored.skipped += 1
-                continue
-        wanted.append(incoming)
+        why = left_out(intake, incoming, handled=incoming.key in handled)
+        if why is None:
+            wanted.append(incoming)
+        elif why.reason == TOO_OLD and incoming.order is not None:
+            skip_too_old(intake.cart, incoming, incoming.order, why, now)
+            stored.skipped += 1
     insert_orders(intake, wanted, now, stored)

@@ -175,6 +175,7 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         cust_ref=r.need("id"),
         cust_po_no=r.need("number"),
         order_date=r.need_day("created_at"),
+        ordered_at=r.when("created_at"),
         source_state=state,
         lines=tuple(to_line(line) for line in r.parts("lines")),
         ship=to_address(r.part("ship_to")),

@@ -91,6 +91,7 @@ class Order:
     lines: tuple[Line, ...]
     ship: Address
     bill: Address = Address()
+    ordered_at: datetime | None = None  # where the source gives a moment: the account's zone says which day
     modified_at: datetime | None = None
     order_source: str | None = None
     customer_id: str | None = None

@@ -99,6 +99,7 @@ class Http:
         self.tokens: TokenStore = tokens or MemoryStore()
         self.trace = False
         self.calls = 0
+        self.waited = 0.0  # seconds for answers, all together
         self._redactor = Redactor(secrets)
         self._ca_file = ca_file
         self._local = threading.local()
@@ -223,6 +224,8 @@ class Http:
                 soon = time.monotonic() - began < min(1.0, self.connect_timeout / 2)
                 again = soon and isinstance(refused, ConnectionFailed) and refused.code == "unreachable"
                 error = refused
+            with self._lock:
+                self.waited += time.monotonic() - began
             target = None
             if answer is not None and error is None and answer.status >= 300:
                 target, error = redirect(answer, ask.harmless)

@@ -9,15 +9,13 @@ from zoneinfo import ZoneInfo
 import orjson
 from django.db import transaction
 
-from integration_manager.kit.canonical import Order
 from integration_manager.kit.connector import CartConnector, Page
-from integration_manager.kit.errors import Unmappable
 from merchants import schedules
 from merchants.models import Service
-from merchants.rules import Problem
 from orders import causes, cursors, inserting, rejects
 from orders.content import plain
-from orders.intake import Incoming, Intake, Stored, check, read
+from orders.intake import Incoming, Intake, Stored
+from orders.reading import Unreadable, read_raw
 from orders.restored import restored_at
 from orders.run import Run
 from orders.storing import store_page
@@ -42,7 +40,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         cursor = newest if moved else cursor
         mark = _mark(run, page)
         if moved or page.rejects or (page.rows and mark != run.state.get(SEEN)):
-            incoming = [_read(run, raw, connector) for raw in page.rows]
+            incoming = [_read(run, raw) for raw in page.rows]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
                 news = store_page(intake, readable, run.now, stored)
@@ -92,31 +90,15 @@ def _beginning(run: Run) -> datetime:
     return datetime.combine(run.cart.earliest_order_date, time(), ZoneInfo(run.account.timezone)).astimezone(UTC)
 
 
-def _read(run: Run, raw: Any, connector: CartConnector) -> Incoming | None:
+def _read(run: Run, raw: Any) -> Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
-    kept = plain(raw)
-    try:
-        key = str(connector.mapper("key_of")(raw))
-    except Unmappable as error:
-        content = hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        inserting.skip(run.cart, f"content:{content[:40]}", "unreadable", str(error), run.now, raw=kept)
+    found = read_raw(raw, run.connector, run.account.timezone)
+    if isinstance(found, Unreadable):
+        inserting.skip(run.cart, found.key, "unreadable", found.why, run.now, raw=found.raw)
         run.counts["unreadable"] += 1
         return None
-    order: Order | None = None
-    problem: Problem | None = None
-    try:
-        order = connector.mapper("to_order")(raw, connector.options())
-        check(order)
-    except Unmappable as error:
-        order = None
-        problem = Problem(
-            code="unmappable",
-            field=error.field,
-            message=f"The shop's order could not be read: {error}.",
-            fix="Correct it in the shop. It is read again as soon as it changes there.",
-        )
-    return read(kept, key[:100], order, problem)
+    return found
 
 
 def _store_reject(run: Run, reject: Any) -> None:

@@ -13,7 +13,7 @@ from integration_manager.kit.connector import WmsConnector
 from merchants import rules
 from orders import following
 from orders.content import payload_hash, source_hash
-from orders.intake import Incoming, Intake, Stored
+from orders.intake import Incoming, Intake, Stored, rules_of
 from orders.models import OrderDetail, Status
 from orders.run import Run
 from orders.states import Claimed
@@ -53,7 +53,7 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
     payload = connector.mapper("payload")
     for c in claimed:
         cart = carts[c.cart_id]
-        known = rules.Rules(run.merchant.code, cart.order_source or cart.name)
+        known = rules_of(run.merchant, cart)
         try:
             prepared, problems = rules.prepare(from_json(Order, datas[c.id]), known, c.wms_ref)
             if problems:

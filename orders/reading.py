@@ -1,0 +1,86 @@
+"""What an order of a source is for us, before anything is stored: the same for the engine, previews and dry runs."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from integration_manager.kit.canonical import Order, SourceState
+from integration_manager.kit.connector import Connector
+from integration_manager.kit.errors import Unmappable
+from merchants.rules import Problem
+from orders.content import plain
+from orders.intake import Incoming, Intake, check, read
+
+HANDLED = "handled"  # the reason of skipped orders that a person marked as handled elsewhere
+TOO_OLD = "too_old"
+_NOT_OURS = {
+    SourceState.NOT_YET: "It is not ready to be shipped yet, for example not paid. It is loaded once it is.",
+    SourceState.CANCELED: "It is canceled there.",
+    SourceState.CLOSED: "It is shipped or closed there already.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something without a key: it can only be noted as skipped, by a hash of its content."""
+
+    key: str
+    raw: Any
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why an order that we do not have is not loaded: a stable code, and the reason in plain words."""
+
+    reason: str
+    message: str
+
+
+def read_raw(raw: Any, connector: Connector, zone: str) -> Incoming | Unreadable:
+    """One order as its source has it. `zone`: the account's, in which an order's moment has its day."""
+    kept = plain(raw)
+    try:
+        key = str(connector.mapper("key_of")(raw))
+    except Unmappable as error:
+        content = hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return Unreadable(f"content:{content[:40]}", kept, str(error))
+    order: Order | None = None
+    problem: Problem | None = None
+    try:
+        order = _dated(connector.mapper("to_order")(raw, connector.options()), zone)
+        check(order)
+    except Unmappable as error:
+        order = None
+        problem = Problem(
+            code="unmappable",
+            field=error.field,
+            message=f"The shop's order could not be read: {error}.",
+            fix="Correct it in the shop. It is read again as soon as it changes there.",
+        )
+    return read(kept, key[:100], order, problem)
+
+
+def left_out(intake: Intake, incoming: Incoming, *, handled: bool = False) -> LeftOut | None:
+    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: a person said so."""
+    order = incoming.order
+    if order is not None and order.source_state is not SourceState.ELIGIBLE:
+        # Canceled, closed or not ready before we ever knew it: nothing to ship.
+        return LeftOut(order.source_state.value, _NOT_OURS[order.source_state])
+    if handled:
+        return LeftOut(HANDLED, "It was marked as already handled, so it is not sent.")
+    earliest = intake.cart.earliest_order_date
+    if order is not None and order.order_date < earliest:
+        message = f"Ordered on {order.order_date}, before this cart's Earliest Order Date {earliest}."
+        return LeftOut(TOO_OLD, message)
+    return None
+
+
+def _dated(order: Order, zone: str) -> Order:
+    """The day of an order is that of its moment where the account is, not in Greenwich."""
+    if order.ordered_at is None:
+        return order
+    return replace(order, order_date=order.ordered_at.astimezone(ZoneInfo(zone)).date())
