@@ -191,3 +191,54 @@ class FormatDraft(TenantModel):
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["changed_at"], name="draft_by_age")]
+
+
+class StoredFile(TenantModel):
+    """One file of a cart, or of a merchant's side of the WMS (`cart` null)."""
+
+    merchant_field = "merchant_id"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    merchant = TenantKey(Merchant, models.CASCADE, null=True, related_name="+", db_index=False)
+    cart = TenantKey("carts.Cart", models.CASCADE, null=True, related_name="+", db_index=False)
+    directory = models.CharField(max_length=500, blank=True)
+    name = models.CharField(max_length=255)
+    title = models.CharField(max_length=255, blank=True)  # what it was called when a person uploaded it
+    size = models.BigIntegerField(default=0)  # bytes
+    sha256 = models.CharField(max_length=64, blank=True)
+    whole = models.BooleanField(default=False)  # until then nobody sees it
+    modified_at = models.DateTimeField(default=clock.now)
+    by = models.CharField(max_length=254, blank=True)  # who uploaded it; "": we wrote it
+    # How loading it goes: when it began and ended, and the numbers so far.
+    started_at = models.DateTimeField(null=True)
+    loaded_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    # Who fetched it last.
+    fetched_at = models.DateTimeField(null=True)
+    fetched_by = models.CharField(max_length=254, blank=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "merchant", "cart", "directory", "name"],
+                name="stored_file_path",
+                condition=models.Q(whole=True),
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["account", "sha256"], name="stored_file_content")]
+
+    def __str__(self) -> str:
+        return self.title or self.name
+
+
+class StoredPiece(TenantModel):
+    """A piece of a file's content."""
+
+    file = TenantKey(StoredFile, models.CASCADE, related_name="pieces", db_index=False)
+    number = models.PositiveIntegerField()  # from 0
+    data = models.BinaryField()
+    modified_at = models.DateTimeField()  # the file's, for retention
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "file", "number"], name="stored_piece_once")]

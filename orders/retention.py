@@ -28,23 +28,32 @@ class Rule:
     grows: bool = False
 
 
+# A file that waits to be loaded, or has never been fetched, stays longer than one that is done with.
+_DONE_WITH = "(loaded_at IS NOT NULL OR fetched_at IS NOT NULL OR NOT whole)"
+_PIECES = f"file_id IN (SELECT f.id FROM merchants_storedfile f WHERE {_DONE_WITH})"  # noqa: S608 (names of ours)
+
 RULES = (
     Rule("orders_exchange", "at", timedelta(days=30), grows=True),
     Rule("orders_run", "started_at", timedelta(days=90), grows=True),
     Rule("orders_skippedorder", "seen_at", timedelta(days=60)),
     Rule("orders_outfile", "created_at", timedelta(days=90), "phase IN ('done', 'dropped')"),
     Rule("merchants_formatdraft", "changed_at", timedelta(days=1)),
+    Rule("merchants_storedpiece", "modified_at", timedelta(days=30), _PIECES),
+    Rule("merchants_storedpiece", "modified_at", timedelta(days=90)),
+    Rule("merchants_storedfile", "modified_at", timedelta(days=30), _DONE_WITH),
+    Rule("merchants_storedfile", "modified_at", timedelta(days=90)),
     Rule("alerts_alert", "last_seen", timedelta(days=90), "(resolved_at IS NOT NULL OR dismissed_at IS NOT NULL)"),
 )
 
 
 def sweep(now: datetime) -> dict[str, int]:
     """Deletes what is past its age, for all accounts. Returns the rows deleted per table."""
-    deleted = {}
+    deleted: dict[str, int] = {}
     with tenancy.everyone("retention"):
         for rule in RULES:
             oldest = now - rule.age
-            deleted[rule.table] = _delete_first(rule, oldest) if rule.grows else _delete(rule, oldest)
+            gone = _delete_first(rule, oldest) if rule.grows else _delete(rule, oldest)
+            deleted[rule.table] = deleted.get(rule.table, 0) + gone
     return deleted
 
 
