@@ -2,13 +2,15 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration_manager.kit import disk as disk_module
 from integration_manager.kit import folder as folders
+from integration_manager.kit import ftp as ftp_module
 from integration_manager.kit import sftp as sftp_module
 from integration_manager.kit.disk import LocalFolder
 from integration_manager.kit.egress import Guard
@@ -22,6 +24,7 @@ from integration_manager.kit.errors import (
 )
 from integration_manager.kit.folder import Folder, Missing, NameTaken, NotAllowed, TooLarge, join, open_folder
 from integration_manager.kit.ssh_keys import HostKeyChanged, HostKeyUnknown
+from tests.ftp_server import DosFiles, FtpServer
 from tests.sftp_server import SftpServer, why_not
 
 
@@ -34,20 +37,48 @@ def server() -> Iterator[SftpServer]:
     server.close()
 
 
-def opened(server: SftpServer, **values: str) -> Any:
+def opened(server: SftpServer | FtpServer, **values: str) -> Any:
     return open_folder(server.values(**values), guard=Guard([f"127.0.0.1:{server.port}"]), timeout=10)
 
 
-@pytest.fixture(params=["disk", "sftp"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Folder, Path]]:
+FTP: dict[str, dict[str, Any]] = {
+    "ftp": {},
+    "ftp_active": {},
+    "ftps": {"tls": "explicit"},
+    "ftps_implicit": {"tls": "implicit"},
+    "ftp_unix_list": {"machine_lists": False, "epsv": False},
+    "ftp_dos_list": {"machine_lists": False, "files_as": DosFiles},
+}
+
+
+@pytest.fixture(scope="module")
+def ftp_servers() -> Iterator[Callable[[str], FtpServer]]:
+    """FTP servers by kind, each started when it is first asked for."""
+    running: dict[str, FtpServer] = {}
+
+    def server(kind: str) -> FtpServer:
+        if kind not in running:
+            running[kind] = FtpServer(**FTP[kind]).start()
+        return running[kind]
+
+    yield server
+    for one in running.values():
+        one.close()
+
+
+@pytest.fixture(params=["disk", "sftp", *FTP])
+def folder(
+    request: pytest.FixtureRequest, tmp_path: Path, ftp_servers: Callable[[str], FtpServer]
+) -> Iterator[tuple[Folder, Path]]:
     """A folder of each kind, and where it is on this machine."""
     if request.param == "disk":
         yield LocalFolder(tmp_path), tmp_path
         return
-    server: SftpServer = request.getfixturevalue("server")
+    place = {"place": request.param} if request.param == "ftp_active" else {}
+    server = request.getfixturevalue("server") if request.param == "sftp" else ftp_servers(request.param)
     for path in sorted(server.files.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    found = opened(server)
+    found = opened(server, **place)
     yield found, server.files
     found.close()
 
@@ -101,8 +132,9 @@ def test_only_files_are_listed(folder: tuple[Folder, Path]) -> None:
     there, root = folder
     there.make("dir")
     there.write("file.csv", b"1")
-    (root / "link.csv").symlink_to(root / "file.csv")
-    os.mkfifo(root / "pipe.csv")
+    if "Ftp" not in type(there).__name__.replace("Sftp", ""):  # what is a file an FTP server says itself
+        (root / "link.csv").symlink_to(root / "file.csv")
+        os.mkfifo(root / "pipe.csv")
     assert [entry.name for entry in there.entries("")] == ["file.csv"]
 
 
@@ -328,7 +360,7 @@ def test_too_many_files_are_no_half_listing(folder: tuple[Folder, Path], monkeyp
     there, root = folder
     for number in range(6):
         (root / f"{number}.csv").touch()
-    for module in (folders, sftp_module, __import__("integration_manager.kit.disk", fromlist=["disk"])):
+    for module in (folders, sftp_module, ftp_module, disk_module):
         monkeypatch.setattr(module, "MAX_ENTRIES", 5)
     with pytest.raises(Permanent) as caught:
         there.entries("")

@@ -36,6 +36,9 @@ IN_MEMORY = 1024 * 1024  # bytes of a fetched file kept in memory; more goes to 
 MAX_FILE = 200 * 1024 * 1024  # bytes
 MAX_ENTRIES = 100_000  # files of one directory
 
+# The kinds of file servers, and the port that each has where none is entered.
+PORTS = {"sftp": 22, "ftps": 21, "ftps_implicit": 990, "ftp": 21, "ftp_active": 21}
+
 Journal = Callable[["Exchange"], None]
 
 
@@ -138,11 +141,11 @@ def open_folder(
 ) -> Folder:
     """The folder that the values of a connection describe: for connectors with `uses = "folder"`.
 
-    `values` are those of the fields of `kit.folder_system.FolderSystem`: place ("sftp" or "disk"),
-    host, port, user, password, private_key, host_key; secrets may be wrapped. For SFTP `guard` decides
-    where a connection may go. For the disk `local_root` is the directory that is given to *this
-    connection*: whoever shares it can read one another's files. `timeout` in seconds, for one answer.
-    Opens no connection yet. Raises AuthFailed where the values do not make a connection.
+    `values` are those of the fields of `kit.folder_system.FolderSystem`: place, host, port, user, password
+    and so on; secrets may be wrapped. `guard` decides where a connection may go. For the disk `local_root`
+    is the directory that is given to *this connection*: whoever shares it can read one another's files.
+    `timeout` in seconds, for one answer. Opens no connection yet. Raises AuthFailed where the values do
+    not make a connection.
     """
     value = {name: _reveal(v) for name, v in values.items()}
     place = value.get("place") or "sftp"
@@ -155,29 +158,38 @@ def open_folder(
         from integration_manager.kit.disk import LocalFolder
 
         return LocalFolder(local_root, journal=journal)
-    if place != "sftp":
+    if place not in PORTS:
         raise AuthFailed(f"{place!r} is no kind of connection.", code="bad_place")
     if guard is None:
-        raise ValueError("an SFTP connection needs an egress guard")
-    from integration_manager.kit.sftp import SftpFolder  # paramiko takes a while to load
+        raise ValueError("a connection to a server needs an egress guard")
+    way: dict[str, Any] = {"guard": guard, "journal": journal, "timeout": timeout}
+    way |= {"port": port_of(value.get("port"), PORTS[place])}
+    way |= {name: str(value.get(name) or "").strip() for name in ("host", "user")}
+    way["password"] = str(value.get("password") or "")
+    if place == "sftp":
+        from integration_manager.kit.sftp import SftpFolder  # paramiko takes a while to load
 
+        key = {name: str(value.get(name) or "") for name in ("private_key", "host_key")}
+        return SftpFolder(**way, private_key=key["private_key"], host_key=key["host_key"].strip())
+    from integration_manager.kit.ftp import FtpFolder
+
+    return FtpFolder(
+        **way,
+        tls={"ftps": "explicit", "ftps_implicit": "implicit"}.get(place, ""),
+        active=place == "ftp_active",
+        certificate=str(value.get("certificate") or ""),
+    )
+
+
+def port_of(value: Any, usual: int) -> int:
+    """A port as a person entered it, or the usual one. Raises AuthFailed for what is none."""
     try:
-        port = int(value.get("port") or 22)
+        port = int(value or usual)
     except ValueError:
         port = 0
     if not 0 < port < 65536:
         raise AuthFailed("The port has to be a number from 1 to 65535.", code="bad_port")
-    return SftpFolder(
-        host=str(value.get("host") or "").strip(),
-        port=port,
-        user=str(value.get("user") or "").strip(),
-        password=str(value.get("password") or ""),
-        private_key=str(value.get("private_key") or ""),
-        host_key=str(value.get("host_key") or "").strip(),
-        guard=guard,
-        journal=journal,
-        timeout=timeout,
-    )
+    return port
 
 
 def _reveal(value: Any) -> Any:
