@@ -247,11 +247,17 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
 
 
 def wake(
-    service: Service, now: datetime, *, merchant_id: int | None = None, cart_ids: Sequence[int] | None = None
+    service: Service,
+    now: datetime,
+    *,
+    merchant_id: int | None = None,
+    cart_ids: Sequence[int] | None = None,
+    timed: bool = False,
 ) -> None:
     """New data has come: the automatic service that waits for it runs as soon as its gap allows.
 
-    One that failed last time runs a minute after that at the earliest.
+    `timed`: also one that otherwise runs by the clock alone, where what has come is meant for it and nobody
+    else. None that is off or paused is started; one that failed runs a minute after that at the earliest.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -262,7 +268,7 @@ def wake(
                     CASE WHEN failures > 0 THEN finished_at + make_interval(secs => %(pause)s) END))
             WHERE account_id = %(account)s AND service = %(service)s
               AND (%(merchant)s::bigint IS NULL OR merchant_id = %(merchant)s)
-              AND automatic AND every > 0 AND paused = '' AND next_run IS NOT NULL
+              AND (automatic OR %(timed)s) AND every > 0 AND paused = '' AND next_run IS NOT NULL
               AND (%(carts)s::bigint[] IS NULL OR cart_id = ANY(%(carts)s))""",
             {
                 "now": now,
@@ -272,6 +278,7 @@ def wake(
                 "merchant": merchant_id,
                 "service": service.value,
                 "carts": list(cart_ids) if cart_ids is not None else None,
+                "timed": timed,
             },
         )
 

@@ -11,6 +11,7 @@ from orders import causes
 from orders.content import changed_fields
 from orders.models import Effect, Event, EventDetail, Order, Status
 from orders.states import UNSENT, move, note
+from orders.telling import tell_of_cancellation
 
 
 def record_change(
@@ -93,7 +94,14 @@ def cancel(
         error_message="",
     )
     causes.settle(held_by, now)
+    _tell_carts(moved, now)
     return moved
+
+
+def _tell_carts(ids: Sequence[int], now: datetime) -> None:
+    """Of cancellations that did not come from there."""
+    for order in Order.objects.filter(pk__in=ids).exclude(cancel_by=""):
+        tell_of_cancellation([order.pk], now, actor=order.cancel_by, why="It was canceled here.")
 
 
 def cancel_at_wms(ids: Sequence[int], now: datetime, *, actor: str, why: str) -> None:

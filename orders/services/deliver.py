@@ -18,7 +18,8 @@ from orders import causes, following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
-from orders.services import effects, out_files
+from orders.services import out_files
+from orders.services.effects_wms import cancel_at_wms
 from orders.services.outcomes import IN_A_ROW, Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
 from orders.states import UNSENT, Claimed, claim, release
@@ -31,7 +32,7 @@ def deliver(run: Run) -> None:
     """Sends this merchant's ready orders."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
-    effects.carry_out(run, connector)
+    cancel_at_wms(run, connector)
     outcomes = Outcomes(run, connector)
     if "orders" in connector.renders:
         take_up_what_came(run, out_files.deliver(run, outcomes))

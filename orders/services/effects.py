@@ -1,18 +1,21 @@
-"""Carries out what is wanted once in the WMS besides sending: at present cancellations.
+"""Carries out what is wanted once in another system, besides sending orders, parcels and files.
 
-What fails is tried again at every run of the delivery, up to 15 days, of which at most one an hour counts.
+This is the loop: claim, call, record. What each kind of effect calls, and what is said of it, is in
+`effects_wms.py` and `effects_cart.py`. What fails is tried again at every run, up to 15 days, of which at
+most one an hour counts.
 """
 
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from django.db import connection
 from django.db.models import F, QuerySet
 
 from alerts.raising import raise_alert, resolve
-from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import (
     AlreadyDone,
     AuthFailed,
@@ -23,174 +26,201 @@ from integration_manager.kit.errors import (
     RateLimited,
     Transient,
 )
-from orders.models import Effect, Status
+from orders.models import Effect
 from orders.run import LostLease, Run
-from orders.states import move, note
 
 log = logging.getLogger(__name__)
 
 HOUR = timedelta(hours=1)
 AGAIN = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 TRIES = 360
-BUGS = 5  # tries of a cancellation that our own mistake stops
-BY_HAND = "Stop it at the WMS by hand, or talk to the customer."
+BUGS = 5  # tries of an effect that our own mistake stops
+BY_ITSELF = "Nothing to do: it is tried again at every run."
 
 
 @dataclass(frozen=True, slots=True)
-class _Claimed:
+class Claimed:
+    """One effect taken to be carried out. `starts` counts this claim."""
+
     id: int
+    kind: str
+    key: str
+    data: dict[str, Any]
+    actor: str
     token: int
+    starts: int
     failures: int
     failed_at: datetime | None
     order_id: int
     wms_key: str
+    cart_key: str
     number: str
     status: str
-    wms_id: int | None
+    canceled_by: str  # who canceled the order here; "" is its source
 
 
-def carry_out(run: Run, connector: WmsConnector) -> None:
-    """Cancels at the WMS what was asked for. A repeated cancellation changes nothing there."""
-    while run.keep_alive() and not run.stopping.is_set():
-        claimed = _claim(run, connector)
-        if claimed is None:
-            return
-        if claimed.status != Status.AT_WMS:
-            # Decided meanwhile: canceled before it was sent, or shipped already.
-            _decide(run, claimed, agreed=claimed.status == Status.CANCELED, why="it has shipped already")
-            continue
-        if claimed.wms_id not in (None, run.wms_id):
-            _decide(run, claimed, agreed=False, why="it is at the WMS of before, which is not asked any more")
-            continue
-        if not connector.overrides("cancel"):
-            _decide(run, claimed, agreed=False, why="this WMS cannot be asked for it")
-            continue
+class Work:
+    """One kind of effect: what is called for it, and what is said of how that went."""
+
+    kind: ClassVar[Effect.Kind]
+    name: ClassVar[str]  # of its alerts: <name>_failing while it is tried again, <name>_refused
+    by_hand: ClassVar[str]  # what a person does where it cannot be done
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def call(self, one: Claimed) -> Any:
+        """The connector's method, called once."""
+        raise NotImplementedError
+
+    def undecided(self, one: Claimed) -> bool:
+        """Whether there is anything to call. If not, this has recorded why."""
+        return True
+
+    def done(self, one: Claimed, answer: Any) -> None:
+        """The other system answered."""
+        raise NotImplementedError
+
+    def refused(self, one: Claimed, why: str, *, state: str, fix: str = "", said: str = "") -> None:
+        """The other system will not do it: REFUSED; or a person has to help: PARKED."""
+        raise NotImplementedError
+
+    def failing(self, one: Claimed, error: ConnectorError) -> str:
+        """What the alert says, after the order's number, while it is tried again."""
+        raise NotImplementedError
+
+    def unclear(self, one: Claimed, error: Exception) -> None:
+        """It failed, or nobody knows whether it was done. To ask again is harmless, unless a kind says otherwise."""
+        self.failed(one, error)
+
+    # ── one effect ──
+
+    def carry_out(self, one: Claimed) -> bool:
+        """Carries out one effect. False: the other system is not to be called again in this run."""
+        run = self.run
+        if not self.undecided(one):
+            return True
         try:
-            agreed = run.call(connector.cancel, claimed.wms_key, subject=claimed.order_id)
+            answer = run.call(self.call, one, subject=one.order_id)
         except AuthFailed as error:
-            _release(claimed)
+            release(one)
             run.refused(error)
-            return
+            return False
         except ConnectionFailed as error:
-            _release(claimed)
+            release(one)
             run.unreachable(error)
-            return
+            return False
         except RateLimited as error:
             retry_at = error.retry_at or run.now + AGAIN
-            _release(claimed, retry_at)
+            release(one, retry_at)
             run.due_at(retry_at)
-            return
-        except AlreadyDone:
-            _decide(run, claimed, agreed=True, why="")
+        except AlreadyDone as error:
+            self.done(one, error.remote_id)
         except Permanent as error:
-            _decide(run, claimed, agreed=False, why=str(error))
+            self.refused(one, str(error), state=Effect.State.REFUSED, said=error.said)
         except NeedsHuman as error:
-            _park(run, claimed, error, error.fix)
-        except ConnectorError as error:
-            # Also where the outcome is unknown: asking again is harmless.
-            _failed(run, claimed, error)
+            self.refused(one, str(error), state=Effect.State.PARKED, fix=error.fix, said=error.said)
         except LostLease:
             raise
         except Exception as error:
-            _bug(run, claimed, error)
+            self.unclear(one, error)
         else:
-            _decide(run, claimed, agreed=agreed, why="it is too late")
+            self.done(one, answer)
+        return True
+
+    def failed(self, one: Claimed, error: Exception) -> None:
+        """It is tried again, until it has failed for 15 days."""
+        most, by_hand = TRIES, self.by_hand
+        if not isinstance(error, ConnectorError):
+            # Our own mistake: tried five times, then left to a person, with a number that leads to the report.
+            number = secrets.token_hex(4)
+            log.error("report %s: %s of order %s failed", number, self.kind, one.order_id, exc_info=error)
+            error = Transient(f"We could not ask for it (report {number}).", code="internal")
+            most, by_hand = BUGS, f"{by_hand} This is our mistake: give support the number {number}."
+        now = self.run.now
+        counts = one.failed_at is None or now - one.failed_at >= HOUR
+        failures = one.failures + counts
+        if failures >= most:
+            self.refused(one, str(error), state=Effect.State.PARKED, fix=by_hand, said=error.said)
+            return
+        mine(one).update(
+            failures=failures,
+            failed_at=now if counts else one.failed_at,
+            retry_at=now + AGAIN,
+            lease_until=None,
+            error_message=str(error),
+        )
+        self.run.counts["failed"] += 1
+        self.alert(one, f"{self.name}_failing", self.failing(one, error), BY_ITSELF, error.said)
+
+    def decide(self, one: Claimed, state: str, why: str = "", **fields: Any) -> bool:
+        """Ends an effect. False: another run has it meanwhile."""
+        ended = {"state": state, "lease_until": None, "error_message": why, **fields}
+        if state != Effect.State.PARKED:
+            ended["done_at"] = self.run.now
+        if one.failures:
+            resolve(f"{self.name}_failing", [self.subject(one)], self.run.now)
+        return bool(mine(one).update(**ended))
+
+    def subject(self, one: Claimed) -> str:
+        """The key of its alerts."""
+        return f"order:{one.order_id}"
+
+    def alert(self, one: Claimed, kind: str, what: str, fix: str, said: str = "") -> None:
+        """Tells people. `what` follows the order's number."""
+        raise_alert(
+            kind,
+            self.subject(one),
+            f"Order {one.number} {what}",
+            now=self.run.now,
+            fix=fix,
+            said=said,
+            merchant_id=self.run.merchant.pk,
+            cart_id=self.run.cart.pk if self.run.cart else None,
+            order_id=one.order_id,
+        )
 
 
-def _claim(run: Run, connector: WmsConnector) -> _Claimed | None:
+def carry_out(run: Run, works: Sequence[Work], *, lease: float, where: str, values: Sequence[Any] = ()) -> None:
+    """Carries out what waits of these kinds. `where` narrows it, by SQL of ours; `lease` in seconds."""
+    by_kind = {work.kind.value: work for work in works}
+    while run.keep_alive() and not run.stopping.is_set():
+        one = _claim(run, list(by_kind), lease, where, values)
+        if one is None or not by_kind[one.kind].carry_out(one):
+            return
+
+
+def _claim(run: Run, kinds: list[str], lease: float, where: str, values: Sequence[Any]) -> Claimed | None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH picked AS MATERIALIZED (
                 SELECT e.id FROM orders_effect e JOIN orders_order o ON o.id = e.order_id
                 WHERE e.merchant_id = %s AND e.state = 'waiting' AND e.retry_at <= %s
-                  AND (e.lease_until IS NULL OR e.lease_until < now())
-                  AND o.status IN ('at_wms', 'shipped', 'confirmed', 'canceled')
-                ORDER BY e.retry_at LIMIT 1 FOR UPDATE OF e SKIP LOCKED)
+                  AND (e.lease_until IS NULL OR e.lease_until < now()) AND e.kind = ANY(%s) AND {where}
+                ORDER BY e.retry_at, e.id LIMIT 1 FOR UPDATE OF e SKIP LOCKED)
             UPDATE orders_effect e SET token = e.token + 1, starts = e.starts + 1,
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE e.id = picked.id AND o.id = e.order_id
-            RETURNING e.id, e.token, e.failures, e.failed_at, o.id, o.wms_key, o.cust_po_no, o.status, o.wms_id""",
-            [run.merchant.pk, run.now, connector.timeout + 10],
+            RETURNING e.id, e.kind, e.key, e.data::text, e.actor, e.token, e.starts, e.failures, e.failed_at,
+                      o.id, o.wms_key, o.cart_key, o.cust_po_no, o.status, o.cancel_by""",  # noqa: S608 (conditions of ours)
+            [run.merchant.pk, run.now, kinds, *values, lease],
         )
         row = cursor.fetchone()
-        return _Claimed(*row) if row else None
+    if row is None:
+        return None
+    import orjson
+
+    return Claimed(*row[:3], orjson.loads(row[3]), *row[4:])
 
 
-def _release(claimed: _Claimed, retry_at: datetime | None = None) -> None:
-    """Gives back one that the WMS has not heard of."""
+def release(one: Claimed, retry_at: datetime | None = None) -> None:
+    """Gives back one that the other system has not heard of."""
     kept = {} if retry_at is None else {"retry_at": retry_at}
-    _mine(claimed).update(lease_until=None, starts=F("starts") - 1, **kept)
+    mine(one).update(lease_until=None, starts=F("starts") - 1, **kept)
 
 
-def _mine(claimed: _Claimed) -> QuerySet[Effect]:
-    mine: QuerySet[Effect] = Effect.objects.filter(pk=claimed.id, token=claimed.token, state=Effect.State.WAITING)
-    return mine
-
-
-def _decide(run: Run, claimed: _Claimed, *, agreed: bool, why: str) -> None:
-    now = run.now
-    if agreed:
-        ids = [claimed.order_id]
-        move(ids, Status.AT_WMS, Status.CANCELED, "canceled", now=now, message="Canceled at the WMS.", canceled_at=now)
-        run.counts["canceled"] += 1
-    else:
-        note([claimed.order_id], "cancel_refused", f"The WMS does not cancel it: {why}.", now=now)
-        _alert(run, claimed, "cancel_refused", f"was canceled, but it stays at the WMS: {why}.", BY_HAND)
-    if claimed.failures:
-        resolve("cancel_failing", [f"order:{claimed.order_id}"], now)
-    state = Effect.State.DONE if agreed else Effect.State.REFUSED
-    _mine(claimed).update(state=state, done_at=now, lease_until=None, error_message="" if agreed else why)
-
-
-def _failed(run: Run, claimed: _Claimed, error: ConnectorError) -> None:
-    now = run.now
-    counts = claimed.failed_at is None or now - claimed.failed_at >= HOUR
-    failures = claimed.failures + counts
-    if failures >= TRIES:
-        _park(run, claimed, error, BY_HAND)
-        return
-    _mine(claimed).update(
-        failures=failures,
-        failed_at=now if counts else claimed.failed_at,
-        retry_at=now + AGAIN,
-        lease_until=None,
-        error_message=str(error),
-    )
-    run.counts["failed"] += 1
-    what = f"was canceled, and the WMS does not answer to that as it should: {error}"
-    _alert(run, claimed, "cancel_failing", what, "Nothing to do: it is tried again at every run.", error.said)
-
-
-def _park(run: Run, claimed: _Claimed, error: ConnectorError, fix: str) -> None:
-    """A person decides. It is not asked for again."""
-    now = run.now
-    _mine(claimed).update(state=Effect.State.PARKED, lease_until=None, error_message=str(error))
-    note([claimed.order_id], "cancel_refused", f"The WMS does not cancel it: {error}", now=now)
-    what = f"was canceled, but it stays at the WMS: {error}"
-    _alert(run, claimed, "cancel_refused", what, fix or BY_HAND, error.said)
-    resolve("cancel_failing", [f"order:{claimed.order_id}"], now)
-
-
-def _bug(run: Run, claimed: _Claimed, error: BaseException) -> None:
-    """Our own mistake: tried five times, then parked with a number that leads to the report."""
-    number = secrets.token_hex(4)
-    log.error("report %s: canceling order %s failed", number, claimed.order_id, exc_info=error)
-    ours = Transient(f"We could not ask for it (report {number}).", code="internal")
-    if claimed.failures + 1 < BUGS:
-        _failed(run, claimed, ours)
-    else:
-        _park(run, claimed, ours, f"{BY_HAND} This is our mistake: give support the number {number}.")
-
-
-def _alert(run: Run, claimed: _Claimed, kind: str, what: str, fix: str, said: str = "") -> None:
-    raise_alert(
-        kind,
-        f"order:{claimed.order_id}",
-        f"Order {claimed.number} {what}",
-        now=run.now,
-        fix=fix,
-        said=said,
-        merchant_id=run.merchant.pk,
-        order_id=claimed.order_id,
-    )
+def mine(one: Claimed) -> "QuerySet[Effect]":
+    """The effect, as long as it is ours."""
+    found: QuerySet[Effect] = Effect.objects.filter(pk=one.id, token=one.token, state=Effect.State.WAITING)
+    return found

@@ -31,6 +31,7 @@ from orders.models import Shipment as ShipmentRow
 from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
+from orders.services.effects_cart import carry_out_in_cart
 from orders.states import move
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
@@ -65,9 +66,11 @@ class Parcel:
 
 
 def upload_shipments(run: Run) -> None:
-    """Uploads what waits for this cart."""
+    """Uploads what waits for this cart, after the cancellations and refunds."""
     connector = run.connector
     assert isinstance(connector, CartConnector)
+    if not carry_out_in_cart(run):
+        return
     if "confirmations" in connector.renders:
         out_files.confirm(run)
         return

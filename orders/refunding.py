@@ -1,0 +1,168 @@
+"""Cancel and refund in the cart: when it may be asked for, and asking for it, once."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from alerts.raising import resolve
+from integration_manager.kit import canonical, clock
+from integration_manager.kit.canonical import Refund, SourceState, from_json
+from orders import changes, refunds
+from orders.actions import NotNow
+from orders.models import Effect, Order, OrderDetail, Status
+from orders.refunds import Left
+from orders.states import UNSENT, move, note
+from orders.telling import cancel_in_cart, refund_in_cart, system_of, wake_cart
+
+# Of these it is, or may be, gone from what can be paid back.
+SPENT = (Effect.State.WAITING, Effect.State.DONE, Effect.State.PARKED)
+
+
+def can(order: Order) -> tuple[bool, bool]:
+    """Whether the order's cart can (cancel, refund) at all."""
+    system = system_of(order)
+    return (
+        system is not None and system.overrides("cancel"),
+        system is not None and system.overrides("refund"),
+    )
+
+
+def why_not(order: Order, at_wms: str = "") -> str:
+    """Why it cannot be canceled or refunded in the cart now, in words; "" if it can."""
+    status = Status(order.status)
+    if status is Status.SENDING:
+        return "It is being sent to the WMS right now. Try again in a minute."
+    if status is Status.AT_WMS:
+        return f"It is at the WMS. Cancel it there first{at_wms}, so that nothing is shipped that was refunded."
+    if status in (Status.SHIPPED, Status.CONFIRMED):
+        return "It has shipped. What comes back is refunded in the cart itself, by whoever takes it back."
+    if status in UNSENT and order.error_code == "outcome_unknown":
+        return "First say whether the order arrived at the WMS."
+    if status is not Status.CANCELED and order.starts and order.failures:
+        return "A try to send it has failed, and it may be at the WMS. Cancel Sending first, and look there."
+    return ""
+
+
+def left_of(order: Order, data: dict[str, object]) -> Left:
+    """What can be paid back of an order. Raises NotPossible."""
+    rows = Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, state__in=SPENT)
+    made = [from_json(Refund, data) for data in rows.values_list("data", flat=True)]
+    return refunds.left(from_json(canonical.Order, _whole(order, data)), made)
+
+
+def _whole(order: Order, data: dict[str, object]) -> dict[str, object]:
+    """The stored form, with what `to_json` leaves out of it restored."""
+    return {"source_state": SourceState.ELIGIBLE.value, "order_date": order.order_date.isoformat(), **data}
+
+
+def ask(order: Order, refund: Refund | None, actor: str, now: datetime | None = None) -> bool:
+    """Cancels an order here and in its cart, and pays back `refund`; a part leaves it held.
+
+    `refund` None: canceled only. False: this very refund was asked for before. Raises NotNow, NotPossible.
+    """
+    now = now or clock.now()
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).select_related("cart").get(pk=order.pk)
+        if refund is not None and Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, key=refund.key).exists():
+            return False
+        if why := why_not(order):
+            raise NotNow(why)
+        cancels, pays = can(order)
+        if refund is not None:
+            if not pays:
+                raise NotNow("This cart cannot be asked for a refund.")
+            data = OrderDetail.objects.filter(order=order).values_list("data", flat=True).first() or {}
+            if not refunds.fits(refund, left_of(order, data)):
+                raise NotNow("Something was refunded meanwhile. Look at the order again.")
+        _here(order, refund, actor, now)
+        all_of_it = refund is None or refund.whole
+        if all_of_it and cancels:
+            why = refund.note if refund is not None and refund.note else "It was canceled here."
+            cancel_in_cart(order, now, actor=actor, why=why, key=refund.key if refund else "")
+        if refund is not None:
+            refund_in_cart(order, refund, now, actor=actor)
+            what = refunds.money(refund.amount, refund.currency)
+            note([order.pk], "refund_asked", f"A refund of {what} is asked for in the cart.", now=now, actor=actor)
+    return True
+
+
+def _here(order: Order, refund: Refund | None, actor: str, now: datetime) -> None:
+    """It will not be sent: canceled, or held where a part of it is still wanted."""
+    status = Status(order.status)
+    if status is Status.CANCELED:
+        return
+    if refund is None or refund.whole:
+        # The cart is told by its own effect, whatever is set for cancellations in general.
+        if not changes.cancel([order.pk], status, "Canceled here by a person.", now, actor=actor):
+            raise NotNow("The order has just changed. Look at it again.")
+        Order.objects.filter(pk=order.pk).update(cancel_requested_at=now, cancel_by=actor)
+        return
+    if status is Status.HELD and order.held_by == "person":
+        return
+    said = "Held, since a part of it is refunded. Send it after all once its quantities are right."
+    held = (
+        move(
+            [order.pk],
+            status,
+            Status.HELD,
+            "held",
+            now=now,
+            actor=actor,
+            message=said,
+            held_by="person",
+            cause="",
+            error_code="",
+            error_message="",
+        )
+        if status is not Status.HELD
+        else _held(order)
+    )
+    if not held:
+        raise NotNow("The order has just changed. Look at it again.")
+
+
+def _held(order: Order) -> int:
+    """One that a rule holds: from now on a person does."""
+    return Order.objects.filter(pk=order.pk, status=Status.HELD).update(held_by="person")
+
+
+def cancel_there(order: Order, actor: str) -> None:
+    """A person cancels an order that the WMS has: the WMS is asked. Raises NotNow."""
+    order.refresh_from_db()
+    if order.status != Status.AT_WMS:
+        raise NotNow("It is not at the WMS any more. Look at it again.")
+    changes.request_cancel(order.pk, clock.now(), actor=actor, why="Canceled here by a person.")
+
+
+# ── a refund of which nobody knows whether it was made ──
+
+
+def was_made(order: Order, key: str, actor: str) -> None:
+    """A person has found the refund in the cart. Raises NotNow."""
+    now = clock.now()
+    _decided(order, key, state=Effect.State.DONE, done_at=now)
+    refund = _of(order, key)
+    said = f"{refunds.in_words(refund)}; a person found it in the cart."
+    note([order.pk], "refunded", said, now=now, actor=actor)
+    resolve("refund_unknown", [f"refund:{key}"], now)
+
+
+def was_not_made(order: Order, key: str, actor: str) -> None:
+    """A person has made sure that the refund is not in the cart: it is made. Raises NotNow."""
+    now = clock.now()
+    # What had begun is decided by the person's word: the next call is the first.
+    _decided(order, key, state=Effect.State.WAITING, retry_at=now, starts=0, failures=0, failed_at=None)
+    said = "A person says that the refund was not made; it is asked for again."
+    note([order.pk], "refund_asked", said, now=now, actor=actor)
+    resolve("refund_unknown", [f"refund:{key}"], now)
+    wake_cart(order, now)
+
+
+def _decided(order: Order, key: str, **fields: object) -> None:
+    parked = Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, key=key, state=Effect.State.PARKED)
+    if not parked.update(error_message="", lease_until=None, **fields):
+        raise NotNow("That is decided already.")
+
+
+def _of(order: Order, key: str) -> Refund:
+    return from_json(Refund, Effect.objects.get(order=order, kind=Effect.Kind.REFUND, key=key).data)

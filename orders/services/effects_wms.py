@@ -1,0 +1,64 @@
+"""Cancellations at the WMS. A repeated one changes nothing there."""
+
+from typing import Any
+
+from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.errors import ConnectorError
+from orders.models import Effect, Status
+from orders.run import Run
+from orders.services.effects import Claimed, Work, carry_out
+from orders.states import move, note
+from orders.telling import tell_of_cancellation
+
+
+def cancel_at_wms(run: Run, connector: WmsConnector) -> None:
+    """Asks the WMS for the cancellations that wait."""
+    # One that is being sent, or was never sent, is decided by the send.
+    sent = "o.status IN ('at_wms', 'shipped', 'confirmed', 'canceled')"
+    carry_out(run, [_Cancel(run, connector)], lease=connector.timeout + 10, where=sent)
+
+
+class _Cancel(Work):
+    kind, name = Effect.Kind.CANCEL_AT_WMS, "cancel"
+    by_hand = "Stop it at the WMS by hand, or talk to the customer."
+
+    def __init__(self, run: Run, connector: WmsConnector) -> None:
+        super().__init__(run)
+        self.connector = connector
+
+    def undecided(self, one: Claimed) -> bool:
+        if one.status != Status.AT_WMS:
+            # Decided meanwhile: canceled before it was sent, or shipped already.
+            self._record(one, agreed=one.status == Status.CANCELED, why="it has shipped already")
+        elif not self.connector.overrides("cancel"):
+            self._record(one, agreed=False, why="this WMS cannot be asked for it")
+        else:
+            return True
+        return False
+
+    def call(self, one: Claimed) -> bool:
+        return self.connector.cancel(one.wms_key)
+
+    def done(self, one: Claimed, answer: Any) -> None:
+        # AlreadyDone brings the WMS's id instead of its consent.
+        self._record(one, agreed=answer is not False, why="it is too late")
+
+    def refused(self, one: Claimed, why: str, *, state: str, fix: str = "", said: str = "") -> None:
+        if self.decide(one, state, why):
+            note([one.order_id], "cancel_refused", f"The WMS does not cancel it: {why}", now=self.run.now)
+        self.alert(one, "cancel_refused", f"was canceled, but it stays at the WMS: {why}", fix or self.by_hand, said)
+
+    def failing(self, one: Claimed, error: ConnectorError) -> str:
+        return f"was canceled, and the WMS does not answer to that as it should: {error}"
+
+    def _record(self, one: Claimed, *, agreed: bool, why: str) -> None:
+        now = self.run.now
+        if not agreed:
+            self.refused(one, f"{why}.", state=Effect.State.REFUSED)
+            return
+        said = "Canceled at the WMS."
+        moved = move([one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now)
+        if moved and one.canceled_by:
+            tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
+        self.run.counts["canceled"] += 1
+        self.decide(one, Effect.State.DONE)
