@@ -13,6 +13,7 @@ from integration_manager.kit.connector import Connector, Field
 KEEP = "Stored. Type to replace it"
 AGAIN = "Enter the key again: the address has changed."
 LONGEST = 4000
+_ADDRESS = ("port", "user", "place", "security")  # of a folder; with "place" also whether it is encrypted
 
 
 class ConnectorForm(forms.Form):
@@ -34,12 +35,15 @@ class ConnectorForm(forms.Form):
         self.of_level = {name: field for name, field in system.fields.items() if field.level == level}
         for name, field in self.of_level.items():
             self.fields[name] = _form_field(field, self.stored.get(name))
+            if field.when:
+                self.fields[name].when = (self.add_prefix(field.when[0]), " ".join(field.when[1]))  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """A stored secret goes to the address that it was entered for, and to no other.
 
         Whoever may change the address need not know the secret, and would read it there.
         """
+        self._drop_what_plays_no_part()
         if not self.moved():
             return self.cleaned_data
         kept = [name for name in self._secrets() if self.stored.get(name) and not self.cleaned_data.get(name)]
@@ -51,6 +55,15 @@ class ConnectorForm(forms.Form):
                 self.add_error(name, AGAIN)
         return self.cleaned_data
 
+    def _drop_what_plays_no_part(self) -> None:
+        """Fields of another choice than the one made are neither checked nor kept."""
+        chosen = dict(self.cleaned_data)
+        for name in self.of_level:
+            if not self.system.applies(name, chosen):
+                self.errors.pop(name, None)
+                self.cleaned_data.pop(name, None)
+                self.stored.pop(name, None)
+
     def moved(self) -> bool:
         """Whether the values typed lead elsewhere than the stored ones."""
         if not self.stored:
@@ -58,7 +71,7 @@ class ConnectorForm(forms.Form):
         names = [
             name
             for name, field in self.of_level.items()
-            if field.kind in ("url", "host") or (self.system.uses == "folder" and name in ("port", "user"))
+            if field.kind in ("url", "host") or (self.system.uses == "folder" and name.endswith(_ADDRESS))
         ]
         return bool(self._other(names))
 

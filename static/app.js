@@ -51,6 +51,23 @@
     if (event.target.matches('[data-submit]')) event.target.form.requestSubmit();
   });
 
+  // ── fields that play a part with another choice only are out of the way, those that hang on them too ──
+  function applies(part, form) {
+    var choice = form.elements[part.dataset.when];
+    if (!choice) return true;
+    var above = choice.closest && choice.closest('[data-when]');
+    return part.dataset.values.split(' ').indexOf(choice.value) >= 0 && (!above || applies(above, form));
+  }
+  function showWhatApplies() {
+    document.querySelectorAll('[data-when]').forEach(function (part) {
+      part.hidden = !applies(part, part.closest('form'));
+    });
+  }
+  document.addEventListener('change', function (event) {
+    if (event.target.form && event.target.form.querySelector('[data-when]')) showWhatApplies();
+  });
+  showWhatApplies();
+
   // ── a form that was sent says so, and is not sent twice ──
   document.addEventListener('submit', function (event) {
     if (event.defaultPrevented || event.target.method !== 'post' || event.target.method === 'dialog') return;

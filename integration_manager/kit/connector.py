@@ -73,6 +73,7 @@ class Page:
     cursor: datetime | None = None
     done: Callable[[], None] | None = None
     rejects: Sequence["Reject"] = ()
+    notes: Sequence[str] = ()  # what was left alone, and why, in plain words
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ class Pending:
 class Field:
     """One value a person gives when connecting: the form, the API schema and the masking follow.
 
+    `when`: (name of a choice of the same level, values of it) for a field that plays a part with these values
+    only; with others it is neither shown, nor required, nor kept.
+
     kind: text, url, host, int, bool, choice, textarea. level: "account" or "merchant" (a WMS's values
     that differ per merchant). `option`: how to work, not how to get in; passed to the mapping.
     """
@@ -113,6 +117,7 @@ class Field:
         default: Any = None,
         choices: Sequence[tuple[str, str]] = (),
         level: Literal["account", "merchant"] = "account",
+        when: tuple[str, Sequence[str]] | None = None,
         help: str = "",
         example: str = "",
     ) -> None:
@@ -120,6 +125,7 @@ class Field:
         self.required = required and default is None
         self.default, self.choices, self.level = default, tuple(choices), level
         self.help, self.example = help, example
+        self.when = (when[0], tuple(when[1])) if when else None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -203,6 +209,16 @@ class Connector:
         raise NotImplementedError
 
     @classmethod
+    def applies(cls, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether field `name` plays a part with these values (see Field's `when`)."""
+        when = cls.fields[name].when
+        if when is None:
+            return True
+        value = values.get(when[0])
+        chosen = cls.fields[when[0]].default if value in (None, "") else value
+        return str(chosen) in when[1] and cls.applies(when[0], values)
+
+    @classmethod
     def overrides(cls, name: str) -> bool:
         """Whether this class implements method `name` itself: the source of its capabilities."""
         own, base = getattr(cls, name), getattr(CartConnector if issubclass(cls, CartConnector) else WmsConnector, name)
@@ -243,6 +259,22 @@ class Connector:
 
     def listing(self, kind: str) -> list[str]:
         """The names in the directory of `kind`."""
+        raise NotImplementedError
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is a file of this name in the directory of `kind`."""
+        return name in self.listing(kind)
+
+    @property
+    def posts(self) -> bool:
+        """Whether files leave by `post` alone: in one step, which nobody can look up afterwards."""
+        return False
+
+    def post(self, kind: str, name: str, data: bytes, key: str, sending: Callable[[], None]) -> None:
+        """Sends a file. `key`: the same for the same file; `sending` is called right before the last step.
+
+        Before that nothing can have arrived. Raises OutcomeUnknown where it may have.
+        """
         raise NotImplementedError
 
 
