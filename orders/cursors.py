@@ -12,6 +12,7 @@ REACH_BACK = timedelta(hours=48)  # once a day, in case the other side forgot so
 DAILY = timedelta(hours=24)
 
 
+SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
 PASSED = "passed"  # in the schedule's state: how far a look back has come that took more than one run
 
 
@@ -53,11 +54,11 @@ def clamped(page: Page, connector: Connector) -> datetime | None:
 
 
 def save(run: Run, cursor: datetime | None) -> None:
-    """Saves the cursor with its page, in one transaction. Raises LostLease, which undoes both."""
+    """Saves the cursor, and what the service remembers, with its page. Raises LostLease, which undoes all."""
     with connection.cursor() as db:
         db.execute(
-            "UPDATE merchants_schedule SET cursor = %s WHERE id = %s AND token = %s",
-            [cursor, run.schedule.pk, run.token],
+            "UPDATE merchants_schedule SET cursor = %s, state = %s WHERE id = %s AND token = %s",
+            [cursor, json.dumps(run.state), run.schedule.pk, run.token],
         )
         if db.rowcount != 1:
             raise LostLease

@@ -45,9 +45,9 @@ def update_known(
         # Our own doing once it has our tracking; before we sent it, somebody else has shipped it. What was
         # edited before it was closed, or since, is a change like any other.
         edited = _set_hash(row_id, incoming, now)
-        if not _hold(row_id, status, "The shop has closed the order before it was sent.", now) and edited:
-            if status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
-                changed_after_sending(row_id, incoming.data, now)
+        _hold(row_id, status, "The shop has closed the order before it was sent.", now)
+        if edited and status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
+            changed_after_sending(row_id, incoming.data, now)
         return
     stored.changed += 1
     if status in (Status.RECEIVED, Status.READY, Status.HELD, Status.ERROR, Status.GAVE_UP):

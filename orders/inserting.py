@@ -39,10 +39,7 @@ def insert_orders(
     found = [because.of_problem(intake.merchant.pk, p) if p else None for p in problems]
     orders = [incoming.order for incoming in wanted]
     statuses = [str(status or (Status.ERROR if p else Status.READY)) for p in problems]
-    refs = [
-        wms_ref(intake.cart.public_id, intake.cart.number, i.key, _number(i, hashed), revision, intake.prefix)
-        for i in wanted
-    ]
+    refs = [reference(intake, i, revision, hashed=hashed) for i in wanted]
     rows = bulk.insert(
         OrderRow,
         {
@@ -116,9 +113,13 @@ def insert_orders(
     return [ids[i.key][0] for i in written] + more
 
 
-def _number(incoming: Incoming, hashed: bool) -> str:
-    """What the reference is made of; "" makes it a hash. A key in a number's place might be another's number."""
-    return "" if hashed or incoming.order is None else incoming.data["cust_ref"]
+def reference(intake: Intake, incoming: Incoming, revision: int = 0, *, hashed: bool = False) -> str:
+    """What the WMS is to know an order by. `hashed`: the plain one is another order's already.
+
+    So is one made of a key in a number's place: it might be another order's number.
+    """
+    number = "" if hashed or incoming.order is None else incoming.data["cust_ref"]
+    return wms_ref(intake.cart.public_id, intake.cart.number, incoming.key, number, revision, intake.prefix)
 
 
 def insert_lines(orders: Sequence[tuple[int, Order]]) -> None:

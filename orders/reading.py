@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from carts.models import Cart
 from integration_manager.kit.canonical import Order, SourceState
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.errors import Unmappable
 from merchants.rules import Problem
+from orders.connections import cart_class
 from orders.content import plain
 from orders.intake import Incoming, Intake, check, read
 
@@ -38,6 +40,11 @@ class LeftOut:
 
     reason: str
     message: str
+
+
+def reader_of(cart: Cart) -> Connector:
+    """A cart's connector that can call nobody: for its mapping and its options."""
+    return cart_class(cart)({**cart.options, **cart.credentials})
 
 
 def read_raw(raw: Any, connector: Connector, zone: str) -> Incoming | Unreadable:

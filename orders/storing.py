@@ -1,11 +1,15 @@
 """Stores a page of what an order source gave: new orders are inserted, known ones follow it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection
 
 from integration_manager import tenancy
+from merchants import schedules
+from merchants.models import Service
+from orders import causes
 from orders.following import update_known
 from orders.inserting import insert_orders, skip_too_old
 from orders.intake import Incoming, Intake, Stored
@@ -29,6 +33,19 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
             news = True
             update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
     return news
+
+
+def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> None:
+    """Opens the alerts of what was stored, and wakes who waits for it.
+
+    Call it in the same transaction, since nobody could later tell that its orders were never announced.
+    """
+    for cause, count in Counter(stored.causes).items():
+        causes.open_alert(cause, now, count=count)
+    stored.causes.clear()
+    if news:
+        schedules.wake(Service.DELIVER, now, merchant_id=merchant_id)
+        schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant_id)
 
 
 Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, newer waits

@@ -6,7 +6,7 @@ temporary name carries the token: a worker that was taken for dead renames nothi
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Stock, StockResult
+from integration_manager.kit.connector import Connector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
 from orders.models import OutFile, Shipment, Status
@@ -237,8 +238,12 @@ def _key(run: Run, file: OutFile) -> str:
 
 
 def _render(run: Run, kind: str, items: Sequence[Any]) -> tuple[str, bytes]:
-    stamp = f"{run.now:%Y%m%d-%H%M%S}-{public_id()[:6]}"
-    return run.connector.render(kind, items, stamp, run.connector.options())
+    return rendered(run.connector, kind, items, run.now)
+
+
+def rendered(connector: Connector, kind: str, items: Sequence[Any], now: datetime) -> tuple[str, bytes]:
+    """A file's name and content; also what a preview shows."""
+    return connector.render(kind, items, f"{now:%Y%m%d-%H%M%S}-{public_id()[:6]}", connector.options())
 
 
 def _plan(run: Run, kind: str, name: str, content: bytes, records: list[Any]) -> OutFile:

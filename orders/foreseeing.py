@@ -1,0 +1,42 @@
+"""What would become of an order, by the same functions that decide it: for previews, dry runs and questions."""
+
+from dataclasses import dataclass
+
+from carts.models import DryOrder
+from orders.inserting import problem_of
+from orders.intake import Incoming, Intake
+from orders.reading import HANDLED, TOO_OLD, Unreadable, left_out
+from orders.storing import Known, known_of
+
+V = DryOrder.Verdict
+_LEFT = {HANDLED: V.HANDLED, TOO_OLD: V.SKIP}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What would happen to an order at the next Order Download, and why. `known`: the order's id, if we have it."""
+
+    verdict: DryOrder.Verdict
+    message: str = ""
+    fix: str = ""
+    known: int | None = None
+
+
+def foresee(intake: Intake, found: list[Incoming | Unreadable]) -> list[Forecast]:
+    """A forecast for each, by one query."""
+    known, handled = known_of(intake, [one.key for one in found])
+    return [_of(intake, one, known, handled) for one in found]
+
+
+def _of(intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], handled: set[str]) -> Forecast:
+    if isinstance(one, Unreadable):
+        return Forecast(V.SKIP, f"It could not be read and has no number: {one.why}.")
+    if one.key in known:
+        return Forecast(V.KNOWN, "It is loaded already.", known=known[one.key][0])
+    why = left_out(intake, one, handled=one.key in handled)
+    if why is not None:
+        return Forecast(_LEFT.get(why.reason, V.LEAVE), why.message)
+    problem = problem_of(intake, one)
+    if problem is not None:
+        return Forecast(V.ERROR, problem.message, problem.fix)
+    return Forecast(V.SEND)

@@ -1,0 +1,45 @@
+"""Loads an order that was skipped: a person wants it anyway."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import Account
+from integration_manager.kit.canonical import SourceState
+from orders.actions import NotNow
+from orders.inserting import insert_orders
+from orders.intake import Intake, Stored
+from orders.models import Order, SkippedOrder
+from orders.reading import HANDLED, TOO_OLD, Unreadable, left_out, read_raw, reader_of
+from orders.states import note
+from orders.storing import announce, known_of
+
+CAN = (HANDLED, TOO_OLD)  # the other reasons are rows that no order can be made of
+
+
+def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, now: datetime) -> Order:
+    """Loads a skipped order; from then on it is one like the others. `raw`: as its source has it now.
+
+    Raises NotNow, with the reason in words.
+    """
+    cart = skipped.cart
+    incoming = read_raw(raw, reader_of(cart), account.timezone)
+    if isinstance(incoming, Unreadable) or incoming.key != skipped.key:
+        raise NotNow("What the shop has under this number is another order now.")
+    intake = Intake(skipped.merchant, cart)
+    if incoming.order is not None and incoming.order.source_state is not SourceState.ELIGIBLE:
+        why = left_out(intake, incoming)
+        raise NotNow(why.message if why else "")
+    stored = Stored()
+    with transaction.atomic():
+        if not SkippedOrder.objects.select_for_update().filter(pk=skipped.pk).exists():
+            raise NotNow("Somebody was quicker: it is not skipped any more.")
+        known, _ = known_of(intake, [incoming.key])
+        ids = [] if known else insert_orders(intake, [incoming], now, stored)
+        SkippedOrder.objects.filter(pk=skipped.pk).delete()
+        if ids:
+            note(ids, "loaded", f"Loaded by hand; it had been skipped: {skipped.message}", now=now, actor=actor)
+        announce(skipped.merchant_id, stored, now, news=bool(ids))
+    pk = ids[0] if ids else known[incoming.key][0] if known else None
+    return Order.objects.get(pk=pk) if pk else Order.objects.get(source=cart.source, cart_key=incoming.key)
