@@ -1,8 +1,7 @@
 """Order Download: every changed order of a cart, page by page, each page stored with its cursor."""
 
 import hashlib
-from collections import Counter
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,17 +9,13 @@ import orjson
 from django.db import transaction
 
 from integration_manager.kit.connector import CartConnector, Page
-from merchants import schedules
-from merchants.models import Service
-from orders import causes, cursors, inserting, rejects
+from orders import cursors, inserting, pulls, rejects
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
 from orders.restored import restored_at
 from orders.run import Run
-from orders.storing import store_page
-
-SEEN = "seen"  # in the schedule's state: the mark of a page that brought nothing new
+from orders.storing import announce, store_page
 
 
 def download(run: Run, *, save_cursor: bool = True) -> None:
@@ -32,22 +27,25 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     assert isinstance(connector, CartConnector) and cart is not None
     intake = Intake(run.merchant, cart, restored_at=restored_at(run))
     stored = Stored()
-    since, deep = cursors.since(run, _beginning(run))
+    since, deep = cursors.since(run, beginning(cart.earliest_order_date, run.account.timezone))
     cursor = run.schedule.cursor
+    pull = pulls.Counter.of(run, since) if save_cursor else None
     for page in run.pages(connector.orders(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
         mark = _mark(run, page)
-        if moved or page.rejects or (page.rows and mark != run.state.get(SEEN)):
+        if moved or page.rejects or (page.rows and mark != run.state.get(cursors.SEEN)):
             incoming = [_read(run, raw) for raw in page.rows]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
                 news = store_page(intake, readable, run.now, stored)
-                run.state[SEEN] = "" if news or len(readable) < len(incoming) else mark
+                run.state[cursors.SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
-                _announce(run, stored, news)
+                announce(run.merchant.pk, stored, run.now, news=news)
+                if pull is not None:
+                    pull.note(run, len(page.rows), stored)
                 if moved and save_cursor:
                     cursors.save(run, cursor)
         if deep:
@@ -58,19 +56,11 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         rejects.alert(run, page.rejects)
     if deep and not run.unfinished:
         cursors.reached(run)
+    if pull is not None and not run.unfinished:
+        pull.end(run)
     for name in ("new", "changed", "canceled", "skipped", "in_error"):
         if getattr(stored, name):
             run.counts[name] += getattr(stored, name)
-
-
-def _announce(run: Run, stored: Stored, news: bool) -> None:
-    """With the page, since nobody could later tell that its orders were never announced."""
-    for cause, count in Counter(stored.causes).items():
-        causes.open_alert(cause, run.now, count=count)
-    stored.causes.clear()
-    if news:
-        schedules.wake(Service.DELIVER, run.now, merchant_id=run.merchant.pk)
-        schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
 
 
 def _mark(run: Run, page: Page) -> str:
@@ -84,10 +74,9 @@ def _mark(run: Run, page: Page) -> str:
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
-def _beginning(run: Run) -> datetime:
-    """A first download starts at the cart's Earliest Order Date, in the account's time zone."""
-    assert run.cart is not None
-    return datetime.combine(run.cart.earliest_order_date, time(), ZoneInfo(run.account.timezone)).astimezone(UTC)
+def beginning(day: date, zone: str) -> datetime:
+    """When a day begins in the account's time zone: a first download starts at the Earliest Order Date's."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _read(run: Run, raw: Any) -> Incoming | None:
