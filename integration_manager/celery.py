@@ -20,6 +20,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # A task stands in <app>/jobs.py, or in the one file of its app that is named after what it does.
 app.autodiscover_tasks(related_name="jobs")
 app.autodiscover_tasks(["alerts"], related_name="mail")
+app.autodiscover_tasks(["orders.services"], related_name="dry_run")
 app.autodiscover_tasks(["billing"], related_name="usage")
 
 TICK_SECONDS = 2
