@@ -334,6 +334,6 @@ def test_every_check_is_seen_to_fail(tmp_path: Path) -> None:
 
 def _kind(name: str) -> str:
     """The check behind a case: one for all faults, one for all feeds."""
-    name = re.sub(r"^(orders|shipments|stock): (?!a result)", "feed: ", name)
+    name = re.sub(r"^(orders|shipments|cancellations|stock): (?!a result)", "feed: ", name)
     name = re.sub(r"^(ship|send|cancel|refund): (fault|twice)", r"write: \2", name)
     return re.sub(r"fault \w+$", "fault", name)

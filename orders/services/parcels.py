@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import connection
 
 from integration_manager import tenancy
-from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine, to_json
+from integration_manager.kit.canonical import ZERO, Canceled, Shipment, ShipmentLine, to_json
 from integration_manager.kit.connector import WmsConnector
 from merchants.models import Merchant
 from orders import bulk
@@ -46,8 +46,8 @@ class Line:
     shipped: Decimal
 
 
-def orders_of(run: Run, shipments: Sequence[Shipment]) -> list[Row]:
-    """The orders of these shipments by the WMS's key or by our reference, with their lines; locked.
+def orders_of(run: Run, shipments: Sequence[Shipment | Canceled]) -> list[Row]:
+    """The orders of these parcels (or cancellations) by the WMS's key or by our reference, with their lines; locked.
 
     Not those that a WMS of before has: its keys mean other orders here.
     """

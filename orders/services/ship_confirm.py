@@ -27,6 +27,7 @@ from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
 from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
+from orders.services.pickup import cancel_pickup
 from orders.services.upload_shipments import confirm_complete
 from orders.states import Each, move, note
 
@@ -61,6 +62,7 @@ def ship_confirm(run: Run) -> None:
         cursors.reached(run)
     if connector.overrides("shipments_of"):
         _ask_one_by_one(run, connector)
+    cancel_pickup(run)
 
 
 def _wake(run: Run, cart_ids: set[int]) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from integration_manager.kit.canonical import (
+    Canceled,
     Found,
     Prepared,
     Shipment,
@@ -100,6 +101,9 @@ class SandboxWmsBlind(WmsConnector):
         for page in by_modified(fetch, since or beginning, lambda row: datetime.fromisoformat(row[at]), PAGE):
             yield Page([read(row) for row in page.rows], page.cursor)
 
+    def canceled(self, since: datetime) -> Iterator[Page]:
+        return self._pages("cancellations", "since", "at", since, to_canceled)
+
     @writes(Dedupe.NATURAL)
     def cancel(self, wms_key: str) -> bool:
         answer = self.http.post(f"/v1/orders/{wms_key}/cancel", json={}, safe=True)
@@ -160,6 +164,12 @@ def payload(prepared: Prepared) -> dict[str, Any]:
             for line in prepared.lines
         ],
     }
+
+
+def to_canceled(raw: Any) -> Canceled:
+    """A cancellation of the warehouse's as ours."""
+    r = Reader(raw)
+    return Canceled(r.need("order"), r.text("reference"), r.text("reason"))
 
 
 def to_shipment(raw: Any) -> Shipment:

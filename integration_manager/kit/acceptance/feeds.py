@@ -83,6 +83,16 @@ def feeds(bench: Bench) -> list[Feed]:
                 lambda parcel: str(parcel.key),
             )
         )
+    if bench.has("canceled"):
+        found.append(
+            Feed(
+                "cancellations",
+                lambda c, since: c.canceled(since),
+                lambda fake, n, at: fake.cancellation(n, at),
+                None,
+                lambda canceled: str(canceled.wms_key),
+            )
+        )
     if bench.has("stock"):
         found.append(
             Feed(

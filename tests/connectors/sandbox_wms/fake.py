@@ -48,6 +48,9 @@ class FakeWms(Fake):
     def _shipments(self, customer: str) -> Any:
         return self.table(f"shipments of {customer}", sort="modified_at")
 
+    def _cancellations(self, customer: str) -> Any:
+        return self.table(f"cancellations of {customer}", sort="at")
+
     def _stock(self, customer: str) -> Any:
         return self.table(f"stock of {customer}", sort="at")
 
@@ -104,12 +107,15 @@ class FakeWms(Fake):
         if order is None or order["customer"] != request.headers["x-customer"]:
             return self.refuse(404, "no_such_order", "There is no such order.")
         if order["status"] == "open" and not order["packed"]:
-            self.orders.change(order["key"], status="canceled")
-            self.waiting.remove(order["key"])
+            self._cancel(order, "")
             self.effect("cancel", order["reference"])
-            for line in order["lines"]:
-                self._take(order["customer"], line["item"], -Decimal(line["quantity"]), "available")
         return {"canceled": self.orders.rows[order["key"]]["status"] == "canceled"}
+
+    @route("GET", "/v1/cancellations")
+    def list_cancellations(self, request: Request) -> Any:
+        every = self._cancellations(request.headers["x-customer"])
+        rows, more = self.page(request, every.since(stamp(moment(request.query["since"]))))
+        return {"cancellations": rows, "more": more}
 
     @route("GET", "/v1/shipments")
     def list_shipments(self, request: Request) -> Any:
@@ -134,6 +140,21 @@ class FakeWms(Fake):
         return {"ship_methods": rows}
 
     # ── what happens in the hall ──
+
+    def call_off(self, key: str, reason: str = "Damaged in the hall.") -> None:
+        """The warehouse cancels an order by itself, or what it has not packed of it yet."""
+        with self.lock:
+            self._cancel(self.orders.rows[key], reason)
+
+    def _cancel(self, order: Any, reason: str) -> None:
+        key = order["key"]
+        self.orders.change(key, status="canceled")
+        self.waiting.remove(key)
+        row = {"order": key, "reference": order["reference"], "reason": reason or None, "at": self.now()}
+        self._cancellations(order["customer"]).put(key, row)
+        for line in order["lines"]:
+            left = Decimal(line["quantity"]) - Decimal(order["packed"].get(line["line_id"], "0"))
+            self._take(order["customer"], line["item"], -left, "available")
 
     def pack(self, key: str, *, at: datetime | None = None, share: str = "1", close: bool | None = None) -> str | None:
         """Ships what is left of an order, or a `share` of it. Gives the parcel's key.
@@ -198,6 +219,12 @@ class FakeWms(Fake):
             "lines": [{"line_id": "1", "item": "MUG-BLUE", "quantity": "1"}],
         }  # fmt: skip
         self._shipments(customer).put(key, row)
+        return key
+
+    def cancellation(self, number: int, modified: datetime) -> str:
+        key = f"X{number}"
+        row = {"order": key, "reference": f"R{number}", "reason": None, "at": stamp(modified)}
+        self._cancellations(self.customers[0]).put(key, row)
         return key
 
     def level(self, number: int, modified: datetime) -> str:

@@ -1,0 +1,80 @@
+"""Order Cancel Pickup: what the WMS has canceled by itself. A part of Shipping Confirmations."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from alerts.raising import raise_alert
+from integration_manager.kit.canonical import Canceled
+from integration_manager.kit.connector import WmsConnector
+from orders import cursors
+from orders.models import Order, Status
+from orders.run import Run
+from orders.services.parcels import Row, orders_of
+from orders.services.upload_shipments import confirm_complete
+from orders.states import move
+from orders.telling import tell_of_cancellation
+
+SINCE = "canceled_since"  # in the schedule's state: how far the WMS's cancellations have been read
+FIRST = timedelta(days=2)
+
+
+def cancel_pickup(run: Run) -> None:
+    """Reads what was canceled at the WMS since the last time. To read it again changes nothing."""
+    connector = run.connector
+    assert isinstance(connector, WmsConnector)
+    if not connector.overrides("canceled") or run.unfinished or run.stopping.is_set():
+        return
+    known = run.state.get(SINCE)
+    newest = datetime.fromisoformat(known) if known else run.now - FIRST
+    for page in run.pages(connector.canceled(newest - connector.overlap if known else newest)):
+        with transaction.atomic():
+            _store(run, page.rows)
+        at = cursors.clamped(page, connector)
+        if at is not None and at > newest:
+            newest = at
+            run.state[SINCE] = newest.isoformat()
+
+
+def _store(run: Run, rows: Sequence[Canceled]) -> None:
+    by_key = {row.wms_key: row for row in rows}
+    by_ref = {row.ref: row for row in rows if row.ref}
+    for order in orders_of(run, rows):
+        if order.status is Status.AT_WMS:
+            told = by_key.get(order.wms_key) or by_ref[order.wms_ref]
+            _canceled(run, order, f" {told.reason}" if told.reason else "")
+
+
+def _canceled(run: Run, row: Row, reason: str) -> None:
+    """The WMS shows that it will not ship it: canceled, or what has shipped of it is all there is."""
+    now, order = run.now, Order.objects.get(pk=row.id)
+    asked = order.cancel_requested_at is not None
+    if any(line.shipped for line in row.lines):
+        said = f"The WMS has canceled what it had not shipped of it yet.{reason}"
+        end = {"shipped_at": now, "short": True}
+        moved = move([row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, **end)
+        confirm_complete(set(moved), now)
+        what = f"has been shipped in part, and the WMS has canceled the rest.{reason}"
+        fix = "Refund the rest in the cart, or send it anew."
+    else:
+        said = f"The WMS has canceled it.{reason}"
+        moved = move([row.id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now)
+        what = f"was canceled by the WMS.{reason}"
+        fix = "Ask the WMS why, then cancel and refund it in the cart, or send it anew."
+        if moved and (not asked or order.cancel_by):
+            tell_of_cancellation(moved, now, actor=order.cancel_by, why="The WMS has canceled it.")
+    if not moved:
+        return
+    run.counts["canceled"] += 1
+    if not asked:
+        raise_alert(
+            "canceled_by_wms",
+            f"order:{row.id}",
+            f"Order {row.number} {what}",
+            fix=fix,
+            merchant_id=row.merchant_id,
+            cart_id=row.cart_id,
+            order_id=row.id,
+            now=now,
+        )
