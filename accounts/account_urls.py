@@ -2,6 +2,9 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import security, views
 
-urlpatterns = [path("profile/", views.profile, name="profile")]
+urlpatterns = [
+    path("profile/", views.profile, name="profile"),
+    path("profile/security/", security.account_security, name="account_security"),
+]

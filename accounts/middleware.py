@@ -9,6 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
+from accounts import sessions, two_step
 from accounts.models import Account, Membership, User
 from accounts.roles import ROLES, STAFF
 from integration_manager import tenancy
@@ -44,6 +45,9 @@ class AccountMiddleware:
             membership = Membership.objects.filter(user=user).first()
             if membership is None and not _opened_by_staff(request, user, account):
                 raise Http404
+            wanting = two_step.needed_here(request, account, user) if membership else None
+            if wanting is not None:
+                return wanting
             role = membership.role if membership else STAFF
             request.account = account  # type: ignore[attr-defined]
             request.membership = membership  # type: ignore[attr-defined]
@@ -71,6 +75,7 @@ def _stay(request: HttpRequest) -> None:
         return
     if now - request.session.get("seen", 0) > STAY:
         request.session["seen"] = now
+        sessions.seen(request)
 
 
 def _opened_by_staff(request: HttpRequest, user: User, account: Account) -> bool:

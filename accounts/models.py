@@ -4,6 +4,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 
+from integration_manager.crypto import EncryptedJSON
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.tenancy import TenantKey, TenantModel
@@ -22,6 +23,7 @@ class Account(models.Model):
     timezone = models.CharField(max_length=40, default="America/Los_Angeles")
     created_at = models.DateTimeField(default=clock.now)
     suspended_at = models.DateTimeField(null=True, blank=True)  # nothing runs, no connection is tried
+    require_two_step = models.BooleanField(default=False)  # of everybody who opens it (accounts/two_step.py)
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=clock.now)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True)
 
     objects = UserManager()
     USERNAME_FIELD = "email"
@@ -99,3 +102,57 @@ class AuditEntry(TenantModel):
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["account", "-at"], name="audit_by_time")]
+
+
+class Mail(models.Model):
+    """One mail about a person and not about an account's business: sign-in, verification, invitation, notice.
+
+    The row is written with what it is about and sent later (accounts/mail.py). What it says, links
+    included, is encrypted, and blanked once it is sent, refused or too old.
+    """
+
+    key = models.CharField(max_length=12, unique=True, default=public_id, editable=False)  # its Message-ID
+    kind = models.CharField(max_length=40)  # templates/mail/<kind>.html
+    to = models.EmailField()
+    context = EncryptedJSON()
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(null=True, blank=True)  # its link works no longer: not sent any more
+    retry_at = models.DateTimeField(null=True, blank=True)  # null: nothing more to do
+    tries = models.PositiveSmallIntegerField(default=0)  # also the token of who sends it
+    lease_until = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=200, blank=True)  # the mail server's last word
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["retry_at"], condition=models.Q(retry_at__isnull=False), name="mail_due"),
+            models.Index(fields=["created_at"], name="mail_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.to}"
+
+
+class SignInLink(models.Model):
+    """A one-time link that signs a person in (accounts/magic.py). Only the token's hash is kept."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    email = models.EmailField()  # works only while it is the user's
+    token_hash = models.CharField(max_length=64, unique=True)
+    next = models.CharField(max_length=500, blank=True)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"link for {self.email}"
+
+
+class Tries(models.Model):
+    """How often somebody tried something lately (accounts/tries.py)."""
+
+    key = models.CharField(max_length=64, primary_key=True)  # a hash: no addresses are kept
+    number = models.PositiveIntegerField()
+    until = models.DateTimeField(db_index=True)  # the number counts until then
+
+    def __str__(self) -> str:
+        return f"{self.number} until {self.until}"

@@ -1,6 +1,7 @@
 """Who may do what: one table from roles to permissions, and the decorator that every page declares one by.
 
-A page without a declared permission fails a test (tests/test_web_permissions.py).
+A page without a declared permission fails a test (tests/test_web_permissions.py). Pages about users,
+credentials and billing also ask for a recent proof: `@recently_authenticated` of accounts/reauth.py.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,14 @@ PERMISSIONS = {
     "wms.view": "see the WMS setup",
     "wms.edit": "change the WMS setup",
     "profile.edit": "change one's own profile",
+    "account.security": "say whether everybody needs two-step sign-in",
 }
 _EVERYTHING = frozenset(PERMISSIONS)
 STAFF = "staff"  # an operator who opened the account: looks, changes nothing
 ROLES: dict[str, frozenset[str]] = {
     "primary": _EVERYTHING,
     "admin": _EVERYTHING,
-    "merchant": _EVERYTHING - {"merchants.add", "wms.edit"},
+    "merchant": _EVERYTHING - {"merchants.add", "wms.edit", "account.security"},
     STAFF: frozenset(name for name in PERMISSIONS if name.endswith(".view")),
 }
 

@@ -1,8 +1,13 @@
-"""How long a session may last, whoever keeps it busy. Idle ones end by SESSION_COOKIE_AGE."""
+"""How long a session may last, whoever keeps it busy; and when it was last used, for its person to see.
+
+Idle ones end by SESSION_COOKIE_AGE.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
 
+from allauth.account.adapter import get_adapter
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponseBase
 
@@ -25,3 +30,10 @@ class SessionLimit:
             if now - request.session.setdefault(BEGAN, now) > LONGEST.total_seconds():
                 logout(request)
         return self.get_response(request)
+
+
+def seen(request: HttpRequest) -> None:
+    """Notes when and from where this session was last used."""
+    UserSession.objects.filter(session_key=request.session.session_key).update(
+        last_seen_at=clock.now(), ip=get_adapter().get_client_ip(request)
+    )

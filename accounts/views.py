@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import audit
+from accounts import audit, two_step
 from accounts.forms import ProfileForm
 from accounts.middleware import STAFF_SESSION
 from accounts.models import Account, Membership, User
@@ -75,6 +75,9 @@ def staff_open(request: HttpRequest, account: str) -> HttpResponseBase:
     found = Account.objects.filter(public_id=account).first()
     if found is None:
         raise Http404
+    wanting = two_step.staff_needs_two_step(request)
+    if wanting is not None:
+        return wanting
     with tenancy.activate(found.pk):
         audit.record(request.user, "account.opened", f"by staff: {request.user.email}")
     request.session[STAFF_SESSION] = found.public_id

@@ -31,6 +31,16 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": schedule(TICK_SECONDS),
         "options": {"queue": "tick", "expires": TICK_SECONDS},
     },
+    "sign-in mail": {
+        "task": "accounts.jobs.send_mails",
+        "schedule": schedule(3),
+        "options": {"queue": "side", "expires": 3},
+    },
+    "tidy": {
+        "task": "accounts.jobs.tidy",
+        "schedule": crontab(hour="3", minute="41"),
+        "options": {"queue": "side", "expires": 6 * 3600},
+    },
     "mail": {
         "task": "alerts.mail.send_due",
         "schedule": schedule(20),

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts import outbox
 from accounts.models import User
 from accounts.roles import PERMISSIONS, STAFF
 from alerts.models import Alert
@@ -26,7 +27,7 @@ ACCOUNTS_SESSION = "accounts"  # [[public id, name], …] of the user's accounts
 
 def face(request: HttpRequest) -> dict[str, Any]:
     """The template context of the frame."""
-    context: dict[str, Any] = {"theme": theme_of(request)}
+    context: dict[str, Any] = {"theme": theme_of(request), "outbox": outbox.is_open(request), "signup_open": settings.IM_SIGNUP}
     if settings.IM_DEMO:
         context["demo"] = {"email": settings.DEMO_EMAIL, "password": settings.DEMO_PASSWORD}
     if not hasattr(request, "permissions"):

@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "crispy_forms",
     "crispy_bootstrap5",
     "csp",
@@ -110,6 +111,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.reauth.ResumePost",
     "accounts.middleware.AccountMiddleware",  # last: all that it wraps runs as one tenant
 ]
 ROOT_URLCONF = "integration_manager.urls"
@@ -223,6 +225,7 @@ CELERY_TASK_ROUTES = {
     "orders.jobs.tick": {"queue": "tick"},
     "orders.jobs.run_job": {"queue": "runs"},
     "orders.jobs.nightly": {"queue": "side"},
+    "accounts.*": {"queue": "side"},
     "alerts.*": {"queue": "side"},
     "billing.*": {"queue": "side"},
 }
@@ -252,39 +255,77 @@ RUN_SLOTS = int(os.environ.get("IM_RUN_SLOTS", "2"))  # processes of the `runs` 
 
 # --- login --------------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.adapters.Backend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+IM_BREACH_CHECK = _flag("IM_BREACH_CHECK")  # asks IM_BREACH_URL for stolen passwords (accounts/breach.py)
+IM_BREACH_URL = os.environ.get("IM_BREACH_URL", "https://api.pwnedpasswords.com")
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 10},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.breach.NotBreached"},
 ]
+PASSWORD_RESET_TIMEOUT = 2 * 3600
+IM_SIGNUP = os.environ.get("IM_SIGNUP", "open").strip().lower() != "closed"
+IM_TERMS_URL = os.environ.get("IM_TERMS_URL", "")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignUpForm",
+    "login": "accounts.sign_in_forms.LoginForm",
+    "reauthenticate": "accounts.sign_in_forms.ReauthenticateForm",
+    "change_password": "accounts.sign_in_forms.ChangePasswordForm",
+    "set_password": "accounts.sign_in_forms.SetPasswordForm",
+    "reset_password": "accounts.sign_in_forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.sign_in_forms.ResetPasswordKeyForm",
+    "add_email": "accounts.sign_in_forms.AddEmailForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # nothing works before
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 2
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and for 15 minutes
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one counts once it is verified
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # this session goes on with a new key, all others end
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 60 * int(os.environ.get("IM_REAUTH_MINUTES", "15"))
+ACCOUNT_SESSION_REMEMBER = True  # the cookie lives as long as the session: 12 idle hours
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-ACCOUNT_RATE_LIMITS = {
+ACCOUNT_RATE_LIMITS = {  # wrong passwords: accounts/lockout.py; sign-in links: accounts/magic.py
     "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
-    "reset_password": "20/m/ip,5/m/key",
+    "login_failed": "10/15m/key",  # second steps, per person
+    "signup": "10/m/ip",
+    "reset_password": "20/m/ip,3/10m/key",
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if _flag("IM_BEHIND_PROXY") else 0
+MFA_ADAPTER = "accounts.two_step.TwoStepAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.sign_in_forms.CodeForm",
+    "reauthenticate": "accounts.sign_in_forms.CodeAgainForm",
+    "activate_totp": "accounts.sign_in_forms.AddAppForm",
+    "add_webauthn": "accounts.sign_in_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.sign_in_forms.PasskeyNameForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_ISSUER = "Integration Manager"
+MFA_TOTP_TOLERANCE = 1  # one period before and after: telephones' clocks differ
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -343,12 +384,19 @@ DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"
 
 # --- mail, languages, time, files ---------------------------------------------------
 
-EMAIL_BACKEND = "django.core.mail.backends." + ("smtp" if os.environ.get("EMAIL_HOST") else "console") + ".EmailBackend"
-EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
-EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
-EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
-EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
+# smtp://user:password@host:25, smtp+tls:// (STARTTLS, 587) or smtps:// (465). Without it mails wait.
+EMAIL_URL = os.environ.get("EMAIL_URL", "")
+_mail_server = urlsplit(EMAIL_URL)
+_mail_ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+if EMAIL_URL and (_mail_server.scheme not in _mail_ports or not _mail_server.hostname):
+    raise ImproperlyConfigured("EMAIL_URL must be smtp://, smtp+tls:// or smtps:// with user:password@host:port.")
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = _mail_server.hostname or ""
+EMAIL_PORT = _mail_server.port or _mail_ports.get(_mail_server.scheme, 25)
+EMAIL_HOST_USER = unquote(_mail_server.username or "")
+EMAIL_HOST_PASSWORD = unquote(_mail_server.password or "")
+EMAIL_USE_TLS = _mail_server.scheme == "smtp+tls"
+EMAIL_USE_SSL = _mail_server.scheme == "smtps"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("IM_FROM_EMAIL", "Integration Manager <no-reply@localhost>")
 

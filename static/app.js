@@ -46,6 +46,19 @@
     part.hidden = false;
   });
 
+  // ── sign-up: the browser's time zone, unless another was chosen ──
+  document.querySelectorAll('select[data-zone]').forEach(function (select) {
+    var zone = window.Intl && Intl.DateTimeFormat().resolvedOptions().timeZone;
+    var known = Array.prototype.some.call(select.options, function (option) { return option.value === zone; });
+    if (known && !select.closest('form').querySelector('[aria-invalid]')) select.value = zone;
+  });
+
+  // ── a passkey that did not work ──
+  document.addEventListener('allauth.error', function (event) {
+    event.preventDefault();
+    document.querySelectorAll('[data-passkey-error]').forEach(function (error) { error.hidden = false; });
+  });
+
   // ── a filter that is chosen from a list is applied at once ──
   document.addEventListener('change', function (event) {
     if (event.target.matches('[data-submit]')) event.target.form.requestSubmit();

@@ -1,12 +1,16 @@
 """An account as its people see it: two merchants, their carts, some orders and alerts, and who may log in."""
 
+import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY as METHODS
+from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
 
+from accounts import addresses
 from accounts.models import Account, Membership, User
 from alerts.models import Alert
 from carts.models import Cart
@@ -52,9 +56,13 @@ class Desk:
     orders: list[Order] = field(default_factory=list)
 
     def client(self, who: str) -> Client:
-        """A browser in which this person is signed in."""
+        """A browser in which this person has just signed in by password."""
         client = Client()
         client.force_login(self.users[who])
+        session = client.session
+        session[METHODS] = [{"method": "password", "at": time.time()}]
+        session[f"{METHODS}_user"] = str(self.users[who].pk)
+        session.save()
         return client
 
     def url(self, path: str = "") -> str:
@@ -70,6 +78,8 @@ def build(name: str = "Northquay", *, orders: int = 3) -> Desk:
         who: User.objects.create_user(f"{who}@{mail}.example", PASSWORD, name=who.title(), timezone="Europe/Berlin")
         for who in ("owner", "colleague", "stranger")
     }
+    for user in users.values():
+        addresses.confirm(user)
     with tenancy.activate(account.pk):
         Wms.objects.create(system="sandbox_wms", credentials={"url": "http://127.0.0.1:9/wms", "api_key": CANARY})
         merchants = [_merchant(f"{name} One", "ONE"), _merchant(f"{name} Two", "TWO")]
@@ -93,6 +103,13 @@ def build(name: str = "Northquay", *, orders: int = 3) -> Desk:
             for cart in carts:
                 desk.orders.append(make_order(cart, f"{cart.merchant.code}-{100 + index}"))
     return desk
+
+
+def with_app(user: User) -> str:
+    """Gives this person an authenticator app; returns its key."""
+    key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    TOTP.activate(user, key)
+    return key
 
 
 def _merchant(name: str, code: str) -> Merchant:

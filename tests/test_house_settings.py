@@ -82,6 +82,7 @@ def test_every_answer_has_the_headers(client: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("demo", "address", "forwarded", "allowed"),
     [

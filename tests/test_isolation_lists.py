@@ -13,6 +13,9 @@ from integration_manager.tenancy import TenantModel
 NO_ACCOUNT = {
     "accounts.Account",  # the tenant itself
     "accounts.User",  # may belong to several accounts
+    "accounts.Mail",  # to a person: sign-in, verification, notices
+    "accounts.SignInLink",
+    "accounts.Tries",
     "account.EmailAddress",  # allauth: of a user
     "account.EmailConfirmation",
     "mfa.Authenticator",

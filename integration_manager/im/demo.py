@@ -24,18 +24,22 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any]) -> None:
     """Makes account, login, WMS, merchants and carts, and switches every service on."""
+    from accounts import addresses
     from accounts.models import Account, Membership, User
     from integration_manager import tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from wms.models import Wms
 
-    if User.objects.filter(email=settings.DEMO_EMAIL).exists():
+    there = User.objects.filter(email=settings.DEMO_EMAIL).first()
+    if there:
+        addresses.confirm(there)
         _move(options["port"])
         return
     places = {place.name: place for place in demo_places(options["port"])}
     account = Account.objects.create(name="Northquay Fulfillment", timezone="America/Los_Angeles")
     user = User.objects.create_user(settings.DEMO_EMAIL, settings.DEMO_PASSWORD, name="Dana Demo")
+    addresses.confirm(user)
     with tenancy.activate(account.pk):
         Membership.objects.create(user=user, role=Membership.Role.PRIMARY, billing=True)
         wms = places["wms"]
@@ -92,7 +96,9 @@ def _move(port: int) -> None:
         account_id = Membership.objects.values_list("account_id", flat=True).get(user__email=settings.DEMO_EMAIL)
     account = Account.objects.get(pk=account_id)
     with tenancy.activate(account.pk):
-        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [(wms, "wms") for wms in Wms.objects.filter(archived_at__isnull=True)]
+        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [
+            (wms, "wms") for wms in Wms.objects.filter(archived_at__isnull=True)
+        ]
         for row, name in rows:
             if name in urls and row.credentials["url"].reveal() != urls[name]:
                 row.credentials = {**row.credentials, "url": urls[name]}

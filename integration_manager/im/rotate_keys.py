@@ -10,8 +10,10 @@ from typing import Any
 from django.apps import apps
 from django.db import connection
 
+from accounts import two_step
 from integration_manager import tenancy
 from integration_manager.crypto import EncryptedJSON, decrypt, encrypt, key_ring
+from integration_manager.tenancy import TenantModel
 
 HELP = "encrypts every stored secret anew, with the first key of IM_KEYS"
 BATCH = 500
@@ -23,6 +25,7 @@ def run(options: dict[str, Any]) -> None:
     with tenancy.everyone("rotate_keys"):
         for field in secret_fields():
             changed += _rotate(field)
+        changed += two_step.rotate()
     print(f"{changed} secrets encrypted anew with the key {next(iter(key_ring()))!r}.")
 
 
@@ -33,9 +36,9 @@ def secret_fields() -> list[EncryptedJSON]:
 
 def _rotate(field: EncryptedJSON) -> int:
     table, column, changed = field.model._meta.db_table, field.column, 0
-    for rows in _batches(table, str(column)):
+    for rows in _batches(table, str(column), issubclass(field.model, TenantModel)):
         for pk, account_id, stored in rows:
-            bound_to = field.bound_to(field.model(account_id=account_id))
+            bound_to = field.bound_to(field.model(account_id=account_id) if account_id else field.model())
             anew = encrypt(decrypt(stored, bound_to), bound_to)
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -46,13 +49,14 @@ def _rotate(field: EncryptedJSON) -> int:
     return changed
 
 
-def _batches(table: str, column: str) -> Iterator[list[tuple[int, int, str]]]:
-    """The rows whose secret stands under another key than the first, by id."""
+def _batches(table: str, column: str, has_account: bool) -> Iterator[list[tuple[int, int, str]]]:
+    """The rows whose secret stands under another key than the first, by id. Some belong to no account."""
     current, last = next(iter(key_ring())), 0
+    account = "account_id" if has_account else "NULL::bigint"
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, account_id, {column} FROM {table} WHERE id > %s AND {column} <> '' "  # noqa: S608
+                f"SELECT id, {account}, {column} FROM {table} WHERE id > %s AND {column} <> '' "  # noqa: S608
                 f"AND split_part({column}, ':', 1) <> %s ORDER BY id LIMIT %s",
                 [last, current, BATCH],
             )

@@ -1,0 +1,165 @@
+"""Mails to a person: written as rows with what they are about, sent afterwards by a task.
+
+A mail server that is away loses nothing: the row waits and is tried again, with longer and longer pauses.
+A row is claimed with a lease before it is sent, so two senders never send one mail; a sender that dies
+between sending and recording costs one repetition, with the same Message-ID.
+"""
+
+import logging
+import smtplib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db import connection, transaction
+from django.template.loader import render_to_string
+
+from accounts.models import Mail
+from integration_manager.crypto import Secret
+from integration_manager.kit import clock
+
+log = logging.getLogger(__name__)
+
+# Pauses between tries, the last one again and again until GIVE_UP has passed.
+PAUSES = [timedelta(seconds=s) for s in (10, 30, 60, 180, 600, 1800, 3600)]
+GIVE_UP = timedelta(hours=12)
+LEASE = timedelta(minutes=2)  # longer than one conversation with a slow server may take
+AT_ONCE = 50
+
+
+def queue(kind: str, to: str, context: Mapping[str, str], *, lives: timedelta | None = None) -> Mail:
+    """Writes a mail of templates/mail/<kind>.html; it is sent as soon as this transaction is committed.
+
+    `context`: what the template says besides `to`; kept encrypted until it is sent. `lives`: how long
+    the mail's link works: a mail that is older is not sent any more.
+    """
+    now = clock.now()
+    mail = Mail.objects.create(
+        kind=kind, to=to, context=dict(context), created_at=now, retry_at=now, expires_at=now + lives if lives else None
+    )
+    transaction.on_commit(_hint)
+    return mail
+
+
+def link(path: str) -> str:
+    """The address of a page of ours, for a mail: never made from a request, whose Host anybody can write."""
+    return settings.IM_BASE_URL.rstrip("/") + path
+
+
+def possible() -> bool:
+    """Whether there is a mail server (EMAIL_URL). Without one mails wait; the demo shows them (accounts/outbox.py)."""
+    return bool(settings.EMAIL_URL)
+
+
+def send_due(now: datetime) -> int:
+    """Sends what is due, at most AT_ONCE. Returns how many the mail server took."""
+    _drop_expired(now)
+    if not possible():
+        return 0
+    sent = 0
+    server = get_connection()
+    try:
+        for _ in range(AT_ONCE):
+            mail = _claim(now)
+            if mail is None:
+                break
+            try:
+                server.open()
+                server.send_messages([message(mail)])
+            except (OSError, smtplib.SMTPException) as error:
+                if not _failed(mail, error, now):
+                    break  # the server, not this mail: the others would wait for the same
+            else:
+                sent += 1
+                _done(mail, sent_at=clock.now())
+    finally:
+        server.close()
+    return sent
+
+
+def message(mail: Mail) -> EmailMultiAlternatives:
+    """The mail as it goes out: text and HTML from one template."""
+    context: dict[str, Any] = {name: _plain(value) for name, value in mail.context.items()}
+    context |= {"to": mail.to, "base_url": settings.IM_BASE_URL}
+    template = f"mail/{mail.kind}.html"
+    subject, text, html = (
+        render_to_string(template, context | {"base": f"mail/base.{form}"}) for form in ("subject.txt", "txt", "html")
+    )
+    made = EmailMultiAlternatives(" ".join(subject.split()), _tidy(text), settings.DEFAULT_FROM_EMAIL, [mail.to])
+    made.attach_alternative(html, "text/html")
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    # The same in every try, so that a repetition can be told from another mail; and no robot answers.
+    made.extra_headers = {"Message-ID": f"<{mail.key}@{domain}>", "Auto-Submitted": "auto-generated"}
+    return made
+
+
+def _hint() -> None:
+    from accounts.jobs import hint
+
+    hint()
+
+
+def _plain(value: Any) -> Any:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _tidy(text: str) -> str:
+    """Paragraphs with one blank line between them."""
+    paragraphs = "\n".join(line.strip() for line in text.splitlines()).split("\n\n")
+    return "\n\n".join(part.strip() for part in paragraphs if part.strip()) + "\n"
+
+
+def _claim(now: datetime) -> Mail | None:
+    """The next mail that nobody else is sending. Leases go by PostgreSQL's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE accounts_mail SET tries = tries + 1, lease_until = now() + %s WHERE id = ("
+            " SELECT id FROM accounts_mail WHERE retry_at <= %s AND (lease_until IS NULL OR lease_until < now())"
+            " ORDER BY retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id",
+            [LEASE, now],
+        )
+        row = cursor.fetchone()
+    return Mail.objects.get(pk=row[0]) if row else None
+
+
+def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
+    """Records it. True where the mail itself was refused, and the server would take others."""
+    code, said = _answer(error)
+    refused = 500 <= code < 600 and not isinstance(
+        error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError | smtplib.SMTPHeloError
+    )
+    log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
+    if refused or now - mail.created_at > GIVE_UP:
+        _done(mail, problem=f"{code} {said}"[:200] if code else said[:200])
+    else:
+        pause = PAUSES[min(mail.tries, len(PAUSES)) - 1]
+        _mine(mail).update(retry_at=now + pause, lease_until=None, problem=f"{code or ''} {said}".strip()[:200])
+    return refused or isinstance(error, smtplib.SMTPRecipientsRefused)
+
+
+def _answer(error: Exception) -> tuple[int, str]:
+    """(SMTP code or 0, what was said)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused) and error.recipients:
+        code, said = next(iter(error.recipients.values()))
+    elif isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPSenderRefused):
+        code, said = error.smtp_code, error.smtp_error
+    else:
+        return 0, f"{type(error).__name__}: {error}"
+    return int(code), said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+
+
+def _done(mail: Mail, **fields: Any) -> None:
+    """Sent or given up: what it said is blanked, links included."""
+    _mine(mail).update(retry_at=None, lease_until=None, context="", **({"problem": ""} | fields))
+
+
+def _mine(mail: Mail) -> Any:
+    return Mail.objects.filter(pk=mail.pk, tries=mail.tries)
+
+
+def _drop_expired(now: datetime) -> None:
+    late = Mail.objects.filter(retry_at__isnull=False, expires_at__lte=now)
+    late.update(retry_at=None, context="", problem="not sent while its link worked")

@@ -1,0 +1,53 @@
+"""The demo's mailbox: without a mail server the mails that wait are shown, to this machine only."""
+
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from accounts import mail
+from accounts.models import Mail
+from accounts.roles import open_to
+from integration_manager.loopback import from_this_machine
+
+MOST = 50
+
+
+def is_open(request: HttpRequest) -> bool:
+    """Only in the demo or a developer's shell, on this machine, while there is no mail server."""
+    return bool(settings.IM_DEMO or settings.DEBUG) and not mail.possible() and from_this_machine(request)
+
+
+@open_to("anyone")
+@never_cache
+@require_GET
+def outbox(request: HttpRequest) -> HttpResponse:
+    """The mails that wait, newest first, and one of them as it would arrive."""
+    if not is_open(request):
+        raise Http404
+    waiting = list(Mail.objects.filter(retry_at__isnull=False).order_by("-created_at", "-pk")[:MOST])
+    wanted = request.GET.get("mail", "")
+    shown = next((each for each in waiting if each.key == wanted), None)
+    mails = [
+        {"key": each.key, "to": each.to, "at": each.created_at, "subject": mail.message(each).subject}
+        for each in waiting
+    ]
+    text = mail.message(shown).body if shown else ""
+    link = shown.context.get("url") if shown else None
+    context = {"mails": mails, "shown": shown, "text": text, "link": link.reveal() if link else ""}
+    return render(request, "accounts/outbox.html", context)
+
+
+@open_to("anyone")
+@never_cache
+@csp({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "frame-ancestors": [NONE]})
+@require_GET
+def outbox_mail(request: HttpRequest, key: str) -> HttpResponse:
+    """One mail's HTML by itself. Its styles stand in it, as mail programs need them."""
+    if not is_open(request):
+        raise Http404
+    found = get_object_or_404(Mail, key=key, retry_at__isnull=False)
+    return HttpResponse(str(mail.message(found).alternatives[0][0]))
