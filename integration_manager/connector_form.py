@@ -152,7 +152,7 @@ def _form_field(field: Field, stored: Any) -> forms.Field:
     if field.kind == "bool":
         common["required"] = False
         return forms.BooleanField(**common)
-    if field.kind == "choice":
+    if field.kind in ("choice", "format"):
         return forms.ChoiceField(choices=field.choices, **common)
     if field.kind == "textarea":
         return forms.CharField(widget=forms.Textarea(attrs={"rows": 4}), max_length=LONGEST, **common)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
@@ -9,12 +10,14 @@ from typing import Any, ClassVar, TypeVar
 from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Address, Line, Order, Shipment, SourceState, Stock
 from integration_manager.kit.connector import CartConnector, Field, Page
-from integration_manager.kit.csvfile import Record, written
-from integration_manager.kit.csvformats import ADDRESS, CONFIRMATION, FULL, INVENTORY, PRESETS
+from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvwriting import written
 from integration_manager.kit.errors import Unmappable
+from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
+from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry
 from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
-from integration_manager.kit.inbox import BadRow, pages
+from integration_manager.kit.inbox import BadRow, pages, parts
 from integration_manager.kit.reading import Reader
 
 T = TypeVar("T")
@@ -23,12 +26,14 @@ SHORT = 16  # characters of the short reference
 ZIP_AS_GIVEN = "ZIP in the file"
 # Countries where an address without state and ZIP cannot be delivered to.
 NEED_STATE = ("US", "CA", "AU")
-OF_LINE = ("item", "quantity", "description", "price", "line_item_id", "line_comment")
-KNOWN = frozenset(column.field for column in FULL.columns)
+OF_LINE = frozenset(name for name, field in FIELDS["orders"].items() if field.of == "item")
+AMOUNTS = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
+KNOWN = frozenset(FIELDS["orders"])
+EXTRA = (ORDER_EXTRA, ITEM_EXTRA)
 
 
 class CsvCart(FolderSystem, CartConnector):
-    """Orders from CSV files in a folder, one item a row; confirmations and stock as files back."""
+    """Orders from CSV files in a folder; confirmations and stock as files back."""
 
     key = "csv_cart"
     label = "CSV files"
@@ -46,12 +51,12 @@ class CsvCart(FolderSystem, CartConnector):
     orders_dir = Field("Directory for orders (we read)", default="orders")
     confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations")
     inventory_dir = Field("Directory for inventory (we write)", default="inventory")
-    format = Field(
-        "CSV file format",
-        kind="choice",
-        choices=tuple((p.key, p.label) for p in PRESETS.values() if p.kind == "orders"),
-        default="simple",
-        option=True,
+    format = Field("Format of order files", kind="format", files="orders", default="simple", option=True)
+    confirmation_format = Field(
+        "Format of confirmation files", kind="format", files="confirmations", default="confirmation", option=True
+    )
+    inventory_format = Field(
+        "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
@@ -60,32 +65,35 @@ class CsvCart(FolderSystem, CartConnector):
         options = self.options()
 
         def build(records: list[Record], entry: Entry) -> dict[str, Any]:
+            rows = parts(records)
             raw = {
                 "file": entry.name,
                 "modified": entry.modified.isoformat(),
-                "lines": [record.line for record in records],
-                "rows": [record.cells for record in records],
+                "lines": [record.line for record, _ in rows],
+                "rows": [cells for _, cells in rows],
             }
             to_order(raw, options)  # what cannot become an order is refused here, where the row is known
             return raw
 
-        preset, names = PRESETS[str(self.format)], ("order number", "order")
-        return pages(self.inbox("orders"), preset, _number, build, names=names, header=bool(self.header))
+        form = chosen(self.format, header=bool(self.header))
+        return pages(self.inbox("orders"), form, _number, build, names=("order number", "order"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
-        if kind == "confirmations":
-            rows = [row for order, shipment in items for row in _confirmation(order, shipment)]
-            return file_name(kind, stamp), written(CONFIRMATION, rows, delimiter_of(options))
-        return file_name(kind, stamp), written(INVENTORY, map(_level, items), delimiter_of(options))
+        field, rows_of = (
+            (cls.confirmation_format, _confirmation) if kind == "confirmations" else (cls.inventory_format, _level)
+        )
+        form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
+        return file_name(kind, stamp), written(form, [rows_of(item) for item in items])
 
 
 # ── files that go out ──
 
 
-def _confirmation(order: Mapping[str, Any], shipment: Shipment) -> Iterator[dict[str, str]]:
+def _confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str]]:
     """The rows of one parcel: one for each item, or one without items where it holds the whole order."""
+    order, shipment = item
     head = {
         "cust_ref": str(order.get("cust_ref") or ""),
         "cust_po_no": str(order.get("cust_po_no") or ""),
@@ -97,26 +105,27 @@ def _confirmation(order: Mapping[str, Any], shipment: Shipment) -> Iterator[dict
         "package_weight_lbs": _plain(shipment.weight_lbs),
         "total_cost": _plain(shipment.total_cost),
     }
-    if not shipment.lines:
-        yield head
-    for line in shipment.lines:
-        yield {
+    return [
+        {
             **head,
             "item": line.item,
             "quantity": _plain(line.quantity),
             "lot_number": line.lot_number or "",
             "serial_no": line.serial_no or "",
         }
+        for line in shipment.lines
+    ] or [head]
 
 
-def _level(stock: Stock) -> dict[str, str]:
-    return {
+def _level(stock: Stock) -> list[dict[str, str]]:
+    level = {
         "sku": stock.sku,
         "warehouse": stock.warehouse,
         "available": _plain(stock.available),
         "on_hand": _plain(stock.on_hand),
         "at": _time(stock.at),
     }
+    return [level]
 
 
 def _plain(value: Decimal | None) -> str:
@@ -124,7 +133,7 @@ def _plain(value: Decimal | None) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else ""
+    return at.astimezone(UTC).isoformat() if at else ""
 
 
 # ── the mapping ──
@@ -164,10 +173,15 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         ship_code=text("ship_code"),
         ship_code_description=text("ship_code_description"),
         requested_ship_date=order.value("requested_ship_date", order.day),
+        expected_delivery_date=order.value("expected_delivery_date", order.day),
         latest_ship_date=order.value("latest_ship_date", order.day),
         shipping_instructions=text("shipping_instructions"),
         gift_message=text("gift_message"),
         ship_account_no=text("ship_account_no"),
+        ship_account_zip=text("ship_account_zip"),
+        weight=order.value("weight", csvcells.number),
+        pay_type=text("pay_type"),
+        promo_code=text("promo_code"),
         currency_code=text("currency_code"),
         location=text("location"),
         sub_total=order.value("sub_total", csvcells.number),
@@ -175,7 +189,7 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         sales_tax=order.value("sales_tax", csvcells.number),
         shipping_handling=order.value("shipping_handling", csvcells.number),
         grand_total=order.value("grand_total", csvcells.number),
-        extra_fields=note,
+        extra_fields=extras(order.head, ORDER_EXTRA) | note,
     )
 
 
@@ -184,6 +198,11 @@ def short(number: str) -> str:
     if len(number) <= SHORT:
         return number
     return f"{number[:7]}-{hashlib.sha256(number.encode()).hexdigest()[:8]}"
+
+
+def extras(cells: Mapping[str, str], kind: str) -> dict[str, str]:
+    """The extra fields among some cells, by their own names. `kind`: ORDER_EXTRA or ITEM_EXTRA."""
+    return {name[len(kind) :]: text for name, text in cells.items() if name.startswith(kind)}
 
 
 def _rows(raw: Any) -> list[Reader]:
@@ -210,11 +229,14 @@ class _Rows:
         self.head: dict[str, str] = {}
         self.rows: list[dict[str, str]] = []
         for index, row in enumerate(rows):
-            cells = {name: text for name in row.raw if name in KNOWN and (text := _text(row, index, name))}
+            known_names = (name for name in row.raw if name in KNOWN or name.startswith(EXTRA))
+            cells = {name: text for name in known_names if (text := _text(row, index, name))}
             self.rows.append(cells)
             for name, text in cells.items():
+                if name in OF_LINE or name.startswith(ITEM_EXTRA):
+                    continue
                 known = self.head.setdefault(name, text)
-                if name not in OF_LINE and known != text and known.casefold() != text.casefold():
+                if known != text and known.casefold() != text.casefold():
                     why = f"it is {text[:60]!r} here, and {known[:60]!r} in a row before"
                     raise BadRow(index, name, why)
 
@@ -245,13 +267,18 @@ class _Rows:
             if line_id in seen:
                 raise BadRow(index, "line_item_id", f"{line_id[:40]!r} stands in two rows of the order")
             seen.add(line_id)
+            amounts = {name: _read(index, name, cells[name], csvcells.number) for name in AMOUNTS if name in cells}
             yield Line(
                 line_id=line_id,
                 item=cells["item"],
                 quantity=_read(index, "quantity", cells["quantity"], csvcells.quantity),
                 description=cells.get("description"),
-                price=_read(index, "price", cells["price"], csvcells.number) if "price" in cells else None,
                 line_comment=cells.get("line_comment"),
+                alt_sku=cells.get("alt_sku"),
+                lot_number=cells.get("lot_number"),
+                location=cells.get("line_location"),
+                extra_fields=extras(cells, ITEM_EXTRA),
+                **amounts,
             )
 
 
@@ -267,7 +294,7 @@ def _ship_to(order: _Rows) -> tuple[Address, dict[str, str]]:
     """The address to ship to, and a note of what was repaired in it."""
     for name in ("ship_address_1", "ship_city", "ship_country"):
         order.need(name)
-    address = _address(order, "ship")
+    address = replace(_address(order, "ship"), address_type=order.head.get("ship_address_type"))
     if not address.name:
         raise BadRow(0, "name", "a company or a person's name is needed")
     if address.country in NEED_STATE:
@@ -278,8 +305,7 @@ def _ship_to(order: _Rows) -> tuple[Address, dict[str, str]]:
     if whole == given:
         return address, {}
     # Spreadsheets take a ZIP for a number; five digits less their leading zeros can mean only one.
-    fields = {name: getattr(address, name) for name in Address.__dataclass_fields__}
-    return Address(**{**fields, "zip": whole}), {ZIP_AS_GIVEN: given}
+    return replace(address, zip=whole), {ZIP_AS_GIVEN: given}
 
 
 def _with_zero(given: str) -> str:

@@ -24,6 +24,8 @@ from integration_manager.kit.canonical import (
     Stock,
     StockResult,
 )
+from integration_manager.kit.filefields import Kind
+from integration_manager.kit.filepresets import presets_of
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
@@ -67,6 +69,7 @@ class Page:
 
     `cursor` is the other side's modified time of the last row. `done` is called once the page is
     stored (a file is archived then, not before). `rejects` are parts that could not even be read.
+    `progress`: the page is of a file, which the next run would begin to read again from its start.
     """
 
     rows: Sequence[Any]
@@ -74,6 +77,17 @@ class Page:
     done: Callable[[], None] | None = None
     rejects: Sequence["Reject"] = ()
     notes: Sequence[str] = ()  # what was left alone, and why, in plain words
+    progress: "Progress | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file is: `rows` of it, `percent` of the whole, read or (after that) stored."""
+
+    file: str
+    rows: int
+    percent: int
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +114,11 @@ class Field:
     `when`: (name of a choice of the same level, values of it) for a field that plays a part with these values
     only; with others it is neither shown, nor required, nor kept.
 
-    kind: text, url, host, int, bool, choice, textarea. level: "account" or "merchant" (a WMS's values
-    that differ per merchant). `option`: how to work, not how to get in; passed to the mapping.
+    kind: text, url, host, int, bool, choice, textarea, format. level: "account" or "merchant" (a WMS's
+    values that differ per merchant). `option`: how to work, not how to get in; passed to the mapping.
+
+    A format's value is the key of a preset of `files`, or "custom:<public id>" of one that a person
+    mapped; what the connector gets in its place is that format itself (see `filepresets.chosen`).
     """
 
     name: str
@@ -110,20 +127,23 @@ class Field:
         self,
         label: str,
         *,
-        kind: Literal["text", "url", "host", "int", "bool", "choice", "textarea"] = "text",
+        kind: Literal["text", "url", "host", "int", "bool", "choice", "textarea", "format"] = "text",
         secret: bool = False,
         option: bool = False,
         required: bool = True,
         default: Any = None,
         choices: Sequence[tuple[str, str]] = (),
+        files: Kind | None = None,
         level: Literal["account", "merchant"] = "account",
         when: tuple[str, Sequence[str]] | None = None,
         help: str = "",
         example: str = "",
     ) -> None:
+        if files is not None:
+            choices = [(preset.key, preset.label) for preset in presets_of(files)]
         self.label, self.kind, self.secret, self.option = label, kind, secret, option
         self.required = required and default is None
-        self.default, self.choices, self.level = default, tuple(choices), level
+        self.default, self.choices, self.level, self.files = default, tuple(choices), level, files
         self.help, self.example = help, example
         self.when = (when[0], tuple(when[1])) if when else None
 

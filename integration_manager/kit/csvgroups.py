@@ -6,14 +6,16 @@ a file of 200 MB must not need as much memory.
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Self
 
 import orjson
 
-from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvfile import Record, Table
 
 MAX_TOGETHER = 2_000  # rows of one group; with more the order number is surely no order number
+MAX_SIZE = 8_000_000  # bytes of one group, which is held in memory
+BATCH = 1_000  # rows read in one go
 TOTALS = {"total", "totals", "grand total", "sum", "subtotal"}
 
 
@@ -25,51 +27,73 @@ class Group(NamedTuple):
     overflow: int
 
 
-def groups(records: Iterable[Record], key: Callable[[Mapping[str, str]], str], what: str) -> Iterator[Group]:
-    """The rows grouped by `key`, in the order of each group's first row. Reads all of them first.
+class Groups:
+    """The rows of a table by a key, in the order of each group's first row. Fill it first, then go through it."""
 
-    `key`: of a row's cells; "" where it has none: such a row may belong to the one before it, so neither
-    is used. `what`: the key's name for people. Rows that only carry a total are left out.
-    """
-    store = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-    try:
+    def __init__(self, table: Table, key: Callable[[Mapping[str, str]], str], what: str) -> None:
+        """`key`: of a row's cells; "" where it has none: such a row may belong to the one before it, so
+        neither is used. `what`: the key's name for people. Rows that only carry a total are left out.
+        """
+        self._table, self._key, self._what = table, key, what
+        self._store = store = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         store.execute("PRAGMA journal_mode=OFF")
         store.execute("PRAGMA synchronous=OFF")
         store.execute("PRAGMA temp_store=FILE")  # what is sorted goes to disk too
-        store.execute("CREATE TABLE rows (key TEXT, line INTEGER, record BLOB)")
-        store.execute("BEGIN")
-        store.executemany("INSERT INTO rows VALUES (?, ?, ?)", _keyed(records, key, what))
-        store.execute("COMMIT")
-        found = store.execute(
-            "SELECT key, record FROM (SELECT key, line, record, min(line) OVER (PARTITION BY key) AS first FROM rows)"
+        store.execute("CREATE TABLE rows (key TEXT, line INTEGER, row BLOB)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._store.close()
+
+    def fill(self) -> Iterator[int]:
+        """Reads the table; yields after every BATCH rows how many there were. Raises Broken."""
+        rows = self._keyed()
+        self._store.execute("BEGIN")
+        while batch := list(itertools.islice(rows, BATCH)):
+            self._store.executemany("INSERT INTO rows VALUES (?, ?, ?)", batch)
+            if len(batch) == BATCH:
+                yield self._table.rows
+        self._store.execute("COMMIT")
+
+    def __iter__(self) -> Iterator[Group]:
+        found = self._store.execute(
+            "SELECT key, line, row FROM (SELECT key, line, row, min(line) OVER (PARTITION BY key) AS first FROM rows)"
             " ORDER BY first, line"
         )
         for name, rows in itertools.groupby(found, key=lambda row: row[0]):
-            kept = [Record(*orjson.loads(text)) for _, text in itertools.islice(rows, MAX_TOGETHER)]
-            yield Group(name, kept, sum(1 for _ in rows))
-    finally:
-        store.close()
+            kept: list[Record] = []
+            size = 0
+            for _, line, text in rows:
+                size += len(text)
+                if kept and (len(kept) == MAX_TOGETHER or size > MAX_SIZE):
+                    yield Group(name, kept, 1 + sum(1 for _ in rows))
+                    break
+                kept.append(self._table.record(line, *orjson.loads(text)))
+            else:
+                yield Group(name, kept, 0)
+
+    def _keyed(self) -> Iterator[tuple[str, int, bytes]]:
+        before = ""
+        for record in self._table:
+            name, problem = self._key(record.cells), record.problem if record.raw else ""
+            if _is_total(record):
+                continue
+            if not name:
+                problem = problem or f"The row has no {self._what}"
+                # Some exports leave it out in the second row of an order, which would then go out short.
+                name = before or f"\0{record.line}"
+            else:
+                before = name
+            yield name, record.line, orjson.dumps((record.row, problem, record.raw))
 
 
-def _keyed(
-    records: Iterable[Record], key: Callable[[Mapping[str, str]], str], what: str
-) -> Iterator[tuple[str, int, bytes]]:
-    before = ""
-    for record in records:
-        name = key(record.cells)
-        if _is_total(name, record):
-            continue
-        if not name:
-            record.problem = record.problem or f"The row has no {what}"
-            # Some exports leave it out in the second row of an order, which would then go out short.
-            name = before or f"\0{record.line}"
-        else:
-            before = name
-        yield name, record.line, orjson.dumps((record.line, record.cells, record.problem, record.raw))
-
-
-def _is_total(name: str, record: Record) -> bool:
+def _is_total(record: Record) -> bool:
     """Whether a row only sums up the others."""
-    words = {text.lower().rstrip(":") for text in record.cells.values()}
+    cells = [cell.strip() for cell in record.row if cell.strip()]
+    if len(cells) > 4 or record.raw:
+        return False
+    words = {cell.lower().rstrip(":") for cell in cells}
     numbers = [word for word in words if word.replace(".", "").replace(",", "").isdigit()]
-    return bool(words & TOTALS) and len(words) - len(numbers) == 1 and len(record.cells) <= 4 and not record.raw
+    return bool(words & TOTALS) and len(words) - len(numbers) == 1

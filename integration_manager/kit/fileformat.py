@@ -167,7 +167,7 @@ def _problems(form: Format) -> Iterator[str]:
     named = fed.keys() & {"ship_company", "ship_first_name", "ship_last_name"}
     if form.kind == "orders" and form.direction == "in" and not named:
         yield "No column holds a name to ship to: a company, a first or a last name."
-    wrong = phpdates.problem(form.date_format)
+    wrong = _date_problem(form, form.date_format)
     if wrong:
         yield f"The date format: {wrong}."
     if form.direction == "out" and form.quote and form.quote == form.delimiter:
@@ -194,12 +194,19 @@ def _column_problems(form: Format, column: Column, called: str) -> Iterator[str]
         yield f"{_big(called)}: a fixed text is for files that go out. Use a constant value of a field instead."
     if column.constant and column.fields:
         yield f"{_big(called)} has a fixed text and a field. Choose one."
-    wrong = phpdates.problem(column.date_format)
+    wrong = _date_problem(form, column.date_format)
     if wrong:
         yield f"{_big(called)}, date format: {wrong}."
     dated = [name for name in column.fields if (f := filefields.FIELDS[form.kind].get(name)) and f.dated]
     if column.date_format and not dated:
         yield f"{_big(called)} has a date format and holds no date."
+
+
+def _date_problem(form: Format, letters: str) -> str:
+    wrong = phpdates.problem(letters)
+    if not wrong and letters and form.direction == "in" and not form.key:
+        wrong = phpdates.unreadable(letters)
+    return wrong
 
 
 def _layout_problems(form: Format) -> Iterator[str]:

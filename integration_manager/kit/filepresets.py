@@ -1,7 +1,11 @@
 """The file formats that are ours: known by name, found by any header that their fields usually go by."""
 
+from dataclasses import replace
+from typing import Any
+
+from integration_manager.kit.errors import AuthFailed
 from integration_manager.kit.filefields import ADDRESS, FIELDS, Kind
-from integration_manager.kit.fileformat import Column, Format
+from integration_manager.kit.fileformat import Column, Format, problems
 
 
 def _simple(header: str, field: str, *, required: bool = False) -> Column:
@@ -90,3 +94,29 @@ PRESETS = {preset.key: preset for preset in (SIMPLE, CIODIRECT, FULL, CONFIRMATI
 def presets_of(kind: Kind) -> list[Format]:
     """Our formats of one kind of file."""
     return [preset for preset in PRESETS.values() if preset.kind == kind]
+
+
+class NoFormat(AuthFailed):
+    """The format that a connection uses is not there any more, or cannot be used."""
+
+    code = "no_format"
+
+
+def chosen(value: Any, *, header: bool = True, delimiter: str = "") -> Format:
+    """The format that the value of a connection stands for. Raises NoFormat.
+
+    `value`: a preset's key, or a whole format as JSON types. `header`, `delimiter` are the connection's,
+    for our own formats; one that a person mapped says both itself.
+    """
+    if isinstance(value, str) and value in PRESETS:
+        return replace(PRESETS[value], header=header, delimiter=delimiter)
+    if not isinstance(value, dict):
+        raise NoFormat("The file format that is chosen here has been deleted. Choose another one.")
+    try:
+        form = Format.from_dict(value)
+        wrong = problems(form)
+    except ValueError as error:
+        wrong = [str(error)]
+    if wrong:
+        raise NoFormat(f"The file format that is chosen here cannot be used: {wrong[0]}")
+    return form

@@ -55,13 +55,20 @@ class FolderSystem(Connector):
         option=True,
     )
     quiet = Field("Leave a file alone until it has been unchanged for (seconds)", kind="int", default=60, option=True)
-    header = Field("The first row names the columns", kind="bool", default=True, option=True)
+    header = Field(
+        "The first row names the columns",
+        kind="bool",
+        default=True,
+        option=True,
+        help="Of files that we read in one of our own formats; one that you mapped says so itself.",
+    )
     delimiter = Field(
         "Delimiter of files that we write",
         kind="choice",
         choices=tuple((name, f"{name} ({sign})" if sign != "\t" else name) for name, sign in DELIMITERS.items()),
         default="comma",
         option=True,
+        help="In one of our own formats; one that you mapped says so itself.",
     )
 
     def where(self, directory: str) -> str:

@@ -13,11 +13,12 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from integration_manager.kit import clock
-from integration_manager.kit.connector import Page, Reject
-from integration_manager.kit.csvfile import Broken, ErrorFile, Record, Table, line
-from integration_manager.kit.csvformats import Preset
-from integration_manager.kit.csvgroups import Group, groups
+from integration_manager.kit.connector import Page, Progress, Reject
+from integration_manager.kit.csvfile import Broken, Record, Table
+from integration_manager.kit.csvgroups import Group, Groups
+from integration_manager.kit.csvwriting import ErrorFile, Writer
 from integration_manager.kit.errors import Unmappable
+from integration_manager.kit.fileformat import Format
 from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool
 
 CHUNK_ROWS = 200  # orders, parcels or levels of a page
@@ -167,51 +168,59 @@ class Incoming:
 
 def pages(
     inbox: Inbox,
-    preset: Preset,
+    form: Format,
     key: Callable[[Mapping[str, str]], str],
     build: Callable[[list[Record], Entry], Any],
     *,
     names: tuple[str, str],
-    header: bool = True,
 ) -> Iterator[Page]:
     """The records of every file that came in, some at a time; the last page of a file has its `done`.
 
     `key` tells which rows belong together, `build` makes their record and raises Unmappable (BadRow, to
-    name the row). `names`: what the key and the record are called for people ("order number", "order").
+    name the part: see `parts`). `names`: what the key and the record are called for people ("order number",
+    "order"). While a file is being read there are pages without rows, which only say how far it is.
     """
     for file in inbox.files():
         try:
             if file.why:
                 raise Broken(file.why)
-            table = Table(file.stream, preset, header=header)
-            yield from _pages_of(file, table, groups(table, key, names[0]), build, names[1])
+            table = Table(file.stream, form)
+            with Groups(table, key, names[0]) as groups:
+                for rows in groups.fill():
+                    yield Page((), progress=Progress(file.entry.name, rows, table.percent))
+                yield from _pages_of(file, table, groups, build, names[1])
         except Broken as error:
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
             yield Page((), rejects=[reject], done=lambda file=file, reason=reason: file.refuse(reason))  # type: ignore[misc]
 
 
+def parts(records: list[Record]) -> list[tuple[Record, dict[str, str]]]:
+    """Every item of some rows, with the row it stands in: what BadRow counts."""
+    return [(record, part) for record in records for part in record.parts]
+
+
 def _pages_of(
-    file: Incoming,
-    table: Table,
-    found: Iterator[Group],
-    build: Callable[[list[Record], Entry], Any],
-    what: str,
+    file: Incoming, table: Table, groups: Groups, build: Callable[[list[Record], Entry], Any], what: str
 ) -> Iterator[Page]:
     rejected = ErrorFile(table)
     rows: list[Any] = []
     rejects: list[Reject] = []
-    for group in found:
+    done = 0  # rows of the file
+    name = file.entry.name
+    for group in groups:
         if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS:
-            yield Page(rows, rejects=rejects)
+            yield Page(rows, rejects=rejects, progress=Progress(name, done, 100 * done // table.rows, stored=True))
             rows, rejects = [], []
+        done += len(group.records) + group.overflow
         bad, why = _problem(group, what)
         if bad is None:
             try:
                 rows.append(build(group.records, file.entry))
                 continue
             except Unmappable as error:
-                bad, why = group.records[getattr(error, "row", 0)], f"{table.header_of(error.field)}: {error.why}"
+                bad = parts(group.records)[getattr(error, "row", 0)][0]
+                why = f"{table.plan.header_of(error.field)}: {error.why}"
         for record in group.records:
             reason = f"Not loaded, because line {bad.line} of the same {what} was refused"
             if record is bad:
@@ -219,9 +228,10 @@ def _pages_of(
             elif record.problem:
                 reason = record.problem
             rejected.add(record, reason)
-            raw = record.raw or line(record.cells.values()).strip()
-            rejects.append(Reject(file.entry.name, record.line, reason, raw[:2000]))
-    yield Page(rows, rejects=rejects, done=lambda: file.finish(rejected))
+            raw = record.raw or Writer().text([record.row]).strip()
+            rejects.append(Reject(name, record.line, reason, raw[:2000]))
+    progress = Progress(name, done, 100, stored=True)
+    yield Page(rows, rejects=rejects, progress=progress, done=lambda: file.finish(rejected))
 
 
 def _problem(group: Group, what: str) -> tuple[Record | None, str]:

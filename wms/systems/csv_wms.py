@@ -7,13 +7,15 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Prepared, Shipment, ShipmentLine, Stock
+from integration_manager.kit.canonical import Line, Prepared, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Field, Page, WmsConnector
-from integration_manager.kit.csvfile import Record, written
-from integration_manager.kit.csvformats import ADDRESS, CONFIRMATION, INVENTORY, PRESETS
+from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvwriting import written
+from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
+from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry, join
 from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
-from integration_manager.kit.inbox import BadRow, pages
+from integration_manager.kit.inbox import BadRow, pages, parts
 
 T = TypeVar("T")
 ORDER_FIELDS = (  # what goes out as the order has it
@@ -21,18 +23,33 @@ ORDER_FIELDS = (  # what goes out as the order has it
     "order_date",
     "requested_ship_date",
     "latest_ship_date",
+    "expected_delivery_date",
     "ship_code_description",
     "customer_id",
     "shipping_instructions",
     "gift_message",
     "ship_account_no",
+    "ship_account_zip",
     "location",
+    "weight",
     "currency_code",
+    "pay_type",
+    "promo_code",
     "sub_total",
     "order_discount",
     "sales_tax",
     "shipping_handling",
     "grand_total",
+)
+# What goes out as the order's line has it; item, quantity, description and price are as prepared.
+LINE_FIELDS = (
+    "discount",
+    "addl_discount",
+    "tax",
+    "shipping_surcharge",
+    "line_comment",
+    "alt_sku",
+    "lot_number",
 )
 
 
@@ -73,12 +90,12 @@ class CsvWms(FolderSystem, WmsConnector):
         default="client_first",
         option=True,
     )
-    orders_format = Field(
-        "Format of order files",
-        kind="choice",
-        choices=tuple((p.key, p.label) for p in PRESETS.values() if p.kind == "orders"),
-        default="full",
-        option=True,
+    order_format = Field("Format of order files", kind="format", files="orders", default="full", option=True)
+    confirmation_format = Field(
+        "Format of confirmation files", kind="format", files="confirmations", default="confirmation", option=True
+    )
+    inventory_format = Field(
+        "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
@@ -93,29 +110,26 @@ class CsvWms(FolderSystem, WmsConnector):
         """The parcels of every whole confirmation file. `since` plays no part."""
 
         def build(records: list[Record], entry: Entry) -> Shipment:
-            return to_shipment([record.cells for record in records], entry.modified, self.options())
+            return to_shipment([cells for _, cells in parts(records)], entry.modified, self.options())
 
-        names = ("order number", "parcel")
-        return pages(self.inbox("confirmations"), CONFIRMATION, _parcel, build, names=names, header=bool(self.header))
+        form = chosen(self.confirmation_format, header=bool(self.header))
+        return pages(self.inbox("confirmations"), form, _parcel, build, names=("order number", "parcel"))
 
     def stock(self, since: datetime | None) -> Iterator[Page]:
         """The levels of every whole inventory file, oldest first. `since` plays no part."""
 
         def build(records: list[Record], entry: Entry) -> Stock:
-            return to_stock([record.cells for record in records], entry.modified, self.options())
+            return to_stock([cells for _, cells in parts(records)], entry.modified, self.options())
 
-        names = ("SKU", "SKU")
-        return pages(self.inbox("inventory"), INVENTORY, _level, build, names=names, header=bool(self.header))
+        form = chosen(self.inventory_format, header=bool(self.header))
+        return pages(self.inbox("inventory"), form, _level, build, names=("SKU", "SKU"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """A file of orders: items are Prepared."""
-        preset = PRESETS[str(options.get("orders_format") or "full")]
-        rows = [row for prepared in items for row in payload(prepared)["rows"]]
-        if preset.key == "simple":  # which has its dates as MM/DD/YY
-            for row in rows:
-                row["order_date"] = datetime.fromisoformat(row["order_date"]).strftime("%m/%d/%y")
-        return file_name(kind, stamp), written(preset, rows, delimiter_of(options))
+        field = cls.order_format
+        form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
+        return file_name(kind, stamp), written(form, [payload(prepared)["rows"] for prepared in items])
 
 
 def payload(prepared: Prepared) -> dict[str, Any]:
@@ -131,7 +145,9 @@ def payload(prepared: Prepared) -> dict[str, Any]:
     head |= {name: getattr(order, name) for name in ORDER_FIELDS}
     for side, address in (("ship", order.ship), ("cust", order.bill)):
         head |= {f"{side}_{name}": getattr(address, name) for name in ADDRESS}
-    comments = {line.line_id: line.line_comment for line in order.lines}
+    head["ship_address_type"] = order.ship.address_type
+    head |= {f"{ORDER_EXTRA}{name}": text for name, text in order.extra_fields.items()}
+    given = {line.line_id: line for line in order.lines}
     rows = [
         {
             **head,
@@ -140,11 +156,19 @@ def payload(prepared: Prepared) -> dict[str, Any]:
             "quantity": line.quantity,
             "description": line.description,
             "price": line.price,
-            "line_comment": comments.get(line.line_id),
+            **_of_line(given.get(line.line_id)),
+            **{f"{ITEM_EXTRA}{name}": text for name, text in line.extra_fields.items()},
         }
         for line in prepared.lines
     ]
     return {"rows": [{name: _text(value) for name, value in row.items() if value is not None} for row in rows]}
+
+
+def _of_line(line: Line | None) -> dict[str, Any]:
+    """What the source said of a line; nothing of one that the rules have added."""
+    if line is None:
+        return {}
+    return {name: getattr(line, name) for name in LINE_FIELDS} | {"line_location": line.location}
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,226 @@
+"""Where the cells of a row go: which position feeds which fields, by a format and the file's own header."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import time
+
+from integration_manager.kit import filefields, phpdates
+from integration_manager.kit.csvfaults import fault, suspicious
+from integration_manager.kit.csvlines import Broken
+from integration_manager.kit.filefields import FIELDS, folded, of_item
+from integration_manager.kit.fileformat import Column, Format
+
+MAX_COLUMNS = 500
+MAX_CELLS = 5_000  # of one row of a horizontal file
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What one position of a row means. `at`: from the row's or the group's beginning. `dates`: PHP's letters."""
+
+    at: int
+    field: str
+    dates: str = ""
+
+
+class Plan:
+    """How the rows of one file become cells by field."""
+
+    def __init__(self, form: Format, names: Sequence[str] | None) -> None:
+        """`names`: the file's first row, which names its columns; None: they stand as in the format.
+
+        Raises Broken for a header that cannot be used.
+        """
+        self.form = form
+        self.headers = _headers(form, names)
+        places = _by_any_name(form, self.headers) if form.key else _by_name(form, self.headers)
+        width = len(form.repeated)
+        self.start = places[form.group[0]] if form.group else None  # where the repeated group begins
+        head = [column for index, column in enumerate(form.columns) if not form.group or index < form.group[0]]
+        self.head = _feeds(form, zip(head, [places[index] for index in range(len(head))], strict=True))
+        self.group = _feeds(form, zip(form.repeated, range(width), strict=True))
+        self.width = width
+        constants = {constant.field: constant.value for constant in form.constants}
+        self.of_items = {name: value for name, value in constants.items() if of_item(form.kind, name)}
+        self.of_rows = {name: value for name, value in constants.items() if name not in self.of_items}
+        known = FIELDS[form.kind]
+        self.codes = {name for name in form.fields if name in known and known[name].code}
+        self._plain = not form.group and not constants and not any(feed.dates for feed in self.head)
+
+    def parts(self, row: Sequence[str]) -> tuple[list[dict[str, str]], str]:
+        """The cells of a row by field, trimmed, without empty ones: one for each of its items; and what is wrong.
+
+        What belongs to the whole order stands in the first of them only.
+        """
+        size = len(row)
+        problem = self._faults(row) if suspicious("".join(row)) else ""
+        if self._plain:
+            return [{f.field: text for f in self.head if f.at < size and (text := row[f.at].strip())}], problem
+        head, wrong = self._cells(row, self.head, 0, size)
+        problem = problem or wrong
+        items: list[dict[str, str]] = []
+        if self.start is not None:
+            for at in range(self.start, size, self.width):
+                cells, wrong = self._cells(row, self.group, at, min(at + self.width, size))
+                problem = problem or wrong
+                if cells:
+                    items.append(self.of_items | cells)
+        if self.start is None:
+            head = self.of_items | head
+        found = [head | items[0] if items else head, *items[1:]]
+        found[0] = self.of_rows | found[0]
+        return found, problem
+
+    def _cells(self, row: Sequence[str], feeds: Sequence[Feed], start: int, end: int) -> tuple[dict[str, str], str]:
+        cells: dict[str, str] = {}
+        problem = ""
+        for feed in feeds:
+            at = start + feed.at
+            text = row[at].strip() if at < end else ""
+            if text and feed.dates:
+                try:
+                    text = _iso(text, feed.dates)
+                except ValueError as error:
+                    problem = problem or f"{self.header_at(at)}: {error}"
+            if text:
+                cells[feed.field] = text
+        return cells, problem
+
+    def too_many(self, row: Sequence[str]) -> bool:
+        """Whether a row has cells beyond the last column."""
+        if self.start is not None:
+            return len(row) > MAX_CELLS
+        return len(row) > len(self.headers) and any(cell.strip() for cell in row[len(self.headers) :])
+
+    def header_at(self, at: int) -> str:
+        """What the file calls the column at a position."""
+        if self.start is not None and at >= self.start + self.width:
+            nth, within = divmod(at - self.start, self.width)
+            return f"{self._header(self.start + within)} ({nth + 1})"
+        return self._header(at)
+
+    def _header(self, at: int) -> str:
+        name = self.headers[at].rstrip("*") if at < len(self.headers) else ""
+        return name or f"Column {at + 1}"
+
+    def header_of(self, field: str) -> str:
+        """What the file calls the column of a field; the field's own name where it has none."""
+        for feeds, start in ((self.head, 0), (self.group, self.start or 0)):
+            for feed in feeds:
+                if feed.field == field:
+                    return self._header(start + feed.at)
+        return filefields.label_of(self.form.kind, field) if field in FIELDS[self.form.kind] else field
+
+    def _faults(self, row: Sequence[str]) -> str:
+        for at, cell in enumerate(row):
+            fields = self._fields_at(at)
+            problem = fault(self.header_at(at), cell.strip(), used=bool(fields), code=bool(fields & self.codes))
+            if problem:
+                return problem
+        return ""
+
+    def _fields_at(self, at: int) -> set[str]:
+        if self.start is not None and at >= self.start:
+            return {feed.field for feed in self.group if feed.at == (at - self.start) % self.width}
+        return {feed.field for feed in self.head if feed.at == at}
+
+
+def _headers(form: Format, names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return [column.header for column in form.columns]
+    if len(names) > (MAX_CELLS if form.group else MAX_COLUMNS):
+        raise Broken(f"It has {len(names)} columns; {MAX_CELLS if form.group else MAX_COLUMNS} are the limit.")
+    return [" ".join(name.split()) for name in names]
+
+
+def _by_any_name(form: Format, headers: Sequence[str]) -> dict[int, int]:
+    """The position of each column of one of our formats: by its own name, else by one that it usually goes by."""
+    places: dict[int, int] = {}
+    for names_of in (_own_names, _usual_names):
+        by_name: dict[str, int] = {}
+        for index, column in enumerate(form.columns):
+            if index not in places:
+                for name in names_of(form, column):
+                    by_name.setdefault(name, index)
+        for at, header in enumerate(headers):
+            index = by_name.get(folded(header), -1)
+            if index in places:
+                raise Broken(f"Its first row names one column twice: as {headers[places[index]]} and as {header}.")
+            if index >= 0 and at not in places.values():
+                places[index] = at
+    return _complete(form, headers, places)
+
+
+def _own_names(form: Format, column: Column) -> set[str]:
+    return {folded(name) for name in (column.header, *column.fields)}
+
+
+def _usual_names(form: Format, column: Column) -> set[str]:
+    return {name for field in column.fields for name in FIELDS[form.kind][field].names}
+
+
+def _by_name(form: Format, headers: Sequence[str]) -> dict[int, int]:
+    """The position of each column of a format: by its header, or where it stands if it has none.
+
+    Of columns with the same header the first is the first, and so on.
+    """
+    places: dict[int, int] = {}
+    there: dict[str, list[int]] = {}
+    for at, header in enumerate(headers):
+        there.setdefault(folded(header), []).append(at)
+    nth: Counter[str] = Counter()
+    for index, column in enumerate(form.columns):
+        name = folded(column.header)
+        if not name:
+            places[index] = index
+            continue
+        found = there.get(name, [])
+        if nth[name] < len(found):
+            places[index] = found[nth[name]]
+        nth[name] += 1
+    if form.group:
+        _in_place(form, places)
+    return _complete(form, headers, places)
+
+
+def _in_place(form: Format, places: dict[int, int]) -> None:
+    """The columns of the repeated group stand side by side behind all others. Raises Broken."""
+    assert form.group is not None
+    first, last = form.group
+    start = places.get(first)
+    if start is None:
+        return  # lacking; said by `_complete`
+    if any(places.get(index) != start + index - first for index in range(first, last + 1)):
+        raise Broken("The columns that repeat for each item do not stand side by side as in the format.")
+    if any(places.get(index, 0) >= start for index in range(first)):
+        raise Broken("A column of the whole order stands behind those that repeat for each item.")
+
+
+def _complete(form: Format, headers: Sequence[str], places: dict[int, int]) -> dict[int, int]:
+    lacking = [
+        column.header or f"column {index + 1}"
+        for index, column in enumerate(form.columns)
+        if index not in places and (form.needs(column) or (form.group and index == form.group[0]))
+    ]
+    if lacking:
+        shown = ", ".join(header[:40] for header in headers[:40])
+        raise Broken(f"Its first row has to name the columns and lacks {', '.join(lacking)}. It has: {shown}.")
+    return {index: places.get(index, -1) for index in range(len(form.columns))}
+
+
+def _feeds(form: Format, placed: "zip[tuple[Column, int]]") -> list[Feed]:
+    found = []
+    for column, at in placed:
+        for name in column.fields if at >= 0 else ():
+            known = FIELDS[form.kind].get(name)
+            # Ours are read as the connection says, since people write dates in their own way there.
+            dates = (column.date_format or form.date_format) if known and known.dated and not form.key else ""
+            found.append(Feed(at, name, dates))
+    return found
+
+
+def _iso(text: str, letters: str) -> str:
+    """A date of the file as ISO, which all mappings read."""
+    at = phpdates.parsed(text, letters)
+    return at.date().isoformat() if at.time() == time() else at.isoformat()
