@@ -156,3 +156,35 @@ class Tries(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} until {self.until}"
+
+
+class Invitation(TenantModel):
+    """A place in an account that waits for the person it was offered to (accounts/invitations.py).
+
+    Only the token's hash is kept. One waits for each address and account: a new one takes the old one's place.
+    """
+
+    merchant_field = "merchant_id"
+
+    email = models.EmailField()
+    role = models.CharField(max_length=8, choices=Membership.Role)
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")
+    invited_by = models.CharField(max_length=254)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "email"], name="one_open_invitation", condition=models.Q(accepted_at__isnull=True)
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(role="merchant") | models.Q(merchant__isnull=False),
+                name="invited_merchant_user_has_merchant",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email}, {self.get_role_display()}"

@@ -28,6 +28,7 @@ NO_ACCOUNT = {
 }
 # Who opens both walls, and for what.
 EVERYONE = {
+    ("accounts/invitations.py", "an invitation by its token"),
     ("accounts/views.py", "the accounts of a user"),
     ("integration_manager/health.py", "metrics"),
     ("integration_manager/im/demo.py", "demo"),

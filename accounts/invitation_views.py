@@ -1,0 +1,83 @@
+"""Where an invitation's link leads: what is offered, and a button. Only the button accepts."""
+
+from allauth.account.internal.flows.login import perform_login, record_authentication
+from allauth.account.models import Login
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from accounts import invitations
+from accounts.models import Invitation, User
+from accounts.roles import open_to
+from integration_manager.kit import clock
+
+
+class NewPersonForm(forms.Form):
+    """Who the invited person is: a name, and the password they will sign in with."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        help_text="Shown in timelines beside what you did. Example: Priya Raman.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    password = forms.CharField(
+        label="Password",
+        max_length=254,
+        strip=False,
+        help_text="At least 10 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, email: str, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.email = email
+
+    def clean_password(self) -> str:
+        """As strict as everywhere, also about a password that is like the name or the address."""
+        password = str(self.cleaned_data["password"])
+        validate_password(password, User(email=self.email, name=self.cleaned_data.get("name", "")))
+        return password
+
+
+@sensitive_variables("token")
+@sensitive_post_parameters("password")
+@open_to("anyone")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def invitation(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Joins the account as who is signed in, or as somebody new."""
+    now = clock.now()
+    found = invitations.find(token, now)
+    if found is None:
+        return render(request, "account/invitation_gone.html", status=410)
+    signed_in = isinstance(request.user, User)
+    known = not signed_in and invitations.known(found)
+    form = None if signed_in or known else NewPersonForm(found.email, request.POST or None)
+    if request.method == "POST":
+        if isinstance(request.user, User):
+            if invitations.join(found, request.user, now):
+                return redirect("dashboard", found.account.public_id)
+            return render(request, "account/invitation_gone.html", status=410)
+        if form is not None and form.is_valid():
+            return _join_as_new(request, found, form)
+    status = 422 if form is not None and form.is_bound else 200
+    return render(request, "account/invitation.html", {"offer": found, "form": form, "known": known}, status=status)
+
+
+def _join_as_new(request: HttpRequest, found: Invitation, form: NewPersonForm) -> HttpResponseBase:
+    try:
+        user = invitations.join_as_new(found, form.cleaned_data["name"], form.cleaned_data["password"], clock.now())
+    except IntegrityError:  # they signed up in this moment
+        return redirect(request.path)
+    if user is None:
+        return render(request, "account/invitation_gone.html", status=410)
+    record_authentication(request, user, "password", email=user.email)
+    there = reverse("dashboard", args=[found.account.public_id])
+    return perform_login(request, Login(user=user, email=user.email, redirect_url=there))
