@@ -16,6 +16,7 @@ from integration_manager.kit.connector import CartConnector, Connector
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.folder import open_folder
 from integration_manager.kit.limiter import Limiter, RedisLimiter
+from integration_manager.kit.mail_out import Server
 from integration_manager.kit.transport import Http
 from merchants.models import Merchant
 from orders.journal import Journal
@@ -79,7 +80,15 @@ def open_connector(
     """A connector with these values, stored or not yet. Raises AuthFailed where they cannot be used."""
     if system.uses == "folder":
         root = _disk_root(system, account, merchant)
-        folder = open_folder(values, guard=guard(), local_root=root, journal=journal, timeout=system.timeout)
+        folder = open_folder(
+            values,
+            guard=guard(),
+            local_root=root,
+            mail_server=mail_server(),
+            merchant=merchant.name if merchant else "",
+            journal=journal,
+            timeout=system.timeout,
+        )
         return system(values, folder=folder)
     secrets = [_plain(values.get(name)) for name, field in system.fields.items() if field.secret]
     http = Http(
@@ -93,6 +102,20 @@ def open_connector(
     )
     http.trace = trace
     return system(values, http=http)
+
+
+def mail_server() -> Server | None:
+    """The installation's mail server, for files that leave as mails; None where it has none."""
+    if not settings.EMAIL_HOST:
+        return None
+    return Server(
+        host=settings.EMAIL_HOST,
+        port=settings.EMAIL_PORT,
+        sender=settings.DEFAULT_FROM_EMAIL,
+        security="starttls" if settings.EMAIL_USE_TLS else "",
+        user=settings.EMAIL_HOST_USER,
+        password=settings.EMAIL_HOST_PASSWORD,
+    )
 
 
 def _disk_root(system: type[Connector], account: Account, merchant: Merchant | None) -> Path | None:

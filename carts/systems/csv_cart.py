@@ -16,6 +16,7 @@ from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry
+from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
 from integration_manager.kit.inbox import BadRow, pages, parts
 from integration_manager.kit.reading import Reader
@@ -48,9 +49,15 @@ class CsvCart(FolderSystem, CartConnector):
         " and delete in the directories below. Missing ones are made by the connection test."
     )
 
-    orders_dir = Field("Directory for orders (we read)", default="orders")
-    confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations")
-    inventory_dir = Field("Directory for inventory (we write)", default="inventory")
+    orders_dir = Field("Directory for orders (we read)", default="orders", when=("place", FILES))
+    confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations", when=("place", FILES))
+    inventory_dir = Field("Directory for inventory (we write)", default="inventory", when=("place", FILES))
+    orders_subject = Field(
+        "Subject of orders",
+        required=False,
+        when=("place", ("email",)),
+        help="Only mails with this in their subject bring orders. Empty: all mails of the allowed senders.",
+    )
     format = Field("Format of order files", kind="format", files="orders", default="simple", option=True)
     confirmation_format = Field(
         "Format of confirmation files", kind="format", files="confirmations", default="confirmation", option=True

@@ -290,8 +290,8 @@ class Connector:
         """Whether files leave by `post` alone: in one step, which nobody can look up afterwards."""
         return False
 
-    def post(self, kind: str, name: str, data: bytes, key: str, sending: Callable[[], None]) -> None:
-        """Sends a file. `key`: the same for the same file; `sending` is called right before the last step.
+    def post(self, kind: str, name: str, data: bytes, key: str, at: datetime, sending: Callable[[], None]) -> None:
+        """Sends a file made `at`. `key`: the same for the same file; `sending` is called before the last step.
 
         Before that nothing can have arrived. Raises OutcomeUnknown where it may have.
         """

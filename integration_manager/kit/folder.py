@@ -30,6 +30,7 @@ from integration_manager.kit.redact import MAX_TEXT
 if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
     from integration_manager.kit.exchange import Exchange
+    from integration_manager.kit.mail_out import Server
 
 CHUNK = 256 * 1024  # bytes copied at a time
 IN_MEMORY = 1024 * 1024  # bytes of a fetched file kept in memory; more goes to a temporary file
@@ -136,6 +137,8 @@ def open_folder(
     *,
     guard: "Guard | None" = None,
     local_root: str | Path | None = None,
+    mail_server: "Server | None" = None,
+    merchant: str = "",
     journal: Journal | None = None,
     timeout: float = 30.0,
 ) -> Folder:
@@ -144,6 +147,7 @@ def open_folder(
     `values` are those of the fields of `kit.folder_system.FolderSystem`: place, host, port, user, password
     and so on; secrets may be wrapped. `guard` decides where a connection may go. For the disk `local_root`
     is the directory that is given to *this connection*: whoever shares it can read one another's files.
+    `mail_server`: the installation's own; `merchant`: whose files they are, for the subject of mails.
     `timeout` in seconds, for one answer. Opens no connection yet. Raises AuthFailed where the values do
     not make a connection.
     """
@@ -158,6 +162,10 @@ def open_folder(
         from integration_manager.kit.disk import LocalFolder
 
         return LocalFolder(local_root, journal=journal)
+    if place == "email":
+        from integration_manager.kit.mail_place import open_mails
+
+        return open_mails(value, guard, mail_server, merchant, journal, timeout)
     if place not in PORTS:
         raise AuthFailed(f"{place!r} is no kind of connection.", code="bad_place")
     if guard is None:

@@ -1,60 +1,52 @@
 """What every connector has whose other side is a folder: how to get in, where files lie, how they go out."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from integration_manager.kit.connector import Connector, Field
+from integration_manager.kit.connector import Field
 from integration_manager.kit.errors import AuthFailed
 from integration_manager.kit.folder import Missing, join
+from integration_manager.kit.folder_places import FILES, MailPlace
 from integration_manager.kit.inbox import Inbox
+
+if TYPE_CHECKING:
+    from integration_manager.kit.mailbox import Mailbox
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 PROBE = ".integration-manager.check.tmp"
 
 
-class FolderSystem(Connector):
-    """A system reached by files. `places` names the field of each kind's directory."""
+class FolderSystem(MailPlace):
+    """A system reached by files. `places` names the field of each kind's directory.
+
+    A kind that comes in may have a field `<kind>_subject`: of mails, what their subject has to contain.
+    """
 
     uses: ClassVar[Literal["http", "folder"]] = "folder"
     settle: ClassVar[timedelta] = timedelta(minutes=1)
     places: ClassVar[dict[str, str]] = {}
 
-    place = Field(
-        "The files are on",
-        kind="choice",
-        choices=(("sftp", "an SFTP server"), ("disk", "a folder of this server (set up by its operator)")),
-        default="sftp",
-    )
-    host = Field("Server", kind="host", required=False, example="sftp.example.com")
-    port = Field("Port", kind="int", default=22)
-    user = Field("User name", required=False)
-    password = Field("Password", secret=True, required=False, help="Or the passphrase of the private key.")
-    private_key = Field(
-        "Private key",
-        kind="textarea",
-        secret=True,
-        required=False,
-        help="Instead of a password: the whole text of an OpenSSH or PEM key.",
-    )
-    host_key = Field(
-        "Host key",
-        required=False,
-        help="Leave it empty at first: the connection test then shows the server's key. Compare it with the"
-        " one that its operator names, and enter it here. Nothing secret is sent before.",
-        example="ssh-ed25519 SHA256:…",
-    )
-    directory = Field("Main directory", required=False, help="Empty: where the login leads.")
-    archive_dir = Field("Directory for files that were read", default="archive")
-    errors_dir = Field("Directory for files and rows with errors", default="errors")
+    directory = Field("Main directory", required=False, when=("place", FILES), help="Empty: where the login leads.")
+    archive_dir = Field("Directory (or mail folder) for files that were read", default="archive")
+    errors_dir = Field("Directory (or mail folder) for files and rows with errors", default="errors")
     after = Field(
         "Files that were read",
         kind="choice",
         choices=(("archive", "move to the archive"), ("delete", "delete")),
         default="archive",
         option=True,
+        when=("place", FILES),
     )
-    quiet = Field("Leave a file alone until it has been unchanged for (seconds)", kind="int", default=60, option=True)
+    quiet = Field(
+        "Leave a file alone until it has been unchanged for (seconds)",
+        kind="int",
+        default=60,
+        option=True,
+        when=("place", FILES),
+        help="Nobody sees that a file is still being written, except by its age.",
+    )
     header = Field(
         "The first row names the columns",
         kind="bool",
@@ -72,26 +64,49 @@ class FolderSystem(Connector):
     )
 
     def where(self, directory: str) -> str:
-        """The path of one of the directories. "." is the main directory."""
-        return join(str(self.directory or ""), directory)
+        """The path of one of the directories. "." is the main directory. Mail folders stand for themselves."""
+        return directory if self.posts else join(str(self.directory or ""), directory)
 
     def directory_of(self, kind: str) -> str:
         """The directory of a kind of file: orders, confirmations, inventory. Raises KeyError."""
+        if self.posts:
+            return str(self.mail_folder)
         return self.where(str(getattr(self, self.places[kind])))
 
     def inbox(self, kind: str) -> Inbox:
         """The directory from which files of a kind come in."""
         self.distinct()
+        after, quiet = (self.mail_after, 0) if self.posts else (self.after, int(self.quiet))
+        if self.posts:
+            own = self.subjects().pop(kind)
+            words = [word for word in (own, *self.mail_words()) if word]
+            others = [word for other, word in self.subjects().items() if other != kind]
+            mails = self._mails()
+            mails.filter = replace(mails.filter, words=tuple(words), not_words=tuple(others))
         return Inbox(
             self.folder,
             self.directory_of(kind),
-            self.where(str(self.archive_dir)) if self.after == "archive" else "",
+            self.where(str(self.archive_dir)) if after == "archive" else "",
             self.where(str(self.errors_dir)),
-            timedelta(seconds=int(self.quiet)),
+            timedelta(seconds=quiet),
         )
+
+    def subjects(self) -> dict[str, str]:
+        """What the subject of a mail has to contain, for each kind of file that comes in."""
+        kinds = [kind for kind in self.places if kind not in self.renders]
+        return {kind: str(getattr(self, f"{kind}_subject", "") or "").strip() for kind in kinds}
+
+    def mail_words(self) -> list[str]:
+        """What else the subject has to contain."""
+        return []
+
+    def _mails(self) -> "Mailbox":
+        return cast("Mailbox", self.folder)
 
     def distinct(self) -> list[str]:
         """The directories. Raises AuthFailed where two are the same: we would read our own files."""
+        if self.posts:
+            return self._distinct_mails()
         found = {name: self.directory_of(name) for name in self.places}
         found["archive"], found["errors"] = self.where(str(self.archive_dir)), self.where(str(self.errors_dir))
         seen: dict[str, str] = {}
@@ -104,11 +119,26 @@ class FolderSystem(Connector):
             seen[path] = name
         return list(seen)
 
+    def _distinct_mails(self) -> list[str]:
+        folders = [str(self.mail_folder), str(self.archive_dir), str(self.errors_dir)]
+        if len({name.casefold() for name in folders}) < len(folders):
+            raise AuthFailed("Mails are read from one mail folder and put into two others.", code="same_directory")
+        words = [word.casefold() for word in self.subjects().values()]
+        if any(one in other for one in words for other in words if one is not other):
+            raise AuthFailed(
+                "Each kind of file needs words of its own in the subject, and none that contain the other's.",
+                code="same_subject",
+            )
+        return folders
+
     def check(self) -> None:
         """Logs in, makes the directories that are missing, and tries to write and delete in each.
 
-        Raises AuthFailed (HostKeyUnknown says which host key to pin), ConnectionFailed, NotAllowed.
+        Raises AuthFailed (HostKeyUnknown and CertificateUnknown say what to pin), ConnectionFailed, NotAllowed.
         """
+        if self.posts:
+            self._check_mails()
+            return
         for path in self.distinct():
             try:
                 self.folder.entries(path)
@@ -117,7 +147,32 @@ class FolderSystem(Connector):
             self.folder.write(join(path, PROBE), b"")
             self.folder.remove(join(path, PROBE))
 
+    def _check_mails(self) -> None:
+        """What has to work: sending where orders go out, reading where they come in; the other if it is set up."""
+        inbound, archive, errors = self.distinct()
+        mails, sends_orders = self._mails(), "orders" in self.renders
+        if mails.sender is not None and (sends_orders or self.mail_to):
+            mails.sender.timeout = mails.timeout
+            mails.sender.check()
+        if mails.account is None and not sends_orders:
+            raise AuthFailed("Enter the mailbox that the files come to.", code="incomplete")
+        if mails.account is not None:
+            if not mails.filter.senders:
+                raise AuthFailed("Enter whose mails are read: the allowed senders.", code="incomplete")
+            mails.check(inbound)
+            for folder in (archive, errors):
+                mails.make(folder)
+
     # ── files that go out; the engine says what when ──
+
+    @property
+    def posts(self) -> bool:
+        return bool(self.place == "email")
+
+    def post(self, kind: str, name: str, data: bytes, key: str, at: datetime, sending: Callable[[], None]) -> None:
+        sender = self._mails().sender
+        assert sender is not None
+        sender.send(kind, name, data, key, at, sending)
 
     def put(self, kind: str, name: str, data: bytes) -> None:
         """Writes a file into the directory of `kind`; a half one of the same name is replaced."""
@@ -149,6 +204,10 @@ class FolderSystem(Connector):
             return [entry.name for entry in self.folder.entries(self.directory_of(kind))]
         except Missing:
             return []
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is a file of this name in the directory of `kind`."""
+        return self.folder.stat(join(self.directory_of(kind), name)) is not None
 
 
 def delimiter_of(options: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from integration_manager.kit.csvwriting import written
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry, join
+from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
 from integration_manager.kit.inbox import BadRow, pages, parts
 
@@ -70,9 +71,21 @@ class CsvWms(FolderSystem, WmsConnector):
         " rename and delete in the directories below. Missing ones are made by the connection test."
     )
 
-    orders_dir = Field("Directory for orders (we write)", default="orders")
-    confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations")
-    inventory_dir = Field("Directory for inventory (we read)", default="inventory")
+    orders_dir = Field("Directory for orders (we write)", default="orders", when=("place", FILES))
+    confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations", when=("place", FILES))
+    inventory_dir = Field("Directory for inventory (we read)", default="inventory", when=("place", FILES))
+    confirmations_subject = Field(
+        "Subject of confirmations",
+        default="confirmation",
+        when=("place", ("email",)),
+        help="Mails with this in their subject, and with the merchant's directory's name, bring confirmations.",
+    )
+    inventory_subject = Field(
+        "Subject of inventory",
+        default="inventory",
+        when=("place", ("email",)),
+        help="Mails with this in their subject, and with the merchant's directory's name, bring inventory.",
+    )
     client_dir = Field(
         "Directory of this merchant",
         level="merchant",
@@ -101,10 +114,17 @@ class CsvWms(FolderSystem, WmsConnector):
 
     def where(self, directory: str) -> str:
         """The path of a directory, of this merchant where it has its own."""
+        if self.posts:
+            return super().where(directory)
         parts = [str(self.client_dir or ""), directory]
         if self.directory_order == "kind_first":
             parts.reverse()
         return join(str(self.directory or ""), *parts)
+
+    def mail_words(self) -> list[str]:
+        """Mails are this merchant's where its directory's name is in the subject."""
+        name = str(self.client_dir or "").strip()
+        return [] if name in ("", ".") else [name]
 
     def shipments(self, since: datetime) -> Iterator[Page]:
         """The parcels of every whole confirmation file. `since` plays no part."""
