@@ -18,7 +18,8 @@ from tests.crash.house import House
 SECONDS = int(os.environ.get("IM_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("IM_CRASH_SEED", "1"))
 ORDERS = 18 * SECONDS  # of each account
-HEAL = 75 if SECONDS <= 60 else 240  # seconds until everything has ended right
+START = 120  # seconds that a slow machine may take until the first order has arrived
+HEAL = 75 if SECONDS <= 60 else 240  # seconds without any progress after which nothing more is expected
 ACCOUNTS = {"oak": "sandbox_wms", "elm": "sandbox_wms_key"}
 STATES = """SELECT a.name, o.status, o.error_code, count(*) FROM orders_order o
             JOIN accounts_account a ON a.id = o.account_id GROUP BY 1, 2, 3 ORDER BY 1, 2"""
@@ -38,14 +39,13 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 def test_nothing_is_lost_and_nothing_is_sent_twice(house: House) -> None:
     dice = random.Random(SEED)
-    placed, began = 0, time.monotonic()
-    next_kill = began + 5
+    place(house, 1, 100)
+    wait_until_it_works(house)
+    placed, began = 100, time.monotonic()
+    next_kill = began
     while (passed := time.monotonic() - began) < SECONDS:
         wanted = min(ORDERS, 100 + int(ORDERS * passed / (SECONDS * 0.8)))
-        for number in range(placed + 1, wanted + 1):
-            at = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-            for name in ACCOUNTS:
-                house.sim(f"shop-{name}", "call", method="place", args=[number, at])
+        place(house, placed + 1, wanted)
         placed = wanted
         if time.monotonic() >= next_kill:
             house.kill_one(dice)
@@ -55,7 +55,7 @@ def test_nothing_is_lost_and_nothing_is_sent_twice(house: House) -> None:
     for kind in ("shop", "wms"):
         for name in ACCOUNTS:
             house.sim(f"{kind}-{name}", "clear")
-    states = heal(house)
+    states = heal(house, placed * len(ACCOUNTS))
     print(f"\n{sum(house.kills.values())} kills {dict(house.kills)}, {placed} orders each, {states}")
     for name in ACCOUNTS:
         judge(house, name, placed)
@@ -64,13 +64,32 @@ def test_nothing_is_lost_and_nothing_is_sent_twice(house: House) -> None:
     assert sum(house.kills.values()) >= SECONDS / 2
 
 
-def heal(house: House) -> list[tuple[Any, ...]]:
-    """Waits until every order has ended, at most as long as the leases of the dead last."""
-    until = time.monotonic() + HEAL
+def place(house: House, first: int, last: int) -> None:
+    """Orders with these numbers are placed in every shop."""
+    for number in range(first, last + 1):
+        at = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+        for name in ACCOUNTS:
+            house.sim(f"shop-{name}", "call", method="place", args=[number, at])
+
+
+def wait_until_it_works(house: House) -> None:
+    """Until a first order has arrived in each account: what is killed before that proves nothing."""
+    until = time.monotonic() + START
+    while len({state[0] for state in house.ask(STATES)}) < len(ACCOUNTS):
+        assert time.monotonic() < until, "nothing works, though nothing was killed"
+        time.sleep(0.5)
+
+
+def heal(house: House, orders: int) -> list[tuple[Any, ...]]:
+    """Waits until all these orders have ended, while anything moves on: the leases of the dead take long."""
+    before, until = None, 0.0
     while True:
         house.keep_alive()
         states = house.ask(STATES)
-        if all(state[1] == "confirmed" for state in states) or time.monotonic() > until:
+        if states != before:
+            before, until = states, time.monotonic() + HEAL
+        all_there = sum(state[3] for state in states) >= orders
+        if (all_there and all(state[1] == "confirmed" for state in states)) or time.monotonic() > until:
             return states
         time.sleep(1)
 
