@@ -62,12 +62,6 @@ def open_wms(
     return open_connector(wms_class(wms), values, account, journal, merchant, trace=trace)
 
 
-def missing_values(system: type[Connector], merchant: Merchant) -> list[str]:
-    """The labels of the WMS's required values that a merchant lacks."""
-    fields = (field for field in system.fields.values() if field.level == "merchant" and field.required)
-    return [field.label for field in fields if not merchant.wms_values.get(field.name)]
-
-
 def open_connector(
     system: type[Connector],
     values: Mapping[str, Any],

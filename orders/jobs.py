@@ -22,11 +22,11 @@ from integration_manager.kit.connector import Connector
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
 from integration_manager.kit.transport import Http
 from integration_manager.log import context as log_context
-from merchants import schedules
+from merchants import at_wms, schedules
 from merchants.models import Schedule, Service
 from merchants.services import services_of
 from orders import bulk
-from orders.connections import missing_values, open_cart, open_wms, wms_class
+from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
 from orders.models import Run as RunRow
 from orders.retention import sweep
@@ -167,7 +167,7 @@ def _open(schedule: Schedule, wms: Wms | None, journal: Journal) -> Connector | 
         return open_cart(schedule.cart, schedule.account, journal)
     if wms is None:
         return None
-    missing = missing_values(wms_class(wms), schedule.merchant)
+    missing = at_wms.missing(wms_class(wms), schedule.merchant)
     if missing:
         raise AuthFailed(f"{wms_class(wms).label} needs more of this merchant: {', '.join(missing)}.")
     return open_wms(wms, schedule.merchant, schedule.account, journal)
