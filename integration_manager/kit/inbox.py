@@ -55,6 +55,10 @@ class Inbox:
                     with found.stream:
                         yield found
 
+    def notes(self) -> list[str]:
+        """What the last look has left alone, and why."""
+        return list(getattr(self.folder, "notes", []))
+
     def _resting(self, entry: Entry) -> bool:
         """Whether a file seems to be finished, by its name and its age."""
         name = entry.name.lower()
@@ -193,6 +197,8 @@ def pages(
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
             yield Page((), rejects=[reject], done=lambda file=file, reason=reason: file.refuse(reason))  # type: ignore[misc]
+    if notes := inbox.notes():
+        yield Page((), notes=notes)
 
 
 def parts(records: list[Record]) -> list[tuple[Record, dict[str, str]]]:
