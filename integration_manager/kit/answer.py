@@ -80,7 +80,7 @@ class Answer:
     def said(self) -> str:
         """The other system's own words: free of secrets and of HTML, its first 500 characters."""
         text = self.text[: 40 * SAID]
-        if _is_html(text):
+        if is_html(text):
             text = re.sub(r"<(script|style)\b.*?(</\1>|$)", " ", text, flags=re.I | re.S)
             text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
         text = " ".join((self._clean(text) if self._clean else text).split())
@@ -111,7 +111,7 @@ class Answer:
         text = self.text.lstrip()
         if not text:
             why = "answered nothing where data was expected."
-        elif _is_html(text):
+        elif is_html(text):
             why = "answered with a web page instead of data."
         elif text[0] in "{[" and not text.rstrip().endswith(("}", "]")):
             why = "sent an answer that ends in the middle."
@@ -242,7 +242,8 @@ def http_date(value: str) -> datetime | None:
         return None
 
 
-def _is_html(text: str) -> bool:
+def is_html(text: str) -> bool:
+    """Whether a text is a web page."""
     start = text[:1000].lstrip().lower()
     return start.startswith(("<!doctype html", "<html", "<head", "<body")) or "<html" in start
 

@@ -5,7 +5,9 @@ One server carries several fakes, each under a path of its own, so the demo is o
 
 import asyncio
 import contextlib
+import functools
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -78,10 +80,18 @@ class _Connection(asyncio.Protocol):
 class Server:
     """Serves fakes on loopback: `fakes` by path prefix ("" or "/name")."""
 
-    def __init__(self, fakes: Mapping[str, Fake], *, port: int = 0, ticking: bool = False) -> None:
+    def __init__(
+        self,
+        fakes: Mapping[str, Fake],
+        *,
+        port: int = 0,
+        ticking: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.fakes = dict(sorted(fakes.items(), key=lambda pair: -len(pair[0])))
         self.port = port
         self.ticking = ticking
+        self.tls = tls
         self.connections: set[_Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -93,7 +103,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where it stands."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     # ── life ──
 
@@ -128,11 +138,12 @@ class Server:
     async def _main(self, signals: bool = False, started: Callable[[], None] | None = None) -> None:
         loop = self._loop = asyncio.get_running_loop()
         stop = self._stop = asyncio.Event()
-        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=512)
+        made = functools.partial(_Connection, self)
+        server = await loop.create_server(made, "127.0.0.1", self.port, backlog=512, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         servers = [server]
         with contextlib.suppress(OSError):  # not every system has more than one loopback address
-            servers.append(await loop.create_server(lambda: _Connection(self), ELSEWHERE, self.port))
+            servers.append(await loop.create_server(made, ELSEWHERE, self.port, ssl=self.tls))
         if signals:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop.set)
@@ -165,7 +176,7 @@ class Server:
             connection.send(Reply({"message": "Nobody lives here."}, 404))
             return
         fake = self.fakes[prefix]
-        request.path = request.path[len(prefix) :]
+        request.path, request.prefix, request.secure = request.path[len(prefix) :], prefix, self.tls is not None
         if request.headers.get("host", "").startswith(ELSEWHERE):
             fake.led_away.append(request)
             connection.send(Reply({}))

@@ -31,6 +31,11 @@ def pick(answer: "Answer", name: str, kind: type[T]) -> T:
     raise BadAnswer(why, said=answer.said)
 
 
+def listed(text: Any) -> list[str]:
+    """The names that a person has typed with commas between them."""
+    return [one.strip() for one in str(text or "").split(",") if one.strip()]
+
+
 class Reader:
     """An object of raw JSON. Missing and null are unknown (`None`); a wrong type is `Unmappable`."""
 
@@ -130,6 +135,19 @@ class Reader:
     def parts(self, name: str) -> list["Reader"]:
         """A list of objects inside."""
         return [Reader(one, f"{self._name(name)}[{i}]") for i, one in enumerate(self._list(name))]
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """A list of {key, value} inside, as text: by the key and by the name it is shown under.
+
+        What is empty or no plain value is left out, since nobody knows what it means.
+        """
+        found: dict[str, str] = {}
+        for one in self.parts(name):
+            value = one.raw.get("display_value", one.raw.get("value"))
+            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+                text = Reader({"value": value}).text("value") or ""
+                found |= {named: text for named in (one.text("key"), one.text("display_key")) if named and text}
+        return found
 
     def _list(self, name: str) -> list[Any]:
         value = self.raw.get(name)

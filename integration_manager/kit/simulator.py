@@ -19,6 +19,7 @@ In a test: `with fake.serve() as url`. As a process: `manage.py im simulate acor
 import contextlib
 import importlib.util
 import re
+import ssl
 import sys
 import time
 from collections import Counter, deque
@@ -49,6 +50,8 @@ class Request:
     headers: dict[str, str]  # names in lower case
     body: bytes
     args: dict[str, str] = field(default_factory=dict)
+    prefix: str = ""  # where on its server the system stands: "/name"
+    secure: bool = False  # it came over TLS
 
     @property
     def json(self) -> Any:
@@ -174,6 +177,10 @@ class Fake:
         """The warehouse counts item `number`. Gives the item's SKU."""
         raise NotImplementedError
 
+    def cancellation(self, number: int, modified: datetime) -> str:
+        """The warehouse cancels order `number` (unknown to us) by itself. Gives its own key of the order."""
+        raise NotImplementedError
+
     # ── tables, journal ──
 
     def table(self, name: str, sort: str = "") -> Table:
@@ -207,11 +214,11 @@ class Fake:
     # ── serving ──
 
     @contextlib.contextmanager
-    def serve(self, port: int = 0) -> Iterator[str]:
+    def serve(self, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Answers on loopback, in a thread, for as long as the block lasts. Gives the URL."""
         from integration_manager.kit.fake_server import Server
 
-        server = Server({"": self}, port=port)
+        server = Server({"": self}, port=port, tls=tls)
         server.start()
         try:
             yield server.url
