@@ -89,7 +89,7 @@ class CsvCart(FolderSystem, CartConnector):
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
         field, rows_of = (
-            (cls.confirmation_format, _confirmation) if kind == "confirmations" else (cls.inventory_format, _level)
+            (cls.confirmation_format, confirmation) if kind == "confirmations" else (cls.inventory_format, _level)
         )
         form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
         return file_name(kind, stamp), written(form, [rows_of(item) for item in items])
@@ -98,7 +98,7 @@ class CsvCart(FolderSystem, CartConnector):
 # ── files that go out ──
 
 
-def _confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str]]:
+def confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str]]:
     """The rows of one parcel: one for each item, or one without items where it holds the whole order."""
     order, shipment = item
     head = {
@@ -124,7 +124,8 @@ def _confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, st
     ] or [head]
 
 
-def _level(stock: Stock) -> list[dict[str, str]]:
+def level(stock: Stock) -> list[dict[str, str]]:
+    """The row of one level."""
     level = {
         "sku": stock.sku,
         "warehouse": stock.warehouse,

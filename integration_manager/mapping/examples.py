@@ -1,0 +1,136 @@
+"""What a file that goes out is previewed with: the latest orders of a merchant, else invented ones."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from carts.systems import csv_cart
+from integration_manager.kit.canonical import (
+    Address,
+    Line,
+    Order,
+    Prepared,
+    PreparedLine,
+    Shipment,
+    ShipmentLine,
+    SourceState,
+    Stock,
+    from_json,
+)
+from integration_manager.kit.filefields import Kind
+from merchants.models import Merchant, StockLevel
+from merchants.rules import Rules, prepare
+from orders import models
+from wms.systems import csv_wms
+
+MOST = 4
+_AT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
+
+
+def of(merchant: Merchant | None, kind: Kind) -> tuple[list[Any], bool]:
+    """Up to four things that such a file is made of, and whether they are real."""
+    found = {"orders": _orders, "confirmations": _parcels, "inventory": _levels}[kind](merchant)
+    return (found, True) if found else (_INVENTED[kind], False)
+
+
+def rows(kind: Kind, items: Sequence[Any]) -> list[list[dict[str, str]]]:
+    """The rows of each of them, by field: what the CSV cart and the CSV WMS write."""
+    if kind == "orders":
+        return [csv_wms.payload(item)["rows"] for item in items]
+    if kind == "confirmations":
+        return [csv_cart.confirmation(*item) for item in items]
+    return [csv_cart.level(item) for item in items]
+
+
+def _orders(merchant: Merchant | None) -> list[Prepared]:
+    known = models.Order.objects.exclude(wms_ref="").select_related("merchant")
+    latest = {order.pk: order for order in known.order_by("-id")[:MOST]}
+    details = models.OrderDetail.objects.filter(order_id__in=latest).order_by("-order_id")
+    found = []
+    for detail in details:
+        order = latest[detail.order_id]
+        try:
+            source = from_json(Order, detail.data)
+        except (KeyError, ValueError, TypeError):
+            continue  # its personal data was removed, or it could never be read
+        found.append(prepare(source, Rules(order.merchant.code), order.wms_ref)[0])
+    return found
+
+
+def _parcels(merchant: Merchant | None) -> list[tuple[dict[str, str], Shipment]]:
+    latest = models.Shipment.objects.filter(merchant=merchant).select_related("order").order_by("-id")[:MOST]
+    return [
+        ({"cust_ref": row.order.cust_ref, "cust_po_no": row.order.cust_po_no}, from_json(Shipment, row.data))
+        for row in latest
+    ]
+
+
+def _levels(merchant: Merchant | None) -> list[Stock]:
+    latest = StockLevel.objects.filter(merchant=merchant).select_related("warehouse").order_by("sku")[:MOST]
+    return [Stock(row.sku, row.available, row.on_hand, row.warehouse.name, row.at) for row in latest]
+
+
+def _invented(number: str, day: int, *lines: Line) -> Prepared:
+    address = Address(
+        company="Alder & Finch",
+        first_name="Dana",
+        last_name="Whitfield",
+        address_1="12 Mill Lane",
+        city="Portland",
+        state="OR",
+        zip="97201",
+        country="US",
+        phone="+1 503 555 0100",
+        e_mail="dana@example.com",
+    )
+    order = Order(
+        cart_key=number,
+        cust_ref=number,
+        cust_po_no=f"WEB-{number}",
+        order_date=date(2026, 11, day),
+        source_state=SourceState.ELIGIBLE,
+        lines=lines,
+        ship=address,
+        bill=address,
+        order_source="WEB",
+        ship_code="GROUND",
+        currency_code="USD",
+        grand_total=Decimal("41.50"),
+    )
+    sent = tuple(PreparedLine(line.line_id, line.item, line.quantity, line.description, line.price) for line in lines)
+    return Prepared(number, order, sent, "UPS", "GROUND", "ALDER")
+
+
+def _line(number: int, item: str, quantity: int, description: str, price: str) -> Line:
+    return Line(str(number), item, Decimal(quantity), description, Decimal(price))
+
+
+_FIRST = _invented(
+    "10423", 20, _line(1, "MUG-BLUE", 2, "Mug, blue", "12.00"), _line(2, "TEA-EG", 1, "Earl Grey, 100 g", "17.50")
+)
+_SECOND = _invented("10424", 21, _line(1, "MUG-RED", 1, "Mug, red", "12.00"))
+_INVENTED: dict[Kind, list[Any]] = {
+    "orders": [_FIRST, _SECOND],
+    "confirmations": [
+        (
+            {"cust_ref": made.wms_ref, "cust_po_no": made.order.cust_po_no},
+            Shipment(
+                key=tracking,
+                carrier="UPS",
+                method="GROUND",
+                tracking_no=tracking,
+                tracking_url=f"https://example.com/track/{tracking}",
+                shipped_at=_AT,
+                weight_lbs=Decimal("2.4"),
+                total_cost=Decimal("8.15"),
+                lines=tuple(ShipmentLine(line.item, line.quantity, line.line_id) for line in made.lines),
+            ),
+        )
+        for made, tracking in ((_FIRST, "1Z9X84200391744061"), (_SECOND, "1Z9X84200391744079"))
+    ],
+    "inventory": [
+        Stock("MUG-BLUE", Decimal(140), Decimal(152), "", _AT),
+        Stock("MUG-RED", Decimal(0), Decimal(3), "", _AT),
+    ],
+}
