@@ -89,7 +89,7 @@ class CsvCart(FolderSystem, CartConnector):
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
         field, rows_of = (
-            (cls.confirmation_format, confirmation) if kind == "confirmations" else (cls.inventory_format, _level)
+            (cls.confirmation_format, confirmation) if kind == "confirmations" else (cls.inventory_format, level)
         )
         form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
         return file_name(kind, stamp), written(form, [rows_of(item) for item in items])
