@@ -34,6 +34,7 @@ class ServiceRow:
     words: str
     direction: str
     did: str
+    doing: str  # how far the file is that is being read right now
 
 
 def rows(found: Iterable[Schedule], min_every: timedelta | None) -> list[ServiceRow]:
@@ -46,6 +47,7 @@ def rows(found: Iterable[Schedule], min_every: timedelta | None) -> list[Service
             frequencies.words_of(schedule),
             DIRECTIONS[Service(schedule.service)],
             moved(schedule.result) if schedule.finished_at else "",
+            schedule.result.get(schedules.DOING, ""),
         )
         for schedule in found
     ]

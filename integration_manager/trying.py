@@ -17,8 +17,9 @@ from django.db import connection
 
 from accounts.models import Account
 from integration_manager.ids import public_id
+from integration_manager.kit.canonical import ShipMethod
 from integration_manager.kit.connector import Connector
-from integration_manager.kit.errors import AuthFailed, ConnectorError
+from integration_manager.kit.errors import AuthFailed, ConnectorError, NeedsHuman
 from merchants.models import Merchant
 from orders.connections import open_connector
 from orders.journal import Journal
@@ -107,6 +108,8 @@ def check(
         )
     except AuthFailed as error:
         return no(f"{system.label} refused the credentials", str(error), error.said)
+    except NeedsHuman as error:
+        return no("A setting has to be changed", f"{error} {error.fix}".strip(), error.said)
     except ConnectorError as error:
         return no(f"{system.label} could not be reached", str(error), error.said)
     except Exception as error:  # a mistake of ours: the person gets a number, the operator what is behind it

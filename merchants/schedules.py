@@ -38,6 +38,7 @@ SWEEP = 5 * MINUTE  # behind Automatic, should a wake ever be lost; inventory: i
 STEPS = tuple(m * MINUTE for m in (5, 10, 15, 30)) + tuple(h * HOUR for h in (1, 2, 4, 6, 12)) + (DAY,)
 CART_SERVICES = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY)
 MERCHANT_SERVICES = (Service.DELIVER, Service.SHIP_CONFIRM, Service.INVENTORY)
+DOING = "doing"  # in a schedule's result while it runs: how far it is, in words
 AFTER_FAILURE = timedelta(minutes=1)  # how long a failed service is not hurried by new data
 LEASE = 180  # seconds of PostgreSQL's clock: the wait in the queue and the first batch; a run renews it
 
@@ -198,6 +199,16 @@ def renew(schedule_id: int, token: int, seconds: float = LEASE) -> bool:
 def held(schedule_id: int, token: int) -> bool:
     """Whether a run still has its schedule."""
     return Schedule.objects.filter(pk=schedule_id, token=token).exists()
+
+
+def tell(schedule_id: int, token: int, words: str) -> None:
+    """Notes what a run is doing, for its page. What the run did takes its place when it ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE merchants_schedule SET result = result || jsonb_build_object(%s::text, %s::text) "
+            "WHERE id = %s AND token = %s",
+            [DOING, words, schedule_id, token],
+        )
 
 
 def start_over(found: QuerySet[Schedule], now: datetime, **fields: Any) -> None:

@@ -19,6 +19,8 @@ from integration_manager.kit.limiter import Limiter, RedisLimiter
 from integration_manager.kit.mail_out import Server
 from integration_manager.kit.transport import Http
 from merchants.models import Merchant
+from merchants.stored_files import StoredFolder
+from orders.formats import with_formats
 from orders.journal import Journal
 from wms.models import Wms
 from wms.systems import registry as wms_systems
@@ -70,20 +72,18 @@ def open_connector(
     merchant: Merchant | None,
     *,
     trace: bool = False,
+    cart_id: int | None = None,
 ) -> Connector:
     """A connector with these values, stored or not yet. Raises AuthFailed where they cannot be used."""
+    values = with_formats(system, values, merchant)
     if system.uses == "folder":
-        root = _disk_root(system, account, merchant)
-        folder = open_folder(
-            values,
-            guard=guard(),
-            local_root=root,
-            mail_server=mail_server(),
-            merchant=merchant.name if merchant else "",
-            journal=journal,
-            timeout=system.timeout,
-        )
-        return system(values, folder=folder)
+        ours = StoredFolder(merchant.pk if merchant else None, cart_id)
+        by_hand = values.get("place") == "browser"
+        folder = ours if by_hand else _folder(system, values, account, journal, merchant)
+        connector = system(values, folder=folder)
+        assert isinstance(connector, FolderSystem)
+        connector.uploads = ours
+        return connector
     secrets = [_plain(values.get(name)) for name, field in system.fields.items() if field.secret]
     http = Http(
         guard=guard(),

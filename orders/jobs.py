@@ -312,7 +312,7 @@ def _alert_failing(schedule: Schedule, words: str, problem: BaseException | None
         "service_failing",
         f"schedule:{schedule.pk}",
         f"{schedule.get_service_display()} of {_name(schedule)} failed: {words}",
-        fix="It is tried again at its next run.",
+        fix=getattr(problem, "fix", "") or "It is tried again at its next run.",
         said=problem.said if isinstance(problem, ConnectorError) else "",
         merchant_id=schedule.merchant_id,
         cart_id=schedule.cart_id,

@@ -16,7 +16,7 @@ from django.db import connection
 
 from accounts.models import Account
 from integration_manager.kit import clock
-from integration_manager.kit.connector import Connector
+from integration_manager.kit.connector import Connector, Page, Progress
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed
 from merchants import schedules
 from merchants.models import Merchant, Schedule
@@ -34,6 +34,8 @@ THREADS = 4  # calls at once
 AHEAD = 32  # calls handed out at most, for the threads to take
 GATHER = 0.02  # seconds in which results are waited for, to be recorded together
 GROUP = 25  # results that are recorded together at most
+TELL = 2.0  # seconds between two words on how far a file is
+PATIENCE = 600.0  # seconds that a run spends at most, beyond its budget, on what does not count against it
 
 
 class LostLease(Exception):
@@ -66,6 +68,7 @@ class Run:
         self.outage: ConnectionFailed | None = None  # the other system cannot be reached
         self.stopping = threading.Event()
         self._began, self._budget = time.monotonic(), BUDGET
+        self._page_began = self._given = self._told = 0.0
         self._held_until = held_until
         self._pool: ThreadPoolExecutor | None = None
 
@@ -138,11 +141,38 @@ class Run:
         iterator = iter(pages)
         while self.keep_alive():
             _no_transaction()
+            self._page_began = time.monotonic()
             try:
                 page = next(iterator)
             except StopIteration:
                 return
+            if page.progress is not None:
+                self._tell(page.progress)
             yield page
+            uploads = getattr(self.connector, "uploads", None)
+            if uploads is not None:
+                uploads.loaded(page)  # it is stored by now
+
+    def repeated(self, page: Page) -> None:
+        """Nothing on this page was new. Of a file that does not count against the time.
+
+        A run that ends before the file does is followed by one that reads it from its start again: it has
+        to get further than the one before, or a large file would be read for ever.
+        """
+        if page.progress is not None and self._given < PATIENCE:
+            spent = time.monotonic() - self._page_began
+            self._given += spent
+            self._budget += spent
+
+    def _tell(self, progress: Progress) -> None:
+        """Lets the pages of the cart or merchant show how far a file is. What it did at last takes its place."""
+        at = time.monotonic()
+        if at - self._told < TELL or self.schedule.pk != self.leased:
+            return
+        self._told = at
+        what = "stored" if progress.stored else "read"
+        words = f"{progress.file}: {progress.rows:,} rows {what}, {progress.percent} %"
+        schedules.tell(self.leased, self.token, words)
 
     def each(
         self,

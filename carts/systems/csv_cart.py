@@ -14,10 +14,9 @@ from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
-from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry
 from integration_manager.kit.folder_places import FILES
-from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
+from integration_manager.kit.folder_system import FolderSystem, file_name
 from integration_manager.kit.inbox import BadRow, pages, parts
 from integration_manager.kit.reading import Reader
 
@@ -82,25 +81,23 @@ class CsvCart(FolderSystem, CartConnector):
             to_order(raw, options)  # what cannot become an order is refused here, where the row is known
             return raw
 
-        form = chosen(self.format, header=bool(self.header))
+        form = self.format_of("orders", options)
         return pages(self.inbox("orders"), form, _number, build, names=("order number", "order"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
-        field, rows_of = (
-            (cls.confirmation_format, confirmation) if kind == "confirmations" else (cls.inventory_format, level)
-        )
-        form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
-        return file_name(kind, stamp), written(form, [rows_of(item) for item in items])
+        if kind == "confirmations":
+            records = [confirmation(order, shipment) for order, shipment in items]
+            return file_name(kind, stamp), written(cls.format_of("confirmations", options), records)
+        return file_name(kind, stamp), written(cls.format_of("inventory", options), map(level, items))
 
 
 # ── files that go out ──
 
 
-def confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str]]:
+def confirmation(order: Mapping[str, Any], shipment: Shipment) -> list[dict[str, str]]:
     """The rows of one parcel: one for each item, or one without items where it holds the whole order."""
-    order, shipment = item
     head = {
         "cust_ref": str(order.get("cust_ref") or ""),
         "cust_po_no": str(order.get("cust_po_no") or ""),
@@ -116,7 +113,7 @@ def confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str
         {
             **head,
             "item": line.item,
-            "quantity": _plain(line.quantity),
+            "quantity": _count(line.quantity),
             "lot_number": line.lot_number or "",
             "serial_no": line.serial_no or "",
         }
@@ -126,14 +123,20 @@ def confirmation(item: tuple[Mapping[str, Any], Shipment]) -> list[dict[str, str
 
 def level(stock: Stock) -> list[dict[str, str]]:
     """The row of one level."""
-    level = {
+    row = {
         "sku": stock.sku,
         "warehouse": stock.warehouse,
-        "available": _plain(stock.available),
-        "on_hand": _plain(stock.on_hand),
+        "available": _count(stock.available),
+        "on_hand": _count(stock.on_hand),
         "at": _time(stock.at),
     }
-    return [level]
+    return [row]
+
+
+def _count(value: Decimal | None) -> str:
+    """A quantity without the zeros that the database keeps behind the point."""
+    text = _plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _plain(value: Decimal | None) -> str:

@@ -265,6 +265,9 @@ class Connector:
         """A whole outgoing file, pure: (name, content). `stamp` is unique and fixed by the engine."""
         raise NotImplementedError
 
+    def ready(self, kind: str) -> None:
+        """Raises NeedsHuman where files of this kind cannot be rendered: said before records are taken for one."""
+
     def put(self, kind: str, name: str, data: bytes) -> None:
         """Writes a file into the directory of `kind`."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from integration_manager.kit import phpdates
 from integration_manager.kit.csvfile import ERROR, ERROR_LINE, FORMULA, Record, Table, dialect
-from integration_manager.kit.filefields import FIELDS
+from integration_manager.kit.filefields import FIELDS, of_item
 from integration_manager.kit.fileformat import Column, Format
 from integration_manager.kit.folder import spool
 
@@ -19,12 +19,14 @@ Row = Mapping[str, str]
 def written(form: Format, records: Iterable[Sequence[Row]]) -> bytes:
     """A file for a machine. `records`: orders, parcels or levels; each is a row by field for each of its items.
 
-    A field that is absent is an empty cell, dates are ISO text. A horizontal file is as wide as its widest
+    A format that says nothing of items has one row for each record. A field that is absent is an empty cell, dates are ISO text. A horizontal file is as wide as its widest
     record. What looks like a formula stays as it is: phone numbers begin with "+", and no spreadsheet is
     meant to open this. Lines end with CR LF.
     """
     out = Writer(form.delimiter or ",", form.quote)
     found = [[{"record_no": str(number), **row} for row in record] for number, record in enumerate(records, 1)]
+    if not any(of_item(form.kind, name) for name in form.fields):
+        found = [record[:1] for record in found]
     repeats = max((len(record) for record in found), default=1) if form.group else 1
     lines: list[list[str]] = []
     if form.header:

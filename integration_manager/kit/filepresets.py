@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from integration_manager.kit.errors import AuthFailed
+from integration_manager.kit.errors import NeedsHuman
 from integration_manager.kit.filefields import ADDRESS, FIELDS, Kind
 from integration_manager.kit.fileformat import Column, Format, problems
 
@@ -96,10 +96,11 @@ def presets_of(kind: Kind) -> list[Format]:
     return [preset for preset in PRESETS.values() if preset.kind == kind]
 
 
-class NoFormat(AuthFailed):
+class NoFormat(NeedsHuman):
     """The format that a connection uses is not there any more, or cannot be used."""
 
-    code = "no_format"
+    def __init__(self, why: str) -> None:
+        super().__init__(why, code="no_format", fix="Choose another format on the setup page. Nothing is lost.")
 
 
 def chosen(value: Any, *, header: bool = True, delimiter: str = "") -> Format:
@@ -111,7 +112,7 @@ def chosen(value: Any, *, header: bool = True, delimiter: str = "") -> Format:
     if isinstance(value, str) and value in PRESETS:
         return replace(PRESETS[value], header=header, delimiter=delimiter)
     if not isinstance(value, dict):
-        raise NoFormat("The file format that is chosen here has been deleted. Choose another one.")
+        raise NoFormat("The file format that is chosen here is not there any more.")
     try:
         form = Format.from_dict(value)
         wrong = problems(form)

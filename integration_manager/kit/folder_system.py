@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from integration_manager.kit.connector import Field
 from integration_manager.kit.errors import AuthFailed
+from integration_manager.kit.filefields import Kind
+from integration_manager.kit.fileformat import Format
+from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Missing, join
-from integration_manager.kit.folder_places import FILES, MailPlace
+from integration_manager.kit.folder_places import ELSEWHERE, FILES, MailPlace
 from integration_manager.kit.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -62,6 +65,19 @@ class FolderSystem(MailPlace):
         option=True,
         help="In one of our own formats; one that you mapped says so itself.",
     )
+
+    @classmethod
+    def format_of(cls, kind: Kind, options: Mapping[str, Any]) -> Format:
+        """The format of a kind of file, by the field for it. Raises NoFormat."""
+        field = next(field for field in cls.fields.values() if field.files == kind)
+        value = options.get(field.name) or field.default
+        if kind in cls.renders:
+            return chosen(value, delimiter=DELIMITERS[str(options.get("delimiter") or "comma")])
+        return chosen(value, header=options.get("header") is not False)
+
+    def ready(self, kind: str) -> None:
+        """Raises NoFormat where files of this kind have no format."""
+        self.format_of(cast(Kind, kind), self.options())
 
     def where(self, directory: str) -> str:
         """The path of one of the directories. "." is the main directory. Mail folders stand for themselves."""
@@ -136,6 +152,10 @@ class FolderSystem(MailPlace):
 
         Raises AuthFailed (HostKeyUnknown and CertificateUnknown say what to pin), ConnectionFailed, NotAllowed.
         """
+        for kind in self.places:
+            self.ready(kind)
+        if self.by_hand:
+            return
         if self.posts:
             self._check_mails()
             return
@@ -210,9 +230,9 @@ class FolderSystem(MailPlace):
         return self.folder.stat(join(self.directory_of(kind), name)) is not None
 
 
-def delimiter_of(options: Mapping[str, Any]) -> str:
-    """The delimiter that the options ask for."""
-    return DELIMITERS[str(options.get("delimiter") or "comma")]
+def upload_places(kind: str) -> tuple[str, str, str]:
+    """Where uploaded files of a kind lie, where they go once they are read, and where what was refused goes."""
+    return f"uploads/{kind}/in", f"uploads/{kind}/read", f"uploads/{kind}/errors"
 
 
 def file_name(kind: str, stamp: str) -> str:

@@ -34,7 +34,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
-        mark = _mark(run, page)
+        mark, news = _mark(run, page), False
         if moved or page.rejects or (page.rows and mark != run.state.get(cursors.SEEN)):
             incoming = [_read(run, raw) for raw in page.rows]
             with transaction.atomic():
@@ -48,6 +48,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
                     pull.note(run, len(page.rows), stored)
                 if moved and save_cursor:
                     cursors.save(run, cursor)
+        if not news:
+            run.repeated(page)
         if deep:
             cursors.passed(run, newest)
         if page.done is not None:

@@ -47,9 +47,12 @@ def inventory(run: Run) -> None:
         if newest is not None and (going.since is None or newest > datetime.fromisoformat(going.since)):
             going.since = newest.isoformat()
         with transaction.atomic():
-            changed += _store(run, page.rows, now)
+            news = _store(run, page.rows, now)
+            changed += news
             run.state[UNDER_WAY] = asdict(going)
             cursors.remember(run)
+        if not news:
+            run.repeated(page)
         rejects.alert(run, page.rejects)
         if page.done is not None:
             run.call(page.done)

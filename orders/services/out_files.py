@@ -39,6 +39,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     """
     connector = outcomes.connector
     recover(run, "orders")
+    connector.ready("orders")
     taken: list[int] = []
     while run.keep_alive() and not run.stopping.is_set():
         run.current()
@@ -98,6 +99,7 @@ def confirm(run: Run) -> None:
     from orders.services.upload_shipments import claim as claim_parcels
 
     recover(run, "confirmations")
+    run.connector.ready("confirmations")
     while run.keep_alive() and not run.stopping.is_set():
         parcels = claim_parcels(run, RECORDS, LEASE)
         if not parcels:
@@ -129,6 +131,7 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
     recover(run, "inventory")
     if not levels:
         return
+    run.connector.ready("inventory")
     items = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in levels]
     name, content = _render(run, "inventory", items)
     with transaction.atomic():

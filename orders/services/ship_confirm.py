@@ -47,11 +47,15 @@ def ship_confirm(run: Run) -> None:
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
+        carts: set[int] = set()
         if page.rows or moved:
             with transaction.atomic():
-                _wake(run, store(run, page.rows))
+                carts = store(run, page.rows)
+                _wake(run, carts)
                 if moved:
                     cursors.save(run, cursor)
+        if not carts:
+            run.repeated(page)
         if deep:
             cursors.passed(run, newest)
         rejects.alert(run, page.rejects)

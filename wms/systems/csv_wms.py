@@ -12,10 +12,9 @@ from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
-from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Entry, join
 from integration_manager.kit.folder_places import FILES
-from integration_manager.kit.folder_system import FolderSystem, delimiter_of, file_name
+from integration_manager.kit.folder_system import FolderSystem, file_name
 from integration_manager.kit.inbox import BadRow, pages, parts
 
 T = TypeVar("T")
@@ -132,7 +131,7 @@ class CsvWms(FolderSystem, WmsConnector):
         def build(records: list[Record], entry: Entry) -> Shipment:
             return to_shipment([cells for _, cells in parts(records)], entry.modified, self.options())
 
-        form = chosen(self.confirmation_format, header=bool(self.header))
+        form = self.format_of("confirmations", self.options())
         return pages(self.inbox("confirmations"), form, _parcel, build, names=("order number", "parcel"))
 
     def stock(self, since: datetime | None) -> Iterator[Page]:
@@ -141,15 +140,14 @@ class CsvWms(FolderSystem, WmsConnector):
         def build(records: list[Record], entry: Entry) -> Stock:
             return to_stock([cells for _, cells in parts(records)], entry.modified, self.options())
 
-        form = chosen(self.inventory_format, header=bool(self.header))
+        form = self.format_of("inventory", self.options())
         return pages(self.inbox("inventory"), form, _level, build, names=("SKU", "SKU"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """A file of orders: items are Prepared."""
-        field = cls.order_format
-        form = chosen(options.get(field.name) or field.default, delimiter=delimiter_of(options))
-        return file_name(kind, stamp), written(form, [payload(prepared)["rows"] for prepared in items])
+        records = [payload(prepared)["rows"] for prepared in items]
+        return file_name(kind, stamp), written(cls.format_of("orders", options), records)
 
 
 def payload(prepared: Prepared) -> dict[str, Any]:
