@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import PERMISSIONS, STAFF
 from alerts.models import Alert
 from integration_manager.converters import looks_like_one
-from integration_manager.navigation import navigation
+from integration_manager.navigation import navigation, one_merchant
 from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20
@@ -43,6 +43,7 @@ def face(request: HttpRequest) -> dict[str, Any]:
         "staff_view": membership is None,
         "may": {name.replace(".", "_"): name in permissions for name in PERMISSIONS},
         "navigation": navigation(request),  # type: ignore[arg-type]
+        "one_merchant": one_merchant(request),  # type: ignore[arg-type]
         "other_accounts": [{"public_id": i, "name": name} for i, name in others if i != account.public_id],
         "merchant": chosen,
         "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from accounts.models import Account
 from accounts.requests import AccountRequest
 
 
@@ -29,6 +30,12 @@ PLACES = (
 )
 
 
+def one_merchant(request: AccountRequest) -> bool:
+    """Whether there is one merchant only: in a Merchant account, and for a user of one merchant."""
+    of_one = request.merchants is not None and len(request.merchants) == 1
+    return of_one or request.account.kind == Account.Kind.MERCHANT
+
+
 def navigation(request: AccountRequest) -> list[dict[str, object]]:
     """The entries for this request's role, the present one marked."""
     account = request.account.public_id
@@ -38,7 +45,7 @@ def navigation(request: AccountRequest) -> list[dict[str, object]]:
         {
             "name": place.name,
             "url": reverse(place.name, args=[account]),
-            "label": place.label,
+            "label": "Merchant" if place.name == "merchants" and one_merchant(request) else place.label,
             "icon": place.icon,
             "place": place.on_phone,
             "current": place.name == here,

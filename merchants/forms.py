@@ -1,10 +1,12 @@
-"""The form of a merchant."""
+"""The forms of a merchant."""
 
 import re
+from typing import Any
 
 from django import forms
 
-from merchants.models import Merchant
+from merchants import frequencies
+from merchants.models import Merchant, Schedule, Service
 
 
 class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -13,7 +15,7 @@ class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Merchant
         fields = ["name", "code"]
-        labels = {"name": "Merchant name", "code": "Code"}
+        labels = {"name": "Merchant Name", "code": "Code"}
         help_texts = {
             "name": "Shown on these pages and in mails. Example: Alder & Finch.",
             "code": "Up to 8 letters and digits; part of references where the WMS knows one account. Example: AF.",
@@ -37,3 +39,60 @@ class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]
         if Merchant.objects.filter(code=code).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError("Another merchant has this code.")
         return code
+
+
+class MerchantUserForm(forms.Form):
+    """*Setup Merchant User*: an invitation for somebody who sees this merchant only."""
+
+    setup_user = forms.BooleanField(label="Setup Merchant User", required=False)
+    email = forms.EmailField(
+        label="E-mail",
+        required=False,
+        max_length=254,
+        help_text="Gets a mail with a link, good for 7 days, to choose a name and a password. Sees this merchant only, "
+        "and is told of its alerts.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """With the tick the address is needed; without it nobody is invited."""
+        data = self.cleaned_data
+        if data.get("setup_user") and not data.get("email") and "email" not in self.errors:
+            self.add_error("email", "Who is to be invited? Write the address, or take the tick away.")
+        return data
+
+    def invited(self) -> str:
+        """The address to invite, after validation; "" for nobody."""
+        return str(self.cleaned_data["email"]).lower() if self.cleaned_data.get("setup_user") else ""
+
+
+DEFAULTS = {Service.DELIVER: frequencies.AUTO, Service.SHIP_CONFIRM: "3600", Service.INVENTORY: "3600"}
+DOES = {
+    Service.DELIVER: "Sends orders to the WMS. Automatic: as soon as they arrive or are edited.",
+    Service.SHIP_CONFIRM: "Fetches tracking numbers from the WMS.",
+    Service.INVENTORY: "Fetches stock levels from the WMS.",
+}
+
+
+class ServicesForm(forms.Form):
+    """Synchronization with WMS: how often each of the merchant's services runs."""
+
+    def __init__(self, schedules: list[Schedule], min_every: Any, *args: Any, **kwargs: Any) -> None:
+        """`schedules`: as they are; one that is not stored yet begins with the usual frequency."""
+        super().__init__(*args, **kwargs)
+        self.schedules, self.min_every = schedules, min_every
+        for schedule in schedules:
+            service = Service(schedule.service)
+            self.fields[f"every_{service}"] = forms.ChoiceField(
+                label=service.label,
+                choices=frequencies.options(service, min_every),
+                initial=frequencies.value_of(schedule) if schedule.pk else DEFAULTS[service],
+                help_text=DOES[service],
+            )
+
+    def chosen(self) -> dict[str, str]:
+        """{"every_<service>": value} after validation, as `service_rows.save` takes it."""
+        return dict(self.cleaned_data)
+
+    def any_on(self) -> bool:
+        """Whether a service is to run, after validation."""
+        return any(value != frequencies.OFF for value in self.cleaned_data.values())

@@ -60,3 +60,11 @@ def settings_of(value: str, service: Service, min_every: timedelta | None = None
     if int(every) not in choices(service, min_every):
         raise ValueError(value)
     return {"every": int(every), "automatic": False, "at_hour": None}
+
+
+def at_least(schedule: Schedule, service: Service, min_every: timedelta | None = None) -> int:
+    """A schedule's interval as another system allows it, in seconds: its own, or the next longer one on offer."""
+    if schedule.automatic:
+        return sweep(service, min_every)
+    offered = choices(service, min_every)
+    return next((every for every in offered if every >= schedule.every), offered[-1])

@@ -2,14 +2,18 @@
 
 from django.urls import path
 
-from merchants import views
+from merchants.views import archiving, listing, page, setup
 
 urlpatterns = [
-    path("merchants/", views.merchants, name="merchants"),
-    path("merchants/new/", views.merchant_new, name="merchant_new"),
-    path("merchants/<id:merchant>/", views.merchant, name="merchant"),
-    path("merchants/<id:merchant>/edit/", views.merchant_edit, name="merchant_edit"),
-    path("merchants/<id:merchant>/test/", views.merchant_test, name="merchant_test"),
-    path("merchants/<id:merchant>/services/", views.merchant_services, name="merchant_services"),
-    path("merchants/<id:merchant>/<slug:what>/<slug:service>/", views.merchant_service, name="merchant_service"),
+    path("merchants/", listing.merchants, name="merchants"),
+    path("merchants/new/", setup.merchant_new, name="merchant_new"),
+    path("merchants/<id:merchant>/", page.merchant, name="merchant"),
+    path("merchants/<id:merchant>/edit/", setup.merchant_edit, name="merchant_edit"),
+    path("merchants/<id:merchant>/test/", page.merchant_test, name="merchant_test"),
+    path("merchants/<id:merchant>/contacts/", page.merchant_contacts, name="merchant_contacts"),
+    path("merchants/<id:merchant>/services/", page.merchant_services, name="merchant_services"),
+    path("merchants/<id:merchant>/archive/", archiving.merchant_archive, name="merchant_archive"),
+    path("merchants/<id:merchant>/restore/", archiving.merchant_restore, name="merchant_restore"),
+    path("merchants/<id:merchant>/delete/", archiving.merchant_delete, name="merchant_delete"),
+    path("merchants/<id:merchant>/<slug:what>/<slug:service>/", page.merchant_service, name="merchant_service"),
 ]

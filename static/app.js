@@ -81,6 +81,19 @@
   });
   showWhatApplies();
 
+  // ── two lists with arrows: a double click, or Enter in a list, moves what is chosen there ──
+  function moves(list) {
+    var form = list.closest('form'), first = form.querySelector('select') === list;
+    if (list.selectedOptions.length) form.requestSubmit(form.querySelectorAll('button[name="move"]')[first ? 0 : 1]);
+  }
+  document.addEventListener('dblclick', function (event) {
+    var list = event.target.closest('[data-mover] select');
+    if (list) moves(list);
+  });
+  document.addEventListener('keydown', function (event) {
+    if (event.key === 'Enter' && event.target.matches('[data-mover] select')) { event.preventDefault(); moves(event.target); }
+  });
+
   // ── a form that was sent says so, and is not sent twice ──
   document.addEventListener('submit', function (event) {
     if (event.defaultPrevented || event.target.method !== 'post' || event.target.method === 'dialog') return;

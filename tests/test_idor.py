@@ -26,6 +26,7 @@ IN, NO, GONE, LOGIN = "in", "no", "gone", "login"  # the page; 403; 404; to the 
 # What each person gets of a row of merchant One: `colleague` is a merchant user of One, `other_merchant` of Two.
 OF_A_MERCHANT = dict(zip(PEOPLE, (IN, IN, IN, GONE, GONE, LOGIN), strict=True))
 FOR_ALL_MEMBERS = dict(zip(PEOPLE, (IN, IN, IN, IN, GONE, LOGIN), strict=True))
+OF_A_MERCHANT_FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, GONE, GONE, LOGIN), strict=True))
 FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, NO, GONE, LOGIN), strict=True))
 
 # name of the route → who gets in. A route that is not listed fails, so that each is thought about.
@@ -39,6 +40,10 @@ MATRIX: dict[str, dict[str, str]] = {
     "merchant_edit": OF_A_MERCHANT,
     "merchant_test": OF_A_MERCHANT,
     "merchant_services": OF_A_MERCHANT,
+    "merchant_contacts": OF_A_MERCHANT,
+    "merchant_archive": OF_A_MERCHANT_FOR_ADMINS,
+    "merchant_restore": OF_A_MERCHANT_FOR_ADMINS,
+    "merchant_delete": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_service": OF_A_MERCHANT,
     "carts": FOR_ALL_MEMBERS,
     "cart_gallery": FOR_ALL_MEMBERS,
@@ -64,13 +69,15 @@ MATRIX: dict[str, dict[str, str]] = {
     "alert_reopen": OF_A_MERCHANT,
 }
 # Addresses outside any account, and what sees to them.
+    "wms_contacts": FOR_ADMINS,
+    "wms_ship_methods": FOR_ALL_MEMBERS,  # to look at; changing them takes wms.edit (tests/test_wms_pages.py)
 OUTSIDE = {
     "healthz", "readyz", "metrics", "home", "theme", "styleguide", "staff_open",
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",
     "account_link_open", "account_email_verification_sent", "account_confirm_email", "account_reset_password",
     "account_reset_password_done", "account_reset_password_from_key", "account_reset_password_from_key_done",
-    "mfa_login_webauthn", "mfa_authenticate",
+    "mfa_login_webauthn", "mfa_authenticate", "invitation",
     # Of the person that is signed in, and of nobody else (tests/test_sign_in_pages.py).
     "mfa_index", "end_session", "account_email", "account_change_password", "account_set_password",
     "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn", "mfa_activate_totp",

@@ -109,8 +109,8 @@ def test_frequencies_offer_what_the_service_has() -> None:
 def test_a_merchant_is_added_and_gets_its_values_for_the_wms(desk: Desk) -> None:
     client = desk.client("owner")
     assert "Another merchant" in client.post(desk.url("merchants/new/"), {"name": "X", "code": "one"}).content.decode()
-    answer = client.post(desk.url("merchants/new/"), {"name": "Third", "code": "tre"}, follow=True)
-    assert "At the WMS" in answer.content.decode()
+    answer = client.post(desk.url("merchants/new/"), {"name": "Third", "code": "tre", "later": "1"}, follow=True)
+    assert "Third is added" in answer.content.decode()
     with tenancy.activate(desk.account.pk):
         merchant = Merchant.objects.get(code="TRE")
     edit = desk.url(f"merchants/{merchant.public_id}/edit/")
@@ -152,7 +152,7 @@ def test_the_connection_is_tested_in_plain_words(world: Any, client: Any) -> Non
     part = {"headers": {"HX-Request": "true"}}
     assert "It works" in outside(client, "post", f"carts/{world.cart.public_id}/test/", **part).content.decode()
     for path in ("wms/test/", f"merchants/{world.merchant.public_id}/test/"):
-        assert "It works" in outside(client, "post", path, **part).content.decode()
+        assert "Test WMS Connection successful" in outside(client, "post", path, **part).content.decode()
     with tenancy.activate(world.account.pk):
         world.cart.credentials = {**world.cart.credentials, "api_key": CANARY}
         world.cart.save()
@@ -188,7 +188,7 @@ def test_the_wms_is_set_up_and_not_changed_under_orders(world: Any, client: Any)
     values = {f"c-{name}": secret.reveal() for name, secret in world.wms.credentials.items()}
     with tenancy.activate(world.account.pk):
         Wms.objects.all().delete()
-    assert "Choose the WMS" in outside(client, "get", "wms/", follow=True).content.decode()
+    assert "Select WMS" in outside(client, "get", "wms/", follow=True).content.decode()
     answer = outside(client, "post", "wms/setup/sandbox_wms/", values, follow=True)
     assert "is connected" in answer.content.decode()
     with tenancy.activate(world.account.pk):

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from wms import views
+from wms.views import setup, ship_methods
 
 urlpatterns = [
-    path("wms/", views.wms, name="wms"),
-    path("wms/choose/", views.wms_choose, name="wms_choose"),
-    path("wms/test/", views.wms_test, name="wms_test"),
-    path("wms/setup/<slug:system>/", views.wms_edit, name="wms_edit"),
+    path("wms/", setup.wms, name="wms"),
+    path("wms/choose/", setup.wms_choose, name="wms_choose"),
+    path("wms/test/", setup.wms_test, name="wms_test"),
+    path("wms/contacts/", setup.wms_contacts, name="wms_contacts"),
+    path("wms/ship-methods/", ship_methods.wms_ship_methods, name="wms_ship_methods"),
+    path("wms/setup/<slug:system>/", setup.wms_edit, name="wms_edit"),
 ]

@@ -1,0 +1,59 @@
+"""The part *Error Contacts* of a page: two lists with arrows between them, and Additional Error Emails."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.audit import record
+from accounts.requests import AccountRequest
+from alerts import contacts
+from alerts.forms import EmailsForm
+from merchants.models import Merchant
+
+ALL = "All merchants"
+
+
+def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm | None = None) -> dict[str, Any]:
+    """What templates/parts/contacts.html shows, of a merchant or (None) of the account."""
+    people = contacts.contacts(merchant, own_only=request.merchants is not None)
+    return {
+        "contact_lists": [
+            ("quiet", "Users Not Alerted", [c for c in people if not c.alerted]),
+            ("alerted", "Users to Alert", [c for c in people if c.alerted]),
+        ],
+        "emails_form": form or EmailsForm(initial={"emails": ", ".join(contacts.emails(merchant))}),
+    }
+
+
+def change(request: AccountRequest, merchant: Merchant | None) -> tuple[str, EmailsForm | None]:
+    """Carries out what was posted. Returns what that did, in words, and the form where it has an error."""
+    posted: Mapping[str, Any] = request.POST
+    if "move" in posted:
+        return _move(request, merchant, alerted=posted["move"] == "alert"), None
+    form = EmailsForm(posted)
+    if not form.is_valid():
+        return "", form
+    before, after = ", ".join(contacts.emails(merchant)), form.cleaned_data["emails"]
+    contacts.set_emails(merchant, after)
+    if before != (now := ", ".join(sorted(after))):
+        record(request.user, "contacts.changed", _name(merchant), {"Additional Error Emails": (before, now)})
+    return f"Saved: {len(after)} additional address{'' if len(after) == 1 else 'es'}.", None
+
+
+def _move(request: AccountRequest, merchant: Merchant | None, *, alerted: bool) -> str:
+    chosen = request.POST.getlist("quiet" if alerted else "alerted")
+    wanted = {int(pk) for pk in chosen if pk.isascii() and pk.isdigit() and len(pk) < 18}
+    shown = {c.user.pk for c in contacts.contacts(merchant, own_only=request.merchants is not None)}
+    changed = contacts.choose(merchant, wanted & shown, alerted=alerted)
+    if not changed:
+        return "Choose one or more users in a list first, then an arrow."
+    names = ", ".join(str(user) for user in changed)
+    for user in changed:
+        words = ("alerted", "not alerted")
+        change = words[::-1] if alerted else words
+        record(request.user, "contacts.changed", _name(merchant), {user.email: change})
+    verb = "is" if len(changed) == 1 else "are"
+    return f"{names} {verb} alerted from now on." if alerted else f"{names} {verb} no longer alerted here."
+
+
+def _name(merchant: Merchant | None) -> str:
+    return merchant.name if merchant else ALL

@@ -1,0 +1,96 @@
+"""Who is told of alerts: of one merchant's, or of all of an account.
+
+The rule needs no rows, so that nobody is forgotten: who sees all merchants is told of all of them, a
+merchant user of their own. A row of ErrorContact says where a person wants it otherwise.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.models import Membership, User
+from alerts.models import ErrorContact, ErrorEmail, Preference
+from merchants.models import Merchant
+
+MOST_EMAILS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A user on a list of contacts."""
+
+    user: User
+    alerted: bool
+    everywhere: bool = False  # told of this merchant's alerts because they are told of all
+
+    def __str__(self) -> str:
+        name = f"{self.user.name} ({self.user.email})" if self.user.name else self.user.email
+        return f"{name}, alerted for all merchants" if self.everywhere and not self.alerted else name
+
+
+def contacts(merchant: Merchant | None, *, own_only: bool = False) -> list[Contact]:
+    """The users who can be told of a merchant's alerts, or (None) of all; by name.
+
+    `own_only`: no one but the users of this merchant alone, for viewers who are such themselves.
+    """
+    people = _memberships(merchant)
+    chosen = _chosen(merchant)
+    everywhere = {} if merchant is None else {c.user.pk: c.alerted for c in contacts(None)}
+    found = [
+        Contact(
+            person.user,
+            chosen.get(person.user_id, merchant is None or person.merchant_id is not None),
+            everywhere.get(person.user_id, False),
+        )
+        for person in people
+        if not own_only or person.merchant_id is not None
+    ]
+    return sorted(found, key=lambda contact: str(contact).casefold())
+
+
+def choose(merchant: Merchant | None, user_ids: Collection[int], *, alerted: bool) -> list[User]:
+    """From now on these users are told, or not. Returns those for whom that is a change."""
+    changed = [c.user for c in contacts(merchant) if c.user.pk in user_ids and c.alerted != alerted]
+    with transaction.atomic():
+        for user in changed:
+            ErrorContact.objects.update_or_create(user=user, merchant=merchant, defaults={"alerted": alerted})
+    return changed
+
+
+def emails(merchant: Merchant | None) -> list[str]:
+    """The Additional Error Emails of a merchant, or (None) of all."""
+    return list(ErrorEmail.objects.filter(merchant=merchant).order_by("address").values_list("address", flat=True))
+
+
+def set_emails(merchant: Merchant | None, wanted: Iterable[str]) -> None:
+    """Makes these the Additional Error Emails."""
+    wanted = set(wanted)
+    with transaction.atomic():
+        ErrorEmail.objects.filter(merchant=merchant).exclude(address__in=wanted).delete()
+        ErrorEmail.objects.bulk_create(
+            [ErrorEmail(merchant=merchant, address=address) for address in wanted], ignore_conflicts=True
+        )
+
+
+def to_alert(merchant: Merchant) -> tuple[list[User], list[str]]:
+    """Everybody who is told of an alert of this merchant: users, and addresses without one."""
+    users = {c.user.pk: c.user for c in [*contacts(None), *contacts(merchant)] if c.alerted}
+    addresses = set(emails(None)) | set(emails(merchant))
+    return list(users.values()), sorted(addresses)
+
+
+def preference(user: User) -> Preference:
+    """How often a user wants mail about the active account: as chosen, else hourly (not stored)."""
+    return Preference.objects.filter(user=user).first() or Preference(user=user)
+
+
+def _memberships(merchant: Merchant | None) -> list[Membership]:
+    found = Membership.objects.filter(user__is_active=True).select_related("user")
+    if merchant is None:
+        return list(found.filter(merchant__isnull=True))
+    return [person for person in found if person.merchant_id in (None, merchant.pk)]
+
+
+def _chosen(merchant: Merchant | None) -> dict[int, bool]:
+    return dict(ErrorContact.objects.filter(merchant=merchant).values_list("user_id", "alerted"))

@@ -1,0 +1,132 @@
+"""One merchant: its page, its services, its error contacts."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import Account
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from alerts import contact_pages
+from alerts.forms import EmailsForm
+from carts.models import Cart
+from integration_manager import runs, service_rows, trying, trying_pages
+from integration_manager.kit.connector import Connector
+from integration_manager.systems import wms_system
+from merchants import at_wms
+from merchants.models import Merchant, Schedule, Service
+from merchants.schedules import MERCHANT_SERVICES
+from merchants.services import schedules_of, services_of
+from orders.connections import wms_class
+from wms.models import Wms
+
+
+@require("merchants.view")
+@require_GET
+def merchant(request: AccountRequest, merchant: str) -> HttpResponse:
+    """Its carts, its services, its last runs, its contacts."""
+    return render(request, "merchants/merchant.html", _page(request, merchant_or_404(merchant)))
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_services(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Sets how often the merchant's services run."""
+    found = merchant_or_404(merchant)
+    system = wms_system()
+    if system is None:
+        raise Http404
+    missing = at_wms.missing(system, found)
+    wanted_on = any(value != "off" for name, value in request.POST.items() if name.startswith("every_"))
+    if found.archived_at and wanted_on:
+        messages.error(request, f"{found.name} is archived. Restore it first.")
+    elif missing and wanted_on:
+        messages.error(request, f"First fill in for {system.label}: {', '.join(missing)}.")
+        return redirect("merchant_edit", request.account.public_id, found.public_id)
+    else:
+        schedules = merchant_schedules(found, system)
+        changed = service_rows.save(schedules, request.POST, system.min_every, request.user, found.name)
+        messages.success(request, ". ".join(changed) + "." if changed else "Nothing was changed.")
+    return redirect("merchant", request.account.public_id, found.public_id)
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_service(request: AccountRequest, merchant: str, what: str, service: str) -> HttpResponseBase:
+    """Runs, pauses or resumes one of the merchant's services."""
+    found = merchant_or_404(merchant)
+    for schedule in merchant_schedules(found, wms_system()):
+        if schedule.service == service and what in ("run", "pause", "resume"):
+            messages.success(request, service_rows.act(schedule, what, request, found.name))
+            return redirect("merchant", request.account.public_id, found.public_id)
+    raise Http404
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_test(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Tests the WMS with this merchant's values."""
+    found = merchant_or_404(merchant)
+    wms = Wms.current()
+    if wms is None:
+        raise Http404
+    system = wms_class(wms)
+    missing = at_wms.missing(system, found)
+    if missing:
+        answer = trying.Answer(False, f"{system.label} needs more of this merchant", f"Fill in: {', '.join(missing)}.")
+    else:
+        answer = trying.check(system, {**wms.options, **wms.credentials, **found.wms_values}, request.account)
+    if answer.works:
+        trying_pages.let_in_again(cart__isnull=True, merchant=found)
+    return trying_pages.of_stored(request, trying.in_words(answer), "merchant", found.public_id)
+
+
+@require("merchants.edit")
+@require_POST
+def merchant_contacts(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Changes who is told of this merchant's alerts."""
+    found = merchant_or_404(merchant)
+    said, form = contact_pages.change(request, told_of(request.account, found))
+    if form is not None:
+        return render(request, "merchants/merchant.html", _page(request, found, form), status=422)
+    messages.success(request, said)
+    return redirect(f"/a/{request.account.public_id}/merchants/{found.public_id}/#contacts")
+
+
+def merchant_or_404(public_id: str) -> Merchant:
+    """The merchant with this id, where the user may see it."""
+    found = Merchant.objects.filter(public_id=public_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def merchant_schedules(merchant: Merchant, system: type[Connector] | None) -> list[Schedule]:
+    """The schedules of the merchant's services that the WMS supports."""
+    return schedules_of(merchant, None, services_of(system, MERCHANT_SERVICES)) if system else []
+
+
+def told_of(account: Account, merchant: Merchant) -> Merchant | None:
+    """Whose contacts a merchant's page shows: in a Merchant account those of all are its own."""
+    return None if account.kind == Account.Kind.MERCHANT else merchant
+
+
+def _page(request: AccountRequest, found: Merchant, emails: EmailsForm | None = None) -> dict[str, Any]:
+    system = wms_system()
+    schedules = merchant_schedules(found, system)
+    last = runs.last_runs(schedules)
+    stock = next((schedule for schedule in schedules if schedule.service == Service.INVENTORY), None)
+    return {
+        "shown": found,
+        "carts": Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"),
+        "wms_label": system.label if system else "",
+        "rows": service_rows.rows(schedules, system.min_every) if system else [],
+        "runs": last,
+        "health": runs.health(last),
+        "missing": at_wms.missing(system, found) if system else [],
+        "stock": stock,
+        **contact_pages.context(request, told_of(request.account, found), emails),
+    }

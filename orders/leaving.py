@@ -1,0 +1,92 @@
+"""An account changes its WMS: what that means for orders on their way, and what is done with them.
+
+Orders remember which WMS they were sent to. What the old one has stays At WMS and is not asked for any
+more, unless the account goes back; what may be there waits for a person at the next delivery
+(`Outcomes.elsewhere`); what is New goes to the new one, or is kept here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Count, Q
+
+from alerts.raising import resolve
+from integration_manager import tenancy
+from merchants.models import Merchant, Schedule, StockLevel
+from merchants.schedules import MERCHANT_SERVICES, start_over
+from orders.models import Effect, Order, OutFile, Status
+from orders.states import move
+
+_WAITING = (Status.RECEIVED, Status.READY)
+_NEW = Q(status__in=_WAITING, starts=0)
+_AT_WMS = Q(status=Status.AT_WMS)
+# Their sending has begun, and nobody knows for certain that they did not arrive.
+_MAY_BE_THERE = (
+    Q(status=Status.SENDING)
+    | Q(status__in=[*_WAITING, Status.HELD, Status.GAVE_UP], starts__gt=0)
+    | Q(status=Status.ERROR, error_code="outcome_unknown")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheirWay:
+    """How many orders a change of WMS concerns."""
+
+    new: int
+    may_be_there: int
+    at_wms: int
+    cancellations: int  # asked for, and not answered yet
+
+    @property
+    def total(self) -> int:
+        """What a person was shown and agreed to. New orders come and go by themselves and do not count."""
+        return self.may_be_there + self.at_wms + self.cancellations
+
+    def unconfirmed(self, posted: Mapping[str, str]) -> bool:
+        """Whether these are more than the person who sent the form was shown."""
+        shown = posted.get("shown", "")
+        return not shown.isascii() or not shown.isdigit() or self.total > int(shown[:18])
+
+
+def on_their_way() -> OnTheirWay:
+    """The account's orders that a change of WMS concerns."""
+    rows = Order.objects.order_by().filter(_NEW | _AT_WMS | _MAY_BE_THERE)
+    found = rows.aggregate(
+        new=Count("pk", filter=_NEW), may_be_there=Count("pk", filter=_MAY_BE_THERE), at_wms=Count("pk", filter=_AT_WMS)
+    )
+    waiting = Effect.objects.filter(kind=Effect.Kind.CANCEL_AT_WMS, state=Effect.State.WAITING)
+    return OnTheirWay(**found, cancellations=waiting.count())
+
+
+def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
+    """What follows from another WMS taking the place of the old one, in the transaction that changes it.
+
+    `hold_new`: New orders are kept here (Cancel Sending) until a person sends them after all.
+    """
+    if hold_new:
+        new = list(Order.objects.filter(_NEW).values_list("id", flat=True))
+        message = "Kept here when the WMS was changed."
+        move(new, _WAITING, Status.HELD, "held", now=now, actor=actor, message=message, held_by="person")
+    with connection.cursor() as cursor:
+        # What the old one refused is not there: its next send is the new one's first.
+        cursor.execute(
+            """UPDATE orders_order SET starts = 0, unknown_rounds = 0 WHERE account_id = %s AND status = 'error'
+               AND starts > 0 AND sent_hash = '' AND error_code <> 'outcome_unknown'""",
+            [tenancy.account_id()],
+        )
+        # Files that wait for the old one go nowhere. Whether one had arrived, a person says.
+        cursor.execute(
+            """UPDATE orders_order SET out_file_id = NULL, lease_until = now()
+               WHERE account_id = %s AND status = 'sending' AND out_file_id IS NOT NULL""",
+            [tenancy.account_id()],
+        )
+    open_files = [OutFile.Phase.PLANNED, OutFile.Phase.UPLOADED]
+    OutFile.objects.filter(kind="orders", phase__in=open_files).update(phase=OutFile.Phase.DROPPED)
+    StockLevel.objects.all().delete()  # what the old one has is no longer for sale
+    schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
+    start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
+    keys = [f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True)]
+    for kind in ("credentials", "unreachable"):
+        resolve(kind, keys, now)
