@@ -136,7 +136,7 @@ class Run:
         with self.journal.about(subject):
             return function(*args)
 
-    def pages(self, pages: Iterable[T]) -> Iterator[T]:
+    def pages(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages of a connector, until they or the time are at an end."""
         iterator = iter(pages)
         while self.keep_alive():
