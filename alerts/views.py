@@ -18,10 +18,12 @@ from integration_manager.context import chosen_merchant
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
 from merchants.models import Merchant
+from orders import actions, file_actions
 from orders.alerted import with_orders
 from orders.models import Order
 from orders.next_step import in_words
 from orders.search import Filters, filtered, keyset, with_details
+from orders.services import posting
 
 TABS = {
     "": ("Active", Q(resolved_at__isnull=True, dismissed_at__isnull=True)),
@@ -73,6 +75,8 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
     for order in orders:
         order.next_words = in_words(order)
     context = {"alert": found, "orders": orders[:MOST_ORDERS], "more": len(orders) > MOST_ORDERS, "one": one}
+    if found.kind == posting.KIND and found.active:
+        context["file"] = file_actions.waiting(found.key)
     return render(request, "alerts/alert.html", context)
 
 
@@ -112,6 +116,27 @@ def alert_reopen(request: AccountRequest, alert: str) -> HttpResponseBase:
         Alert.objects.filter(pk=found.pk).update(dismissed_at=None)
         audit.record(request.user, "alert.reopened", found.message[:100])
         messages.success(request, "The alert is active again.")
+    return redirect("alert", request.account.public_id, found.public_id)
+
+
+@require("orders.act")
+@require_POST
+def alert_file(request: AccountRequest, alert: str, answer: str) -> HttpResponseBase:
+    """A person says whether the file arrived of which nobody knew."""
+    found = Alert.objects.filter(public_id=alert).first()
+    if found is None or answer not in ("arrived", "did-not"):
+        raise Http404
+    file = file_actions.waiting(found.key)
+    try:
+        if file is None:
+            raise actions.NotNow("No file waits for this decision any more.")
+        (file_actions.arrived if answer == "arrived" else file_actions.did_not)(file, str(request.user))
+    except actions.NotNow as reason:
+        messages.error(request, str(reason))
+    else:
+        audit.record(request.user, f"file.{answer.replace('-', '_')}", file.name)
+        done = "Noted: it arrived." if answer == "arrived" else "It is sent again within a minute or two."
+        messages.success(request, done)
     return redirect("alert", request.account.public_id, found.public_id)
 
 

@@ -300,6 +300,8 @@ class OutFile(TenantModel):
     class Phase(models.TextChoices):
         PLANNED = "planned", "Planned"
         UPLOADED = "uploaded", "Uploaded under a temporary name"
+        POSTING = "posting", "The one step that nobody can look up has begun"
+        PARKED = "parked", "Whether it arrived a person has to say"
         DONE = "done", "Done"
         DROPPED = "dropped", "Dropped: its records go in another file"
 
@@ -322,7 +324,7 @@ class OutFile(TenantModel):
             models.Index(
                 fields=["merchant", "kind", "id"],
                 name="out_file_open",
-                condition=models.Q(phase__in=["planned", "uploaded"]),
+                condition=models.Q(phase__in=["planned", "uploaded", "posting", "parked"]),
             ),
         ]
 

@@ -27,6 +27,8 @@ def in_words(order: Order) -> str:
             return f"Sends from {when(order.retry_at)}"
         return "With the next run"
     if order.status == Status.SENDING:
+        if order.error_code == "file_unknown":
+            return "Waits for a person: did its file arrive?"
         return "Finding out if it arrived" if order.unknown_rounds else f"Sending since {when(order.updated_at)}"
     if order.status in (Status.ERROR, Status.GAVE_UP):
         return order.error_message or "Open it to see why"
@@ -52,6 +54,8 @@ def next_of(order: Order, schedules: Iterable[Schedule]) -> Next:
     if order.status in (Status.RECEIVED, Status.READY):
         return _sending(order, deliver)
     if order.status == Status.SENDING:
+        if order.error_code == "file_unknown":
+            return Next(f"{order.error_message} A person has to say, on the alert's page.", "Nothing is sent twice.")
         if order.unknown_rounds:
             return Next(
                 "The WMS did not answer, so it is being asked whether the order arrived.",

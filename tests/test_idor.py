@@ -67,6 +67,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "alerts_dismiss": FOR_ALL_MEMBERS,
     "alert": OF_A_MERCHANT,
     "alert_reopen": OF_A_MERCHANT,
+    "alert_file": OF_A_MERCHANT,
 }
 # Addresses outside any account, and what sees to them.
     "wms_contacts": FOR_ADMINS,
@@ -141,6 +142,7 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         "service": "download" if "/carts/" in route else "deliver",
         "system": "sandbox_shop" if "/carts/" in route else "sandbox_wms",
         "action": "resend",
+        "answer": "arrived",
         "what": "run",
     }
     for key, value in values.items():

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
@@ -17,19 +18,17 @@ from integration_manager.kit.canonical import Stock, StockResult
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
-from orders.models import OutFile, Shipment, Status
+from orders.models import Order, OutFile, Shipment, Status
+from orders.out_file import LEASE, ByHand, Lost, advance
 from orders.run import Run
+from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes
 from orders.services.preparing import Item, prepare
 from orders.states import Claimed, claim, move
 
-LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
 RECORDS = 500  # orders or parcels in one file, at most
 Phase = OutFile.Phase
-
-
-class Lost(Exception):
-    """Another worker has taken this file over."""
+OPEN = [Phase.PLANNED, Phase.UPLOADED, Phase.POSTING]
 
 
 def deliver(run: Run, outcomes: Outcomes) -> list[int]:
@@ -142,7 +141,7 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
 def recover(run: Run, kind: str) -> None:
     """Goes on with files whose worker died, and clears away halves that were given up."""
     files = OutFile.objects.filter(merchant=run.merchant, cart=run.cart, kind=kind)
-    for pk in files.filter(phase__in=[Phase.PLANNED, Phase.UPLOADED]).order_by("id").values_list("id", flat=True):
+    for pk in files.filter(phase__in=OPEN).order_by("id").values_list("id", flat=True):
         if not run.keep_alive() or run.stopping.is_set():
             return
         with connection.cursor() as cursor:
@@ -154,34 +153,30 @@ def recover(run: Run, kind: str) -> None:
             mine = cursor.fetchone()
         if mine:
             carry(run, OutFile.objects.get(pk=pk))
+    _let_go(files)
     for file in files.filter(phase=Phase.DROPPED).exclude(temporary=""):
         run.call(run.connector.remove, file.kind, file.temporary)
         files.filter(pk=file.pk).update(temporary="")
 
 
+def _let_go(files: QuerySet[OutFile]) -> None:
+    """Files that waited for a person, until the WMS showed of all their orders that it has them."""
+    left = Order.objects.filter(out_file_id=OuterRef("pk"))
+    files.filter(phase=Phase.PARKED, kind="orders").exclude(Exists(left)).update(phase=Phase.DONE)
+
+
 def carry(run: Run, file: OutFile) -> None:
     """Takes a file through its phases, from whichever it is in."""
-    began = time.monotonic()
-    connector = run.connector
     try:
-        if file.phase == Phase.PLANNED:
-            half, temporary = file.temporary, f".{file.name}.{file.token}.tmp"
-            _advance(file, temporary=temporary)
-            if half and half != temporary:
-                run.call(connector.remove, file.kind, half)  # perhaps half a file, of a worker that died
-            run.call(connector.put, file.kind, temporary, bytes(file.content))
-            crash_here("after_put")
-            _advance(file, phase=Phase.UPLOADED)
-            crash_here("after_uploaded")
-        if time.monotonic() - began > LEASE / 2:
-            raise Lost
-        # Uploaded and gone means renamed, and perhaps already taken by its reader.
-        if file.temporary in run.call(connector.listing, file.kind):
-            run.call(connector.rename, file.kind, file.temporary, file.name)
-        crash_here("after_rename")
+        # One whose last step was begun stays with that, also if the files have another place meanwhile.
+        posts = run.connector.posts or file.phase == Phase.POSTING
+        if posts and not posting.post(run, file):
+            return
+        if not posts:
+            _lay(run, file)
         with transaction.atomic():
-            _advance(file, phase=Phase.DONE, done_at=run.now)
-            _DONE[file.kind](run, file)
+            advance(file, phase=Phase.DONE, done_at=run.now)
+            finished(run, file)
         run.counts["files"] += 1
         run.state["failing"] = False
         resolve("file_failing", [_key(run, file)], run.now)
@@ -189,19 +184,30 @@ def carry(run: Run, file: OutFile) -> None:
         _failed(run, file, error)
 
 
-def _advance(file: OutFile, **fields: Any) -> None:
-    """Commits a step, if this file is still ours."""
-    for name, value in fields.items():
-        setattr(file, name, value)
-    with connection.cursor() as cursor:
-        sets = ", ".join(f"{name} = %s" for name in fields)
-        cursor.execute(
-            f"UPDATE orders_outfile SET {sets}, lease_until = now() + make_interval(secs => %s) "  # noqa: S608
-            "WHERE id = %s AND token = %s",
-            [*fields.values(), LEASE, file.pk, file.token],
-        )
-        if cursor.rowcount != 1:
-            raise Lost
+def finished(run: Run | ByHand, file: OutFile) -> None:
+    """The file is where it was to go: so are its records."""
+    _DONE[file.kind](run, file)
+
+
+def _lay(run: Run, file: OutFile) -> None:
+    """Puts a file into its directory: whole under a temporary name, then under its own."""
+    began = time.monotonic()
+    connector = run.connector
+    if file.phase == Phase.PLANNED:
+        half, temporary = file.temporary, f".{file.name}.{file.token}.tmp"
+        advance(file, temporary=temporary)
+        if half and half != temporary:
+            run.call(connector.remove, file.kind, half)  # perhaps half a file, of a worker that died
+        run.call(connector.put, file.kind, temporary, bytes(file.content))
+        crash_here("after_put")
+        advance(file, phase=Phase.UPLOADED)
+        crash_here("after_uploaded")
+    if time.monotonic() - began > LEASE / 2:
+        raise Lost
+    # Uploaded and gone means renamed, and perhaps already taken by its reader.
+    if run.call(connector.has, file.kind, file.temporary):
+        run.call(connector.rename, file.kind, file.temporary, file.name)
+    crash_here("after_rename")
 
 
 def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
@@ -228,10 +234,10 @@ def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
         )
     with transaction.atomic():
         if file.phase == Phase.PLANNED:
-            _advance(file, phase=Phase.DROPPED)
+            advance(file, phase=Phase.DROPPED)
             _DROPPED[file.kind](run, file, error, charged)
         else:
-            _advance(file, failures=file.failures + 1)
+            advance(file, failures=file.failures + 1)
             OutFile.objects.filter(pk=file.pk).update(lease_until=None)
             run.due_at(now + timedelta(minutes=1))
 
@@ -254,14 +260,14 @@ def _plan(run: Run, kind: str, name: str, content: bytes, records: list[Any]) ->
         merchant=run.merchant, cart=run.cart, kind=kind, name=name, content=content, records=records, token=1,
         created_at=run.now,
     )  # fmt: skip
-    _advance(file, token=1)
+    advance(file, token=1)
     return file
 
 
 # ── what the records become ──
 
 
-def _orders_done(run: Run, file: OutFile) -> None:
+def _orders_done(run: Run | ByHand, file: OutFile) -> None:
     rows = list(_of_file("orders_order", file))
     moved = move(
         rows,
@@ -314,7 +320,7 @@ def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: boo
     run.due_at(again)
 
 
-def _parcels_done(run: Run, file: OutFile) -> None:
+def _parcels_done(run: Run | ByHand, file: OutFile) -> None:
     from orders.services.upload_shipments import confirm_complete
 
     with connection.cursor() as cursor:
@@ -340,7 +346,8 @@ def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bo
     )
 
 
-def _stock_done(run: Run, file: OutFile) -> None:
+def _stock_done(run: Run | ByHand, file: OutFile) -> None:
+    assert isinstance(run, Run)  # stock waits for nobody
     from datetime import datetime
     from decimal import Decimal
 
@@ -365,7 +372,7 @@ def _of_file(table: str, file: OutFile) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-_DONE: dict[str, Callable[[Run, OutFile], None]] = {
+_DONE: dict[str, Callable[[Run | ByHand, OutFile], None]] = {
     "orders": _orders_done,
     "confirmations": _parcels_done,
     "inventory": _stock_done,

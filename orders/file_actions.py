@@ -1,0 +1,71 @@
+"""What a person says of a file of which nobody knows whether it arrived."""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from alerts.raising import resolve
+from integration_manager.kit import clock
+from merchants.models import Service
+from merchants.schedules import wake
+from orders import changes
+from orders.actions import NotNow
+from orders.models import Order, OutFile, Shipment, Status
+from orders.out_file import ByHand
+from orders.services import out_files
+from orders.services.posting import KIND, key_of
+from orders.states import note
+
+Phase = OutFile.Phase
+
+
+def waiting(key: str) -> OutFile | None:
+    """The file that an alert is about, while it waits."""
+    name = key.removeprefix("file:")
+    return OutFile.objects.filter(name=name, phase=Phase.PARKED).order_by("-id").first()
+
+
+def arrived(file: OutFile, actor: str) -> None:
+    """The recipient has it. Raises NotNow."""
+    now = clock.now()
+    with transaction.atomic():
+        _decide(file, Phase.DONE, now)
+        orders = list(Order.objects.filter(out_file_id=file.pk, status=Status.SENDING).values_list("pk", flat=True))
+        note(orders, "it_arrived", f"A person says that {file.name} arrived.", now=now, actor=actor)
+        out_files.finished(ByHand(now), file)
+        canceled = Order.objects.filter(pk__in=orders, status=Status.AT_WMS, cancel_requested_at__isnull=False)
+        for pk, by in list(canceled.values_list("pk", "cancel_by")):
+            changes.cancel_at_wms([pk], now, actor=by, why="Canceled before that was known.")
+        resolve(KIND, [key_of(file)], now)
+
+
+def did_not(file: OutFile, actor: str) -> None:
+    """The recipient does not have it: it is sent again, as it was. Raises NotNow."""
+    now = clock.now()
+    with transaction.atomic():
+        _decide(file, Phase.PLANNED, now)
+        message = f"A person says that {file.name} did not arrive; it is sent again."
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_order SET cause = '', error_code = '', error_message = '' "
+                "WHERE account_id = %s AND out_file_id = %s AND status = 'sending' RETURNING id",
+                [file.account_id, file.pk],
+            )
+            note([row[0] for row in cursor.fetchall()], "it_did_not", message, now=now, actor=actor)
+        Shipment.objects.filter(out_file_id=file.pk).update(error_code="", error_message="")
+        resolve(KIND, [key_of(file)], now)
+    service = Service.DELIVER if file.kind == "orders" else Service.UPLOAD_SHIPMENTS
+    wake(service, now, merchant_id=file.merchant_id, cart_ids=[file.cart_id] if file.cart_id else None, timed=True)
+
+
+def _decide(file: OutFile, phase: str, now: datetime) -> None:
+    """Of two people who decide at once, one does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orders_outfile SET phase = %s, token = token + 1, lease_until = NULL, done_at = %s "
+            "WHERE id = %s AND phase = 'parked'",
+            [phase, now if phase == Phase.DONE else None, file.pk],
+        )
+        if cursor.rowcount != 1:
+            raise NotNow("Somebody has just decided about this file.")
+    file.refresh_from_db()

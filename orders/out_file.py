@@ -1,0 +1,39 @@
+"""One step of a file that goes out: committed, and only while the file is ours."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from orders.models import OutFile
+
+LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
+
+
+class Lost(Exception):
+    """Another worker has taken this file over."""
+
+
+@dataclass(slots=True)
+class ByHand:
+    """What recording a file needs of a run, where there is none."""
+
+    now: datetime
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def advance(file: OutFile, **fields: Any) -> None:
+    """Commits a step, if this file is still ours. Raises Lost."""
+    for name, value in fields.items():
+        setattr(file, name, value)
+    with connection.cursor() as cursor:
+        sets = ", ".join(f"{name} = %s" for name in fields)
+        cursor.execute(
+            f"UPDATE orders_outfile SET {sets}, lease_until = now() + make_interval(secs => %s) "  # noqa: S608
+            "WHERE id = %s AND token = %s",
+            [*fields.values(), LEASE, file.pk, file.token],
+        )
+        if cursor.rowcount != 1:
+            raise Lost
