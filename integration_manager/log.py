@@ -23,6 +23,7 @@ _redactor = Redactor()
 _MORE = (
     (re.compile(r"(?i)\b(api_?user)=[^&\s\"'<>;,)]+"), rf"\1={MASK}"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{MASK}@"),  # user:password@host
+    (re.compile(r"(/hooks/)[\w-]{16,}"), rf"\1{MASK}"),  # the address of a cart's webhooks
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*:\s*)[^\"'\n]+"), rf"\1\2{MASK}"),
 )
 _REPR_PAIR = re.compile(r"'([\w.\-]{1,80})'(\s*:\s*)'((?:[^'\\]|\\.)*)'")  # in a dictionary's repr

@@ -7,6 +7,7 @@ from django.db import transaction
 from alerts.raising import resolve
 from integration_manager.kit import canonical, clock
 from integration_manager.kit.canonical import Refund, SourceState, from_json
+from merchants.models import Schedule, Service
 from orders import changes, refunds
 from orders.actions import NotNow
 from orders.models import Effect, Order, OrderDetail, Status
@@ -53,6 +54,24 @@ def left_of(order: Order, data: dict[str, object]) -> Left:
 def _whole(order: Order, data: dict[str, object]) -> dict[str, object]:
     """The stored form, with what `to_json` leaves out of it restored."""
     return {"source_state": SourceState.ELIGIBLE.value, "order_date": order.order_date.isoformat(), **data}
+
+
+def waits_for(order: Order) -> str:
+    """What has to be switched on before the cart can be asked for anything, in words; "" if nothing."""
+    services = (Service.UPLOAD_SHIPMENTS, Service.DOWNLOAD)
+    mine = Schedule.objects.filter(cart_id=order.cart_id, service__in=services, every__gt=0)
+    if any(not paused for paused in mine.values_list("paused", flat=True)):
+        return ""
+    return f"Order Download and Shipment Upload of {order.cart.name} are off or paused; one of them has to run first."
+
+
+def effects_of(order: Order) -> list[Effect]:
+    """What is, was or is to be done for an order in other systems, newest first."""
+    found = list(Effect.objects.filter(order=order).order_by("-id")[:20])
+    for effect in found:
+        if effect.kind == Effect.Kind.REFUND:
+            effect.words = refunds.in_words(from_json(Refund, effect.data))  # type: ignore[attr-defined]
+    return found
 
 
 def ask(order: Order, refund: Refund | None, actor: str, now: datetime | None = None) -> bool:

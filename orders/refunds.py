@@ -11,7 +11,7 @@ UNKNOWN_CURRENCY = "USD"
 
 
 class NotPossible(Exception):
-    """It cannot be refunded like this. `field` is the form's field that it is about, "" the whole."""
+    """It cannot be refunded like this. `field`: the line's id or "shipping_amount", "" the whole."""
 
     def __init__(self, why: str, field: str = "") -> None:
         super().__init__(why)
@@ -122,7 +122,7 @@ def part(what: Left, quantities: Mapping[str, Decimal], shipping: Decimal, key: 
     for line in what.lines:
         quantity = quantities.get(line.line_id, ZERO)
         if quantity < 0 or quantity > line.quantity:
-            raise NotPossible(f"Between 0 and {plain(line.quantity)}.", f"line-{line.line_id}")
+            raise NotPossible(f"Between 0 and {plain(line.quantity)}.", line.line_id)
         if quantity:
             share = quantity / line.quantity
             amount, tax = (rounded(value * share, what.currency) for value in (line.amount, line.tax))

@@ -1,18 +1,22 @@
 """Cancel and refund in the cart. What counts is what stands in the shop's books in the end."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
+from accounts.models import Membership, User
 from alerts.models import Alert
 from carts.models import Cart
 from carts.systems.sandbox_shop import SandboxShop
-from integration_manager.kit import clock
-from integration_manager.kit.canonical import Refund
+from integration_manager.kit import canonical, clock
+from integration_manager.kit.canonical import Refund, from_json
 from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.errors import AuthFailed, NeedsHuman, Permanent, RateLimited
 from integration_manager.kit.faults import Fault
@@ -384,8 +388,6 @@ def test_killed_beside_the_call(
 def test_a_naive_engine_would_pay_twice(world: World, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the test above would prove nothing."""
     call: Callable[..., str] = effects_cart._Refund.call
-    from dataclasses import replace
-
     monkeypatch.setattr(effects_cart._Refund, "call", lambda self, one: call(self, replace(one, starts=1)))
     order = world.only()
     refunding.ask(order, some(order, {"1": 1}), PERSON)
@@ -444,3 +446,158 @@ def test_a_wms_without_cancellations_is_never_asked(world: World, key: str, monk
     run(world, DELIVER)
     run(world, CONFIRM)
     assert world.warehouse.calls["GET 200"] and alerts() == []
+
+
+# ── the pages ──
+
+
+@pytest.fixture
+def owner(world: World) -> Client:
+    user = User.objects.create_user("owner@oak.example", "correct horse battery", name="Owner")
+    Membership.objects.create(user=user, role="primary")
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def address(world: World, path: str = "refund/") -> str:
+    return f"/a/{world.account.public_id}/orders/{world.only().public_id}/{path}"
+
+
+def confirmation(page: str) -> str:
+    return re.findall(r'name="confirm" value="([^"]+)"', page)[0]
+
+
+def test_the_sum_is_shown_before_it_happens_and_happens_once(world: World, key: str, owner: Client) -> None:
+    assert "29.95 USD left to refund" in owner.get(address(world)).content.decode()
+    chosen = {"what": "part", "line-2": "2", "shipping": "amount", "shipping_amount": "1.00", "note": "Broken"}
+    shown = owner.post(address(world), chosen).content.decode()
+    assert "11.00 USD go back to the customer" in shown and not Effect.objects.exists()
+    sealed = confirmation(shown)
+    for said in ("Refund 11.00 USD", "asked for in the cart", "once"):
+        assert said in shown or said in owner.post(address(world), {"confirm": sealed}, follow=True).content.decode()
+    assert Effect.objects.count() == 1
+    run(world, UPLOAD)
+    owner.post(address(world), {"confirm": sealed})
+    run(world, UPLOAD)
+    assert paid_back(world) == ["11.00"]
+    order_page = owner.get(address(world, "")).content.decode()
+    assert "11.00 USD refunded (2 × POT-GLASS, shipping 1.00 USD)" in order_page
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"what": "part"}, "Choose what to refund"),
+        ({"what": "part", "line-1": "3"}, "At most 2 left."),
+        ({"what": "part", "line-1": "-1"}, "greater than or equal to 0"),
+        ({"what": "part", "line-1": "1.5"}, "no more than 0 decimal places"),
+        ({"what": "part", "line-1": "NaN"}, "Enter a number."),
+        ({"what": "part", "shipping": "amount"}, "Say how much"),
+        ({"what": "part", "shipping": "amount", "shipping_amount": "5"}, "At most 4.95 USD"),
+        ({"what": "part", "shipping": "amount", "shipping_amount": "1.005"}, "2 decimal places"),
+        ({"what": "everything"}, "not one of the available choices"),
+        ({}, "required"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_said_beside_the_field(
+    world: World, key: str, owner: Client, chosen: dict[str, str], said: str
+) -> None:
+    answer = owner.post(address(world), chosen)
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert not Effect.objects.exists()
+
+
+def test_a_sum_that_was_tampered_with_or_is_another_orders_is_not_taken(world: World, key: str, owner: Client) -> None:
+    sealed = confirmation(owner.post(address(world), {"what": "whole"}).content.decode())
+    owner.post(address(world), {"confirm": sealed[:-3] + "abc"})
+    url = address(world)
+    Order.objects.update(public_id="anotherorder")
+    owner.post(url.replace(url.split("/")[-3], "anotherorder"), {"confirm": sealed})
+    assert not Effect.objects.exists()
+
+
+def test_at_the_wms_the_page_offers_to_ask_the_wms(world: World, key: str, owner: Client) -> None:
+    run(world, DELIVER)
+    assert "Ask the WMS to cancel it" in owner.get(address(world)).content.decode()
+    owner.post(address(world, "cancel-at-wms/"))
+    run(world, DELIVER)
+    assert world.only().status == Status.CANCELED
+    assert "29.95 USD left to refund" in owner.get(address(world)).content.decode()
+
+
+def test_shipped_says_why_not(world: World, key: str, owner: Client) -> None:
+    run(world, DELIVER)
+    pack(world)
+    run(world, CONFIRM)
+    assert "It has shipped." in owner.get(address(world)).content.decode()
+
+
+def test_it_says_what_it_waits_for(world: World, key: str, owner: Client) -> None:
+    Schedule.objects.update(every=0, next_run=None)
+    assert "are off or paused" in owner.get(address(world)).content.decode()
+
+
+def test_a_cart_that_can_only_cancel(world: World, key: str, owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SandboxShop, "refund", CartConnector.refund)
+    sealed = confirmation(owner.get(address(world)).content.decode())
+    for _ in range(2):
+        owner.post(address(world), {"confirm": sealed})
+    run(world, UPLOAD)
+    assert (len(world.shop.effects("cancel")), paid_back(world)) == (1, [])
+
+
+def test_a_person_decides_on_the_page(world: World, key: str, owner: Client) -> None:
+    order = world.only()
+    refunding.ask(order, some(order, {"1": 1}), PERSON)
+    with dying(point="before_refund"):
+        run(world, UPLOAD)
+    expire()
+    run(world, UPLOAD)
+    assert "Was this refund made?" in owner.get(address(world, "")).content.decode()
+    owner.post(address(world, "refund/k1/not-made/"))
+    owner.post(address(world, "refund/k1/made/"))
+    run(world, UPLOAD)
+    assert (paid_back(world), Effect.objects.get().state) == (["5.00"], "done")
+
+
+# ── amounts ──
+
+
+def test_a_discount_on_the_order_and_its_tax_fall_to_the_lines() -> None:
+    lines = [
+        {"line_id": "a", "item": "A", "quantity": "3", "price": "10.00"},
+        {"line_id": "b", "item": "B", "quantity": "1", "price": "20.00"},
+    ]
+    data = {"cart_key": "1", "cust_ref": "1", "cust_po_no": "1", "order_date": "2026-01-01", "ship": {}}
+    money = {"currency_code": "EUR", "sales_tax": "5.00", "shipping_handling": "4.00", "grand_total": "53.50"}
+    order = from_json(canonical.Order, {**data, **money, "source_state": "eligible", "lines": lines})
+    rest = refunds.left(order, [])
+    # 55.00 with tax, of which 49.50 were paid: nine tenths of everything.
+    assert [(line.amount, line.tax) for line in rest.lines] == [
+        (Decimal("27.00"), Decimal("2.70")),
+        (Decimal("18.00"), Decimal("1.80")),
+    ]
+    made: list[Refund] = []
+    for number in range(3):
+        made.append(refunds.part(refunds.left(order, made), {"a": Decimal(1)}, Decimal(0), f"k{number}", ""))
+    assert [refund.amount for refund in made] == [Decimal("9.90")] * 3
+    last = refunds.whole(refunds.left(order, made), "k9", "")
+    assert (last.amount, last.shipping, last.whole) == (Decimal("23.80"), Decimal("4.00"), True)
+    assert refunds.left(order, [*made, last]).total == 0
+
+
+@pytest.mark.parametrize(
+    ("currency", "amounts"), [("JPY", ["333", "334", "333"]), ("KWD", ["333.333", "333.334", "333.333"])]
+)
+def test_parts_of_a_line_add_up_to_it_in_every_currency(currency: str, amounts: list[str]) -> None:
+    data = {"cart_key": "1", "cust_ref": "1", "cust_po_no": "1", "order_date": "2026-01-01", "ship": {}}
+    line = {"line_id": "a", "item": "A", "quantity": "3", "price": "333.3333333"}
+    paid = {"currency_code": currency, "grand_total": "1000", "lines": [line]}
+    order = from_json(canonical.Order, {**data, **paid, "source_state": "eligible"})
+    made: list[Refund] = []
+    for number in range(3):
+        made.append(refunds.part(refunds.left(order, made), {"a": Decimal(1)}, Decimal(0), f"k{number}", ""))
+    assert [str(refund.amount) for refund in made] == amounts
+    assert made[-1].whole

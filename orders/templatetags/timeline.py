@@ -30,6 +30,13 @@ _KINDS = {
     "confirmed": ("Tracking is in the cart", "s-confirmed"),
     "cancel_requested": ("Cancellation asked for", "s-off"),
     "cancel_refused": ("Cancellation refused", "warn"),
+    "cart_cancel_asked": ("Cancellation for the cart", "s-off"),
+    "canceled_in_cart": ("Canceled in the cart", "s-canceled"),
+    "cart_cancel_refused": ("The cart refused the cancellation", "warn"),
+    "refund_asked": ("Refund asked for", "s-off"),
+    "refunded": ("Refunded", "s-confirmed"),
+    "refund_refused": ("Refund refused", "warn"),
+    "refund_unknown": ("Refund not certain", "warn"),
     "revision": ("Opened again", "resend"),
 }
 
