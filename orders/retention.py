@@ -35,6 +35,7 @@ _PIECES = f"file_id IN (SELECT f.id FROM merchants_storedfile f WHERE {_DONE_WIT
 RULES = (
     Rule("orders_exchange", "at", timedelta(days=30), grows=True),
     Rule("orders_run", "started_at", timedelta(days=90), grows=True),
+    Rule("carts_webhookdelivery", "received_at", timedelta(days=7), grows=True),
     Rule("orders_skippedorder", "seen_at", timedelta(days=60)),
     Rule("orders_outfile", "created_at", timedelta(days=90), "phase IN ('done', 'dropped')"),
     Rule("merchants_formatdraft", "changed_at", timedelta(days=1)),

@@ -21,7 +21,7 @@ from integration_manager.chips import address, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule
-from orders import actions, search
+from orders import actions, refunding, search
 from orders.forms import FilterForm
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, SkippedOrder
@@ -123,6 +123,8 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "lines": _lines(found, data),
         "shipments": shipments,
         "events": _timeline(found),
+        "effects": refunding.effects_of(found),
+        "in_cart": any(refunding.can(found)),
     }
     if request.headers.get("HX-Target") == "live":
         return render(request, "orders/live.html", context)

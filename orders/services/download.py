@@ -15,6 +15,7 @@ from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
 from orders.restored import restored_at
 from orders.run import Run
+from orders.services.effects_cart import carry_out_in_cart
 from orders.storing import announce, store_page
 
 
@@ -25,6 +26,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     """
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
+    if not carry_out_in_cart(run):
+        return
     intake = Intake(run.merchant, cart, restored_at=restored_at(run))
     stored = Stored()
     since, deep = cursors.since(run, beginning(cart.earliest_order_date, run.account.timezone))
