@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
                 path("", include("integration_manager.dashboard_urls")),
                 path("", include("accounts.account_urls")),
                 path("", include("integration_manager.mapping.urls")),  # before what takes any word in its place
+                path("", include("integration_manager.files.urls")),
                 path("", include("merchants.urls")),
                 path("", include("carts.urls")),
                 path("", include("wms.urls")),

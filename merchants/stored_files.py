@@ -12,6 +12,7 @@ from typing import IO
 from django.db import IntegrityError, models, transaction
 
 from integration_manager.kit import clock
+from integration_manager.kit.connector import Page
 from integration_manager.kit.errors import Permanent
 from integration_manager.kit.folder import (
     MAX_ENTRIES,
@@ -32,10 +33,9 @@ PIECE = 1024 * 1024  # bytes of one row
 class StoredFolder:
     """The files of one owner. Only for the thread that has the tenant: it asks the database."""
 
-    ours = True  # nothing of it is outside: a connection test needs no thread of its own
-
     def __init__(self, merchant_id: int | None, cart_id: int | None) -> None:
         self.merchant_id, self.cart_id = merchant_id, cart_id
+        self._reading: StoredFile | None = None  # the uploaded file that is being loaded
 
     def __repr__(self) -> str:
         return "<StoredFolder>"
@@ -77,9 +77,29 @@ class StoredFolder:
             copy.close()
             raise
         copy.seek(0)
-        if row.started_at is None:
-            StoredFile.objects.filter(pk=row.pk).update(started_at=clock.now())
+        if row.by and row.loaded_at is None:
+            self._reading = row
+            StoredFile.objects.filter(pk=row.pk).update(started_at=clock.now(), counts={})
         return copy
+
+    def loaded(self, page: Page) -> None:
+        """Notes how far an uploaded file is: `page` is stored. Pages of other files are none of ours."""
+        row = self._reading
+        name = page.progress.file if page.progress else page.rejects[0].file if page.rejects else ""
+        if row is None or name != row.name:
+            return
+        counts = row.counts
+        if page.progress:
+            counts |= {"rows": page.progress.rows, "percent": page.progress.percent, "stored": page.progress.stored}
+        counts["found"] = counts.get("found", 0) + len(page.rows)
+        counts["refused"] = counts.get("refused", 0) + len(page.rejects)
+        if page.rejects and "why" not in counts:
+            first = page.rejects[0]
+            counts["why"] = (f"Line {first.line}: " if first.line else "") + first.reason[:300]
+        ended = {"loaded_at": clock.now()} if page.done else {}
+        StoredFile.objects.filter(pk=row.pk).update(counts=counts, **ended)
+        if page.done:
+            self._reading = None
 
     def read(self, path: str, limit: int = MAX_FILE) -> bytes:
         with self.fetch(path, limit) as copy:
