@@ -14,7 +14,8 @@ from carts.models import Cart
 from carts.systems import registry as cart_systems
 from integration_manager.kit.connector import CartConnector, Connector
 from integration_manager.kit.egress import Guard
-from integration_manager.kit.folder import open_folder
+from integration_manager.kit.folder import Folder, open_folder
+from integration_manager.kit.folder_system import FolderSystem
 from integration_manager.kit.limiter import Limiter, RedisLimiter
 from integration_manager.kit.mail_out import Server
 from integration_manager.kit.transport import Http
@@ -53,7 +54,8 @@ def open_cart(cart: Cart, account: Account, journal: Journal, *, trace: bool = F
     """A cart's connector, ready to call."""
     system = cart_class(cart)
     merchant = cart.merchant if system.uses == "folder" else None  # asked for only where it is needed
-    return open_connector(system, {**cart.options, **cart.credentials}, account, journal, merchant, trace=trace)
+    values = {**cart.options, **cart.credentials}
+    return open_connector(system, values, account, journal, merchant, trace=trace, cart_id=cart.pk)
 
 
 def open_wms(
@@ -96,6 +98,21 @@ def open_connector(
     )
     http.trace = trace
     return system(values, http=http)
+
+
+def _folder(
+    system: type[Connector], values: Mapping[str, Any], account: Account, journal: Journal, merchant: Merchant | None
+) -> Folder:
+    """The folder of the other side."""
+    return open_folder(
+        values,
+        guard=guard(),
+        local_root=_disk_root(system, account, merchant),
+        mail_server=mail_server(),
+        merchant=merchant.name if merchant else "",
+        journal=journal,
+        timeout=system.timeout,
+    )
 
 
 def mail_server() -> Server | None:

@@ -4,6 +4,7 @@ from integration_manager.kit.connector import Connector, Field
 
 SERVERS = ("sftp", "ftps", "ftps_implicit", "ftp", "ftp_active")
 FILES = (*SERVERS, "disk")
+ELSEWHERE = (*FILES, "email")  # not in our own database
 _OPEN = "NOT ENCRYPTED: password and files can be read on the way"
 
 
@@ -20,6 +21,7 @@ class FolderPlaces(Connector):
             ("ftp", f"an FTP server, passive – {_OPEN}"),
             ("ftp_active", f"an FTP server, active – {_OPEN}"),
             ("email", "e-mail, as attachments"),
+            ("browser", "nowhere else: people upload and download them here, in the browser"),
             ("disk", "a folder of this server (set up by its operator)"),
         ),
         default="sftp",

@@ -15,6 +15,7 @@ from integration_manager.kit.folder_places import ELSEWHERE, FILES, MailPlace
 from integration_manager.kit.inbox import Inbox
 
 if TYPE_CHECKING:
+    from integration_manager.kit.folder import Folder
     from integration_manager.kit.mailbox import Mailbox
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -30,10 +31,15 @@ class FolderSystem(MailPlace):
     uses: ClassVar[Literal["http", "folder"]] = "folder"
     settle: ClassVar[timedelta] = timedelta(minutes=1)
     places: ClassVar[dict[str, str]] = {}
+    uploads: "Folder | None" = None  # what people upload in the browser, wherever else the files come from
 
     directory = Field("Main directory", required=False, when=("place", FILES), help="Empty: where the login leads.")
-    archive_dir = Field("Directory (or mail folder) for files that were read", default="archive")
-    errors_dir = Field("Directory (or mail folder) for files and rows with errors", default="errors")
+    archive_dir = Field(
+        "Directory (or mail folder) for files that were read", default="archive", when=("place", ELSEWHERE)
+    )
+    errors_dir = Field(
+        "Directory (or mail folder) for files and rows with errors", default="errors", when=("place", ELSEWHERE)
+    )
     after = Field(
         "Files that were read",
         kind="choice",
@@ -90,7 +96,10 @@ class FolderSystem(MailPlace):
         return self.where(str(getattr(self, self.places[kind])))
 
     def inbox(self, kind: str) -> Inbox:
-        """The directory from which files of a kind come in."""
+        """The directory from which files of a kind come in; before them what people uploaded."""
+        uploads = Inbox(self.uploads, *upload_places(kind), timedelta(0)) if self.uploads is not None else None
+        if uploads is not None and self.by_hand:
+            return uploads
         self.distinct()
         after, quiet = (self.mail_after, 0) if self.posts else (self.after, int(self.quiet))
         if self.posts:
@@ -105,7 +114,13 @@ class FolderSystem(MailPlace):
             self.where(str(self.archive_dir)) if after == "archive" else "",
             self.where(str(self.errors_dir)),
             timedelta(seconds=quiet),
+            uploads,
         )
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether there is no other side: files are kept with us, and people upload and download them."""
+        return bool(self.place == "browser")
 
     def subjects(self) -> dict[str, str]:
         """What the subject of a mail has to contain, for each kind of file that comes in."""

@@ -45,9 +45,12 @@ class Inbox:
     archive: str
     errors: str
     quiet: timedelta
+    first: "Inbox | None" = None  # another one, whose files come before these
 
     def files(self) -> Iterator["Incoming"]:
         """The whole files, oldest first, each read to its end. Raises Missing without the directory."""
+        if self.first is not None:
+            yield from self.first.files()
         for entry in self.folder.entries(self.directory):
             if self._resting(entry):
                 found = self._read(entry)
