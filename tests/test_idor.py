@@ -53,15 +53,22 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_test": OF_A_MERCHANT,
     "cart_services": OF_A_MERCHANT,
     "cart_service": OF_A_MERCHANT,
+    "cart_webhooks": OF_A_MERCHANT,
+    "cart_cancel_upload": OF_A_MERCHANT,
     "wms": FOR_ALL_MEMBERS,
     "wms_choose": FOR_ADMINS,
     "wms_test": FOR_ADMINS,
+    "wms_contacts": FOR_ADMINS,
+    "wms_ship_methods": FOR_ALL_MEMBERS,  # to look at; changing them takes wms.edit (tests/test_wms_pages.py)
     "wms_edit": FOR_ADMINS,
     "orders": FOR_ALL_MEMBERS,
     "skipped": FOR_ALL_MEMBERS,
     "order_filter": FOR_ALL_MEMBERS,
     "order": OF_A_MERCHANT,
     "order_act": OF_A_MERCHANT,
+    "order_refund": OF_A_MERCHANT,
+    "order_refund_decide": OF_A_MERCHANT,
+    "order_cancel_at_wms": OF_A_MERCHANT,
     "order_exchanges": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
     "alerts_dismiss": FOR_ALL_MEMBERS,
@@ -70,10 +77,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "alert_file": OF_A_MERCHANT,
 }
 # Addresses outside any account, and what sees to them.
-    "wms_contacts": FOR_ADMINS,
-    "wms_ship_methods": FOR_ALL_MEMBERS,  # to look at; changing them takes wms.edit (tests/test_wms_pages.py)
 OUTSIDE = {
-    "healthz", "readyz", "metrics", "home", "theme", "styleguide", "staff_open",
+    "healthz", "readyz", "metrics", "webhook", "home", "theme", "styleguide", "staff_open",
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",
     "account_link_open", "account_email_verification_sent", "account_confirm_email", "account_reset_password",
@@ -142,6 +147,9 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         "service": "download" if "/carts/" in route else "deliver",
         "system": "sandbox_shop" if "/carts/" in route else "sandbox_wms",
         "action": "resend",
+        "act": "on",
+        "key": "k1",
+        "decision": "made",
         "answer": "arrived",
         "what": "run",
     }

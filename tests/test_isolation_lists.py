@@ -30,6 +30,7 @@ NO_ACCOUNT = {
 EVERYONE = {
     ("accounts/invitations.py", "an invitation by its token"),
     ("accounts/views.py", "the accounts of a user"),
+    ("carts/webhooks.py", "webhook"),  # whose address it is
     ("integration_manager/health.py", "metrics"),
     ("integration_manager/im/demo.py", "demo"),
     ("integration_manager/im/rotate_keys.py", "rotate_keys"),

@@ -43,6 +43,7 @@ def pages(desk: Desk) -> dict[str, str]:
             "order filter": "orders/filter/",
             "order": f"orders/{order}/",
             "exchanges": f"orders/{order}/exchanges/",
+            "refund": f"orders/{order}/refund/",
             "merchants": "merchants/",
             "new merchant": "merchants/new/",
             "merchant": f"merchants/{merchant}/",

@@ -72,6 +72,9 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "system": "sandbox_shop" if route.startswith("a/<id:account>/carts") else "sandbox_wms",
         "what": "run",
         "action": "resend",
+        "act": "on",
+        "key": "k1",
+        "decision": "made",
         "service": "download" if "/carts/" in route else "deliver",
     }
     for name, value in values.items():
