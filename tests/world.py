@@ -93,7 +93,7 @@ def build(
         destination = Wms.objects.create(system=wms, credentials=values)
         cart = Cart.objects.create(
             merchant=merchant,
-            system="sandbox_shop",
+            system=shop.system,
             name="Shop",
             number=1,
             shop=shop.name,

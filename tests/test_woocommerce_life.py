@@ -1,0 +1,202 @@
+"""WooCommerce's whole life through the engine: orders in, parcels and stock back, with answers that get lost."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from carts import webhooks
+from carts.systems.woocommerce import WooCommerce
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from integration_manager.kit.acceptance.hooks import mailbox
+from integration_manager.kit.connector import CartConnector, Rate
+from merchants.models import Schedule, Service
+from orders import connections
+from orders.journal import Journal
+from orders.models import Effect, Order, OrderLine, Status
+from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
+from wms.systems.sandbox_wms import SandboxWms
+
+DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
+INVENTORY, UPLOAD_INVENTORY = Service.INVENTORY, Service.UPLOAD_INVENTORY
+
+
+@pytest.fixture
+def world(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An account on a running WooCommerce and a sandbox warehouse, without polite pauses."""
+    monkeypatch.setattr(WooCommerce, "rate", Rate(per_second=1000, burst=1000))
+    monkeypatch.setattr(SandboxWms, "settle", SandboxWms.settle * 0)
+    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
+    connections.guard.cache_clear()
+    shop, warehouse = fake("woocommerce", "oak"), fake("sandbox_wms", "wms")
+    with shop.serve() as shop_url, warehouse.serve() as warehouse_url:
+        made = build(shop, shop_url, warehouse, warehouse_url)
+        with tenancy.activate(made.account.pk):
+            yield made
+    connections.guard.cache_clear()
+
+
+def shop_of(world: World) -> Any:
+    return world.shop
+
+
+def options(world: World, **values: Any) -> None:
+    world.cart.options = values
+    world.cart.save()
+
+
+def status_in_shop(world: World, key: str) -> str:
+    return str(shop_of(world).orders.rows[key]["status"])
+
+
+def told(world: World) -> list[tuple[str, int]]:
+    """(status, parcels told) of the only order."""
+    key = world.only().cart_key
+    return [(status_in_shop(world, key), len(world.shop.effects("shipment", key)))]
+
+
+def test_only_what_the_options_say_is_loaded_and_under_the_shops_number(world: World) -> None:
+    shop = shop_of(world)
+    shop.order_of(1, ("MUG-BLUE", 1))
+    shop.order_of(2, ("MUG-BLUE", 1), status="on-hold")
+    shop.order_of(3, ("MUG-BLUE", 1), status="pending")
+    run(world, DOWNLOAD)
+    assert [order.cust_po_no for order in world.orders()] == ["OAK1"]
+    shop.edit("1002", status="processing")  # it was paid
+    run(world, DOWNLOAD)
+    assert [order.cust_po_no for order in world.orders()] == ["OAK1", "OAK2"]
+    options(world, statuses="processing, pending")
+    shop.edit("1003", customer_note="At last")
+    run(world, DOWNLOAD)
+    assert len(world.orders()) == 3
+
+
+@pytest.mark.parametrize(("when", "first"), [("all", "processing"), ("first", "completed")])
+def test_an_order_in_two_parcels(world: World, when: str, first: str) -> None:
+    options(world, when=when)
+    shop_of(world).order_of(1, ("MUG-BLUE", 3), ("POT-GLASS", 1))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5")
+    run(world, CONFIRM, UPLOAD)
+    assert (told(world), world.only().status) == ([(first, 1)], Status.AT_WMS)
+    run(world, DOWNLOAD)  # what we did to the order comes back as a change, and changes nothing here
+    pack(world)
+    run(world, CONFIRM, UPLOAD)
+    assert (told(world), world.only().status) == ([("completed", 2)], Status.CONFIRMED)
+    run(world, DOWNLOAD)
+    assert (len(world.orders()), world.only().status, alerts()) == (1, Status.CONFIRMED, [])
+
+
+def test_a_full_life_while_a_fifth_of_all_answers_is_lost(world: World) -> None:
+    shop = shop_of(world)
+    shop.plugin = "wc-ast/v3"
+    keys = [shop.order_of(number, ("MUG-BLUE", 2), ("TEA-GREEN", 1)) for number in range(1, 7)]
+    shop.faults.seed(7)
+    shop.faults.plan({"drop_after": 0.2}, match="write")
+    shop.faults.plan({"drop": 0.1}, match="read")
+    for hour in range(25):
+        with at(hour):
+            run(world, DOWNLOAD, DELIVER)
+            for order in Order.objects.filter(status=Status.AT_WMS):
+                pack(world, order, share="0.5" if hour < 3 else "1")
+            run(world, CONFIRM, UPLOAD)
+            leases_expire()
+        if Counter(order.status for order in world.orders()) == {Status.CONFIRMED: 6}:
+            break
+    assert [order.status for order in world.orders()] == [Status.CONFIRMED] * 6
+    assert shop.calls["POST drop_after"] + shop.calls["PUT drop_after"] > 3, "no answer was lost"
+    for key in keys:
+        parcels = [effect["no"] for effect in shop.effects("shipment", key)]
+        assert len(parcels) == len(set(parcels)) >= 2
+        assert sorted(row["tracking_number"] for row in shop.trackings if str(row["order_id"]) == key) == sorted(
+            parcels
+        )
+        mails = [effect["text"] for effect in shop.effects("note", key)]
+        assert sorted(mails) == sorted(set(mails)), "a customer got the same mail twice"
+        assert [sum(number in mail for mail in mails) for number in parcels] == [1] * len(parcels)
+        assert status_in_shop(world, key) == "completed"
+    assert not {"tracking_refused", "tracking_skipped"} & set(alerts())
+
+
+def test_the_merchant_cancels_trashes_refunds_and_edits(world: World) -> None:
+    shop = shop_of(world)
+    keys = [shop.order_of(number, ("MUG-BLUE", 2), ("POT-GLASS", 1)) for number in range(1, 6)]
+    run(world, DOWNLOAD)
+    by_key = {order.cart_key: order.pk for order in world.orders()}
+
+    def order(number: int) -> Order:
+        return Order.objects.get(pk=by_key[keys[number]])
+
+    shop.edit(keys[0], status="cancelled")
+    shop.trash(keys[1])
+    shop.give_back(keys[2], "11.00", l10031=1)
+    shop.give_back(keys[3], shop.orders.rows[keys[3]]["total"])
+    shop.edit(keys[4], customer_note="Ring twice")
+    run(world, DOWNLOAD)
+    assert [order(number).status for number in (0, 1, 3)] == [Status.CANCELED] * 3
+    assert [line.quantity for line in OrderLine.objects.filter(order=order(2)).order_by("id")] == [1, 1]
+    assert order(2).grand_total == Decimal("26.95")
+    run(world, DELIVER)
+    assert [order(number).status for number in (2, 4)] == [Status.AT_WMS] * 2
+    shop.edit(keys[4], status="cancelled")
+    run(world, DOWNLOAD, DELIVER)
+    assert order(4).status == Status.CANCELED
+    assert Effect.objects.count() == 1
+    assert alerts() == []
+
+
+def test_stock_reaches_products_and_variations(world: World) -> None:
+    shop = shop_of(world)
+    for sku, free in (("MUG-BLUE", 40), ("SHIRT-L", 7), ("NOT-SOLD-HERE", 3)):
+        world.warehouse._count("C1", sku, "MAIN", Decimal(free), Decimal(free), world.warehouse.clock())  # type: ignore[attr-defined]
+    shop.order_of(1, ("MUG-BLUE", 2), ("SHIRT-L", 1))
+    shop.faults.seed(3)
+    shop.faults.plan({"drop_after": 0.2}, match="write")
+    run(world, DOWNLOAD, INVENTORY, UPLOAD_INVENTORY)
+    with at(2):
+        run(world, UPLOAD_INVENTORY)
+    levels = {row["sku"]: row["stock_quantity"] for row in shop.products}
+    assert (levels["MUG-BLUE"], levels["SHIRT-L"]) == (38, 6)
+    assert "stock_refused" not in alerts()
+
+
+def test_a_wrong_key_pauses_the_cart_and_a_firewall_does_not(world: World) -> None:
+    shop = shop_of(world)
+    run(world, DOWNLOAD)
+    shop.firewall = 403
+    run(world, DOWNLOAD)
+    assert world.schedule(DOWNLOAD).paused == Schedule.Paused.NO
+    shop.firewall, shop.permissions = 0, "none"
+    world.cart.credentials = {**world.cart.credentials, "consumer_secret": "cs_of_somebody_else"}
+    world.cart.save()
+    run(world, DOWNLOAD)
+    assert world.schedule(DOWNLOAD).paused == Schedule.Paused.AUTH
+
+
+def test_a_webhook_of_the_shop_wakes_the_download(world: World) -> None:
+    webhook = webhooks.create(world.cart)
+    world.schedule(DOWNLOAD)
+    later = clock.now() + timedelta(hours=5)
+    Schedule.objects.update(next_run=later)
+    connector = connections.open_cart(world.cart, world.account, Journal())
+    assert isinstance(connector, CartConnector)
+    with mailbox() as (address, came):
+        connector.subscribe(address, webhook.secrets["secret"].reveal())
+        pings = [came.get(timeout=10) for _ in range(4)]
+        shop_of(world).order_of(1, ("MUG-BLUE", 1))
+        got = came.get(timeout=10)
+    for ping in pings:
+        assert webhooks.receive(webhook.pk, ping.headers, ping.body)[1] == webhooks.Outcome.PING
+    assert world.schedule(DOWNLOAD).next_run == later
+    forged = webhooks.receive(webhook.pk, got.headers, got.body + b" ")
+    assert forged[1] == webhooks.Outcome.REFUSED
+    for _ in range(2):
+        assert webhooks.receive(webhook.pk, got.headers, got.body)[1] == webhooks.Outcome.WOKEN
+    assert world.schedule(DOWNLOAD).next_run < later
+    run(world, DOWNLOAD)
+    assert world.only().cust_po_no == "OAK1"
