@@ -101,10 +101,11 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def sshd() -> str:
     """The path of OpenSSH's server; skips where there is none, or where we are not root."""
-    found = shutil.which("sshd") or (str(Path("/usr/sbin/sshd")) if Path("/usr/sbin/sshd").exists() else None)
-    if not found:
-        pytest.skip("OpenSSH's server is missing: apt-get install openssh-server")
-    return found
+    from tests import sftp_server
+
+    if why := sftp_server.why_not():
+        pytest.skip(why)
+    return str(sftp_server.sshd())
 
 
 @pytest.fixture(scope="session")

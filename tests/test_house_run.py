@@ -19,6 +19,7 @@ from integration_manager.processes import Child, end_leftovers, identity, sessio
 from tests import services
 
 SERVICES = {"PostgreSQL", "Redis"}
+PATIENCE = 240  # seconds for a start on a busy machine; the README's time is measured on a quiet one
 
 
 class Run:
@@ -50,7 +51,7 @@ class Run:
             )
         while "is ready" not in self.said():
             assert self.process.poll() is None, self.said()
-            assert time.monotonic() - began < 90, self.said()
+            assert time.monotonic() - began < PATIENCE, self.said()
             time.sleep(0.1)
         return time.monotonic() - began
 
