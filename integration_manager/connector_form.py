@@ -1,19 +1,31 @@
 """The form of a connector: made from its Fields, so that a connector needs no form of its own."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from django import forms
+from django.utils.html import format_html
 
 from accounts.audit import Changes, difference
 from integration_manager.crypto import Secret
 from integration_manager.kit.connector import Connector, Field
+from integration_manager.kit.filefields import Kind
 
 KEEP = "Stored. Type to replace it"
 AGAIN = "Enter the key again: the address has changed."
 LONGEST = 4000
 _ADDRESS = ("port", "user", "place", "security")  # of a folder; with "place" also whether it is encrypted
+
+
+class Formats(Protocol):
+    """Whose formats of files a connection may use: ours, and those that its people mapped."""
+
+    def choices(self, kind: Kind) -> list[tuple[str, str]]:
+        """Value and label of each, for one kind of file."""
+
+    def url(self, page: str) -> str:
+        """The address of the page "formats"."""
 
 
 class ConnectorForm(forms.Form):
@@ -25,9 +37,10 @@ class ConnectorForm(forms.Form):
         level: str,
         stored: Mapping[str, Any],
         *args: Any,
+        formats: "Formats | None" = None,
         **kwargs: Any,
     ) -> None:
-        """`stored`: the values as they are now, secrets wrapped."""
+        """`stored`: the values as they are now, secrets wrapped. `formats`: those of files that may be chosen."""
         kwargs.setdefault("prefix", "c")
         super().__init__(*args, **kwargs)
         self.system = system
@@ -35,6 +48,8 @@ class ConnectorForm(forms.Form):
         self.of_level = {name: field for name, field in system.fields.items() if field.level == level}
         for name, field in self.of_level.items():
             self.fields[name] = _form_field(field, self.stored.get(name))
+            if formats is not None and field.files:
+                _offer(self.fields[name], formats, field.files, self.stored.get(name))
             if field.when:
                 self.fields[name].when = (self.add_prefix(field.when[0]), " ".join(field.when[1]))  # type: ignore[attr-defined]
 
@@ -131,6 +146,16 @@ class ConnectorForm(forms.Form):
             if value not in (None, ""):
                 found[name] = Secret(value) if field.secret and isinstance(value, str) else value
         return found
+
+
+def _offer(field: forms.Field, formats: Formats, kind: Kind, stored: Any) -> None:
+    """Lets a select offer the mapped formats too, and leads to where they are made."""
+    choices = formats.choices(kind)
+    if stored and stored not in dict(choices):
+        choices.append((stored, "A format that was deleted: choose another one"))
+    field.choices = choices  # type: ignore[attr-defined]
+    link = format_html('<a href="{}">Manage CSV formats</a>', formats.url("formats"))
+    field.help_text = format_html("{} {}", field.help_text, link) if field.help_text else link
 
 
 def _form_field(field: Field, stored: Any) -> forms.Field:

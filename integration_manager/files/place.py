@@ -124,7 +124,7 @@ def of_wms(permission: str) -> Callable[[Page], Page]:
         @wraps(view)
         def page(request: AccountRequest, merchant: str, **ids: str) -> HttpResponseBase:
             found = get_object_or_404(Merchant.objects, public_id=merchant)
-            wms = Wms.objects.first()
+            wms = Wms.current()
             if wms is None:
                 raise Http404
             place = _uses_files(wms_class(wms), _plain({**wms.options, **wms.credentials}, "place"))

@@ -70,7 +70,8 @@ class Owner:
             carts = Cart.objects.filter(merchant=self.merchant, archived_at__isnull=True).order_by("name")
             users = [(cart.name, cart.options) for cart in carts]
         else:
-            users = [("the WMS", wms.options) for wms in Wms.objects.all()]
+            current = Wms.current()
+            users = [("the WMS", current.options)] if current else []
         for name, options in users:
             for value in options.values():
                 if isinstance(value, str) and value.startswith("custom:"):

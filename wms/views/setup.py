@@ -14,6 +14,7 @@ from alerts.forms import EmailsForm
 from integration_manager import stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kit.connector import Connector, capabilities
+from integration_manager.mapping.owner import Owner
 from integration_manager.systems import offered, system_or_404
 from merchants import at_wms
 from merchants.models import Schedule
@@ -64,7 +65,8 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
     current = Wms.current()
     row = current if current and current.system == system else Wms.objects.filter(system=system).first()
     stored = {**row.options, **row.credentials} if row else {}
-    values = ConnectorForm(chosen, "account", stored, request.POST or None)
+    formats = Owner(request.account, None)
+    values = ConnectorForm(chosen, "account", stored, request.POST or None, formats=formats)
     same = current is not None and current.system == system
     context = _setup(chosen, current, row, values, same=same)
     if request.method != "POST":
