@@ -31,6 +31,7 @@ urlpatterns = [
     path("login/link/<str:token>/", entrance.link_open, name="account_link_open"),
     path("login/passkey/", anyone(passkeys.login_webauthn), name="mfa_login_webauthn"),
     path("login/second/", anyone(security.SecondStep.as_view()), name="mfa_authenticate"),
+    path("invitation/<str:token>/", invitation_views.invitation, name="invitation"),
     path("logout/", anyone(allauth.logout), name="account_logout"),
     path("signup/", anyone(entrance.SignUp.as_view()), name="account_signup"),
     path("verify/", anyone(allauth.email_verification_sent), name="account_email_verification_sent"),

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from accounts import audit, invitations
+from accounts import audit, invitations, reauth
 from accounts.models import Membership
 from accounts.requests import AccountRequest
 from accounts.roles import require
@@ -73,6 +73,8 @@ def merchant_new(request: AccountRequest) -> HttpResponseBase:
         messages.info(request, ONCE_MORE)
         return redirect("merchant", request.account.public_id, twin.public_id)
     if request.method == "POST" and setup.is_valid(switch_on=switch_on) and not _shared(request, setup):
+        if _asks_again(request, setup):
+            return reauth.ask(request)
         merchant = _add(request, setup, switch_on=switch_on)
         if merchant is not None:
             return redirect("merchant", request.account.public_id, merchant.public_id)
@@ -82,7 +84,7 @@ def merchant_new(request: AccountRequest) -> HttpResponseBase:
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
-def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
+def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """A merchant's name and services; for those who set up the WMS also what that one knows the merchant by.
 
     With the values of another merchant somebody would read that one's stock and parcels.
@@ -91,8 +93,11 @@ def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponse:
     setup = _setup(request, found)
     if "test" in request.POST:
         return _test(request, setup, "merchants/edit.html")
-    if request.method == "POST" and setup.is_valid() and not _shared(request, setup) and _save(request, setup):
-        return redirect("merchant", request.account.public_id, found.public_id)
+    if request.method == "POST" and setup.is_valid() and not _shared(request, setup):
+        if _asks_again(request, setup):
+            return reauth.ask(request)
+        if _save(request, setup):
+            return redirect("merchant", request.account.public_id, found.public_id)
     status = 422 if request.method == "POST" else 200
     return render(request, "merchants/edit.html", _context(setup), status=status)
 
@@ -170,6 +175,11 @@ def _shared(request: AccountRequest, setup: Setup) -> bool:
         return False  # it was so before, and is not this change's matter
     setup.says["twin"] = twin
     return True
+
+
+def _asks_again(request: AccountRequest, setup: Setup) -> bool:
+    """Whether credentials are to be stored, and it is long since this person has shown who they are."""
+    return bool(setup.values and setup.values.changes()) and not reauth.is_recent(request)
 
 
 def _posted_twice(request: AccountRequest) -> Merchant | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+import orjson
 from django.db import connection
 from django.db.models import F, QuerySet
 
@@ -57,6 +58,7 @@ class Claimed:
     number: str
     status: str
     canceled_by: str  # who canceled the order here; "" is its source
+    wms_id: int | None  # the WMS that has the order, or may have it
 
 
 class Work:
@@ -203,15 +205,15 @@ def _claim(run: Run, kinds: list[str], lease: float, where: str, values: Sequenc
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE e.id = picked.id AND o.id = e.order_id
             RETURNING e.id, e.kind, e.key, e.data::text, e.actor, e.token, e.starts, e.failures, e.failed_at,
-                      o.id, o.wms_key, o.cart_key, o.cust_po_no, o.status, o.cancel_by""",  # noqa: S608 (conditions of ours)
+                      o.id, o.wms_key, o.cart_key, o.cust_po_no, o.status, o.cancel_by, o.wms_id""",  # noqa: S608 (conditions of ours)
             [run.merchant.pk, run.now, kinds, *values, lease],
         )
         row = cursor.fetchone()
     if row is None:
         return None
-    import orjson
-
-    return Claimed(*row[:3], orjson.loads(row[3]), *row[4:])
+    values = [*row]
+    values[3] = orjson.loads(row[3])
+    return Claimed(*values)
 
 
 def release(one: Claimed, retry_at: datetime | None = None) -> None:

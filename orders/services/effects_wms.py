@@ -30,6 +30,8 @@ class _Cancel(Work):
         if one.status != Status.AT_WMS:
             # Decided meanwhile: canceled before it was sent, or shipped already.
             self._record(one, agreed=one.status == Status.CANCELED, why="it has shipped already")
+        elif one.wms_id not in (None, self.run.wms_id):
+            self._record(one, agreed=False, why="it is at the WMS of before, which is not asked any more")
         elif not self.connector.overrides("cancel"):
             self._record(one, agreed=False, why="this WMS cannot be asked for it")
         else:

@@ -7,6 +7,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import reauth
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts import contact_pages
@@ -59,7 +60,7 @@ def wms_choose(request: AccountRequest) -> HttpResponse:
 
 @require("wms.edit")
 @require_http_methods(["GET", "POST"])
-def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
+def wms_edit(request: AccountRequest, system: str) -> HttpResponseBase:
     """The account-level values of one system; saving makes it the account's WMS."""
     chosen = system_or_404("wms", system)
     current = Wms.current()
@@ -80,6 +81,8 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponse:
 
         return trying_pages.of_form(request, "wms/setup.html", context, values, check)
     if values.is_valid() and not _stands_against(request, context):
+        if not reauth.is_recent(request):
+            return reauth.ask(request)
         answer = trying.check_wms(
             chosen, values.values(), request.account, known=same or current is None, moved=values.moved()
         )
