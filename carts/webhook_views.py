@@ -181,7 +181,7 @@ def _ask(request: AccountRequest, cart: Cart, what: Callable[[Any], Any]) -> tup
     journal = Journal()
     connector = open_cart(cart, request.account, journal)
     for way in (getattr(connector, "http", None), getattr(connector, "folder", None)):
-        if hasattr(way, "timeout"):
+        if way is not None and hasattr(way, "timeout"):
             way.timeout = min(way.timeout, trying.SECONDS)
     try:
         with trying.slot(request.account):

@@ -137,7 +137,7 @@ def _seal(order: Order, refund: Refund | None) -> str:
 
 
 def _order_or_404(public_id: str) -> Order:
-    found = Order.objects.select_related("merchant", "cart").filter(public_id=public_id).first()
+    found: Order | None = Order.objects.select_related("merchant", "cart").filter(public_id=public_id).first()
     if found is None:
         raise Http404
     return found

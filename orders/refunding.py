@@ -70,7 +70,7 @@ def effects_of(order: Order) -> list[Effect]:
     found = list(Effect.objects.filter(order=order).order_by("-id")[:20])
     for effect in found:
         if effect.kind == Effect.Kind.REFUND:
-            effect.words = refunds.in_words(from_json(Refund, effect.data))  # type: ignore[attr-defined]
+            effect.words = refunds.in_words(from_json(Refund, effect.data))
     return found
 
 
@@ -142,7 +142,7 @@ def _here(order: Order, refund: Refund | None, actor: str, now: datetime) -> Non
 
 def _held(order: Order) -> int:
     """One that a rule holds: from now on a person does."""
-    return Order.objects.filter(pk=order.pk, status=Status.HELD).update(held_by="person")
+    return int(Order.objects.filter(pk=order.pk, status=Status.HELD).update(held_by="person"))
 
 
 def cancel_there(order: Order, actor: str) -> None:

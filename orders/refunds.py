@@ -136,8 +136,8 @@ def part(what: Left, quantities: Mapping[str, Decimal], shipping: Decimal, key: 
     if amount <= 0:
         raise NotPossible("Choose what to refund: units of a line, or shipping.")
     rest = {line.line_id: line.quantity for line in what.lines}
-    for line in lines:
-        rest[line.line_id] -= line.quantity
+    for chosen in lines:
+        rest[chosen.line_id] -= chosen.quantity
     return Refund(
         key, what.currency, amount, tuple(lines), shipping, note, amount == what.total and not any(rest.values())
     )

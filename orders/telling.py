@@ -40,6 +40,7 @@ def refund_in_cart(order: Order, refund: Refund, now: datetime, *, actor: str) -
 
 
 def _ask(order: Order, kind: Effect.Kind, key: str, data: object, now: datetime, actor: str) -> bool:
+    made: bool
     _, made = Effect.objects.get_or_create(
         order=order,
         kind=kind,

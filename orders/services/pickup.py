@@ -52,8 +52,9 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
     asked = order.cancel_requested_at is not None
     if any(line.shipped for line in row.lines):
         said = f"The WMS has canceled what it had not shipped of it yet.{reason}"
-        end = {"shipped_at": now, "short": True}
-        moved = move([row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, **end)
+        moved = move(
+            [row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, shipped_at=now, short=True
+        )
         confirm_complete(set(moved), now)
         what = f"has been shipped in part, and the WMS has canceled the rest.{reason}"
         fix = "Refund the rest in the cart, or send it anew."
