@@ -1,8 +1,8 @@
-"""`manage.py im demo`: the demo account, three merchants of a 3PL on sandbox systems."""
+"""`manage.py im demo`: the demo account, three merchants of a 3PL on sandbox systems, one with a WooCommerce too."""
 
 import os
 from argparse import ArgumentParser
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +14,7 @@ SHOPS = {
     "pine": ("Pine Street Tea", "PINE", "C2"),
     "elm": ("Elm Studio", "ELM", "C3"),
 }
+SECOND = {"elm": ("studio", "Elm Studio on WooCommerce")}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -48,37 +49,54 @@ def run(options: dict[str, Any]) -> None:
             credentials={name: value for name, value in wms.values.items() if name != "customer"},
         )
         for shop, (name, code, customer) in SHOPS.items():
-            _merchant(places[shop], name, code, customer, clock.now() - timedelta(days=1))
+            merchant = _merchant(name, code, customer)
+            since = clock.now() - timedelta(days=1)
+            _cart(merchant, places[shop], 1, f"{name} shop", since)
+            if shop in SECOND:
+                place, title = SECOND[shop]
+                _cart(merchant, places[place], 2, title, since)
     print(f"demo account ready: {settings.DEMO_EMAIL}")
 
 
-def _merchant(place: Any, name: str, code: str, customer: str, since: Any) -> None:
-    from carts.models import Cart
-    from carts.systems import registry as carts
-    from integration_manager.kit import clock
+def _merchant(name: str, code: str, customer: str) -> Any:
     from merchants import schedules
-    from merchants.models import Merchant, Schedule
+    from merchants.models import Merchant
     from wms.systems import registry as destinations
 
     merchant = Merchant.objects.create(name=name, code=code, wms_values={"customer": customer})
+    _switch_on(merchant, None, schedules.MERCHANT_SERVICES, destinations().get("sandbox_wms"))
+    return merchant
+
+
+def _cart(merchant: Any, place: Any, number: int, title: str, since: datetime) -> None:
+    from carts.models import Cart
+    from carts.systems import registry as carts
+    from merchants import schedules
+
     cart = Cart.objects.create(
         merchant=merchant,
         system=place.system,
-        name=f"{name} shop",
-        order_source=name,
-        number=1,
+        name=title,
+        order_source=merchant.name,
+        number=number,
         shop=place.name,
         credentials=dict(place.values),
         earliest_order_date=since.date(),
     )
-    for service in (*schedules.CART_SERVICES, *schedules.MERCHANT_SERVICES):
-        of_cart = service in schedules.CART_SERVICES
-        system = carts().get(place.system) if of_cart else destinations().get("sandbox_wms")
+    _switch_on(merchant, cart, schedules.CART_SERVICES, carts().get(place.system))
+
+
+def _switch_on(merchant: Any, cart: Any, services: Any, system: Any) -> None:
+    """Every service as a person would: at the system's shortest interval, Automatic where there is one."""
+    from integration_manager.kit import clock
+    from merchants import schedules
+    from merchants.models import Schedule
+
+    for service in services:
         automatic = service in schedules.AUTOMATIC
-        # As a person would: the shortest interval that the system offers, Automatic where there is one.
         shortest = min(schedules.choices(service, system.min_every))
         every = schedules.sweep(service, system.min_every) if automatic else shortest
-        schedule = Schedule(merchant=merchant, cart=cart if of_cart else None, service=service)
+        schedule = Schedule(merchant=merchant, cart=cart, service=service)
         schedule.save()
         schedules.set_frequency(schedule, clock.now(), every=every, automatic=automatic)
 

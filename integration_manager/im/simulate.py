@@ -1,7 +1,7 @@
 """`manage.py im simulate`: the fake systems of the connectors' tests as a process of their own.
 
-`im simulate demo` is the world of the demo account: three shops whose buyers order by themselves and
-one warehouse that packs. `im simulate woocommerce …` serves the fakes of single systems.
+`im simulate demo` is the world of the demo account: four shops whose buyers order by themselves (one
+of them a WooCommerce) and one warehouse that packs. `im simulate woocommerce …` serves the fakes of single systems.
 """
 
 from argparse import ArgumentParser
@@ -22,6 +22,7 @@ DEMO_FAULTS = {
     "GET /*": {"error": 0.01, "limited": 0.005, "garbage": 0.003, "drop": 0.005},
     "POST /v1/orders": {"error": 0.02, "drop_after": 0.02, "late": 0.01, "hang": 0.01},
     "POST /api/*": {"error": 0.01, "drop_after": 0.01},
+    "POST /wp-json/*": {"error": 0.01, "drop_after": 0.01},
 }
 
 
@@ -29,17 +30,17 @@ DEMO_FAULTS = {
 class Place:
     """One system of the demo: where it stands and what a person would type to connect to it."""
 
-    name: str  # oak, pine, elm: the shops and their merchants; wms: the warehouse
+    name: str  # oak, pine, elm: the shops and their merchants; wms: the warehouse; studio: elm's second shop
     system: str
     values: Mapping[str, Any]
 
 
 def demo_world(data: Path | None = None) -> dict[str, Fake]:
     """The demo's fakes by path prefix. `data`: the folder they remember their orders in."""
-    shop, wms = load_fake(FIXTURES / "sandbox_shop"), load_fake(FIXTURES / "sandbox_wms")
+    kinds = {"wms": "sandbox_wms", "studio": "woocommerce"}
     fakes: dict[str, Fake] = {}
-    for number, name in enumerate(("oak", "pine", "elm", "wms")):
-        kind = wms if name == "wms" else shop
+    for number, name in enumerate(("oak", "pine", "elm", "wms", "studio")):
+        kind = load_fake(FIXTURES / kinds.get(name, "sandbox_shop"))
         path = data / f"{name}.jsonl" if data else None
         fake = fakes["/" + name] = kind(name, path=path, seed=number)
         fake.live()

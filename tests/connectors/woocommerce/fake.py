@@ -390,7 +390,7 @@ class FakeWooCommerce(WordPress):
 
     def tick(self) -> None:
         if self.lively and self.clock() >= self.next_order:
-            self.next_order = self.clock() + timedelta(seconds=self.dice.uniform(8, 16))
+            self.next_order = self.clock() + timedelta(seconds=self.dice.uniform(15, 45))
             self.place(1 + len(self.orders), self.clock())
 
 
