@@ -2,9 +2,36 @@
 
 from collections.abc import Sequence
 
-from alerts.raising import raise_alert
+from alerts.raising import raise_alert, resolve
 from integration_manager.kit.connector import Reject
 from orders.run import Run
+
+
+MOST_SAID = 50
+LEFT = "left_alone"  # in the schedule's state: what was said last
+
+
+def say(run: Run, notes: Sequence[str] | None) -> None:
+    """Tells people what was left alone at the source: once, until that changes."""
+    if notes is None or list(notes) == run.state.get(LEFT, []):
+        return
+    key = f"{run.cart.pk if run.cart else run.merchant.pk}:{run.schedule.service}"
+    run.state[LEFT] = list(notes)[:MOST_SAID]
+    if not notes:
+        resolve("left_alone", [key], run.now)
+        return
+    run.counts["left_alone"] += len(notes)
+    raise_alert(
+        "left_alone",
+        key,
+        f"{len(notes)} mail{'' if len(notes) == 1 else 's'} left alone. {notes[0]}.",
+        fix="Add the sender to the allowed ones if these mails are meant for us; else delete or move them.",
+        said="\n".join(notes),
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk if run.cart else None,
+        now=run.now,
+        count=len(notes),
+    )
 
 
 def alert(run: Run, rejects: Sequence[Reject]) -> None:

@@ -44,8 +44,9 @@ class CsvCart(FolderSystem, CartConnector):
         "inventory": "inventory_dir",
     }
     guide = (
-        "The SFTP server is yours or your provider's; we log in to it. The user needs the right to write, rename"
-        " and delete in the directories below. Missing ones are made by the connection test."
+        "A file server is yours or your provider's; we log in to it. The user needs the right to write, rename and"
+        " delete in the directories below. Missing ones are made by the connection test. By e-mail orders come as"
+        " attachments to a mailbox of their own, and confirmations and inventory go out as mails."
     )
 
     orders_dir = Field("Directory for orders (we read)", default="orders", when=("place", FILES))

@@ -76,7 +76,7 @@ class Page:
     cursor: datetime | None = None
     done: Callable[[], None] | None = None
     rejects: Sequence["Reject"] = ()
-    notes: Sequence[str] = ()  # what was left alone, and why, in plain words
+    notes: Sequence[str] | None = None  # all that was left alone, and why, in plain words; None says nothing
     progress: "Progress | None" = None
 
 

@@ -58,9 +58,9 @@ class Inbox:
                     with found.stream:
                         yield found
 
-    def notes(self) -> list[str]:
-        """What the last look has left alone, and why."""
-        return list(getattr(self.folder, "notes", []))
+    def notes(self) -> list[str] | None:
+        """What the last look has left alone, and why; None where nothing ever is."""
+        return getattr(self.folder, "notes", None)
 
     def _resting(self, entry: Entry) -> bool:
         """Whether a file seems to be finished, by its name and its age."""
@@ -200,7 +200,7 @@ def pages(
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
             yield Page((), rejects=[reject], done=lambda file=file, reason=reason: file.refuse(reason))  # type: ignore[misc]
-    if notes := inbox.notes():
+    if (notes := inbox.notes()) is not None:
         yield Page((), notes=notes)
 
 

@@ -59,6 +59,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)
         rejects.alert(run, page.rejects)
+        rejects.say(run, page.notes)
     if deep and not run.unfinished:
         cursors.reached(run)
     if pull is not None and not run.unfinished:

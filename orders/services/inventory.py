@@ -54,6 +54,7 @@ def inventory(run: Run) -> None:
         if not news:
             run.repeated(page)
         rejects.alert(run, page.rejects)
+        rejects.say(run, page.notes)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)

@@ -59,6 +59,7 @@ def ship_confirm(run: Run) -> None:
         if deep:
             cursors.passed(run, newest)
         rejects.alert(run, page.rejects)
+        rejects.say(run, page.notes)
         if page.done is not None:
             run.call(page.done)
         run.counts["found"] += len(page.rows)

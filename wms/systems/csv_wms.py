@@ -66,8 +66,9 @@ class CsvWms(FolderSystem, WmsConnector):
         "inventory": "inventory_dir",
     }
     guide = (
-        "The SFTP server is the warehouse's or your own; we log in to it. The user needs the right to write,"
-        " rename and delete in the directories below. Missing ones are made by the connection test."
+        "A file server is the warehouse's or your own; we log in to it. The user needs the right to write, rename"
+        " and delete in the directories below. Missing ones are made by the connection test. By e-mail every file"
+        " of orders is a mail to the warehouse, and its answers come to a mailbox of their own."
     )
 
     orders_dir = Field("Directory for orders (we write)", default="orders", when=("place", FILES))

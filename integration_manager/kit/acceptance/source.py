@@ -60,6 +60,13 @@ def spec(bench: Bench) -> None:
             keys = [key for key, _ in field.choices]
             assert keys, f"field {name}: no choices"
             assert field.default in (None, *keys), f"field {name}: the default is no choice"
+        if field.when:
+            other = system.fields.get(field.when[0])
+            assert other is not None and other.kind == "choice", f"field {name}: when names no choice"
+            assert other.level == field.level, f"field {name}: when names a field of another form"
+            unknown = set(field.when[1]) - {key for key, _ in other.choices}
+            assert field.when[1] and not unknown, f"field {name}: when names {unknown or 'no value'}"
+            assert system.applies(name, {}) in (True, False), f"field {name}: it hangs on itself"
     if bench.is_cart:
         merchants = [name for name, field in system.fields.items() if field.level == "merchant"]
         assert not merchants, f"fields {merchants}: a cart is one merchant's already"
