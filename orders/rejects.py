@@ -13,7 +13,7 @@ LEFT = "left_alone"  # in the schedule's state: what was said last
 
 def say(run: Run, notes: Sequence[str] | None) -> None:
     """Tells people what was left alone at the source: once, until that changes."""
-    if notes is None or list(notes) == run.state.get(LEFT, []):
+    if notes is None or list(notes)[:MOST_SAID] == run.state.get(LEFT, []):
         return
     key = f"{run.cart.pk if run.cart else run.merchant.pk}:{run.schedule.service}"
     run.state[LEFT] = list(notes)[:MOST_SAID]

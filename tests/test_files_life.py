@@ -38,7 +38,7 @@ class Files:
                 server.make(system, kind)
         self.account = Account.objects.create(name="Files", timezone="UTC")
         with tenancy.activate(self.account.pk):
-            self.merchant = Merchant.objects.create(name="Paper & Co", code="PAPER")
+            self.merchant = Merchant.objects.create(name="Paper & Co", code="PAPER", wms_values={"client_dir": "."})
             Wms.objects.create(system="csv_wms", credentials=server.values(directory="hall"), options={"quiet": 0})
             self.cart = Cart.objects.create(
                 merchant=self.merchant,
@@ -136,7 +136,7 @@ def test_merchants_that_share_a_folder_get_their_own_parcels(files: Files) -> No
     files.run(Service.DOWNLOAD)
     files.run(Service.DELIVER)
     confirm(files)
-    ours, files.merchant = files.merchant, Merchant.objects.create(name="Another", code="OTHER")
+    ours, files.merchant = files.merchant, Merchant.objects.create(name="Another", code="OTHER", wms_values={"client_dir": "."})
     files.run(Service.SHIP_CONFIRM)
     order = Order.objects.get()
     assert (order.status, order.merchant_id) == (Status.SHIPPED, ours.pk)
