@@ -73,7 +73,6 @@ class AccountAdapter(DefaultAccountAdapter):
         "duplicate_email": "This is your address already, or it waits to be verified: look into its mailbox.",
         "enter_current_password": "This is not your password.",
         "invalid_password_reset": "This link was used, or it is too old.",
-        "incorrect_code": "This code is wrong, or too old. Type the one that is shown now.",
         "rate_limited": "That was too often. Wait a few minutes.",
         "too_many_login_attempts": "Too many tries. Wait 15 minutes, or use a sign-in link.",
     }

@@ -31,10 +31,7 @@ def outbox(request: HttpRequest) -> HttpResponse:
     waiting = list(Mail.objects.filter(retry_at__isnull=False).order_by("-created_at", "-pk")[:MOST])
     wanted = request.GET.get("mail", "")
     shown = next((each for each in waiting if each.key == wanted), None)
-    mails = [
-        {"key": each.key, "to": each.to, "at": each.created_at, "subject": mail.message(each).subject}
-        for each in waiting
-    ]
+    mails = [(each, mail.message(each).subject) for each in waiting]
     text = mail.message(shown).body if shown else ""
     link = shown.context.get("url") if shown else None
     context = {"mails": mails, "shown": shown, "text": text, "link": link.reveal() if link else ""}

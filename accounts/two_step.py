@@ -22,7 +22,12 @@ STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 class TwoStepAdapter(DefaultMFAAdapter):
-    """Keeps the secrets of authenticator apps and recovery codes encrypted."""
+    """Keeps the secrets of authenticator apps and recovery codes encrypted, and says things in our words."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": "This code is wrong, or was used already. Type the one that is shown now.",
+        "unverified_email": "First follow the link that we mailed to your new address, or keep the present one.",
+    }
 
     def encrypt(self, text: str) -> str:
         """For the database."""

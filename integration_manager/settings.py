@@ -325,7 +325,6 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_ISSUER = "Integration Manager"
-MFA_TOTP_TOLERANCE = 1  # one period before and after: telephones' clocks differ
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
