@@ -7,6 +7,7 @@ from django import template
 from carts import webhooks
 from carts.models import Cart, Webhook, WebhookDelivery
 from carts.systems import registry
+from merchants.models import Schedule, Service
 
 register = template.Library()
 SHOWN = 5
@@ -26,6 +27,7 @@ def webhooks_section(context: dict[str, Any], cart: Cart) -> dict[str, Any]:
         "may_edit": context["may"]["carts_edit"],
         "csrf_token": context.get("csrf_token"),
         "label": system.label,
+        "runs": Schedule.objects.filter(cart=cart, service=Service.DOWNLOAD, every__gt=0, paused="").exists(),
         "registers": system.overrides("subscribe"),
         "webhook": webhook,
         "address": webhooks.address(webhook) if webhook else "",
