@@ -1,11 +1,14 @@
-"""The part of a cart's form that is the same for every system; the rest is made from its Fields."""
+"""The parts of a cart's pages that are the same for every system; the rest is made from its Fields."""
 
+from datetime import date
 from typing import Any
 
 from django import forms
 
 from carts.models import Cart
-from integration_manager.kit import clock
+
+DAY = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
+EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
 
 class CartForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -13,20 +16,67 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Cart
-        fields = ["name", "order_source", "earliest_order_date"]
+        fields = ["name", "order_source", "description", "earliest_order_date"]
         labels = {
             "name": "Name",
             "order_source": "Order Source",
+            "description": "Description",
             "earliest_order_date": "Earliest Order Date",
         }
         help_texts = {
-            "name": "Shown on our pages only. Example: Alder & Finch, main shop.",
-            "order_source": "Sent to the WMS with every order. Example: SHOPIFY-US.",
-            "earliest_order_date": "Orders placed before it are not loaded; they are listed as skipped.",
+            "name": "What the cart is called on our pages. Example: Alder & Finch, main shop.",
+            "order_source": "Sent to the WMS with every order. Example: SHOPIFY-US. Empty: what the order says itself.",
+            "description": "Shown on our pages only. Example: wholesale orders; ask Dana before changing anything.",
+            "earliest_order_date": EARLIEST,
         }
-        widgets = {"earliest_order_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}
+        widgets = {"earliest_order_date": forms.DateInput(**DAY)}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
+        """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
-            self.fields["earliest_order_date"].initial = clock.now().date()
+            self.fields["earliest_order_date"].initial = today
+
+
+class EarliestForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The Earliest Order Date alone, on the page for going live."""
+
+    class Meta:
+        model = Cart
+        fields = ["earliest_order_date"]
+        labels = {"earliest_order_date": "Earliest Order Date"}
+        help_texts = {"earliest_order_date": EARLIEST}
+        widgets = {"earliest_order_date": forms.DateInput(**DAY)}
+
+
+class RepullForm(forms.Form):
+    """From which day on orders are to be read again."""
+
+    day = forms.DateField(
+        label="From",
+        widget=forms.DateInput(**DAY),
+        help_text="All orders that changed since the beginning of this day are read again.",
+    )
+
+
+class NumberForm(forms.Form):
+    """One order of one cart, by its number. `asked`: whether a number is needed."""
+
+    number = forms.CharField(
+        label="Order number",
+        max_length=100,
+        help_text="As the shop shows it, with all its signs. Example: #1042.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class WhyForm(NumberForm):
+    """Which cart to ask for which order."""
+
+    cart = forms.ChoiceField(label="Cart", help_text="The shop in which you see the order.")
+    field_order = ("cart", "number")
+
+    def __init__(self, *args: Any, carts: list[Cart], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(cart.public_id, f"{cart.name} ({cart.merchant.name})") for cart in carts]
+        self.fields["cart"].choices = choices if len(choices) == 1 else [("", "Choose"), *choices]  # type: ignore[attr-defined]

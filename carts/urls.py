@@ -2,17 +2,31 @@
 
 from django.urls import path
 
-from carts import views, webhook_views
+from carts import webhook_views
+from carts.views import gallery, golive, life, listing, page, preview, setup
 
 urlpatterns = [
-    path("carts/", views.carts, name="carts"),
-    path("carts/new/", views.cart_gallery, name="cart_gallery"),
-    path("carts/new/<slug:system>/", views.cart_new, name="cart_new"),
-    path("carts/<id:cart>/", views.cart, name="cart"),
-    path("carts/<id:cart>/edit/", views.cart_edit, name="cart_edit"),
-    path("carts/<id:cart>/test/", views.cart_test, name="cart_test"),
-    path("carts/<id:cart>/services/", views.cart_services, name="cart_services"),
+    path("carts/", listing.carts, name="carts"),
+    path("carts/new/", gallery.cart_gallery, name="cart_gallery"),
+    path("carts/new/<slug:system>/", setup.cart_new, name="cart_new"),
+    path("carts/why/", preview.why_not, name="why_not"),
+    path("carts/<id:cart>/", page.cart, name="cart"),
+    path("carts/<id:cart>/edit/", setup.cart_edit, name="cart_edit"),
+    path("carts/<id:cart>/test/", page.cart_test, name="cart_test"),
+    path("carts/<id:cart>/preview/", preview.cart_preview, name="cart_preview"),
+    path("carts/<id:cart>/going-live/", golive.cart_golive, name="cart_golive"),
+    path("carts/<id:cart>/earliest/", golive.cart_earliest, name="cart_earliest"),
+    path("carts/<id:cart>/dry-run/", golive.cart_dry_run, name="cart_dry_run"),
+    path("carts/<id:cart>/dry-run-stop/", golive.cart_dry_stop, name="cart_dry_stop"),
+    path("carts/<id:cart>/handled/", golive.cart_handled, name="cart_handled"),
+    path("carts/<id:cart>/on/", life.cart_on, name="cart_on"),
+    path("carts/<id:cart>/off/", life.cart_off, name="cart_off"),
+    path("carts/<id:cart>/repull/", life.cart_repull, name="cart_repull"),
+    path("carts/<id:cart>/delete/", life.cart_delete, name="cart_delete"),
+    path("carts/<id:cart>/restore/", life.cart_restore, name="cart_restore"),
+    path("carts/<id:cart>/runs/", page.cart_runs, name="cart_runs"),
+    path("carts/<id:cart>/services/", page.cart_services, name="cart_services"),
     path("carts/<id:cart>/webhooks/<slug:act>/", webhook_views.cart_webhooks, name="cart_webhooks"),
     path("carts/<id:cart>/cancel-upload/", webhook_views.cart_cancel_upload, name="cart_cancel_upload"),
-    path("carts/<id:cart>/<slug:what>/<slug:service>/", views.cart_service, name="cart_service"),
+    path("carts/<id:cart>/<slug:what>/<slug:service>/", page.cart_service, name="cart_service"),
 ]

@@ -1,8 +1,13 @@
 """The last runs of a cart's or a merchant's services, and their health bar."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.core import signing
+from django.db.models import Count, Max
 
 from integration_manager.today import moved
 from merchants.models import Schedule, Service
@@ -11,6 +16,37 @@ from orders.models import Run
 SHOWN = 50
 _CLASSES = {"ok": "ok", "partly": "p", "failed": "f"}
 _HEIGHTS = {"ok": 15, "partly": 12.5, "failed": 10}
+
+
+# The class of a failure → what it is called. Others are the system's own refusals.
+CLASSES = {
+    "auth_failed": "Credentials refused",
+    "address_refused": "Address not allowed",
+    "unreachable": "Not reached",
+    "remote_unavailable": "Trouble of the other system",
+    "bad_answer": "Answer not understood",
+    "rate_limited": "Asked to slow down",
+    "outcome_unknown": "No answer to what was sent",
+    "mistake": "A mistake of ours",
+}
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Runs of the last week that failed in one way."""
+
+    label: str
+    number: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """One page of runs, and the mark of the next one."""
+
+    items: list[Run]
+    older: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +59,38 @@ class Tick:
 
 def last_runs(schedules: Iterable[Schedule]) -> list[Run]:
     """The last runs that found or failed something, newest first."""
-    ids = [schedule.pk for schedule in schedules if schedule.pk]
-    runs = list(Run.objects.filter(schedule_id__in=ids).order_by("-id")[:SHOWN]) if ids else []
-    for run in runs:
+    return page(schedules).items
+
+
+def page(schedules: Iterable[Schedule], until: str = "") -> Runs:
+    """The runs of some schedules, newest first, from the one on that `until` names."""
+    rows = Run.objects.filter(schedule_id__in=[schedule.pk for schedule in schedules if schedule.pk])
+    with contextlib.suppress(signing.BadSignature):  # runs have no public id; signed, so that nobody tries numbers
+        rows = rows.filter(pk__lt=signing.loads(until, salt="runs"))
+    found = list(rows.order_by("-id")[: SHOWN + 1])
+    items = found[:SHOWN]
+    for run in items:
         run.label = Service(run.service).label
         run.did = moved(run.counts)
-    return runs
+        run.an_answer = run.waited / run.calls if run.calls else None  # seconds, on average
+        run.failed_by = CLASSES.get(run.code, "Refused") if run.code else ""
+    return Runs(items, signing.dumps(items[-1].pk, salt="runs") if len(found) > SHOWN else "")
+
+
+def failures(schedules: Iterable[Schedule], now: datetime) -> list[Failures]:
+    """How runs failed within a week, the most frequent way first."""
+    failed = Run.objects.filter(
+        schedule_id__in=[schedule.pk for schedule in schedules if schedule.pk],
+        outcome="failed",
+        started_at__gt=now - WEEK,
+    )
+    by_code = failed.order_by().values_list("code").annotate(Count("pk"), Max("started_at"))
+    numbers: dict[str, Failures] = {}
+    for code, number, last in by_code:
+        label = CLASSES.get(code, "Refused" if code else "Failed")
+        before = numbers.get(label, Failures(label, 0, last))
+        numbers[label] = Failures(label, before.number + number, max(before.last, last))
+    return sorted(numbers.values(), key=lambda found: -found.number)
 
 
 def health(runs: list[Run]) -> dict[str, Any]:
@@ -40,4 +102,5 @@ def health(runs: list[Run]) -> dict[str, Any]:
     failed = sum(1 for run in runs if run.outcome == "failed")
     partly = sum(1 for run in runs if run.outcome == "partly")
     words = f"Last {len(runs)} runs: {len(runs) - failed - partly} fine, {partly} with some failures, {failed} failed"
-    return {"ticks": ticks, "words": words}
+    calls, waited = sum(run.calls for run in runs), sum(run.waited for run in runs)
+    return {"ticks": ticks, "words": words, "an_answer": waited / calls if calls else None}

@@ -22,6 +22,7 @@ def offered(kind: str) -> list[dict[str, object]]:
             "key": key,
             "label": system.label,
             "category": system.category,
+            "kind": "Files" if system.uses == "folder" else "Online",
             "guide": system.guide,
             "capabilities": capabilities(system),
         }

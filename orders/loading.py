@@ -15,6 +15,7 @@ from orders.reading import HANDLED, TOO_OLD, Unreadable, left_out, read_raw, rea
 from orders.states import note
 from orders.storing import announce, known_of
 
+SALT = "skipped-row"  # these rows have no public id: they are named by a signature
 CAN = (HANDLED, TOO_OLD)  # the other reasons are rows that no order can be made of
 
 

@@ -20,6 +20,7 @@ from integration_manager.kit.errors import Unmappable
 from merchants import rules
 from orders.connections import wms_class
 from orders.foreseeing import Forecast, foresee
+from orders.formats import with_formats
 from orders.inserting import reference
 from orders.intake import Incoming, Intake
 from orders.models import Order as OrderRow
@@ -54,7 +55,7 @@ class Previewed:
     sent: list[Fact] = field(default_factory=list)
     payload: str = ""
     file: str = ""  # of a WMS that takes files: its rows as they would be written
-    rules: list[rules.Applied] = field(default_factory=list)
+    applied: list[rules.Applied] = field(default_factory=list)
     problems: list[rules.Problem] = field(default_factory=list)
     order: OrderRow | None = None  # loaded already
 
@@ -114,7 +115,9 @@ def preview(cart: Cart, account: Account, raws: Sequence[Any], now: datetime) ->
     destination = Wms.objects.first()
     wms: Any = None
     if destination is not None:
-        wms = wms_class(destination)({**destination.options, **destination.credentials, **cart.merchant.wms_values})
+        system = wms_class(destination)
+        values = {**destination.options, **destination.credentials, **cart.merchant.wms_values}
+        wms = system(with_formats(system, values, cart.merchant))
     return [
         _previewed(one, forecast, known.get(forecast.known or 0), intake, wms, now)
         for one, forecast in zip(found, forecasts, strict=True)
@@ -137,7 +140,7 @@ def _previewed(
     ref = row.wms_ref if row is not None else reference(intake, one)
     prepared, problems = rules.prepare(order, intake.rules, ref)
     shown = Previewed(order.cust_po_no, forecast, facts(one.raw), raw, list(of_order(order)), order=row)
-    shown.rules, shown.problems = list(rules.applied(order, prepared)), problems
+    shown.applied, shown.problems = list(rules.applied(order, prepared)), problems
     if wms is not None and not problems:
         _as_sent(shown, prepared, wms, now)
     return shown

@@ -14,6 +14,7 @@ from integration_manager.kit.errors import Unmappable
 from merchants.rules import Problem
 from orders.connections import cart_class
 from orders.content import plain
+from orders.formats import with_formats
 from orders.intake import Incoming, Intake, check, read
 
 HANDLED = "handled"  # the reason of skipped orders that a person marked as handled elsewhere
@@ -44,7 +45,8 @@ class LeftOut:
 
 def reader_of(cart: Cart) -> Connector:
     """A cart's connector that can call nobody: for its mapping and its options."""
-    return cart_class(cart)({**cart.options, **cart.credentials})
+    system = cart_class(cart)
+    return system(with_formats(system, {**cart.options, **cart.credentials}, cart.merchant))
 
 
 def read_raw(raw: Any, connector: Connector, zone: str) -> Incoming | Unreadable:

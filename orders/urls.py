@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from orders import action_views, refund_views, views
+from orders import action_views, refund_views, skipped_views, views
 
 urlpatterns = [
     path("orders/", views.orders, name="orders"),
     path("orders/skipped/", views.skipped, name="skipped"),
+    path("orders/skipped/load/", skipped_views.skipped_load, name="skipped_load"),
     path("orders/filter/", views.order_filter, name="order_filter"),
     path("orders/<id:order>/", views.order, name="order"),
     path("orders/<id:order>/do/<slug:action>/", action_views.order_act, name="order_act"),

@@ -21,7 +21,7 @@ from integration_manager.chips import address, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule
-from orders import actions, refunding, search
+from orders import actions, loading, refunding, search
 from orders.forms import FilterForm
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, SkippedOrder
@@ -78,6 +78,9 @@ def skipped(request: AccountRequest) -> HttpResponse:
     found = list(rows[: search.PAGE + 1])
     more = len(found) > search.PAGE
     filters = search.Filters(merchant=merchant.public_id if merchant else "")
+    for row in found:
+        row.can_load = row.reason in loading.CAN
+        row.mark = signing.dumps(row.pk, salt=loading.SALT)
     context = {
         "skipped": found[: search.PAGE],
         "older": signing.dumps(found[search.PAGE - 1].pk, salt="skipped") if more else "",

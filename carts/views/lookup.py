@@ -1,0 +1,73 @@
+"""What the pages of carts have in common: finding a cart, its system, its services."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+from django.http import Http404
+
+from accounts.models import Account
+from carts.models import Cart
+from integration_manager.converters import looks_like_one
+from integration_manager.kit import clock
+from integration_manager.kit.connector import Connector
+from merchants.models import Merchant, Schedule, Service
+from merchants.schedules import CART_SERVICES
+from merchants.services import services_of
+from orders.connections import cart_class
+
+
+def cart_or_404(public_id: str) -> Cart:
+    """The cart with this id, where the user may see it; also one that is deleted, which can be restored."""
+    found = Cart.objects.select_related("merchant").filter(public_id=public_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def live_cart_or_404(public_id: str) -> Cart:
+    """The same, for what only a cart that is not deleted can do."""
+    found = cart_or_404(public_id)
+    if found.archived_at is not None:
+        raise Http404
+    return found
+
+
+def merchant_of_query(public_id: str) -> Merchant:
+    """The merchant that an address names behind its question mark."""
+    found = Merchant.objects.filter(public_id=public_id).first() if looks_like_one(public_id) else None
+    if found is None:
+        raise Http404
+    return found
+
+
+def label_of(cart: Cart) -> str:
+    """What its system is called; the system's key where it is not installed any more."""
+    try:
+        return cart_class(cart).label
+    except KeyError:
+        return cart.system
+
+
+def schedules_for(cart: Cart, system: type[Connector]) -> list[Schedule]:
+    """The cart's services, in their order; those never set are off and not stored yet."""
+    return services_and_delivery(cart, system)[0]
+
+
+def services_and_delivery(cart: Cart, system: type[Connector]) -> tuple[list[Schedule], bool]:
+    """The same, and whether what is loaded is sent on: the merchant's Order Delivery is on. By one query."""
+    mine = Q(cart=cart) | Q(cart=None, service=Service.DELIVER)
+    stored = {schedule.service: schedule for schedule in Schedule.objects.filter(mine, merchant=cart.merchant)}
+    delivery = stored.get(Service.DELIVER)
+    found = [
+        stored.get(service) or Schedule(merchant=cart.merchant, service=service)
+        for service in services_of(system, CART_SERVICES)
+    ]
+    for schedule in found:
+        schedule.cart = cart
+    return found, bool(delivery and delivery.every)
+
+
+def today(account: Account) -> date:
+    """The account's own day."""
+    return clock.now().astimezone(ZoneInfo(account.timezone)).date()

@@ -1,0 +1,94 @@
+"""Real orders of a cart, shown without importing them; and why an order is not here."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.forms import NumberForm, WhyForm
+from carts.models import Cart
+from carts.views.lookup import label_of, live_cart_or_404
+from integration_manager import trying
+from integration_manager.kit import clock
+from integration_manager.systems import wms_system
+from orders import preview, whynot
+from orders.connections import cart_class
+
+MOST = 500
+
+
+@require("carts.edit")
+@require_http_methods(["GET", "POST"])
+def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
+    """Reads a few orders from the cart, and shows what would become of them. Nothing is stored or sent."""
+    found = live_cart_or_404(cart)
+    system = cart_class(found)
+    by_number = "number" in request.POST
+    form = NumberForm(request.POST if by_number else None)
+    wms = wms_system()
+    context: dict[str, Any] = {
+        "cart": found,
+        "label": label_of(found),
+        "wms_label": wms.label if wms else "",
+        "form": form if system.overrides("order") else None,
+    }
+    if request.method != "POST" or (by_number and not form.is_valid()):
+        return render(request, "carts/preview.html", context, status=422 if by_number else 200)
+    number, now = form.cleaned_data["number"] if by_number else "", clock.now()
+    if number and not system.overrides("order"):
+        return render(request, "carts/preview.html", context, status=422)
+    answer, sample = trying.answer_of(
+        system,
+        {**found.options, **found.credentials},
+        request.account,
+        found.merchant,
+        lambda connector: preview.sample(connector, now, number),
+        trace=True,
+    )
+    if sample is None:
+        return render(request, "carts/preview.html", context | {"answer": answer}, status=422)
+    orders = preview.preview(found, request.account, sample.raws, now)
+    if orders:  # somebody's name and address are on the page
+        shown = ", ".join(order.number or "one without number" for order in orders)
+        audit.record(request.user, "orders.previewed", found.name, {"orders": (None, shown)})
+    context |= {"orders": orders, "sample": sample, "number": number, "seconds": answer.seconds, "read_at": now}
+    return render(request, "carts/preview.html", context)
+
+
+@require("orders.view")
+@require_http_methods(["GET", "POST"])
+def why_not(request: AccountRequest) -> HttpResponse:
+    """Why don't I see order X? What we know of it; else its cart is asked for that one order."""
+    carts = list(
+        Cart.objects.filter(archived_at__isnull=True).select_related("merchant").order_by("merchant__name", "name")
+    )[:MOST]
+    initial = {name: request.GET.get(name, "").replace("\x00", "")[:100] for name in ("cart", "number")}
+    form = WhyForm(request.POST or None, carts=carts, initial=initial)
+    context: dict[str, Any] = {"form": form, "carts": carts}
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "carts/why.html", context, status=422 if request.method == "POST" else 200)
+    number = form.cleaned_data["number"]
+    cart = next(one for one in carts if one.public_id == form.cleaned_data["cart"])
+    context |= {"number": number, "asked": cart}
+    explanation = whynot.known_here(cart, number)
+    system = cart_class(cart)
+    if explanation is None and not system.overrides("order"):
+        explanation = whynot.not_asked(cart)
+    if explanation is None:
+        answer, raw = trying.answer_of(
+            system,
+            {**cart.options, **cart.credentials},
+            request.account,
+            cart.merchant,
+            lambda connector: (connector.order(number),),
+            trace=True,
+        )
+        if raw is None:
+            return render(request, "carts/why.html", context | {"answer": answer}, status=422)
+        audit.record(request.user, "order.asked", f"{cart.name}: {number}")
+        explanation = whynot.of_the_cart(cart, raw[0], request.account)
+    return render(request, "carts/why.html", context | {"found": explanation})

@@ -1,0 +1,164 @@
+"""Setting up a cart: a new one, and changing one. Services are set in their section, and started last."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.forms import CartForm
+from carts.models import Cart
+from carts.views import switching
+from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_for, today
+from integration_manager import stale, trying, trying_pages
+from integration_manager.connector_form import ConnectorForm
+from integration_manager.ids import public_id
+from integration_manager.kit.connector import Connector
+from integration_manager.mapping.owner import Owner
+from integration_manager.systems import system_or_404
+from merchants.models import Merchant, Schedule
+from merchants.schedules import CART_SERVICES
+from merchants.services import services_of
+from orders.connections import cart_class
+
+
+@require("carts.edit")
+@require_http_methods(["GET", "POST"])
+def cart_new(request: AccountRequest, system: str) -> HttpResponse:
+    """Sets up a new cart of one system. It is stored once the system lets us in."""
+    found = system_or_404("cart", system)
+    merchant = merchant_of_query(request.GET.get("merchant", ""))
+    cart = Cart(merchant=merchant, system=system)
+    form = CartForm(request.POST or None, instance=cart, today=today(request.account))
+    values = ConnectorForm(found, "account", {}, request.POST or None, formats=Owner(request.account, merchant))
+    context = _context(request, cart, found, form, values)
+    if request.method != "POST":
+        return render(request, "carts/setup.html", context)
+    if "test" in request.POST:
+        return _test(request, context, values, merchant)
+    if form.is_valid() & values.is_valid():
+        answer = trying.check(found, values.values(), request.account, merchant)
+        context["answer"] = answer
+        if answer.works:
+            cart.credentials, cart.options = values.credentials(), values.options()
+            cart.public_id = public_id()
+            cart.shop = answer.identity or cart.public_id
+            taken = _add(cart)
+            if taken is None:
+                audit.record(request.user, "cart.added", f"{cart.name} ({found.label})")
+                _services(request, cart, found, f"{cart.name} is connected.")
+                return redirect("cart", request.account.public_id, cart.public_id)
+            context["taken"] = taken
+    return render(request, "carts/setup.html", context, status=422)
+
+
+@require("carts.edit")
+@require_http_methods(["GET", "POST"])
+def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
+    """Changes a cart's settings and credentials."""
+    found = live_cart_or_404(cart)
+    system = cart_class(found)
+    before = _plain(found)
+    form = CartForm(request.POST or None, instance=found, today=today(request.account))
+    stored = {**found.options, **found.credentials}
+    formats = Owner(request.account, found.merchant)
+    values = ConnectorForm(system, "account", stored, request.POST or None, formats=formats)
+    now = stale.mark(before, found.options, found.credentials)
+    context = _context(request, found, system, form, values) | {"cart": found, "mark": now}
+    if request.method != "POST":
+        return render(request, "carts/setup.html", context)
+    if "test" in request.POST:
+        return _test(request, context, values, found.merchant)
+    if stale.overtaken(request.POST, now):
+        context |= {"overtaken": True, "last_change": stale.last_change(found.name)}
+    elif form.is_valid() & values.is_valid():
+        credentials = values.credentials()
+        changed = values.has_changed()
+        answer = trying.check(system, values.values(), request.account, found.merchant) if changed else None
+        context["answer"] = answer
+        if answer is None or (answer.works and answer.identity in (None, found.shop)):
+            found.credentials, found.options = credentials, values.options()
+            form.save()
+            if changed:
+                trying_pages.let_in_again(cart=found)
+            changes = audit.difference(before, _plain(found)) | values.changes()
+            if changes:
+                audit.record(request.user, "cart.changed", found.name, changes)
+            _services(request, found, system, "Saved.")
+            return redirect("cart", request.account.public_id, found.public_id)
+        context["other_shop"] = answer.works
+    return render(request, "carts/setup.html", context, status=422)
+
+
+def _plain(cart: Cart) -> dict[str, Any]:
+    """The settings that are the same for every cart, for the record."""
+    return {name: getattr(cart, name) for name in CartForm.Meta.fields}
+
+
+def _context(
+    request: AccountRequest, cart: Cart, system: type[Connector], form: CartForm, values: ConnectorForm
+) -> dict[str, Any]:
+    schedules = schedules_for(cart, system) if cart.pk else _unstored(cart, system)
+    rows = switching.planned_rows(cart, schedules, system)
+    for row in rows:  # what was typed comes back with the errors
+        row.value = request.POST.get(f"every_{row.schedule.service}", row.value)
+    return {
+        "label": system.label,
+        "guide": system.guide,
+        "form": form,
+        "values": values,
+        "shown": cart.merchant,
+        "cart": None,
+        "rows": rows,
+        "on": switching.is_on(schedules),
+    }
+
+
+def _unstored(cart: Cart, system: type[Connector]) -> list[Schedule]:
+    return [Schedule(merchant=cart.merchant, service=service) for service in services_of(system, CART_SERVICES)]
+
+
+def _services(request: AccountRequest, cart: Cart, system: type[Connector], said: str) -> None:
+    """Does with the services what the button said: they start, or their choices are kept; and says all that."""
+    schedules = schedules_for(cart, system)
+    wanted = switching.chosen(request.POST, schedules, system)
+    if "on" in request.POST or switching.is_on(schedules):
+        changed = switching.switch(cart, schedules, wanted, system, request.user)
+        messages.success(request, " ".join([said, *(f"{words}." for words in changed)]))
+        return
+    switching.plan(cart, wanted)
+    messages.success(request, f"{said} Its services are off: look at a preview, then switch them on.")
+
+
+def _test(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, merchant: Merchant) -> HttpResponse:
+    def check(typed: dict[str, Any]) -> trying.Answer:
+        return trying.check(values.system, typed, request.account, merchant)
+
+    return trying_pages.of_form(request, "carts/setup.html", context, values, check)
+
+
+def _add(cart: Cart) -> dict[str, Any] | None:
+    """Stores a new cart. Where its shop is connected already, says what this user may know of that.
+
+    A deleted connection of the same merchant is to be restored, not added again: its orders, and what was
+    marked as handled, are its own.
+    """
+    same = Cart.objects.filter(system=cart.system, shop=cart.shop)
+    first = same.filter(archived_at__isnull=True).first()
+    first = first or same.filter(merchant=cart.merchant).order_by("-archived_at").first()
+    if first is not None:
+        return {"cart": first}
+    number = Cart.objects.filter(merchant=cart.merchant).aggregate(last=Max("number"))["last"] or 0
+    cart.number = number + 1
+    try:
+        with transaction.atomic():
+            cart.save()
+    except IntegrityError:  # another page was quicker, or a merchant whom this user does not see has the shop
+        return {"cart": same.filter(archived_at__isnull=True).first()}
+    return None

@@ -1,0 +1,179 @@
+"""Previews: what they show is what is sent, nothing is imported; and why an order is not here."""
+
+import json
+from typing import Any
+
+import pytest
+
+from accounts.models import AuditEntry
+from carts.models import Cart
+from integration_manager import trying
+from merchants.models import Schedule, Service
+from orders.models import Exchange, Order, OutFile, SkippedOrder, Status
+from tests.counter import Counter, text
+from tests.world import World, ago, alerts, asked, change, place, run
+from wms.models import Wms
+
+DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+
+
+@pytest.fixture
+def world(calm: World) -> World:
+    return calm
+
+
+@pytest.fixture
+def owner(world: World) -> Counter:
+    return Counter(world)
+
+
+def shown(answer: Any) -> dict[str, Any]:
+    """The orders of a preview's page, by number."""
+    return {one.number: one for one in answer.context["orders"]}
+
+
+def test_what_it_shows_is_what_the_wms_gets(world: World, owner: Counter) -> None:
+    Cart.objects.update(order_source="OAK-SHOP")
+    for number in range(1, 6):
+        world.shop.place(number, ago(minutes=number))
+    before = shown(owner.post("cart/preview/"))
+    assert set(before) == {f"OAK-{number}" for number in range(1, 6)}
+    run(world, DOWNLOAD, DELIVER)
+    sent = {effect["said"]["order_number"]: effect["said"] for effect in world.warehouse.effects("order")}
+    assert {number: json.loads(one.payload) for number, one in before.items()} == sent
+    assert {one.forecast.verdict for one in before.values()} == {"send"}
+
+
+def test_of_a_wms_that_takes_files_it_shows_the_rows(world: World, owner: Counter, settings: Any, tmp_path: Any) -> None:
+    settings.IM_FOLDER_ROOT = str(tmp_path)
+    Wms.objects.update(system="csv_wms", options={"directory_order": "client_first"})
+    Wms.objects.get()
+    wms = Wms.objects.get()
+    wms.credentials = {"place": "disk"}
+    wms.save()
+    world.merchant.wms_values = {"client_dir": "ACME"}
+    world.merchant.save()
+    place(world, 1, ("MUG-BLUE", 2))
+    one = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert "MUG-BLUE" in one.file
+    run(world, DOWNLOAD, DELIVER)
+    assert bytes(OutFile.objects.get().content).decode() == one.file
+
+
+def test_nothing_is_imported_and_who_looked_is_on_record(world: World, owner: Counter) -> None:
+    place(world, 1)
+    page = text(owner.post("cart/preview/"))
+    assert "Would be loaded and sent" in page
+    assert "MUG-BLUE × 1" in page
+    assert (Order.objects.count(), SkippedOrder.objects.count()) == (0, 0)
+    assert world.warehouse.effects("order") == []
+    entry = AuditEntry.objects.get(verb="orders.previewed")
+    assert (entry.actor, entry.changes) == ("primary@counter.example", {"orders": [None, "OAK-1"]})
+    assert Exchange.objects.filter(url__contains="/api/orders").exists(), "kept, since it was asked for"
+    assert text(owner.get("cart/preview/")).count("MUG-BLUE") == 0, "looking at the page asks nobody"
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict", "words"),
+    [
+        ({"status": "canceled"}, "leave", "canceled there"),
+        ({"status": "unpaid"}, "leave", "not ready to be shipped"),
+        ({"status": "shipped"}, "leave", "shipped or closed"),
+        ({"created_at": "2019-05-01T10:00:00+00:00"}, "skip", "Earliest Order Date"),
+        ({"lines": []}, "error", "no item to ship"),
+        ({"status": "who knows"}, "error", "could not be read"),
+    ],
+)
+def test_what_would_happen_happens(
+    world: World, owner: Counter, fields: dict[str, Any], verdict: str, words: str
+) -> None:
+    place(world, 1, **fields)
+    (one,) = owner.post("cart/preview/").context["orders"]
+    assert one.forecast.verdict == verdict
+    assert words in one.forecast.message
+    run(world, DOWNLOAD)
+    found = [order.status for order in world.orders()]
+    skipped = list(SkippedOrder.objects.values_list("message", flat=True))
+    assert (found, skipped) == {
+        "leave": ([], []),
+        "skip": ([], [one.forecast.message]),
+        "error": ([Status.ERROR], []),
+    }[verdict]
+    if verdict == "error":
+        assert world.only().error_message == one.forecast.message
+
+
+def test_one_order_by_its_number(world: World, owner: Counter) -> None:
+    for number in range(1, 9):
+        world.shop.place(number, ago(days=100 + number))
+    assert set(shown(owner.post("cart/preview/", {"number": "OAK-3"}))) == {"OAK-3"}
+    assert "There is no such order" in text(owner.post("cart/preview/", {"number": "OAK-99"}))
+    assert owner.post("cart/preview/", {"number": " "}).status_code == 422
+    assert owner.post("cart/preview/", {"number": "x" * 10_000}).status_code == 422
+    assert len(shown(owner.post("cart/preview/"))) == 5, "of the last year"
+
+
+def test_loaded_already_it_says_so_with_its_own_reference(world: World, owner: Counter) -> None:
+    place(world, 1)
+    run(world, DOWNLOAD)
+    one = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert (one.forecast.verdict, one.order) == ("known", world.only())
+    assert json.loads(one.payload)["reference"] == world.only().wms_ref
+
+
+def test_a_shop_that_does_not_let_us_in(world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.cart.credentials = {**world.cart.credentials, "api_key": "wrong"}
+    world.cart.save()
+    answer = owner.post("cart/preview/")
+    assert (answer.status_code, "refused the credentials" in text(answer)) == (422, True)
+    monkeypatch.setattr(trying, "AT_ONCE", 0)
+    assert "running already" in text(owner.post("cart/preview/"))
+    assert alerts() == []
+
+
+def test_without_a_wms_the_rest_is_shown(world: World, owner: Counter) -> None:
+    Wms.objects.all().delete()
+    place(world, 1)
+    page = text(owner.post("cart/preview/"))
+    assert "No WMS is set up yet" in page
+    assert "MUG-BLUE × 1" in page
+
+
+# ── why don't I see order X? ──
+
+
+def why(owner: Counter, number: str) -> str:
+    return text(owner.post("carts/why/", {"cart": owner.world.cart.public_id, "number": number}))
+
+
+def test_what_is_here_is_found_without_asking(world: World, owner: Counter) -> None:
+    place(world, 1)
+    world.shop.place(7, ago(minutes=1), ago(days=9000))
+    run(world, DOWNLOAD)
+    before = asked(world.shop)
+    assert f"/orders/{world.only().public_id}/" in why(owner, "oak-1")
+    assert "It was skipped" in why(owner, "OAK-7")
+    assert asked(world.shop) == before
+
+
+def test_what_the_shop_says_of_it(world: World, owner: Counter) -> None:
+    world.schedule(DOWNLOAD)
+    key = place(world, 1)
+    assert "has no such order" in why(owner, "OAK-2")
+    assert "ready to be loaded" in why(owner, "OAK-1")
+    Schedule.objects.update(every=0)
+    assert "Order Download is off" in why(owner, "OAK-1")
+    Schedule.objects.update(every=60, paused="person")
+    assert "paused" in why(owner, "OAK-1")
+    change(world, key, status="unpaid")
+    assert "not ready to be shipped" in why(owner, "OAK-1")
+    change(world, key, status="paid", lines=[])
+    assert "no item to ship" in why(owner, "OAK-1")
+    assert Order.objects.count() == 0
+    assert AuditEntry.objects.filter(verb="order.asked").count() == 6
+
+
+def test_a_cart_of_somebody_else_is_not_asked(world: World, owner: Counter) -> None:
+    answer = owner.post("carts/why/", {"cart": "aaaaaaaaaaaa", "number": "1"})
+    assert answer.status_code == 422
+    assert asked(world.shop) == 0
