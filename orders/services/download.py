@@ -9,6 +9,7 @@ import orjson
 from django.db import transaction
 
 from integration_manager.kit.connector import CartConnector, Page
+from integration_manager.kit.crash import crash_here
 from orders import cursors, inserting, pulls, rejects
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
@@ -56,7 +57,9 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         if deep:
             cursors.passed(run, newest)
         if page.done is not None:
+            crash_here("after_stored")
             run.call(page.done)
+            crash_here("after_archived")
         run.counts["found"] += len(page.rows)
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)

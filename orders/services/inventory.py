@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from integration_manager import tenancy
 from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.crash import crash_here
 from merchants import schedules
 from merchants.models import Service, Warehouse
 from orders import cursors, rejects
@@ -56,7 +57,9 @@ def inventory(run: Run) -> None:
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
         if page.done is not None:
+            crash_here("after_stored")
             run.call(page.done)
+            crash_here("after_archived")
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
         run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))

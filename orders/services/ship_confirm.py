@@ -16,6 +16,7 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Shipment, to_json
 from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Service
@@ -61,7 +62,9 @@ def ship_confirm(run: Run) -> None:
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
         if page.done is not None:
+            crash_here("after_stored")
             run.call(page.done)
+            crash_here("after_archived")
         run.counts["found"] += len(page.rows)
     if deep and not run.unfinished:
         cursors.reached(run)
