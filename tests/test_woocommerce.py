@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from woocommerce import API
+from woocommerce import API  # type: ignore[import-untyped]
 
 from carts.systems.woocommerce import WooCommerce, to_order
 from integration_manager.kit.acceptance.hooks import mailbox

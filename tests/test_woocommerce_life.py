@@ -130,7 +130,8 @@ def test_the_merchant_cancels_trashes_refunds_and_edits(world: World) -> None:
     by_key = {order.cart_key: order.pk for order in world.orders()}
 
     def order(number: int) -> Order:
-        return Order.objects.get(pk=by_key[keys[number]])
+        found: Order = Order.objects.get(pk=by_key[keys[number]])
+        return found
 
     shop.edit(keys[0], status="cancelled")
     shop.trash(keys[1])
@@ -197,6 +198,7 @@ def test_a_webhook_of_the_shop_wakes_the_download(world: World) -> None:
     assert forged[1] == webhooks.Outcome.REFUSED
     for _ in range(2):
         assert webhooks.receive(webhook.pk, got.headers, got.body)[1] == webhooks.Outcome.WOKEN
-    assert world.schedule(DOWNLOAD).next_run < later
+    woken = world.schedule(DOWNLOAD).next_run
+    assert woken and woken < later
     run(world, DOWNLOAD)
     assert world.only().cust_po_no == "OAK1"

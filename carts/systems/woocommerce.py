@@ -72,7 +72,7 @@ class WooCommerce(CartConnector):
     def connect(self, http: "Http") -> None:
         self.wp = WordPress(http, self.url, self.consumer_key, self.consumer_secret)
         self._products: dict[str, list[Any]] = {}  # by SKU, for this run
-        self._spaces = TRACKING
+        self._spaces: Sequence[str] = TRACKING
 
     def classify(self, answer: "Answer") -> Exception | None:
         return error_of(answer, "WooCommerce", "/wc/v3")
@@ -164,7 +164,7 @@ class WooCommerce(CartConnector):
             except Permanent as error:
                 if error.code != NO_ROUTE:
                     raise
-                self._spaces = tuple(one for one in self._spaces if one != space)
+                self._spaces = [one for one in self._spaces if one != space]
                 continue
             for row in rows:
                 if old and old != shipment.tracking_no and row.text("tracking_number") == old:
@@ -236,9 +236,9 @@ class WooCommerce(CartConnector):
         ]  # fmt: skip
         if refund.shipping and (shipping := raw.parts("shipping_lines")):
             rows.append({"id": int(shipping[0].need("id")), "quantity": 0, "refund_total": str(refund.shipping)})
+        how = {"api_refund": self.gateway, "api_restock": False}  # the warehouse says what is back in stock
         body = {"amount": str(refund.amount), "reason": f"{refund.note} [{refund.key}]".strip(), "line_items": rows}
-        body |= {"api_refund": self.gateway, "api_restock": False}  # the warehouse says what is back in stock
-        return str(self.wp.send("POST", f"{ORDERS}/{order_key}/refunds", body)["id"])
+        return str(self.wp.send("POST", f"{ORDERS}/{order_key}/refunds", {**how, **body})["id"])
 
     def find_refund(self, order_key: str, key: str) -> str | None:
         rows = [Reader(row) for row in self.wp.rows(f"{ORDERS}/{order_key}/refunds", per_page=PAGE)]
