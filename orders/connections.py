@@ -80,7 +80,7 @@ def open_connector(
     values = with_formats(system, values, merchant)
     if system.uses == "folder":
         ours = StoredFolder(merchant.pk if merchant else None, cart_id)
-        by_hand = values.get("place") == "browser"
+        by_hand = _plain(values.get("place")) == "browser"
         folder = ours if by_hand else _folder(system, values, account, journal, merchant)
         connector = system(values, folder=folder)
         assert isinstance(connector, FolderSystem)

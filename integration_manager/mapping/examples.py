@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from carts.systems import csv_cart
 from integration_manager.kit.canonical import (
@@ -24,6 +24,7 @@ from merchants.rules import Rules, prepare
 from orders import models
 from wms.systems import csv_wms
 
+T = TypeVar("T")
 MOST = 4
 _AT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
 
@@ -49,21 +50,28 @@ def _orders(merchant: Merchant | None) -> list[Prepared]:
     details = models.OrderDetail.objects.filter(order_id__in=latest).order_by("-order_id")
     found = []
     for detail in details:
-        order = latest[detail.order_id]
-        try:
-            source = from_json(Order, detail.data)
-        except (KeyError, ValueError, TypeError):
-            continue  # its personal data was removed, or it could never be read
-        found.append(prepare(source, Rules(order.merchant.code), order.wms_ref)[0])
+        order, source = latest[detail.order_id], _readable(Order, detail.data)
+        if source is not None:
+            found.append(prepare(source, Rules(order.merchant.code), order.wms_ref)[0])
     return found
 
 
 def _parcels(merchant: Merchant | None) -> list[tuple[dict[str, str], Shipment]]:
     latest = models.Shipment.objects.filter(merchant=merchant).select_related("order").order_by("-id")[:MOST]
-    return [
-        ({"cust_ref": row.order.cust_ref, "cust_po_no": row.order.cust_po_no}, from_json(Shipment, row.data))
-        for row in latest
-    ]
+    found = []
+    for row in latest:
+        parcel = _readable(Shipment, row.data)
+        if parcel is not None:
+            found.append(({"cust_ref": row.order.cust_ref, "cust_po_no": row.order.cust_po_no}, parcel))
+    return found
+
+
+def _readable(kind: type[T], data: dict[str, Any]) -> T | None:
+    """What is stored; None where its personal data was removed, or it could never be read."""
+    try:
+        return from_json(kind, data)
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _levels(merchant: Merchant | None) -> list[Stock]:
