@@ -123,7 +123,7 @@ def mail_server() -> Server | None:
         host=settings.EMAIL_HOST,
         port=settings.EMAIL_PORT,
         sender=settings.DEFAULT_FROM_EMAIL,
-        security="starttls" if settings.EMAIL_USE_TLS else "",
+        security="starttls" if settings.EMAIL_USE_TLS else "tls" if settings.EMAIL_USE_SSL else "",
         user=settings.EMAIL_HOST_USER,
         password=settings.EMAIL_HOST_PASSWORD,
     )

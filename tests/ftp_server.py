@@ -90,6 +90,7 @@ class FtpServer:
         self.files = self.folder / "files"
         self.files.mkdir()
         self.tls, self.certificate, self.port = tls, "", 0
+        self.uid, self.gid = os.geteuid(), os.getegid()
         without = set() if machine_lists else {"MLSD", "MLST"}
         without |= (set() if epsv else {"EPSV"}) | (set() if times else {"MDTM"})
         base: type[FTPHandler] = {"": FTPHandler, "explicit": TLS_FTPHandler, "implicit": Implicit}[tls]

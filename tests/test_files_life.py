@@ -136,7 +136,8 @@ def test_merchants_that_share_a_folder_get_their_own_parcels(files: Files) -> No
     files.run(Service.DOWNLOAD)
     files.run(Service.DELIVER)
     confirm(files)
-    ours, files.merchant = files.merchant, Merchant.objects.create(name="Another", code="OTHER", wms_values={"client_dir": "."})
+    another = Merchant.objects.create(name="Another", code="OTHER", wms_values={"client_dir": "."})
+    ours, files.merchant = files.merchant, another
     files.run(Service.SHIP_CONFIRM)
     order = Order.objects.get()
     assert (order.status, order.merchant_id) == (Status.SHIPPED, ours.pk)
