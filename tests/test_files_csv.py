@@ -174,7 +174,7 @@ def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def grouped(*rows: str) -> list[tuple[str, list[int], list[str]]]:
     table = Table(io.BytesIO(file(*rows).encode()), SIMPLE)
-    with Groups(table, lambda cells: cells.get("cust_ref", ""), "order number") as groups:
+    with Groups(table, ("cust_ref",), "order number") as groups:
         list(groups.fill())
         return [(g.key, [r.line for r in g.records], [r.problem for r in g.records if r.problem]) for g in groups]
 
@@ -205,7 +205,7 @@ def test_totals_are_left_out() -> None:
 @pytest.mark.parametrize(("name", "kept"), [("Doe", 2000), ("x" * 7900, 1010)])
 def test_endless_orders_end(name: str, kept: int) -> None:
     table = Table(io.BytesIO(file(*[row(name=name)] * 2005).encode()), SIMPLE)
-    with Groups(table, lambda cells: cells["cust_ref"], "order number") as groups:
+    with Groups(table, ("cust_ref",), "order number") as groups:
         list(groups.fill())
         (only,) = groups
     assert len(only.records) <= kept and only.overflow == 2005 - len(only.records)

@@ -27,9 +27,9 @@ ZIP_AS_GIVEN = "ZIP in the file"
 # Countries where an address without state and ZIP cannot be delivered to.
 NEED_STATE = ("US", "CA", "AU")
 OF_LINE = frozenset(name for name, field in FIELDS["orders"].items() if field.of == "item")
+SIDES = {side: [(name, f"{side}_{name}") for name in ADDRESS] for side in ("ship", "cust")}
 AMOUNTS = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
 KNOWN = frozenset(FIELDS["orders"])
-EXTRA = (ORDER_EXTRA, ITEM_EXTRA)
 
 
 class CsvCart(FolderSystem, CartConnector):
@@ -73,17 +73,18 @@ class CsvCart(FolderSystem, CartConnector):
 
         def build(records: list[Record], entry: Entry) -> dict[str, Any]:
             rows = parts(records)
-            raw = {
-                "file": entry.name,
-                "modified": entry.modified.isoformat(),
-                "lines": [record.line for record, _ in rows],
-                "rows": [cells for _, cells in rows],
-            }
-            to_order(raw, options)  # what cannot become an order is refused here, where the row is known
+            raw = Mapped(
+                file=entry.name,
+                modified=entry.modified.isoformat(),
+                lines=[record.line for record, _ in rows],
+                rows=[cells for _, cells in rows],
+            )
+            # What cannot become an order is refused here, where the row is known.
+            raw.means = options, to_order(raw, options)
             return raw
 
         form = self.format_of("orders", options)
-        return pages(self.inbox("orders"), form, _number, build, names=("order number", "order"))
+        return pages(self.inbox("orders"), form, ("cust_ref",), build, names=("order number", "order"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -151,8 +152,10 @@ def _time(at: datetime | None) -> str:
 # ── the mapping ──
 
 
-def _number(cells: Mapping[str, str]) -> str:
-    return cells.get("cust_ref", "")
+class Mapped(dict[str, Any]):
+    """A raw order, and what it means with which options: a file has many, and is read for that already."""
+
+    means: tuple[Mapping[str, Any], Order] | None = None
 
 
 def key_of(raw: Any) -> str:
@@ -163,6 +166,9 @@ def key_of(raw: Any) -> str:
 
 def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The rows of one order as an order. Raises Unmappable (BadRow: with the row it is about)."""
+    means = getattr(raw, "means", None)
+    if means and means[0] == options:
+        return means[1]
     order = _Rows(_rows(raw), str(options.get("dates") or "mdy"))
     number = key_of(raw)
     if len(number) > LONGEST_NUMBER:
@@ -201,7 +207,7 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         sales_tax=order.value("sales_tax", csvcells.number),
         shipping_handling=order.value("shipping_handling", csvcells.number),
         grand_total=order.value("grand_total", csvcells.number),
-        extra_fields=extras(order.head, ORDER_EXTRA) | note,
+        extra_fields=order.extra_fields | note,
     )
 
 
@@ -210,11 +216,6 @@ def short(number: str) -> str:
     if len(number) <= SHORT:
         return number
     return f"{number[:7]}-{hashlib.sha256(number.encode()).hexdigest()[:8]}"
-
-
-def extras(cells: Mapping[str, str], kind: str) -> dict[str, str]:
-    """The extra fields among some cells, by their own names. `kind`: ORDER_EXTRA or ITEM_EXTRA."""
-    return {name[len(kind) :]: text for name, text in cells.items() if name.startswith(kind)}
 
 
 def _rows(raw: Any) -> list[Reader]:
@@ -239,18 +240,32 @@ class _Rows:
         """Raises BadRow where two rows say different things: nobody knows which one is meant."""
         self.dates = dates
         self.head: dict[str, str] = {}
-        self.rows: list[dict[str, str]] = []
+        self.rows: list[dict[str, str]] = []  # what each says of its item
+        self.extra_fields: dict[str, str] = {}
+        self.of_items: list[dict[str, str]] = []  # the extra fields of each row
         for index, row in enumerate(rows):
-            known_names = (name for name in row.raw if name in KNOWN or name.startswith(EXTRA))
-            cells = {name: text for name in known_names if (text := _text(row, index, name))}
-            self.rows.append(cells)
-            for name, text in cells.items():
-                if name in OF_LINE or name.startswith(ITEM_EXTRA):
+            items: dict[str, str] = {}
+            self.rows.append(items)
+            self.of_items.append({})
+            for name, value in row.raw.items():
+                # Nearly all is plain text, and a file has millions of cells.
+                plain = isinstance(value, str) and value.isprintable()
+                text = value.strip() if plain else _text(row, index, name)
+                if not text:
                     continue
-                known = self.head.setdefault(name, text)
-                if known != text and known.casefold() != text.casefold():
-                    why = f"it is {text[:60]!r} here, and {known[:60]!r} in a row before"
-                    raise BadRow(index, name, why)
+                if name in OF_LINE:
+                    items[name] = text
+                elif name in KNOWN:
+                    self._agreed(index, name, self.head.setdefault(name, text), text)
+                elif name.startswith(ITEM_EXTRA):
+                    self.of_items[index][name[len(ITEM_EXTRA) :]] = text
+                elif name.startswith(ORDER_EXTRA):
+                    known = self.extra_fields.setdefault(name[len(ORDER_EXTRA) :], text)
+                    self._agreed(index, name, known, text)
+
+    def _agreed(self, index: int, name: str, known: str, text: str) -> None:
+        if known != text and known.casefold() != text.casefold():
+            raise BadRow(index, name, f"it is {text[:60]!r} here, and {known[:60]!r} in a row before")
 
     def need(self, field: str) -> str:
         """A field of the order that must be there."""
@@ -289,15 +304,17 @@ class _Rows:
                 alt_sku=cells.get("alt_sku"),
                 lot_number=cells.get("lot_number"),
                 location=cells.get("line_location"),
-                extra_fields=extras(cells, ITEM_EXTRA),
+                extra_fields=self.of_items[index],
                 **amounts,
             )
 
 
 def _address(order: _Rows, side: str) -> Address:
     text = order.head.get
-    known = {name: text(f"{side}_{name}") for name in ADDRESS}
-    if known.get("country"):
+    known = {name: text(field) for name, field in SIDES[side]}
+    if side == "ship":
+        known["address_type"] = text("ship_address_type")
+    if known["country"]:
         known["country"] = _read(0, f"{side}_country", str(known["country"]), csvcells.country)
     return Address(**known)
 
@@ -306,7 +323,7 @@ def _ship_to(order: _Rows) -> tuple[Address, dict[str, str]]:
     """The address to ship to, and a note of what was repaired in it."""
     for name in ("ship_address_1", "ship_city", "ship_country"):
         order.need(name)
-    address = replace(_address(order, "ship"), address_type=order.head.get("ship_address_type"))
+    address = _address(order, "ship")
     if not address.name:
         raise BadRow(0, "name", "a company or a person's name is needed")
     if address.country in NEED_STATE:
@@ -329,9 +346,6 @@ def _with_zero(given: str) -> str:
 
 
 def _text(row: Reader, index: int, field: str) -> str:
-    value = row.raw[field]
-    if isinstance(value, str) and value.isprintable():
-        return value.strip()  # as nearly all are; a file has millions of them
     try:
         return row.text(field) or ""
     except Unmappable as error:

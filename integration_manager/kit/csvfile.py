@@ -100,6 +100,10 @@ class Table:
         return min(100 * self._lines.position // self.size, 100)
 
     def __iter__(self) -> Iterator[Record]:
+        return (self.record(*found) for found in self.rows_as_they_are())
+
+    def rows_as_they_are(self) -> Iterator[tuple[int, list[str], str, str]]:
+        """Line, cells, problem and text of each row, before the format is looked at: what `record` takes."""
         unclosed = 0
         while True:
             try:
@@ -118,7 +122,7 @@ class Table:
                 self.rows += 1
                 if self.rows > MAX_ROWS:
                     raise Broken(f"It has more than {MAX_ROWS:,} rows. Split it.")
-                yield self.record(start, row)
+                yield start, row, "", ""
 
     def _next(self) -> tuple[int, list[str]]:
         if self._held:
@@ -129,6 +133,11 @@ class Table:
         row = next(self._reader)
         # Spreadsheets got the formulas of an error file with a "'".
         return start, [_unsafe(cell) for cell in row[self._skip :]] if self._skip else row
+
+    def key(self, fields: Sequence[str], row: list[str], raw: str = "") -> str:
+        """What some fields of a row say, as one text; "" where the first of them says nothing."""
+        found = self._guess(raw) if raw else self.plan.head_of(row, fields)
+        return "\x1f".join(found.get(name, "") for name in fields) if found.get(fields[0]) else ""
 
     def record(self, line: int, row: list[str], problem: str = "", raw: str = "") -> Record:
         """A row by the format: the same again, if it is asked for again."""
@@ -142,12 +151,12 @@ class Table:
             )
         return Record(line, parts, row, problem or wrong)
 
-    def _unreadable(self) -> Record:
+    def _unreadable(self) -> tuple[int, list[str], str, str]:
         raw = self._lines.taken[0]
         why = "quotation marks do not match: one is opened and never closed, or text follows a closed one"
         if len(raw) > MAX_RECORD:
             why = f"the line has more than {MAX_RECORD:,} characters"
-        return self.record(self._lines.number, [], f"This row cannot be read: {why}", raw[:2000])
+        return self._lines.number, [], f"This row cannot be read: {why}", raw[:2000]
 
     def _guess(self, raw: str) -> dict[str, str]:
         # What can be guessed of it is the order it belongs to, which must not go out without it.

@@ -6,7 +6,7 @@ a file of 200 MB must not need as much memory.
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import orjson
@@ -30,9 +30,10 @@ class Group(NamedTuple):
 class Groups:
     """The rows of a table by a key, in the order of each group's first row. Fill it first, then go through it."""
 
-    def __init__(self, table: Table, key: Callable[[Mapping[str, str]], str], what: str) -> None:
-        """`key`: of a row's cells; "" where it has none: such a row may belong to the one before it, so
-        neither is used. `what`: the key's name for people. Rows that only carry a total are left out.
+    def __init__(self, table: Table, key: tuple[str, ...], what: str) -> None:
+        """`key`: fields. A row without the first may belong to the one before it, so neither is used.
+
+        `what`: the key's name for people. Rows that only carry a total are left out.
         """
         self._table, self._key, self._what = table, key, what
         self._store = store = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -76,24 +77,24 @@ class Groups:
 
     def _keyed(self) -> Iterator[tuple[str, int, bytes]]:
         before = ""
-        for record in self._table:
-            name, problem = self._key(record.cells), record.problem if record.raw else ""
-            if _is_total(record):
+        for line, row, problem, raw in self._table.rows_as_they_are():
+            name = self._table.key(self._key, row, raw)
+            if not raw and _is_total(row):
                 continue
             if not name:
                 problem = problem or f"The row has no {self._what}"
                 # Some exports leave it out in the second row of an order, which would then go out short.
-                name = before or f"\0{record.line}"
+                name = before or f"\0{line}"
             else:
                 before = name
-            yield name, record.line, orjson.dumps((record.row, problem, record.raw))
+            yield name, line, orjson.dumps((row, problem, raw))
 
 
-def _is_total(record: Record) -> bool:
+def _is_total(row: list[str]) -> bool:
     """Whether a row only sums up the others."""
-    cells = [cell.strip() for cell in record.row if cell.strip()]
-    if len(cells) > 4 or record.raw:
+    if len(row) - row.count("") > 4:
         return False
+    cells = [cell.strip() for cell in row if cell.strip()]
     words = {cell.lower().rstrip(":") for cell in cells}
     numbers = [word for word in words if word.replace(".", "").replace(",", "").isdigit()]
     return bool(words & TOTALS) and len(words) - len(numbers) == 1

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
+from functools import lru_cache
 
 from integration_manager.kit import filefields, phpdates
 from integration_manager.kit.csvfaults import fault, suspicious
@@ -41,7 +42,8 @@ class Plan:
         self.head = _feeds(form, zip(head, [places[index] for index in range(len(head))], strict=True))
         self.group = _feeds(form, zip(form.repeated, range(width), strict=True))
         self.width = width
-        constants = {constant.field: constant.value for constant in form.constants}
+        self._places = {feed.field: feed.at for feed in self.head}
+        self._constants = constants = {constant.field: constant.value for constant in form.constants}
         self.of_items = {name: value for name, value in constants.items() if of_item(form.kind, name)}
         self.of_rows = {name: value for name, value in constants.items() if name not in self.of_items}
         known = FIELDS[form.kind]
@@ -71,6 +73,15 @@ class Plan:
         found = [head | items[0] if items else head, *items[1:]]
         found[0] = self.of_rows | found[0]
         return found, problem
+
+    def head_of(self, row: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
+        """Some fields of the whole order, as `parts` would give them, without the work for all others."""
+        found = {}
+        for name in fields:
+            at = self._places.get(name, -1)
+            text = row[at].strip() if 0 <= at < len(row) else ""
+            found[name] = text or self._constants.get(name, "")
+        return found
 
     def _cells(self, row: Sequence[str], feeds: Sequence[Feed], start: int, end: int) -> tuple[dict[str, str], str]:
         cells: dict[str, str] = {}
@@ -220,6 +231,7 @@ def _feeds(form: Format, placed: "zip[tuple[Column, int]]") -> list[Feed]:
     return found
 
 
+@lru_cache(10_000)  # the rows of a file are mostly of a few days
 def _iso(text: str, letters: str) -> str:
     """A date of the file as ISO, which all mappings read."""
     at = phpdates.parsed(text, letters)

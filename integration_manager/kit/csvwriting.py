@@ -19,9 +19,10 @@ Row = Mapping[str, str]
 def written(form: Format, records: Iterable[Sequence[Row]]) -> bytes:
     """A file for a machine. `records`: orders, parcels or levels; each is a row by field for each of its items.
 
-    A format that says nothing of items has one row for each record. A field that is absent is an empty cell, dates are ISO text. A horizontal file is as wide as its widest
-    record. What looks like a formula stays as it is: phone numbers begin with "+", and no spreadsheet is
-    meant to open this. Lines end with CR LF.
+    A format that says nothing of items has one row for each record; a horizontal file is as wide as its
+    widest record. A field that is absent is an empty cell, dates are ISO text. What looks like a formula
+    stays as it is: phone numbers begin with "+", and no spreadsheet is meant to open this. Lines end with
+    CR LF.
     """
     out = Writer(form.delimiter or ",", form.quote)
     found = [[{"record_no": str(number), **row} for row in record] for number, record in enumerate(records, 1)]

@@ -6,7 +6,7 @@ bad rows these go there, with line number and reason, while the others load.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -176,16 +176,17 @@ class Incoming:
 def pages(
     inbox: Inbox,
     form: Format,
-    key: Callable[[Mapping[str, str]], str],
+    key: tuple[str, ...],
     build: Callable[[list[Record], Entry], Any],
     *,
     names: tuple[str, str],
 ) -> Iterator[Page]:
     """The records of every file that came in, some at a time; the last page of a file has its `done`.
 
-    `key` tells which rows belong together, `build` makes their record and raises Unmappable (BadRow, to
-    name the part: see `parts`). `names`: what the key and the record are called for people ("order number",
-    "order"). While a file is being read there are pages without rows, which only say how far it is.
+    `key`: the fields by which rows belong together, of which the first must be there. `build` makes their
+    record and raises Unmappable (BadRow, to name the part: see `parts`). `names`: what the key and the record
+    are called for people ("order number", "order"). While a file is being read there are pages without rows,
+    which only say how far it is.
     """
     for file in inbox.files():
         try:

@@ -133,7 +133,9 @@ class CsvWms(FolderSystem, WmsConnector):
             return to_shipment([cells for _, cells in parts(records)], entry.modified, self.options())
 
         form = self.format_of("confirmations", self.options())
-        return pages(self.inbox("confirmations"), form, _parcel, build, names=("order number", "parcel"))
+        return pages(
+            self.inbox("confirmations"), form, ("cust_ref", "tracking_no"), build, names=("order number", "parcel")
+        )
 
     def stock(self, since: datetime | None) -> Iterator[Page]:
         """The levels of every whole inventory file, oldest first. `since` plays no part."""
@@ -142,7 +144,7 @@ class CsvWms(FolderSystem, WmsConnector):
             return to_stock([cells for _, cells in parts(records)], entry.modified, self.options())
 
         form = self.format_of("inventory", self.options())
-        return pages(self.inbox("inventory"), form, _level, build, names=("SKU", "SKU"))
+        return pages(self.inbox("inventory"), form, ("sku", "warehouse"), build, names=("SKU", "SKU"))
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -195,17 +197,6 @@ def _text(value: Any) -> str:
 
 
 # ── files that come in ──
-
-
-def _parcel(cells: Mapping[str, str]) -> str:
-    """What the rows of one parcel have in common; "" without an order number."""
-    number = cells.get("cust_ref", "")
-    return f"{number}\x1f{cells.get('tracking_no', '')}" if number else ""
-
-
-def _level(cells: Mapping[str, str]) -> str:
-    sku = cells.get("sku", "")
-    return f"{sku}\x1f{cells.get('warehouse', '')}" if sku else ""
 
 
 def to_shipment(rows: Sequence[Mapping[str, str]], modified: datetime, options: Mapping[str, Any]) -> Shipment:
