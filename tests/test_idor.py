@@ -4,6 +4,7 @@ Foreign rows are not there (404): never a 403, which would say that they are, an
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,8 +13,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Membership, User
 from accounts.roles import PERMISSIONS
+from carts.models import Cart
 from integration_manager import tenancy
-from merchants.models import Merchant
+from integration_manager.kit.filepresets import SIMPLE
+from integration_manager.mapping.state import Mapping
+from merchants.models import FileFormat, FormatDraft, Merchant
+from merchants.stored_files import StoredFolder
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk
@@ -28,6 +33,7 @@ OF_A_MERCHANT = dict(zip(PEOPLE, (IN, IN, IN, GONE, GONE, LOGIN), strict=True))
 FOR_ALL_MEMBERS = dict(zip(PEOPLE, (IN, IN, IN, IN, GONE, LOGIN), strict=True))
 OF_A_MERCHANT_FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, GONE, GONE, LOGIN), strict=True))
 FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, NO, GONE, LOGIN), strict=True))
+NOT_BY_FILES = dict(zip(PEOPLE, (GONE, GONE, NO, NO, GONE, LOGIN), strict=True))  # the sandbox; CSV: test_web_files
 
 # name of the route → who gets in. A route that is not listed fails, so that each is thought about.
 MATRIX: dict[str, dict[str, str]] = {
@@ -89,6 +95,22 @@ MATRIX: dict[str, dict[str, str]] = {
     "alert": OF_A_MERCHANT,
     "alert_reopen": OF_A_MERCHANT,
     "alert_file": OF_A_MERCHANT,
+    "merchant_formats": OF_A_MERCHANT,
+    "merchant_format_new": OF_A_MERCHANT,
+    "merchant_format_draft": OF_A_MERCHANT,
+    "merchant_format_act": OF_A_MERCHANT,
+    "wms_formats": FOR_ADMINS,
+    "wms_format_new": FOR_ADMINS,
+    "wms_format_draft": FOR_ADMINS,
+    "wms_format_act": FOR_ADMINS,
+    "cart_files": OF_A_MERCHANT,
+    "cart_files_upload": OF_A_MERCHANT,
+    "cart_file": OF_A_MERCHANT,
+    "cart_file_act": OF_A_MERCHANT,
+    "wms_files": NOT_BY_FILES,
+    "wms_files_upload": NOT_BY_FILES,
+    "wms_file": NOT_BY_FILES,
+    "wms_file_act": NOT_BY_FILES,
 }
 # Addresses outside any account, and what sees to them.
 OUTSIDE = {
@@ -108,7 +130,7 @@ OUTSIDE = {
 }  # fmt: skip
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert"}
+ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file"}
 QUERIES = {"cart_new": "?merchant="}  # a row that stands behind the question mark
 
 
@@ -145,6 +167,27 @@ def desk() -> Desk:
     return desk
 
 
+def by_files(desk: Desk) -> dict[str, str]:
+    """What the first merchant has of files, made when it is first asked for: name → public id."""
+    if not hasattr(desk, "by_files"):
+        with tenancy.activate(desk.account.pk):
+            merchant = desk.merchants[0]
+            cart = Cart.objects.create(
+                merchant=merchant, system="csv_cart", name="Files", number=9, shop="files",
+                credentials={"place": "browser"}, earliest_order_date=date(2020, 1, 1),
+            )  # fmt: skip
+            spec = SIMPLE.to_dict() | {"key": ""}
+            kinds = {"kind": "orders", "direction": "in"}
+            mine = FileFormat.objects.create(merchant=merchant, name="Mine", spec=spec, **kinds)
+            ours = FileFormat.objects.create(name="Ours", spec=spec, **kinds)
+            state = Mapping.of_names("orders", "in", ["a", "b"]).to_json()
+            drafts = [FormatDraft.objects.create(merchant=whose, spec=state) for whose in (merchant, None)]
+            file = StoredFolder(merchant.pk, cart.pk).keep("uploads/orders/read/a.csv", b"a,b\n", title="a.csv", by="x")
+        made = {"cart": cart, "format": mine, "wms_format": ours, "draft": drafts[0], "wms_draft": drafts[1]}
+        desk.by_files = {name: row.public_id for name, row in made.items()} | {"file": file.public_id}  # type: ignore[attr-defined]
+    return desk.by_files  # type: ignore[attr-defined, no-any-return]
+
+
 def client(desk: Desk, who: str) -> Client:
     return Client() if who == "anonymous" else desk.client(who)
 
@@ -167,6 +210,17 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         "answer": "arrived",
         "what": "run",
     }
+    if "/files/" in route or "/formats/" in route:
+        wms, ids = "/wms/" in route, by_files(of)
+        values |= {
+            "cart": ids["cart"],
+            "of": values["merchant"],
+            "kind": "orders",
+            "format": ids["wms_format" if wms else "format"],
+            "draft": ids["wms_draft" if wms else "draft"],
+            "file": ids["file"],
+            "what": "edit" if "/formats/" in route else "again",
+        }
     for key, value in values.items():
         for kind in ("id", "slug", "str"):
             route = route.replace(f"<{kind}:{key}>", value)
@@ -232,6 +286,8 @@ def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str) -> None:
         asked = url
         for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
             asked = asked.replace(row.public_id, wrong)
+        for public_id in by_files(desk).values():
+            asked = asked.replace(public_id, wrong)
         assert browser.get(asked).status_code in (404, 405), asked
 
 

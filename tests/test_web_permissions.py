@@ -71,6 +71,9 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "alert": desk.alert.public_id,
         "system": "sandbox_shop" if route.startswith("a/<id:account>/carts") else "sandbox_wms",
         "what": "run",
+        "of": desk.merchants[owner].public_id,
+        "kind": "orders",
+        **dict.fromkeys(("format", "draft", "file"), "aaaaaaaaaaaa"),  # theirs: test_web_formats, test_web_files
         "action": "resend",
         "act": "on",
         "key": "k1",

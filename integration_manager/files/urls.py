@@ -19,5 +19,5 @@ def _pages(base: str, name: str, see: Callable[[Page], Page], act: Callable[[Pag
 
 urlpatterns = [
     *_pages("carts/<id:cart>/", "cart", of_cart("carts.view"), of_cart("carts.edit")),
-    *_pages("wms/of/<id:merchant>/", "wms", of_wms("wms.edit"), of_wms("wms.edit")),
+    *_pages("wms/of/<id:of>/", "wms", of_wms("wms.edit"), of_wms("wms.edit")),
 ]

@@ -23,22 +23,12 @@ def cart_files(account: Account, cart: Cart) -> str:
 
 
 @register.simple_tag
-def cart_formats(account: Account, cart: Cart) -> str:
-    """The address of the formats of a cart's files; "" for one that has none."""
-    of = [account.public_id, cart.merchant.public_id]
-    return reverse("merchant_formats", args=of) if _by_files(cart_class, cart) else ""
-
-
-@register.simple_tag
-def wms_files(account: Account, wms: Wms, merchant: Merchant) -> str:
+def wms_files(account: Account, merchant: Merchant) -> str:
     """The address of a merchant's files of the WMS; "" where the WMS has none."""
-    return reverse("wms_files", args=[account.public_id, merchant.public_id]) if _by_files(wms_class, wms) else ""
-
-
-@register.simple_tag
-def wms_formats(account: Account, wms: Wms) -> str:
-    """The address of the formats of the WMS's files; "" where it has none."""
-    return reverse("wms_formats", args=[account.public_id]) if _by_files(wms_class, wms) else ""
+    wms = Wms.current()
+    if wms is None or not _by_files(wms_class, wms):
+        return ""
+    return reverse("wms_files", args=[account.public_id, merchant.public_id])
 
 
 def _by_files(class_of: Callable[[Any], type[Connector]], connection: Cart | Wms) -> bool:
