@@ -19,6 +19,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.csvlines import Broken, Lines
 from integration_manager.kit.folder import usable
 from integration_manager.kit.folder_system import upload_places
+from integration_manager.kit.inbox import UNFINISHED
 from merchants.models import StoredFile
 from merchants.stored_files import content
 
@@ -98,6 +99,8 @@ def upload(request: AccountRequest, place: Place) -> HttpResponseBase:
     file.seek(0)
     title = (file.name or "").replace("\\", "/").rpartition("/")[2].lstrip(".~#").strip()[-200:]
     title = title if usable(title) else "upload.csv"
+    if title.lower().endswith(UNFINISHED):
+        title += ".csv"  # in a folder it would be taken for one that is still being written
     kept = place.folder.keep(
         f"{HELD}/{kind}/{public_id()}", file.file, title=title, by=str(getattr(request.user, "email", ""))
     )
