@@ -1,5 +1,6 @@
 """Cancel and refund in the cart: when it may be asked for, and asking for it, once."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -10,11 +11,12 @@ from integration_manager.kit.canonical import Refund, SourceState, from_json
 from merchants.models import Schedule, Service
 from orders import changes, refunds
 from orders.actions import NotNow
-from orders.models import Effect, Order, OrderDetail, Status
+from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.refunds import Left
 from orders.states import UNSENT, move, note
 from orders.telling import cancel_in_cart, refund_in_cart, system_of, wake_cart
 
+_ASKED = ("cancel_requested", "cart_cancel_asked", "refund_asked")  # events that come with an effect
 # Of these it is, or may be, gone from what can be paid back.
 SPENT = (Effect.State.WAITING, Effect.State.DONE, Effect.State.PARKED)
 
@@ -52,8 +54,16 @@ def left_of(order: Order, data: dict[str, object]) -> Left:
 
 
 def _whole(order: Order, data: dict[str, object]) -> dict[str, object]:
-    """The stored form, with what `to_json` leaves out of it restored."""
-    return {"source_state": SourceState.ELIGIBLE.value, "order_date": order.order_date.isoformat(), **data}
+    """The stored form, with what is left out of it or was removed from it restored."""
+    known = {
+        "cart_key": order.cart_key,
+        "cust_ref": order.cust_ref,
+        "cust_po_no": order.cust_po_no,
+        "order_date": order.order_date.isoformat(),
+        "source_state": SourceState.ELIGIBLE.value,
+        "ship": {},
+    }
+    return {**known, **data}
 
 
 def waits_for(order: Order) -> str:
@@ -65,8 +75,10 @@ def waits_for(order: Order) -> str:
     return f"Order Download and Shipment Upload of {order.cart.name} are off or paused; one of them has to run first."
 
 
-def effects_of(order: Order) -> list[Effect]:
-    """What is, was or is to be done for an order in other systems, newest first."""
+def effects_of(order: Order, events: Sequence[Event]) -> list[Effect]:
+    """What was or is to be done for an order in other systems, newest first. `events`: its timeline, which tells."""
+    if not any(event.kind in _ASKED for event in events):
+        return []
     found = list(Effect.objects.filter(order=order).order_by("-id")[:20])
     for effect in found:
         if effect.kind == Effect.Kind.REFUND:
