@@ -116,6 +116,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         problem = Alert.objects.filter(key=found.cause).first()
     else:
         schedules = list(Schedule.objects.filter(Q(cart=found.cart_id) | Q(cart=None), merchant=found.merchant_id))
+    events = _timeline(found)
     context = {
         "order": found,
         "journey": Journey(found, shipments),
@@ -125,8 +126,8 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "data": data,
         "lines": _lines(found, data),
         "shipments": shipments,
-        "events": _timeline(found),
-        "effects": refunding.effects_of(found),
+        "events": events,
+        "effects": refunding.effects_of(found, events),
         "in_cart": any(refunding.can(found)),
     }
     if request.headers.get("HX-Target") == "live":
