@@ -92,6 +92,21 @@ def test_an_order_in_two_parcels(world: World, when: str, first: str) -> None:
     assert (len(world.orders()), world.only().status, alerts()) == (1, Status.CONFIRMED, [])
 
 
+def test_what_the_warehouse_never_got_does_not_keep_an_order_open(world: World) -> None:
+    """A line that was added later, or filtered out: the last parcel of a shipped order is the last."""
+    shop = shop_of(world)
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    (line,) = shop.orders.rows[key]["line_items"]
+    shop.edit(key, line_items=[line, {**line, "id": 999, "sku": "GIFT-CARD"}])
+    pack(world, share="0.5", close=False)
+    run(world, CONFIRM, UPLOAD)
+    assert told(world) == [("processing", 1)]
+    pack(world, close=False)
+    run(world, CONFIRM, UPLOAD)
+    assert (told(world), world.only().status) == ([("completed", 2)], Status.CONFIRMED)
+
+
 def test_a_full_life_while_a_fifth_of_all_answers_is_lost(world: World) -> None:
     shop = shop_of(world)
     shop.plugin = "wc-ast/v3"

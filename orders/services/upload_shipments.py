@@ -124,7 +124,10 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                                                          'quantity', trim_scale(l.quantity)::text))
                        FROM orders_shipmentline l LEFT JOIN orders_orderline ol
                          ON ol.account_id = s.account_id AND ol.order_id = o.id AND ol.line_id = l.line_id
-                       WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text""",
+                       WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text,
+                      o.status IN ('shipped', 'confirmed') AND NOT EXISTS (
+                          SELECT 1 FROM orders_shipment n WHERE n.account_id = s.account_id AND n.order_id = o.id
+                          AND n.id > s.id AND n.voided_at IS NULL)""",
             [run.cart.pk, run.now, limit, lease],
         )
         return [_parcel(row, start_before) for row in cursor.fetchall()]
@@ -137,6 +140,8 @@ def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     if row[14]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
         data["lines"] = [line for line in orjson.loads(row[14]) if line["line_id"]]
+    if row[15]:
+        data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped
     values = [*row[:13], from_json(Shipment, data), start_before]
     return Parcel(*values)
 
