@@ -8,7 +8,7 @@ from allauth.mfa.base import views as second_step
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.webauthn import views as passkeys
 from django.conf import settings
-from django.urls import path
+from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
@@ -39,8 +39,8 @@ urlpatterns = [
     path("password/", anyone(allauth.password_reset), name="account_reset_password"),
     path("password/sent/", anyone(allauth.password_reset_done), name="account_reset_password_done"),
     path("password/done/", anyone(allauth.password_reset_from_key_done), name="account_reset_password_from_key_done"),
-    path(
-        "password/<str:uidb36>-<str:key>/",
+    re_path(
+        r"^password/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
         anyone(never_cache(entrance.ResetPassword.as_view())),
         name="account_reset_password_from_key",
     ),
