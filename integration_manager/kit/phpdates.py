@@ -85,7 +85,7 @@ _LETTERS: dict[str, Callable[[datetime], str]] = {
     "s": lambda at: f"{at.second:02}",
     "u": lambda at: f"{at.microsecond:06}",
     "v": lambda at: f"{at.microsecond // 1000:03}",
-    "e": lambda at: at.tzname() or "UTC",
+    "e": lambda at: getattr(at.tzinfo, "key", None) or at.tzname() or "UTC",
     "I": lambda at: str(int(bool(at.dst()))),
     "O": lambda at: _offset(at, ""),
     "P": lambda at: _offset(at, ":"),
