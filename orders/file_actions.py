@@ -22,7 +22,8 @@ Phase = OutFile.Phase
 def waiting(key: str) -> OutFile | None:
     """The file that an alert is about, while it waits."""
     name = key.removeprefix("file:")
-    return OutFile.objects.filter(name=name, phase=Phase.PARKED).order_by("-id").first()
+    found: OutFile | None = OutFile.objects.filter(name=name, phase=Phase.PARKED).order_by("-id").first()
+    return found
 
 
 def arrived(file: OutFile, actor: str) -> None:

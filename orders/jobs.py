@@ -29,12 +29,12 @@ from orders import bulk
 from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
 from orders.models import Run as RunRow
+from orders.out_file import Lost
 from orders.retention import sweep
 from orders.run import LostLease, Run
 from orders.services.deliver import deliver
 from orders.services.download import download
 from orders.services.inventory import inventory
-from orders.services.out_files import Lost
 from orders.services.ship_confirm import ship_confirm
 from orders.services.upload_inventory import upload_inventory
 from orders.services.upload_shipments import upload_shipments

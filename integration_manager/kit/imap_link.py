@@ -4,7 +4,7 @@ import contextlib
 import imaplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,20 +37,20 @@ class _Client(imaplib.IMAP4):
     """IMAP over a connection that the guard has made."""
 
     def __init__(self, account: Account, trust: Trust, guard: "Guard", timeout: float) -> None:
-        self._dial = lambda: guard.connect(account.host, account.port, timeout)
+        self._dial: Callable[[], socket.socket] = lambda: guard.connect(account.host, account.port, timeout)
         self._trust, self._implicit = trust, account.security == "tls"
         super().__init__(account.host, account.port, timeout)
         if not self._implicit:
             self._start_tls()
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        sock: socket.socket = self._dial()
+        sock = self._dial()
         return self._trust.wrap(sock) if self._implicit else sock
 
     def read(self, size: int) -> bytes:
         """Part of an answer, of which the server says how long it is."""
         if size > LARGEST_ANSWER:
-            raise self.abort("the answer is too long")
+            raise imaplib.IMAP4.abort("the answer is too long")
         return super().read(size)
 
     def _start_tls(self) -> None:
