@@ -76,7 +76,7 @@ def merchants(request: AccountRequest) -> HttpResponseBase:
     return render(request, "merchants/list.html", context)
 
 
-def _filled(rows: Iterable[Merchant]) -> list[Merchant]:
+def _filled(rows: Iterable[Any]) -> list[Any]:
     """These merchants, each with what its row shows, in two queries for all of them."""
     merchants = list(rows)
     system = registry().systems.get(merchants[0].wms or "") if merchants else None
