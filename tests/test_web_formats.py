@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import AuditEntry
 from integration_manager import tenancy
+from integration_manager.mapping.state import Mapping
 from merchants.models import FileFormat, FormatDraft
 from tests import desk as desks
 from tests.desk import Desk
@@ -180,6 +181,21 @@ def test_what_was_typed_outlives_the_session(desk: Desk, owner: Client) -> None:
     page = again.get(screen).content.decode()
     assert 'value="Nightly"' in page and "Köln" in page
     assert re.search(r'name="choice_0"[^>]*>.*?value="cust_ref" selected', page, re.S)
+
+
+def test_a_preview_that_is_overtaken_by_saving_is_no_error(
+    desk: Desk, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = begin(owner, base(desk)).headers["Location"]
+    typed = Mapping.update
+
+    def saved_meanwhile(mapping: Mapping, post: Any) -> None:
+        typed(mapping, post)
+        FormatDraft.objects.all().delete()
+
+    monkeypatch.setattr(Mapping, "update", saved_meanwhile)
+    assert owner.post(screen, filled(do="preview"), headers={"HX-Request": "true"}).status_code == 204
+    assert owner.post(screen, filled()).status_code == 404
 
 
 def test_two_tabs_do_not_mix(desk: Desk, owner: Client) -> None:

@@ -140,10 +140,14 @@ def format_draft(request: AccountRequest, owner: Owner, draft: str) -> HttpRespo
             error = str(unfit)
     do, _, at = request.POST.get("do", "preview").partition(":")
     _change(mapping, do, at)
-    _keep(found, mapping)
+    kept = _keep(found, mapping)
     if request.headers.get("HX-Request"):
+        if not kept:
+            return HttpResponse(status=204)  # saved while this was on its way
         context = screen.context(owner, found, mapping, data, error) | {"part": True, "reread": reread}
         return render(request, "mapping/parts.html", context)
+    if not kept:
+        raise Http404
     if do == "save":
         return _save(request, owner, found, mapping, data, error)
     if error:
@@ -170,10 +174,10 @@ def _change(mapping: Mapping, do: str, at: str) -> None:
         columns[index - 1], columns[index] = columns[index], columns[index - 1]
 
 
-def _keep(draft: FormatDraft, mapping: Mapping) -> None:
-    """Keeps what was typed: an expired session loses nothing of it."""
-    draft.spec, draft.changed_at = mapping.to_json(), clock.now()
-    draft.save(update_fields=["spec", "name", "changed_at"])
+def _keep(draft: FormatDraft, mapping: Mapping) -> bool:
+    """Keeps what was typed: an expired session loses nothing of it. False: the draft is gone."""
+    kept = FormatDraft.objects.filter(pk=draft.pk)
+    return bool(kept.update(spec=mapping.to_json(), name=draft.name, changed_at=clock.now()))
 
 
 def _screen(
