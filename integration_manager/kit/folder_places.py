@@ -21,7 +21,7 @@ class FolderPlaces(Connector):
             ("ftp", f"an FTP server, passive – {_OPEN}"),
             ("ftp_active", f"an FTP server, active – {_OPEN}"),
             ("email", "e-mail, as attachments"),
-            ("browser", "nowhere else: people upload and download them here, in the browser"),
+            ("browser", "our pages: uploaded and downloaded by people"),
             ("disk", "a folder of this server (set up by its operator)"),
         ),
         default="sftp",
