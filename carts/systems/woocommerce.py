@@ -58,12 +58,13 @@ class WooCommerce(CartConnector):
     order_number = Field("Order number", kind="choice", option=True, default="number",
         choices=(("number", "As the shop shows it"), ("id", "WordPress' own ID, whatever plug-ins show")))  # fmt: skip
     extra = Field("Extra fields", option=True, required=False, help="Names of meta data that come along, with commas.")
-    shipped_status = Field("Status after shipping", option=True, default="completed", help="none: it stays as it is.")
+    shipped_status = Field("Status after shipping", option=True, default="completed", help="Or none: it stays.")
     when = Field("When to set it", kind="choice", option=True, default="all",
         choices=(("all", "When all parcels are there"), ("first", "At the first parcel")))  # fmt: skip
     notes = Field("Order note about a parcel", kind="choice", option=True, default="customer",
         choices=(("customer", "To the customer, by e-mail"), ("private", "For us only"), ("none", "None")))  # fmt: skip
-    note_text = Field("Text of the note", kind="textarea", option=True, help="{carrier}, {method}, {tracking}, {url}.",
+    note_text = Field("Text of the note", kind="textarea", option=True,
+        help="Filled in for each parcel: {carrier}, {method}, {tracking}, {url}.",
         default="Your order is on its way with {carrier}. Tracking number: {tracking} {url}")  # fmt: skip
     plugins = Field("Use a shipment-tracking plug-in where there is one", kind="bool", option=True, default=True)
     switch_on = Field("Switch stock management on where it is off", kind="bool", option=True, default=False)
@@ -381,7 +382,6 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> canonical.Order:
         modified_at=r.when("date_modified_gmt"),
         customer_id=r.text("customer_id") if r.text("customer_id") != "0" else None,
         ship_code=method.text("method_title"),
-        ship_code_description=method.text("method_id"),
         shipping_instructions=r.text("customer_note") or None,
         gift_message=next((meta[name] for name in GIFT if name in meta), None),
         currency_code=r.text("currency"),
