@@ -1,5 +1,6 @@
 """Formats that a person mapped, through the real services: orders, confirmations and inventory, in and out."""
 
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,9 +13,12 @@ from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from merchants import schedules
 from merchants.models import FileFormat, Merchant, Schedule, Service, StockLevel
 from orders import jobs
+from orders import run as orders_run
 from orders.models import Order, OrderDetail, OutFile, Shipment, Status
+from orders.services import download
 from tests.dying import dying
 from wms.models import Wms
 
@@ -261,3 +265,32 @@ def test_a_planned_file_keeps_its_content_when_the_format_changes(house: House) 
     Order.objects.filter(lease_until__isnull=False).update(lease_until=past)
     house.run(Service.DELIVER)
     assert house.only(house.root / "hall/orders") == planned
+
+
+def test_a_file_that_takes_several_runs_gets_on_with_each_and_its_page_says_how_far(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 900  # orders: five pages of 200 at most
+    rows = [f"N-{number:04};27.02.2026;Ada;Hauptstr. 1;Köln;;MUG;1;\r\n" for number in range(count)]
+    (house.shop / "orders/big.csv").write_bytes("".join(rows).encode("cp1252"))
+    passed = 0.0
+    said: list[str] = []
+    store = download.store_page
+
+    def slowly(*args: Any) -> bool:
+        """Every page takes 30 of the run's 50 seconds, new or known."""
+        nonlocal passed
+        passed += 30
+        said.append(Schedule.objects.get(service=Service.DOWNLOAD).result.get(schedules.DOING, ""))
+        return store(*args)
+
+    monkeypatch.setattr(download, "store_page", slowly)
+    monkeypatch.setattr(orders_run.time, "monotonic", lambda real=time.monotonic: real() + passed)
+    stored = []
+    for _ in range(3):
+        house.run(Service.DOWNLOAD)
+        stored.append(Order.objects.count())
+    assert stored == [400, 800, 900]
+    assert said[0] == "big.csv: 200 rows stored, 22 %"
+    assert [path.name for path in (house.shop / "orders").iterdir()] == []
+    assert schedules.DOING not in Schedule.objects.get(service=Service.DOWNLOAD).result
