@@ -38,7 +38,7 @@ def main() -> int:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, load {load} (1, 5, 15 minutes), {time.monotonic() - began:.0f} s in all.")
     if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):  # we ourselves keep about one and a half busy
-        print("Others work on this machine too: P6 and P7 are absolute, so only a quiet one can judge them.")
+        print("Others work on this machine too: P6, P7 and P8 are absolute, so only a quiet one can judge them.")
     missed = [result.goal for result in results if not result.reaches(result.gate)]
     if missed:
         print(f"Missed: {', '.join(missed)}.")
