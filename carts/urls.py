@@ -2,8 +2,7 @@
 
 from django.urls import path
 
-from carts import webhook_views
-from carts.views import gallery, golive, life, listing, page, preview, setup
+from carts.views import gallery, golive, life, listing, page, preview, setup, webhooks
 
 urlpatterns = [
     path("carts/", listing.carts, name="carts"),
@@ -26,7 +25,7 @@ urlpatterns = [
     path("carts/<id:cart>/restore/", life.cart_restore, name="cart_restore"),
     path("carts/<id:cart>/runs/", page.cart_runs, name="cart_runs"),
     path("carts/<id:cart>/services/", page.cart_services, name="cart_services"),
-    path("carts/<id:cart>/webhooks/<slug:act>/", webhook_views.cart_webhooks, name="cart_webhooks"),
-    path("carts/<id:cart>/cancel-upload/", webhook_views.cart_cancel_upload, name="cart_cancel_upload"),
+    path("carts/<id:cart>/webhooks/<slug:act>/", webhooks.cart_webhooks, name="cart_webhooks"),
+    path("carts/<id:cart>/cancel-upload/", webhooks.cart_cancel_upload, name="cart_cancel_upload"),
     path("carts/<id:cart>/<slug:what>/<slug:service>/", page.cart_service, name="cart_service"),
 ]

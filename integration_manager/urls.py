@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from carts import webhook_views
+from carts.views import webhooks
 from integration_manager import health
 from integration_manager.converters import PublicId
 
@@ -12,7 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("hooks/<str:token>/", webhook_views.receive, name="webhook"),
+    path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("", include("accounts.urls")),
     # Below /a/<public id>/ the middleware has made this account the active tenant.
     path(
