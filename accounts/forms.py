@@ -68,6 +68,7 @@ class SignUpForm(Plain, AllauthSignupForm):
     )
     terms = forms.BooleanField(error_messages={"required": "Without that we cannot open an account."})
 
+    declared = ("name",)
     field_order = ["kind", "company", "name", "email", "password1", "timezone", "terms"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -116,10 +116,10 @@ def _claim(now: datetime) -> Mail | None:
     """The next mail that nobody else is sending. Leases go by PostgreSQL's clock."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE accounts_mail SET tries = tries + 1, lease_until = now() + %s WHERE id = ("
+            "UPDATE accounts_mail SET tries = tries + 1, lease_until = now() + make_interval(secs => %s) WHERE id = ("
             " SELECT id FROM accounts_mail WHERE retry_at <= %s AND (lease_until IS NULL OR lease_until < now())"
             " ORDER BY retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id",
-            [LEASE, now],
+            [LEASE.total_seconds(), now],
         )
         row = cursor.fetchone()
     return Mail.objects.get(pk=row[0]) if row else None
@@ -142,6 +142,7 @@ def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
 
 def _answer(error: Exception) -> tuple[int, str]:
     """(SMTP code or 0, what was said)."""
+    said: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused) and error.recipients:
         code, said = next(iter(error.recipients.values()))
     elif isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPSenderRefused):

@@ -40,7 +40,7 @@ def outbox(request: HttpRequest) -> HttpResponse:
 
 @open_to("anyone")
 @never_cache
-@csp({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "frame-ancestors": [NONE]})
+@csp({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "frame-ancestors": [NONE]})  # type: ignore[arg-type]
 @require_GET
 def outbox_mail(request: HttpRequest, key: str) -> HttpResponse:
     """One mail's HTML by itself. Its styles stand in it, as mail programs need them."""

@@ -7,6 +7,7 @@ from allauth.mfa.base import forms as second_step
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
+from django.core.validators import MaxLengthValidator
 
 from accounts.models import User
 
@@ -25,16 +26,18 @@ class Plain:
     """Mixed into a form: our labels, no placeholders, lengths that the browser knows."""
 
     words: dict[str, str] = {}
+    declared: tuple[str, ...] = ()  # fields of ours, which have their label already
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, forms.Field] = self.fields  # type: ignore[attr-defined]
         for name, field in fields.items():
             field.widget.attrs.pop("placeholder", None)
-            field.label = (LABELS | self.words).get(name, field.label)
+            if name not in self.declared:
+                field.label = (LABELS | self.words).get(name, field.label)
             if isinstance(field, forms.CharField) and field.max_length is None:
                 field.max_length = 254
-                field.validators.append(forms.fields.validators.MaxLengthValidator(254))
+                field.validators.append(MaxLengthValidator(254))
             if name.startswith("password") or name == "oldpassword":
                 field.help_text = ""
 
@@ -124,7 +127,8 @@ class AddPasskeyForm(Plain, AddWebAuthnForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].help_text = "To tell it from others. Example: Phone of Priya."
-        self.fields["passwordless"].widget = forms.HiddenInput()
+        # allauth's script looks at `checked`, and so asks the device for one that it finds by itself.
+        self.fields["passwordless"].widget = forms.HiddenInput(attrs={"checked": True})
         self.initial["passwordless"] = True
 
 
