@@ -59,6 +59,6 @@ def test_a_password_does_not_follow_to_where_it_travels_in_the_open() -> None:
 
 def test_the_form_says_that_plain_ftp_is_not_encrypted() -> None:
     html = form({}).as_p()
-    assert html.count("NOT ENCRYPTED") == 2
+    assert html.count("NOT ENCRYPTED") == 2 and "travel unencrypted" in html
     field: Any = form({}).fields["smtp_host"]
     assert field.when == ("c-mail_by", "own")

@@ -5,7 +5,6 @@ from integration_manager.kit.connector import Connector, Field
 SERVERS = ("sftp", "ftps", "ftps_implicit", "ftp", "ftp_active")
 FILES = (*SERVERS, "disk")
 ELSEWHERE = (*FILES, "email")  # not in our own database
-_OPEN = "NOT ENCRYPTED: password and files can be read on the way"
 
 
 class FolderPlaces(Connector):
@@ -18,13 +17,15 @@ class FolderPlaces(Connector):
             ("sftp", "an SFTP server"),
             ("ftps", "an FTP server with encryption (FTPS)"),
             ("ftps_implicit", "an FTP server with encryption from the first byte on (FTPS, implicit)"),
-            ("ftp", f"an FTP server, passive – {_OPEN}"),
-            ("ftp_active", f"an FTP server, active – {_OPEN}"),
+            ("ftp", "an FTP server, passive, NOT ENCRYPTED"),
+            ("ftp_active", "an FTP server, active, NOT ENCRYPTED"),
             ("email", "e-mail, as attachments"),
             ("browser", "our pages: uploaded and downloaded by people"),
             ("disk", "a folder of this server (set up by its operator)"),
         ),
         default="sftp",
+        help="By plain FTP the password and all files travel unencrypted: whoever is on the way can read and change"
+        " them. Choose SFTP or FTPS where you can.",
     )
     host = Field("Server", kind="host", when=("place", SERVERS), example="sftp.example.com")
     port = Field(

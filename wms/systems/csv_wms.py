@@ -102,6 +102,7 @@ class CsvWms(FolderSystem, WmsConnector):
         ),
         default="client_first",
         option=True,
+        when=("place", FILES),
     )
     order_format = Field("Format of order files", kind="format", files="orders", default="full", option=True)
     confirmation_format = Field(
