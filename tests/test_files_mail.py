@@ -127,7 +127,14 @@ def test_what_breaks_before_the_last_step_is_certain(
     seen: list[str] = []
     with pytest.raises(error) as caught:
         # Large enough that the connection's buffers do not hold it: the break is felt while it is sent.
-        wms.post("orders", "x.csv", b"x" * (6_000_000 if accident == "before" else 10), "k", AT, lambda: seen.append("sending"))
+        wms.post(
+            "orders",
+            "x.csv",
+            b"x" * (6_000_000 if accident == "before" else 10),
+            "k",
+            AT,
+            lambda: seen.append("sending"),
+        )
     assert type(caught.value) is error and seen == steps
     assert len(smtp.taken) == (accident == "taken")
 
