@@ -166,9 +166,8 @@ def key_of(raw: Any) -> str:
 
 def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The rows of one order as an order. Raises Unmappable (BadRow: with the row it is about)."""
-    means = getattr(raw, "means", None)
-    if means and means[0] == options:
-        return means[1]
+    if isinstance(raw, Mapped) and raw.means and raw.means[0] == options:
+        return raw.means[1]
     order = _Rows(_rows(raw), str(options.get("dates") or "mdy"))
     number = key_of(raw)
     if len(number) > LONGEST_NUMBER:
