@@ -6,7 +6,6 @@ from alerts.raising import raise_alert, resolve
 from integration_manager.kit.connector import Reject
 from orders.run import Run
 
-
 MOST_SAID = 50
 LEFT = "left_alone"  # in the schedule's state: what was said last
 
