@@ -35,7 +35,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
-            self.fields["earliest_order_date"].initial = today
+            self.initial["earliest_order_date"] = today
 
 
 class EarliestForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -1,13 +1,13 @@
 """The last runs of a cart's or a merchant's services, and their health bar."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.core import signing
-from django.db.models import Count, Max
 
 from integration_manager.today import moved
 from merchants.models import Schedule, Service
@@ -29,12 +29,11 @@ CLASSES = {
     "outcome_unknown": "No answer to what was sent",
     "mistake": "A mistake of ours",
 }
-WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Runs of the last week that failed in one way."""
+    """Runs that failed in one way, and when the last of them began."""
 
     label: str
     number: int
@@ -77,20 +76,12 @@ def page(schedules: Iterable[Schedule], until: str = "") -> Runs:
     return Runs(items, signing.dumps(items[-1].pk, salt="runs") if len(found) > SHOWN else "")
 
 
-def failures(schedules: Iterable[Schedule], now: datetime) -> list[Failures]:
-    """How runs failed within a week, the most frequent way first."""
-    failed = Run.objects.filter(
-        schedule_id__in=[schedule.pk for schedule in schedules if schedule.pk],
-        outcome="failed",
-        started_at__gt=now - WEEK,
-    )
-    by_code = failed.order_by().values_list("code").annotate(Count("pk"), Max("started_at"))
-    numbers: dict[str, Failures] = {}
-    for code, number, last in by_code:
-        label = CLASSES.get(code, "Refused" if code else "Failed")
-        before = numbers.get(label, Failures(label, 0, last))
-        numbers[label] = Failures(label, before.number + number, max(before.last, last))
-    return sorted(numbers.values(), key=lambda found: -found.number)
+def failures(found: list[Run]) -> list[Failures]:
+    """How some of these runs failed, the most frequent way first."""
+    failed = [run for run in found if run.outcome == "failed"]  # newest first
+    numbers = Counter(run.failed_by or "Failed" for run in failed)
+    lasts = {run.failed_by or "Failed": run.started_at for run in reversed(failed)}
+    return [Failures(label, number, lasts[label]) for label, number in numbers.most_common()]
 
 
 def health(runs: list[Run]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ BATCH = 5_000  # rows of one statement, so that no lock is held for long
 class Rule:
     """Rows of `table` whose `column` is older than `age` go, if `condition` holds.
 
-    `grows`: rows are only ever added, so that the oldest have the smallest ids. Large tables are like this:
-    an index by time would have to be written with each row, to be read once a night.
+    `blank`: the row stays, without this column. `grows`: rows are only ever added, so that the oldest have the
+    smallest ids. Large tables are like this: an index by time would have to be written with each row, to be
+    read once a night.
     """
 
     table: str
@@ -26,6 +27,7 @@ class Rule:
     age: timedelta
     condition: str = "TRUE"
     grows: bool = False
+    blank: str = ""
 
 
 # A file that waits to be loaded, or has never been fetched, stays longer than one that is done with.
@@ -36,7 +38,11 @@ RULES = (
     Rule("orders_exchange", "at", timedelta(days=30), grows=True),
     Rule("orders_run", "started_at", timedelta(days=90), grows=True),
     Rule("carts_webhookdelivery", "received_at", timedelta(days=7), grows=True),
-    Rule("orders_skippedorder", "seen_at", timedelta(days=60)),
+    # What a person marked as handled stays so for ever; only what the shop gave of it goes.
+    Rule("orders_skippedorder", "seen_at", timedelta(days=60), "reason <> 'handled'"),
+    Rule("orders_skippedorder", "seen_at", timedelta(days=60), "reason = 'handled' AND raw IS NOT NULL", blank="raw"),
+    Rule("carts_dryorder", "seen_at", timedelta(days=7), grows=True),
+    Rule("carts_dryrun", "started_at", timedelta(days=8), "id NOT IN (SELECT dry_run_id FROM carts_dryorder)"),
     Rule("orders_outfile", "created_at", timedelta(days=90), "phase IN ('done', 'dropped')"),
     Rule("merchants_formatdraft", "changed_at", timedelta(days=1)),
     Rule("merchants_storedpiece", "modified_at", timedelta(days=30), _PIECES),
@@ -76,8 +82,9 @@ def _delete_first(rule: Rule, before: datetime) -> int:
 
 
 def _delete(rule: Rule, before: datetime) -> int:
+    act = f"UPDATE {rule.table} SET {rule.blank} = NULL" if rule.blank else f"DELETE FROM {rule.table}"  # noqa: S608
     sql = (
-        f"DELETE FROM {rule.table} WHERE id IN (SELECT id FROM {rule.table} "  # noqa: S608 (names of ours)
+        f"{act} WHERE id IN (SELECT id FROM {rule.table} "  # noqa: S608 (names of ours)
         f"WHERE {rule.column} < %s AND {rule.condition} LIMIT {BATCH})"
     )
     total = 0

@@ -147,6 +147,20 @@ def test_the_shops_own_mark_that_it_is_shipped_is_no_edit(world: World, key: str
     assert (world.only().status, alerts()) == (Status.CONFIRMED, [])
 
 
+@pytest.mark.parametrize("when", ["before our upload closed it", "after"])
+def test_an_edit_that_is_polled_after_the_order_was_closed_is_an_alert(world: World, key: str, when: str) -> None:
+    run(world, DELIVER)
+    pack(world)
+    if when == "after":
+        run(world, CONFIRM, UPLOAD, DOWNLOAD)
+        assert alerts() == []
+    change(world, key, note="To the neighbour, please.")
+    run(world, CONFIRM, UPLOAD, DOWNLOAD)
+    run(world, DOWNLOAD)
+    assert (world.only().status, alerts()) == (Status.CONFIRMED, ["changed_after_sending"])
+    assert kinds().count("changed_after_sending") == 1
+
+
 # ── cancellations ──
 
 

@@ -9,9 +9,9 @@ from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import moment
 from merchants.models import Schedule, Service
 from orders import inserting, jobs
-from orders.models import Order, SkippedOrder, Status
+from orders.models import Event, Order, SkippedOrder, Status
 from orders.models import Run as RunRow
-from tests.world import START, World, ago, alerts, at, place, run
+from tests.world import START, World, ago, alerts, at, change, place, run
 
 DOWNLOAD = Service.DOWNLOAD
 
@@ -61,6 +61,20 @@ def test_an_order_from_before_is_skipped_with_its_number_and_a_reason(world: Wor
     assert "Earliest Order Date" in skipped.message
     run(world, DOWNLOAD)
     assert SkippedOrder.objects.count() == 1
+
+
+def test_an_order_of_the_evening_is_of_that_day_where_the_account_is(world: World) -> None:
+    world.account.timezone = "America/Los_Angeles"
+    world.account.save()
+    key = place(world, 1, created_at="2026-03-11T04:30:00+00:00")  # half past eight in the evening there
+    run(world, DOWNLOAD)
+    assert world.only().order_date == date(2026, 3, 10)
+    # Who moves house has not edited all of their orders.
+    world.account.timezone = "Europe/Berlin"
+    world.account.save()
+    change(world, key)
+    run(world, DOWNLOAD)
+    assert Event.objects.filter(kind="changed").count() == 0
 
 
 @pytest.mark.parametrize("status", ["unpaid", "canceled", "shipped"])

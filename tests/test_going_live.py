@@ -1,7 +1,6 @@
 """Going live: the dry run, what is handled already, switching on; and reading again from a date."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -216,9 +215,7 @@ def test_a_made_up_row_is_nobodys(world: World, owner: Counter, dry: DryRun) -> 
 def test_the_earliest_order_date_is_set_on_record(world: World, owner: Counter, dry: DryRun) -> None:
     owner.post("cart/earliest/", {"earliest_order_date": "2026-01-05"})
     assert "made for the Earliest Order Date" in text(owner.get("cart/going-live/"))
-    assert AuditEntry.objects.get(verb="cart.changed").changes == {
-        "earliest_order_date": ["2020-01-01", "2026-01-05"]
-    }
+    assert AuditEntry.objects.get(verb="cart.changed").changes == {"earliest_order_date": ["2020-01-01", "2026-01-05"]}
     owner.post("cart/earliest/", {"earliest_order_date": "2026-01-05"})
     assert AuditEntry.objects.filter(verb="cart.changed").count() == 1
     assert "Choose a day" in text(owner.post("cart/earliest/", {"earliest_order_date": "soon"}))

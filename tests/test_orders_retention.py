@@ -6,6 +6,7 @@ import pytest
 
 from accounts.models import Account
 from alerts.models import Alert
+from carts.models import DryOrder, DryRun
 from integration_manager import tenancy
 from orders import retention
 from orders.models import Exchange, SkippedOrder
@@ -65,3 +66,25 @@ def test_skipped_orders_stay_sixty_days(world: World, days: int, left: int) -> N
 def sweep_outside() -> dict[str, int]:
     """The sweep, as the nightly task calls it."""
     return sweep(NOW)
+
+
+def test_what_was_marked_as_handled_stays_so_without_what_the_shop_gave(world: World) -> None:
+    old = NOW - timedelta(days=61)
+    for key, reason in (("1", "handled"), ("2", "too_old")):
+        SkippedOrder.objects.create(
+            merchant=world.merchant, cart=world.cart, key=key, reason=reason, raw={"name": "Ada"}, seen_at=old
+        )
+    sweep_outside()
+    assert list(SkippedOrder.objects.values_list("key", "raw")) == [("1", None)]
+
+
+def test_a_dry_run_goes_with_its_orders(world: World) -> None:
+    old = NOW - timedelta(days=9)
+    dry = DryRun.objects.create(cart=world.cart, earliest=old.date(), started_by="x", started_at=old)
+    DryOrder.objects.create(dry_run=dry, key="1", number="1", verdict="send", seen_at=old)
+    young = DryRun.objects.create(
+        cart=world.cart, earliest=old.date(), started_by="x", started_at=NOW, state=DryRun.State.DONE
+    )
+    sweep_outside()
+    assert list(DryRun.objects.values_list("pk", flat=True)) == [young.pk]
+    assert not DryOrder.objects.exists()

@@ -44,7 +44,9 @@ def test_what_it_shows_is_what_the_wms_gets(world: World, owner: Counter) -> Non
     assert {one.forecast.verdict for one in before.values()} == {"send"}
 
 
-def test_of_a_wms_that_takes_files_it_shows_the_rows(world: World, owner: Counter, settings: Any, tmp_path: Any) -> None:
+def test_of_a_wms_that_takes_files_it_shows_the_rows(
+    world: World, owner: Counter, settings: Any, tmp_path: Any
+) -> None:
     settings.IM_FOLDER_ROOT = str(tmp_path)
     Wms.objects.update(system="csv_wms", options={"directory_order": "client_first"})
     Wms.objects.get()

@@ -7,7 +7,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from carts.models import DryRun
 from carts.views import switching
 from carts.views.lookup import cart_or_404, label_of, live_cart_or_404, schedules_for, services_and_delivery, today
 from integration_manager import runs, service_rows, trying, trying_pages
@@ -33,11 +32,10 @@ def cart(request: AccountRequest, cart: str) -> HttpResponse:
         "rows": service_rows.rows(schedules, system.min_every),
         "runs": last,
         "health": runs.health(last),
-        "failures": runs.failures(schedules, clock.now()),
+        "failures": runs.failures(last),
         "pull": pulls.pull_of(download, clock.now()),
         "can_repull": bool(download and download.every) and system.uses != "folder",
         "today": today(request.account),
-        "dry": DryRun.objects.filter(cart=found, state=DryRun.State.RUNNING).exists(),
         "sends": sends,
     }
     if request.headers.get("HX-Target") == "progress":
