@@ -104,12 +104,13 @@ def test_the_sample_is_encrypted_and_only_its_beginning_is_kept(desk: Desk, owne
     [
         (b"", "empty"),
         (b"x" * 1_100_000, "larger than 1 MB"),
+        (b"x" * 2_200_000, "larger than 1 MB"),
         (b"PK\x03\x04" + b"\0" * 100, "Excel"),
         (b"%PDF-1.7 what", "PDF"),
         (b"MZ\x90\0\x03\0\0\0" + b"\0\x01" * 500, "no text"),
         (";".join(f"c{n}" for n in range(300)).encode(), "more than 200 columns"),
     ],
-    ids=["empty", "large", "excel", "pdf", "program", "wide"],
+    ids=["empty", "large", "larger", "excel", "pdf", "program", "wide"],
 )
 def test_what_cannot_be_a_sample_is_refused_in_words(desk: Desk, owner: Client, data: bytes, said: str) -> None:
     answer = begin(owner, base(desk), data)

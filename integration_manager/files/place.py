@@ -123,7 +123,7 @@ def of_wms(permission: str) -> Callable[[Page], Page]:
         @require(permission)
         @wraps(view)
         def page(request: AccountRequest, of: str, **ids: str) -> HttpResponseBase:
-            found = get_object_or_404(Merchant.objects, public_id=of)
+            found: Merchant = get_object_or_404(Merchant.objects, public_id=of)
             wms = Wms.current()
             if wms is None:
                 raise Http404

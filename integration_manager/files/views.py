@@ -90,7 +90,7 @@ def upload(request: AccountRequest, place: Place) -> HttpResponseBase:
         return _refuse(request, place, "The file is larger than 200 MB. Split it.")
     if kind not in place.kinds:
         return _refuse(request, place, "Choose what the file holds.")
-    if not isinstance(file, UploadedFile) or not file.size:
+    if not isinstance(file, UploadedFile) or not file.size or file.file is None:
         return _refuse(request, place, "Choose a file that is not empty.")
     try:
         Lines(file.file)  # what is no table is told at once, and not by the run that would find it

@@ -1,6 +1,6 @@
 """What a file that goes out is previewed with: the latest orders of a merchant, else invented ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -31,7 +31,9 @@ _AT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
 
 def of(merchant: Merchant | None, kind: Kind) -> tuple[list[Any], bool]:
     """Up to four things that such a file is made of, and whether they are real."""
-    found = {"orders": _orders, "confirmations": _parcels, "inventory": _levels}[kind](merchant)
+    latest: dict[Kind, Callable[[Merchant | None], list[Any]]]
+    latest = {"orders": _orders, "confirmations": _parcels, "inventory": _levels}
+    found = latest[kind](merchant)
     return (found, True) if found else (_INVENTED[kind], False)
 
 

@@ -15,6 +15,7 @@ KEPT = 64 * 1024  # bytes of it that are looked at, up to the end of a line
 ROWS = 50  # rows that are looked at
 SHOWN = 3  # values of a column that are shown
 SIGNS = ",;\t|"
+TOO_LARGE = "The sample is larger than 1 MB. Keep the first twenty rows or so, and upload those."
 
 
 class Unfit(ValueError):
@@ -24,7 +25,7 @@ class Unfit(ValueError):
 def taken(file: UploadedFile) -> bytes:
     """What is kept of an uploaded file. Raises Unfit."""
     if (file.size or 0) > LARGEST:
-        raise Unfit("The sample is larger than 1 MB. Keep the first twenty rows or so, and upload those.")
+        raise Unfit(TOO_LARGE)
     data: bytes = file.read(KEPT + 1)
     if not data.strip():
         raise Unfit("The file is empty.")

@@ -1,6 +1,7 @@
 """Pages of CSV formats: the list, a new one from a sample or by hand, the mapping screen, copy and delete."""
 
 import copy
+from typing import Any
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
@@ -27,7 +28,7 @@ MOST_FORMATS = 200  # of one owner
 def formats(request: AccountRequest, owner: Owner) -> HttpResponse:
     """The formats made so far, and ours to begin with."""
     uses = owner.uses()
-    rows = list(owner.formats().order_by("name"))
+    rows: list[Any] = list(owner.formats().order_by("name"))
     for row in rows:
         row.used_by = uses.get(row.value, [])
         row.act_url = owner.url("format_act", row.public_id, "edit")[: -len("edit/")]
@@ -80,6 +81,8 @@ def _begin(request: AccountRequest, owner: Owner, kind: str) -> tuple[Mapping, s
     match request.POST.get("from"):
         case "sample":
             file = request.FILES.get("sample")
+            if getattr(request, "upload_refused", False):
+                raise samples.Unfit(samples.TOO_LARGE)
             if file is None:
                 raise samples.Unfit("Choose a file first, at most 1 MB.")
             data = samples.taken(file)
