@@ -168,7 +168,7 @@ def test_a_confirmation_file_of_a_made_up_format_goes_out_and_is_downloaded(
     expect(page.get_by_text("Not yet")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download confirmations-").click()
-    text = Path(download.value.path()).read_text()
+    text = Path(download.value.path()).read_bytes().decode()
     assert text.startswith("Satzart|Beleg|Sendung|Tag\r\nVERSAND|K-7001|1Z7|")
     page.reload()
     expect(page.get_by_text("by owner@northquay.example")).to_be_visible()
