@@ -31,6 +31,7 @@ from integration_manager.processes import Child, die_with_parent, end_leftovers,
 HELP = "run everything on this machine (what `make run` calls)"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 LOG_LIMIT = 20 * 1024 * 1024
+WEB_START = 120  # seconds until the web server must answer; a few on a quiet machine
 
 
 def run(options: dict[str, Any]) -> None:
@@ -209,7 +210,7 @@ class Supervisor:
                 self._wait_for_web(child)
 
     def _wait_for_web(self, web: Child) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WEB_START
         while not _answers(self.bind, self.port):
             if not web.alive or time.monotonic() > deadline:
                 raise CannotStart(f"The web server does not start; the end of {web.log} says:\n{_tail(web.log)}")
