@@ -133,10 +133,8 @@ class MailboxServer:
             [program, "-F", "-c", config], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
         for _ in range(200):
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
+            with contextlib.suppress(OSError, imaplib.IMAP4.error), self.box():
+                return self  # it listens before it can answer
             if self.process.poll() is not None:
                 break
             time.sleep(0.05)

@@ -203,7 +203,7 @@ def run(pages: Any) -> tuple[list[Any], list[Any], list[str]]:
     for page in pages:
         rows += page.rows
         rejects += page.rejects
-        notes += page.notes
+        notes += page.notes or []
         if page.done:
             page.done()
     return rows, rejects, notes
