@@ -26,6 +26,7 @@ from integration_manager.kit.canonical import (
 )
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.errors import Permanent, Unmappable
+from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback, OAuth, bearer, plain, verify_hmac_of_query
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.reading import Reader, pick
 from integration_manager.kit.webhooks import SECRET, BadSignature, Hook, verify_hmac, verify_time
@@ -141,6 +142,31 @@ class SandboxShop(CartConnector):
     @writes(Dedupe.NATURAL)
     def unsubscribe(self, handle: str) -> None:
         self.http.delete(f"/api/webhooks/{quote(handle, safe='')}", safe=True)
+
+
+def from_the_shop(values: Mapping[str, Any], query: Mapping[str, str]) -> None:
+    """The shop signs its callback, and names itself in it."""
+    verify_hmac_of_query(plain(values, CLIENT_SECRET), query)
+    if query.get("shop") != plain(values, "url").rstrip("/"):
+        raise BadCallback("It comes from another shop.")
+
+
+class SandboxShopByConsent(SandboxShop, without=["api_key"]):
+    """The same shop, connected on its own page by OAuth. Its tokens end after an hour."""
+
+    key, label = "sandbox_oauth", "Sandbox shop (OAuth)"
+    guide = "Type the shop’s address and press Grant API Access: the shop asks you there, and leads you back."
+    oauth = OAuth(
+        authorize=lambda values: f"{plain(values, 'url').rstrip('/')}/oauth/authorize",
+        token=lambda values: f"{plain(values, 'url').rstrip('/')}/oauth/token",
+        scopes=("orders", "shipments", "stock"),
+        verify=from_the_shop,
+    )
+
+    def connect(self, http: "Http") -> None:
+        http.base_url = self.url
+        assert self.oauth is not None
+        http.auth = bearer(http, self.oauth, self.values)
 
 
 def order_of(body: bytes) -> str | None:

@@ -29,6 +29,7 @@ from integration_manager.kit.filepresets import presets_of
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
+    from integration_manager.kit.oauth import OAuth
     from integration_manager.kit.transport import Answer, Http
     from integration_manager.kit.webhooks import Hook
 
@@ -179,12 +180,14 @@ class Connector:
     renders: ClassVar[tuple[str, ...]] = ()  # kinds of file it writes: orders, confirmations, inventory
     hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
     guide: ClassVar[str] = ""  # where to find the credentials, in plain words
+    oauth: ClassVar["OAuth | None"] = None  # people grant access on the system's own page (see kit/oauth.py)
     fields: ClassVar[dict[str, Field]] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, without: Sequence[str] = (), **kwargs: Any) -> None:
+        """`without`: fields of the class above that this one does not have."""
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
-        cls.fields = {**cls.fields, **own}
+        cls.fields = {name: value for name, value in {**cls.fields, **own}.items() if name not in without}
 
     def __init__(
         self,

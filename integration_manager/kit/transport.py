@@ -124,6 +124,10 @@ class Http:
         for session in sessions:
             session.close()
 
+    def hide(self, *secrets: str) -> None:
+        """From now on these values appear nowhere either."""
+        self._redactor.learn(secrets)
+
     @property
     def remote_time(self) -> datetime | None:
         """The other side's clock in its latest answer, aware; None if it has not told."""

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from integration_manager.kit.connector import CartConnector, Connector
 from integration_manager.kit.egress import Guard
+from integration_manager.kit.fake_oauth import Grants
 from integration_manager.kit.simulator import Fake, Fault, load_fake
+from integration_manager.kit.tokens import MemoryStore, TokenStore
 from integration_manager.kit.transport import Exchange, Http
 
 Check = tuple[str, Callable[[], None]]
@@ -69,14 +71,21 @@ class Bench:
         """Serves a fake system and connects to it, with the right credentials unless told others."""
         fake = self.fake()
         with fake.serve() as url:
-            right = {**fake.values(url), **values}
+            app: dict[str, str] = {}
+            tokens = None
+            if self.system.oauth is not None:
+                assert isinstance(fake, Grants), "the fake of a system with oauth is a kit.fake_oauth.Grants too"
+                app, tokens = fake.app(), MemoryStore(fake.token())
+            right = {**fake.values(url), **app, **values}
             running = Running(fake, None, right)
-            with self.connect(right, running.exchanges) as connector:
+            with self.connect(right, running.exchanges, tokens) as connector:
                 running.connector = connector
                 yield running
 
     @contextlib.contextmanager
-    def connect(self, values: dict[str, Any], exchanges: list[Exchange]) -> Iterator[Connector]:
+    def connect(
+        self, values: dict[str, Any], exchanges: list[Exchange], tokens: TokenStore | None = None
+    ) -> Iterator[Connector]:
         """A connector with its transport, which may go to the fake system's port and nowhere else."""
         url = next((v for v in values.values() if str(v).startswith("http://127.")), "")
         http = Http(
@@ -86,6 +95,7 @@ class Bench:
             timeout=PATIENCE,
             connect_timeout=PATIENCE,
             secrets=self.secrets(values),
+            tokens=tokens,
         )
         with http:
             yield self.system(values, http=http)

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from integration_manager.kit.fake_hooks import Hooks
-from integration_manager.kit.simulator import Fake, Reply, Request, moment, route, stamp
+from integration_manager.kit.fake_oauth import Grants
+from integration_manager.kit.simulator import Reply, Request, moment, route, stamp
 
 GOODS = (
     ("MUG-BLUE", "Mug, blue", "12.50"),
@@ -49,19 +50,23 @@ class Life:
     corrected_after: tuple[float, float] = (40, 70)
 
 
-class FakeShop(Fake):
-    """One shop. `life` makes orders come in by themselves; without it nothing happens."""
+class FakeShop(Grants):
+    """One shop, which lets in who has its key, or was granted access. `life` makes orders come in by themselves; without it nothing happens."""
 
     system = "sandbox_shop"
     life: Life | None = None
 
     def setup(self) -> None:
+        self.setup_oauth()
         self.orders = self.table("orders", sort="modified_at")
         self.levels = self.table("levels")
         self.plans = self.table("plans", sort="at")  # what the owner and the buyers will do
         self.hooks = self.table("webhooks")
         self.post, self.numbers = Hooks(), itertools.count(1)
         self.dice = random.Random(f"{self.name}{len(self.orders)}")
+
+    def admits(self, request: Request) -> bool:
+        return super().admits(request) or self.knows(request)
 
     # ── the interface ──
 
