@@ -31,7 +31,7 @@ class AccountMiddleware:
         """Answers below /a/ with the tenant active, elsewhere with none."""
         match = _BELOW_ACCOUNT.match(request.path_info)
         if match is None:
-            return self.get_response(request)
+            return self._outside(request)
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise Http404  # no row is called so, and PostgreSQL cannot even be asked
         user = request.user
@@ -58,6 +58,14 @@ class AccountMiddleware:
                 return self.get_response(request)
             with tenancy.activate(account.pk, merchants):
                 return self.get_response(request)
+
+    def _outside(self, request: HttpRequest) -> HttpResponseBase:
+        """No account is active there; times are the person's all the same."""
+        user = request.user
+        if not isinstance(user, User):
+            return self.get_response(request)
+        with timezone.override(zone_of(user)):
+            return self.get_response(request)
 
 
 def zone_of(user: User) -> zoneinfo.ZoneInfo:

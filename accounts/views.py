@@ -1,5 +1,6 @@
 """Pages about the person: the start page, the theme, the profile; and staff's way into an account."""
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -14,8 +15,11 @@ from accounts.middleware import STAFF_SESSION
 from accounts.models import Account, Membership, User
 from accounts.requests import AccountRequest
 from accounts.roles import open_to, require
+from alerts import contacts
+from alerts.forms import PreferenceForm
 from integration_manager import tenancy
 from integration_manager.context import ACCOUNTS_SESSION, THEME_COOKIE
+from integration_manager.kept import typed
 
 STAFF_LIST = 200
 
@@ -47,8 +51,7 @@ def theme(request: HttpRequest) -> HttpResponseBase:
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
         back = "/"
-    response = redirect(back)
-    response.set_cookie(THEME_COOKIE, chosen, max_age=400 * 86400, samesite="Lax", httponly=True, secure=settings.HTTPS)
+    response = _themed(redirect(back), chosen)
     if isinstance(request.user, User):
         User.objects.filter(pk=request.user.pk).update(theme=chosen)
     return response
@@ -57,13 +60,20 @@ def theme(request: HttpRequest) -> HttpResponseBase:
 @require("profile.edit")
 @require_http_methods(["GET", "POST"])
 def profile(request: AccountRequest) -> HttpResponse:
-    """Name, time zone and theme of the person who is signed in."""
-    form = ProfileForm(request.POST or None, instance=request.user)
-    if request.method == "POST" and form.is_valid():
-        form.save()
-        messages.success(request, "Saved. Times are now shown in your time zone.")
-        return redirect("profile", request.account.public_id)
-    return render(request, "accounts/profile.html", {"form": form})
+    """The person who is signed in: name, time zone, theme, mail about alerts; and the way to their sign-in."""
+    user = request.user
+    zone, sent = user.timezone, typed(request)
+    form = ProfileForm(sent, instance=User.objects.get(pk=user.pk))  # another one: a page shows what is stored
+    mail = PreferenceForm(sent, instance=contacts.preference(user), prefix="mail")
+    if request.method == "POST" and form.is_valid() & mail.is_valid():
+        saved = form.save()
+        contacts.set_preference(user, mail.cleaned_data["frequency"], mail.cleaned_data["at_hour"])
+        moved = f" Times are shown in {saved.timezone.replace('_', ' ')} from now on." if saved.timezone != zone else ""
+        messages.success(request, f"Saved.{moved}")
+        return _themed(redirect("profile", request.account.public_id), saved.theme)
+    context = {"form": form, "mail": mail, "has_two_step": two_step.has_two_step(user)}
+    context["browsers"] = UserSession.objects.filter(user=user).count()
+    return render(request, "accounts/profile.html", context, status=422 if request.method == "POST" else 200)
 
 
 @open_to("staff")
@@ -93,3 +103,9 @@ def styleguide(request: HttpRequest) -> HttpResponse:
     from orders.state_words import FACES
 
     return render(request, "styleguide.html", {"faces": FACES})
+
+
+def _themed(response: HttpResponse, chosen: str) -> HttpResponse:
+    """The browser remembers the theme too, for the pages before somebody is signed in."""
+    response.set_cookie(THEME_COOKIE, chosen, max_age=400 * 86400, samesite="Lax", httponly=True, secure=settings.HTTPS)
+    return response

@@ -85,6 +85,11 @@ def preference(user: User) -> Preference:
     return Preference.objects.filter(user=user).first() or Preference(user=user)
 
 
+def set_preference(user: User, frequency: str, at_hour: int) -> None:
+    """Keeps how often this user wants mail about the active account."""
+    Preference.objects.update_or_create(user=user, defaults={"frequency": frequency, "at_hour": at_hour})
+
+
 def _memberships(merchant: Merchant | None) -> list[Membership]:
     found = Membership.objects.filter(user__is_active=True).select_related("user")
     if merchant is None:

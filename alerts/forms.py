@@ -59,6 +59,8 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["at_hour"].required = False
+        self.fields["at_hour"].kept = True  # type: ignore[attr-defined]  # so that its label does not say "optional"
+        self.fields["at_hour"].when = (self.add_prefix("frequency"), Preference.Frequency.DAILY)  # type: ignore[attr-defined]
 
     def clean_at_hour(self) -> int:
         """As it was, where the form came without it."""

@@ -112,7 +112,9 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.reauth.ResumePost",
-    "accounts.middleware.AccountMiddleware",  # last: all that it wraps runs as one tenant
+    "integration_manager.kept.Keep",
+    "accounts.middleware.AccountMiddleware",  # all that it wraps runs as one tenant
+    "integration_manager.kept.ShowAgain",
 ]
 ROOT_URLCONF = "integration_manager.urls"
 WSGI_APPLICATION = "integration_manager.wsgi.application"

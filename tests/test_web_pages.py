@@ -144,15 +144,6 @@ def test_theme_is_kept_for_user_and_browser(desk: Desk) -> None:
     assert before.post("/theme/", {"theme": "pink"}).status_code == 404
 
 
-def test_profile_sets_the_time_zone(desk: Desk) -> None:
-    client = desk.client("owner")
-    answer = client.post(desk.url("profile/"), {"name": "Pri", "timezone": "Asia/Tokyo", "theme": "light"})
-    assert answer.status_code == 302
-    assert "times in Asia/Tokyo" in client.get(desk.url()).content.decode()
-    bad = client.post(desk.url("profile/"), {"name": "Pri", "timezone": "Moon/Base", "theme": "light"})
-    assert "1 field to correct" in bad.content.decode()
-
-
 def test_alerts_are_dismissed_and_opened_again(desk: Desk) -> None:
     client = desk.client("owner")
     answer = client.post(desk.url("alerts/dismiss/"), {"alert": desk.alert.public_id}, follow=True)

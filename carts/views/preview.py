@@ -13,6 +13,7 @@ from carts.forms import NumberForm, WhyForm
 from carts.models import Cart
 from carts.views.lookup import label_of, live_cart_or_404
 from integration_manager import trying
+from integration_manager.kept import typed
 from integration_manager.kit import clock
 from integration_manager.systems import wms_system
 from orders import preview, whynot
@@ -67,7 +68,7 @@ def why_not(request: AccountRequest) -> HttpResponse:
         Cart.objects.filter(archived_at__isnull=True).select_related("merchant").order_by("merchant__name", "name")
     )[:MOST]
     initial = {name: request.GET.get(name, "").replace("\x00", "")[:100] for name in ("cart", "number")}
-    form = WhyForm(request.POST or None, carts=carts, initial=initial)
+    form = WhyForm(typed(request), carts=carts, initial=initial)
     context: dict[str, Any] = {"form": form, "carts": carts}
     if request.method != "POST" or not form.is_valid():
         return render(request, "carts/why.html", context, status=422 if request.method == "POST" else 200)

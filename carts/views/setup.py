@@ -19,6 +19,7 @@ from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_fo
 from integration_manager import stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
+from integration_manager.kept import typed
 from integration_manager.kit.connector import Connector
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import system_or_404
@@ -35,8 +36,8 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     found = system_or_404("cart", system)
     merchant = merchant_of_query(request.GET.get("merchant", ""))
     cart = Cart(merchant=merchant, system=system)
-    form = CartForm(request.POST or None, instance=cart, today=today(request.account))
-    values = ConnectorForm(found, "account", {}, request.POST or None, formats=Owner(request.account, merchant))
+    form = CartForm(typed(request), instance=cart, today=today(request.account))
+    values = ConnectorForm(found, "account", {}, typed(request), formats=Owner(request.account, merchant))
     context = _context(request, cart, found, form, values)
     if request.method != "POST":
         return render(request, "carts/setup.html", context)
@@ -65,10 +66,10 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     found = live_cart_or_404(cart)
     system = cart_class(found)
     before = _plain(found)
-    form = CartForm(request.POST or None, instance=found, today=today(request.account))
+    form = CartForm(typed(request), instance=found, today=today(request.account))
     stored = {**found.options, **found.credentials}
     formats = Owner(request.account, found.merchant)
-    values = ConnectorForm(system, "account", stored, request.POST or None, formats=formats)
+    values = ConnectorForm(system, "account", stored, typed(request), formats=formats)
     now = stale.mark(before, found.options, found.credentials)
     context = _context(request, found, system, form, values) | {"cart": found, "mark": now}
     if request.method != "POST":

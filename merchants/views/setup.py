@@ -16,6 +16,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import service_rows, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
+from integration_manager.kept import typed
 from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.navigation import one_merchant
@@ -65,7 +66,7 @@ def merchant_new(request: AccountRequest) -> HttpResponseBase:
     if one_merchant(request) and (only := Merchant.objects.order_by("id").first()):
         return redirect("merchant", request.account.public_id, only.public_id)
     setup = _setup(request, Merchant())
-    setup.user = MerchantUserForm(request.POST or None)
+    setup.user = MerchantUserForm(typed(request))
     if "test" in request.POST:
         return _test(request, setup, "merchants/new.html")
     switch_on = "on" in request.POST
@@ -104,7 +105,7 @@ def merchant_edit(request: AccountRequest, merchant: str) -> HttpResponseBase:
 
 def _setup(request: AccountRequest, merchant: Merchant) -> Setup:
     system = wms_system()
-    posted = request.POST if request.method == "POST" else None
+    posted = typed(request)
     values = None
     if system and "wms.edit" in request.permissions:
         values = ConnectorForm(system, "merchant", merchant.wms_values if merchant.pk else {}, posted)

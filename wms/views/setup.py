@@ -14,6 +14,7 @@ from alerts import contact_pages
 from alerts.forms import EmailsForm
 from integration_manager import stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
+from integration_manager.kept import typed
 from integration_manager.kit.connector import Connector, capabilities
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import offered, system_or_404
@@ -67,7 +68,7 @@ def wms_edit(request: AccountRequest, system: str) -> HttpResponseBase:
     row = current if current and current.system == system else Wms.objects.filter(system=system).first()
     stored = {**row.options, **row.credentials} if row else {}
     formats = Owner(request.account, None)
-    values = ConnectorForm(chosen, "account", stored, request.POST or None, formats=formats)
+    values = ConnectorForm(chosen, "account", stored, typed(request), formats=formats)
     same = current is not None and current.system == system
     context = _setup(chosen, current, row, values, same=same)
     if request.method != "POST":
