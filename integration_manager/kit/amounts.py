@@ -1,10 +1,12 @@
 """Arithmetic with money that other systems give in their own way: by the line, net of discounts, in one sum."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from integration_manager.kit.canonical import ZERO, Line
+from integration_manager.kit.errors import Unmappable
 
+FINEST = 8  # decimals of an amount by the piece, at most
 FINER = 4  # decimals more than the amount has, where it does not divide evenly
 
 
@@ -12,9 +14,21 @@ def each(amount: Decimal | None, quantity: Decimal) -> Decimal | None:
     """An amount by the piece: in its own decimals where it divides evenly, else in four more."""
     if amount is None:
         return None
-    places = min(0, int(amount.as_tuple().exponent))
-    even = (amount / quantity).quantize(Decimal(1).scaleb(places))
-    return even if even * quantity == amount else (amount / quantity).quantize(Decimal(1).scaleb(places - FINER))
+    places = decimals_of(amount, FINEST)
+    even = _rounded(amount / quantity, places)
+    return even if even * quantity == amount else _rounded(amount / quantity, places + FINER)
+
+
+def decimals_of(amount: Decimal, most: int) -> int:
+    """How many decimals an amount is written with, `most` where they are more."""
+    return min(most, max(0, -int(amount.as_tuple().exponent)))
+
+
+def _rounded(amount: Decimal, places: int) -> Decimal:
+    try:
+        return amount.quantize(Decimal(1).scaleb(-places))
+    except InvalidOperation:  # more digits than there are for all of it
+        raise Unmappable("amount", f"{amount:.6g} is no sensible number") from None
 
 
 def sums(lines: Sequence[Line], tax: Decimal, shipping: Decimal, total: Decimal) -> dict[str, Decimal]:
@@ -23,8 +37,7 @@ def sums(lines: Sequence[Line], tax: Decimal, shipping: Decimal, total: Decimal)
     What goods, tax and shipping do not explain evens it out: less (vouchers) is a discount on the order,
     more (surcharges) is handling.
     """
-    places = min(4, max(0, -int(total.as_tuple().exponent)))
-    goods = sum((line.extended_amount for line in lines), ZERO).quantize(Decimal(1).scaleb(-places))
+    goods = _rounded(sum((line.extended_amount for line in lines), ZERO), decimals_of(total, 4))
     rest = goods + tax + shipping - total
     return {
         "sub_total": goods,
@@ -36,11 +49,11 @@ def sums(lines: Sequence[Line], tax: Decimal, shipping: Decimal, total: Decimal)
 
 
 def shared(amount: Decimal, parts: Sequence[Decimal]) -> list[Decimal]:
-    """`amount` to the cent in proportion to `parts`; the last gets what is left."""
-    whole, left = sum(parts, ZERO), amount
+    """`amount` in proportion to `parts`, each in its own decimals; the last gets what is left."""
+    whole, left, places = sum(parts, ZERO), amount, decimals_of(amount, FINEST)
     found = []
     for part in parts[:-1]:
-        share = (amount * part / whole).quantize(Decimal("0.01")) if whole else ZERO
+        share = _rounded(amount * part / whole, places) if whole else ZERO
         found.append(share)
         left -= share
     return [*found, left] if parts else []
