@@ -13,12 +13,13 @@ import pytest
 import requests
 from woocommerce import API  # type: ignore[import-untyped]
 
-from carts.systems.woocommerce import WooCommerce, to_order
+from carts.systems.woocommerce import WooCommerce, refund_tax, to_order
 from integration_manager.kit.acceptance.hooks import mailbox
 from integration_manager.kit.canonical import Refund, RefundLine, Shipment, ShipmentLine, SourceState, Stock
 from integration_manager.kit.egress import Guard
-from integration_manager.kit.errors import AuthFailed, BadAnswer, OutcomeUnknown, Permanent, Transient
+from integration_manager.kit.errors import AuthFailed, BadAnswer, OutcomeUnknown, Permanent, Transient, Unmappable
 from integration_manager.kit.oauth1 import OneLegged
+from integration_manager.kit.reading import Reader
 from integration_manager.kit.transport import Http
 from integration_manager.kit.webhooks import SECRET
 from tests.kit_server import Authority
@@ -449,6 +450,14 @@ def test_options_of_what_is_told(shop: Any, url: str) -> None:
     assert (len(shop.notes), shop.orders.rows[other]["status"]) == (1, "processing")
 
 
+def test_a_note_without_words_is_left_out(shop: Any, url: str) -> None:
+    """WooCommerce refuses an empty one, which would keep the parcel back."""
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    with connected(shop, url, note_text="{tracking} {url}") as woo:
+        woo.ship(key, Shipment("P1", carrier="Own van"))
+    assert (notes(shop), shop.orders.rows[key]["status"]) == ([], "completed")
+
+
 def test_a_status_that_the_shop_does_not_know_is_told_in_words(shop: Any, url: str) -> None:
     key = shop.order_of(1, ("MUG-BLUE", 1))
     with connected(shop, url, shipped_status="sent") as woo:
@@ -529,6 +538,30 @@ def test_a_refund_names_lines_taxes_and_shipping_and_is_found_again(shop: Any, w
     assert [(one["quantity"], one["total"], one["total_tax"]) for one in row["line_items"]] == [(-1, "-10.00", "-1.00")]
     assert [one["total"] for one in row["shipping_lines"]] == ["-2.00"]
     assert only(woo).lines[0].quantity == 1
+
+
+def test_a_refunded_tax_is_shared_by_its_rates_in_the_currencys_own_decimals() -> None:
+    rates = [Reader({"id": 1, "total": "10"}), Reader({"id": 2, "total": "20"})]
+    for tax, parts in (("100", ["33", "67"]), ("1.00", ["0.33", "0.67"]), ("1.000", ["0.333", "0.667"])):
+        assert [row["refund_total"] for row in refund_tax(Decimal(tax), rates)] == parts
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"total": "1." + "0" * 40, "quantity": 3},
+        {"subtotal": "999999999999999.99", "quantity": "0.000000000000001"},
+    ],
+)
+def test_numbers_beyond_sense_are_read_or_told_as_the_orders_own_trouble(
+    shop: Any, woo: WooCommerce, fields: dict[str, Any]
+) -> None:
+    """Whatever else comes of them would stop the download of all other orders."""
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    line = shop.orders.rows[key]["line_items"][0]
+    shop.edit(key, line_items=[{**line, **fields}])
+    with contextlib.suppress(Unmappable):
+        only(woo)
 
 
 def test_a_refund_that_the_gateway_cannot_make_is_refused_in_words(shop: Any, url: str) -> None:

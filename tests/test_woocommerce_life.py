@@ -15,9 +15,9 @@ from integration_manager.kit import clock
 from integration_manager.kit.acceptance.hooks import mailbox
 from integration_manager.kit.connector import CartConnector, Rate
 from merchants.models import Schedule, Service
-from orders import connections
+from orders import connections, refunding, refunds
 from orders.journal import Journal
-from orders.models import Effect, Order, OrderLine, Status
+from orders.models import Effect, Order, OrderDetail, OrderLine, Status
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 
@@ -164,6 +164,27 @@ def test_the_merchant_cancels_trashes_refunds_and_edits(world: World) -> None:
     assert order(4).status == Status.CANCELED
     assert Effect.objects.count() == 1
     assert alerts() == []
+
+
+def test_what_we_paid_back_is_taken_off_once(world: World) -> None:
+    """The shop's own numbers show it as soon as they are read again."""
+    key = shop_of(world).order_of(1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD)
+    order = world.only()
+    line = left(order).lines[0].line_id
+    refunding.ask(order, refunds.part(left(order), {line: Decimal(1)}, Decimal(0), "k1", "broken"), "p@example.com")
+    before = left(order)
+    run(world, UPLOAD)
+    run(world, DOWNLOAD)
+    assert (world.only().qty_total, left(order).lines[0].quantity, left(order).total) == (2, 2, before.total)
+    refunding.ask(order, refunds.whole(left(order), "k2", ""), "p@example.com")
+    run(world, UPLOAD)
+    assert status_in_shop(world, key) == "refunded"
+    assert not Effect.objects.exclude(state="done").exists()
+
+
+def left(order: Order) -> refunds.Left:
+    return refunding.left_of(order, OrderDetail.objects.get(order=order).data)
 
 
 def test_stock_reaches_products_and_variations(world: World) -> None:

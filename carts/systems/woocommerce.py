@@ -149,7 +149,7 @@ class WooCommerce(CartConnector):
             old = parcels(self.wp.one(path)).get(remote_id)
             self._track(order_key, shipment, old.tracking_no if old else None)
         text = note_of(self.note_text, shipment)
-        if self.notes != "none" and text not in [note_words(row) for row in self.wp.rows(f"{path}/notes")]:
+        if text and self.notes != "none" and text not in [note_words(row) for row in self.wp.rows(f"{path}/notes")]:
             self.wp.send("POST", f"{path}/notes", {"note": text, "customer_note": self.notes == "customer"})
         meta = {"key": PARCEL + remote_id, "value": written(shipment)}
         raw = self.wp.send("PUT", path, {"meta_data": [meta]}, "meta_data", safe=True)
@@ -388,6 +388,7 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> canonical.Order:
         pay_type=r.text("payment_method_title") or None,
         promo_code=", ".join(one.text("code") or "" for one in r.parts("coupon_lines")) or None,
         tags=("local pickup",) if picked_up else (),
+        refunded=tuple(back.names),
         extra_fields={name: meta[name] for name in extra if name in meta},
         **money(r, lines, back),
     )
@@ -399,7 +400,9 @@ class Refunded:
     def __init__(self, refunds: Sequence[Reader]) -> None:
         self.lines: dict[str, Decimal] = defaultdict(Decimal)
         self.amount = self.tax = self.shipping = ZERO
+        self.names: list[str] = []  # their IDs, and our keys of those that we made
         for one in refunds:
+            self.names += [one.need("id"), *re.findall(r"\[([A-Za-z0-9-]{1,40})\]$", one.text("reason") or "")]
             self.amount += abs(one.number("amount") or one.number("total") or ZERO)
             self.shipping += abs(sum((row.number("total") or ZERO for row in one.parts("shipping_lines")), ZERO))
             taxed = [row for name in ("line_items", "shipping_lines", "fee_lines") for row in one.parts(name)]

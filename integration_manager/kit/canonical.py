@@ -117,6 +117,7 @@ class Order:
     shipping_handling: Decimal | None = None
     grand_total: Decimal | None = None
     tags: tuple[str, ...] = ()
+    refunded: tuple[str, ...] = ()  # refunds that lines and sums are without: the source's ids, our keys
     extra_fields: dict[str, str] = field(default_factory=dict)
 
 
