@@ -48,9 +48,14 @@ def why_not(order: Order, at_wms: str = "") -> str:
 
 def left_of(order: Order, data: dict[str, object]) -> Left:
     """What can be paid back of an order. Raises NotPossible."""
+    known = from_json(canonical.Order, _whole(order, data))
     rows = Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, state__in=SPENT)
-    made = [from_json(Refund, data) for data in rows.values_list("data", flat=True)]
-    return refunds.left(from_json(canonical.Order, _whole(order, data)), made)
+    made = [
+        from_json(Refund, asked)
+        for key, remote_id, asked in rows.values_list("key", "remote_id", "data")
+        if not {key, remote_id} & {*known.refunded}  # else the cart's own numbers are without it already
+    ]
+    return refunds.left(known, made)
 
 
 def _whole(order: Order, data: dict[str, object]) -> dict[str, object]:
@@ -89,7 +94,7 @@ def effects_of(order: Order, events: Sequence[Event]) -> list[Effect]:
 def ask(order: Order, refund: Refund | None, actor: str, now: datetime | None = None) -> bool:
     """Cancels an order here and in its cart, and pays back `refund`; a part leaves it held.
 
-    `refund` None: canceled only. False: this very refund was asked for before. Raises NotNow, NotPossible.
+    `refund` None: canceled only. False: this very thing was asked for before. Raises NotNow, NotPossible.
     """
     now = now or clock.now()
     with transaction.atomic():
@@ -106,15 +111,15 @@ def ask(order: Order, refund: Refund | None, actor: str, now: datetime | None = 
             if not refunds.fits(refund, left_of(order, data)):
                 raise NotNow("Something was refunded meanwhile. Look at the order again.")
         _here(order, refund, actor, now)
-        all_of_it = refund is None or refund.whole
+        fresh, all_of_it = True, refund is None or refund.whole
         if all_of_it and cancels:
             why = refund.note if refund is not None and refund.note else "It was canceled here."
-            cancel_in_cart(order, now, actor=actor, why=why, key=refund.key if refund else "")
+            fresh = cancel_in_cart(order, now, actor=actor, why=why, key=refund.key if refund else "")
         if refund is not None:
             refund_in_cart(order, refund, now, actor=actor)
             what = refunds.money(refund.amount, refund.currency)
             note([order.pk], "refund_asked", f"A refund of {what} is asked for in the cart.", now=now, actor=actor)
-    return True
+    return fresh
 
 
 def _here(order: Order, refund: Refund | None, actor: str, now: datetime) -> None:

@@ -28,10 +28,16 @@ def tell_of_cancellation(ids: Sequence[int], now: datetime, *, actor: str, why: 
             cancel_in_cart(order, now, actor=actor, why=why)
 
 
-def cancel_in_cart(order: Order, now: datetime, *, actor: str, why: str, key: str = "") -> None:
-    """Has an order canceled in its cart. `key`: that of the refund which waits for it."""
-    _ask(order, Effect.Kind.CANCEL_IN_CART, key or f"r{order.revision}", {"reason": why}, now, actor)
+def cancel_in_cart(order: Order, now: datetime, *, actor: str, why: str, key: str = "") -> bool:
+    """Has an order canceled in its cart. `key`: that of the refund which waits for it.
+
+    What the cart has refused is asked for once more. False: it was asked for before.
+    """
+    kind, key, data = Effect.Kind.CANCEL_IN_CART, key or f"r{order.revision}", {"reason": why}
+    if not _ask(order, kind, key, data, now, actor) and not _ask_again(order, key, data, now, actor):
+        return False
     note([order.pk], "cart_cancel_asked", f"{why} {order.cart.name} is told.", now=now, actor=actor)
+    return True
 
 
 def refund_in_cart(order: Order, refund: Refund, now: datetime, *, actor: str) -> bool:
@@ -55,6 +61,17 @@ def _ask(order: Order, kind: Effect.Kind, key: str, data: object, now: datetime,
     )
     wake_cart(order, now)
     return made
+
+
+def _ask_again(order: Order, key: str, data: object, now: datetime, actor: str) -> bool:
+    refused = Effect.objects.filter(
+        order=order,
+        kind=Effect.Kind.CANCEL_IN_CART,
+        key=key,
+        state__in=(Effect.State.REFUSED, Effect.State.PARKED),
+    )
+    again = {"state": Effect.State.WAITING, "retry_at": now, "failures": 0, "failed_at": None, "done_at": None}
+    return bool(refused.update(data=data, actor=actor, error_message="", **again))
 
 
 def wake_cart(order: Order, now: datetime) -> None:

@@ -23,8 +23,8 @@ from integration_manager.kit.faults import Fault
 from merchants.models import Schedule, Service
 from orders import actions, refunding, refunds
 from orders.models import Effect, Event, Order, OrderDetail, Status
-from orders.services import effects_cart
-from tests.dying import dying
+from orders.services import effects_cart, effects_wms
+from tests.dying import Killed, dying
 from tests.test_changes import cancel as cancel_in_shop
 from tests.world import START, World, alerts, at, change, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
@@ -85,7 +85,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, method: str, *errors: Exception) 
             raise waiting.pop(0)
         return usual(self, *args)
 
-    instead.dedupe = usual.dedupe  # type: ignore[attr-defined]
+    instead.__dict__.update(vars(usual))  # how it dedupes, where it writes
     monkeypatch.setattr(SandboxShop, method, instead)
     return waiting
 
@@ -218,6 +218,24 @@ def test_order_cancel_upload(world: World, key: str, told: bool) -> None:
     assert len(world.shop.effects("cancel")) == told
 
 
+def test_killed_before_the_cart_is_told(world: World, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warehouse has agreed, and dead is who should have said so."""
+    Cart.objects.update(cancel_upload=True)
+    run(world, DELIVER)
+    refunding.cancel_there(world.only(), PERSON)
+
+    def killed(*args: Any, **fields: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(effects_wms, "tell_of_cancellation", killed)
+        run(world, DELIVER)
+    expire()
+    run(world, DELIVER)
+    run(world, UPLOAD)
+    assert (world.only().status, len(world.shop.effects("cancel"))) == (Status.CANCELED, 1)
+
+
 def test_what_the_shop_canceled_it_is_not_told(world: World, key: str) -> None:
     Cart.objects.update(cancel_upload=True)
     run(world, DELIVER)
@@ -279,6 +297,19 @@ def test_a_refused_refund_can_be_asked_for_again(
     refunding.ask(world.only(), some(order, {"1": 1}, key="k2"), PERSON)
     run(world, UPLOAD)
     assert paid_back(world) == ["5.00"]
+
+
+def test_a_refused_cancellation_can_be_asked_for_again(world: World, key: str) -> None:
+    change(world, key, status="shipped")
+    assert refunding.ask(world.only(), None, PERSON)
+    run(world, UPLOAD)
+    assert alerts() == ["cart_cancel_refused"]
+    change(world, key, status="paid")
+    assert refunding.ask(world.only(), None, PERSON)
+    assert not refunding.ask(world.only(), None, PERSON), "it waits already"
+    run(world, UPLOAD)
+    assert (len(world.shop.effects("cancel")), Effect.objects.get().state, alerts()) == (1, "done", [])
+    assert not refunding.ask(world.only(), None, PERSON)
 
 
 @pytest.mark.parametrize("error", [AuthFailed("No."), RateLimited(retry_at=START + timedelta(minutes=7))])
@@ -414,6 +445,21 @@ def test_a_cart_that_cannot_be_looked_at_is_asked_again(
     with at(minutes=3):
         run(world, UPLOAD)
     assert (paid_back(world), Effect.objects.get().state, alerts()) == (["5.00"], "done", [])
+
+
+def test_our_own_mistake_in_looking_is_a_question_and_no_refusal(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been paid: called refused, it would be paid a second time."""
+    order = world.only()
+    refunding.ask(order, some(order, {"1": 1}), PERSON)
+    world.shop.faults.script("POST */refunds", Fault.DROP_AFTER, times=1)
+    answering(monkeypatch, "find_refund", *[ValueError("ours")] * 9)
+    for hours in range(8):
+        with at(minutes=61 * hours):
+            run(world, UPLOAD)
+    assert (paid_back(world), left(order).total) == (["5.00"], Decimal("24.95"))
+    _by_a_person(world, Effect.objects.get().state, was_done=1)
 
 
 def test_killed_after_a_cancellation(world: World, key: str) -> None:

@@ -5,9 +5,11 @@ whether it was carried out, the cart is looked at if it can be, and otherwise a 
 Order Download and Shipment Upload both begin with this, so that it happens while either of them is on.
 """
 
+import logging
 from datetime import timedelta
 from typing import Any
 
+from alerts.raising import resolve
 from integration_manager.kit.canonical import Refund, from_json
 from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.crash import crash_here
@@ -21,8 +23,10 @@ from integration_manager.kit.errors import (
 from orders.models import Effect
 from orders.refunds import in_words, money
 from orders.run import Run
-from orders.services.effects import Claimed, Work, carry_out, mine
+from orders.services.effects import BUGS, Claimed, Work, carry_out, mine
 from orders.states import note
+
+log = logging.getLogger(__name__)
 
 LOOK = "Look at the order in the cart, then say on the order’s page whether the refund is there."
 
@@ -65,6 +69,8 @@ class _Cancel(_InCart):
     def done(self, one: Claimed, answer: Any) -> None:
         if self.decide(one, Effect.State.DONE):
             note([one.order_id], "canceled_in_cart", f"Canceled in {self.cart_name}.", now=self.run.now)
+            if one.starts > 1:
+                resolve("cart_cancel_refused", [self.subject(one)], self.run.now)
             self.run.counts["canceled_in_cart"] += 1
 
     def refused(self, one: Claimed, why: str, *, state: str, fix: str = "", said: str = "") -> None:
@@ -132,10 +138,12 @@ class _Refund(_InCart):
         return f"has a refund of which we do not know whether it was made; the cart cannot say now: {error}"
 
     def unclear(self, one: Claimed, error: Exception) -> None:
-        looked = one.starts > 1
-        if looked and not isinstance(error, OutcomeUnknown) and one.failures + 1 < _LOOKS:
+        looked, ours = one.starts > 1, not isinstance(error, ConnectorError)
+        if looked and not isinstance(error, OutcomeUnknown) and one.failures + 1 < (BUGS if ours else _LOOKS):
             self.failed(one, error)  # the look-up failed, which paid nothing
             return
+        if ours:
+            log.error("the refund %s of order %s failed", one.key, one.order_id, exc_info=error)
         if not looked and self.connector.overrides("find_refund"):
             # Looked for once what the call may have begun has settled.
             settle = self.connector.settle + timedelta(seconds=1)
@@ -150,7 +158,7 @@ class _Refund(_InCart):
 
     def _ask_a_person(self, one: Claimed, error: Exception) -> None:
         refund = _refund_of(one)
-        why = str(error) if isinstance(error, ConnectorError) else "The answer could not be read."
+        why = str(error) if isinstance(error, ConnectorError) else "It failed by a mistake of ours."
         what = money(refund.amount, refund.currency)
         if self.decide(one, Effect.State.PARKED, why):
             message = f"Whether {what} were refunded is not known: {why} It is not tried again by itself."
