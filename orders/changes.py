@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from alerts.raising import raise_alert
 from merchants.models import Service
 from merchants.schedules import wake
@@ -79,22 +81,23 @@ def cancel(
 ) -> list[int]:
     """Cancels orders of which it is certain that the WMS does not have them."""
     held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
-    moved = move(
-        ids,
-        frm,
-        Status.CANCELED,
-        "canceled",
-        now=now,
-        actor=actor,
-        message=why,
-        tokens=tokens,
-        canceled_at=now,
-        cause="",
-        error_code="",
-        error_message="",
-    )
-    causes.settle(held_by, now)
-    _tell_carts(moved, now)
+    with transaction.atomic(savepoint=False):  # what is not told with it is never told
+        moved = move(
+            ids,
+            frm,
+            Status.CANCELED,
+            "canceled",
+            now=now,
+            actor=actor,
+            message=why,
+            tokens=tokens,
+            canceled_at=now,
+            cause="",
+            error_code="",
+            error_message="",
+        )
+        causes.settle(held_by, now)
+        _tell_carts(moved, now)
     return moved
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import ConnectorError
 from orders.models import Effect, Status
@@ -59,8 +61,11 @@ class _Cancel(Work):
             self.refused(one, f"{why}.", state=Effect.State.REFUSED)
             return
         said = "Canceled at the WMS."
-        moved = move([one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now)
-        if moved and one.canceled_by:
-            tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
+        with transaction.atomic():  # who is not told with it is never told
+            moved = move(
+                [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now
+            )
+            if moved and one.canceled_by:
+                tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
         self.run.counts["canceled"] += 1
         self.decide(one, Effect.State.DONE)
