@@ -200,6 +200,17 @@ def test_a_flood_costs_little(calm: World, webhook: Webhook, monkeypatch: pytest
     assert WebhookDelivery.objects.count() == said.count(200)
 
 
+def test_our_own_mistake_in_reading_is_not_said_to_be_the_shops(
+    calm: World, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr(SandboxShop, "webhook", classmethod(broken))
+    assert post(webhook).status_code == 401
+    assert (alerts(), due(calm)) == ([], False)
+
+
 def test_twenty_wrong_signatures_are_said_and_a_right_one_ends_it(calm: World, webhook: Webhook) -> None:
     for number in range(1, 21):
         assert alerts() == [], number

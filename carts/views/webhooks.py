@@ -80,7 +80,7 @@ def _length(request: HttpRequest) -> int:
 def _say(webhook: Webhook, outcome: Outcome) -> None:
     """Wrong signatures in a row are a person's to look into; a right one ends that."""
     cart, key = webhook.cart, f"cart:{webhook.cart_id}"
-    if outcome is Outcome.REFUSED and webhook.refused % webhooks.WRONG == 0:
+    if outcome is Outcome.REFUSED and webhook.refused and webhook.refused % webhooks.WRONG == 0:
         raise_alert(
             "webhook_refused",
             key,
