@@ -196,7 +196,7 @@ def test_a_file_that_is_too_large_is_refused_and_not_kept(hand: Hand, monkeypatc
         "~lock.csv#",
         "x.part",
     ],
-    ids=["path", "hidden", "windows", "long", "lines", "lock", "part"],
+    ids=["path", "up", "hidden", "windows", "long", "lines", "lock", "part"],
 )
 def test_strange_names_are_names_at_most(hand: Hand, name: str) -> None:
     answer = hand.upload(HEADER + row("A-1"), name=name)
