@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.urls import reverse
 
-from accounts import addresses, breach, lockout, mail
+from accounts import addresses, breach, lockout, mail, switching
 from accounts.devices import device
 from accounts.models import User
 from accounts.reauth import is_recent
@@ -131,6 +131,11 @@ class AccountAdapter(DefaultAccountAdapter):
         if _is_demo(user.email) and not _demo_may_log_in(request):
             raise ImmediateHttpResponse(HttpResponseForbidden(DEMO_REFUSED))
         return super().pre_login(request, user, **kwargs)
+
+    def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
+        """Signed in: the switcher knows this person's accounts from now on."""
+        switching.remember(request, user)
+        return super().post_login(request, user, **kwargs)
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         """After a password reset."""

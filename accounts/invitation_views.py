@@ -12,9 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from accounts import invitations
+from accounts import invitations, people, switching
 from accounts.models import Invitation, User
 from accounts.roles import open_to
+from integration_manager import tenancy
 from integration_manager.kit import clock
 
 
@@ -59,16 +60,21 @@ def invitation(request: HttpRequest, token: str) -> HttpResponseBase:
         return render(request, "account/invitation_gone.html", status=410)
     signed_in = isinstance(request.user, User)
     known = not signed_in and invitations.known(found)
-    form = None if signed_in or known else NewPersonForm(found.email, request.POST or None)
+    start = {"name": found.name}
+    form = None if signed_in or known else NewPersonForm(found.email, request.POST or None, initial=start)
     if request.method == "POST":
         if isinstance(request.user, User):
             if invitations.join(found, request.user, now):
+                switching.remember(request)
                 return redirect("dashboard", found.account.public_id)
             return render(request, "account/invitation_gone.html", status=410)
         if form is not None and form.is_valid():
             return _join_as_new(request, found, form)
     status = 422 if form is not None and form.is_bound else 200
-    return render(request, "account/invitation.html", {"offer": found, "form": form, "known": known}, status=status)
+    with tenancy.activate(found.account_id):
+        place = str(people.place_of(found))
+    context = {"offer": found, "place": place, "form": form, "known": known}
+    return render(request, "account/invitation.html", context, status=status)
 
 
 def _join_as_new(request: HttpRequest, found: Invitation, form: NewPersonForm) -> HttpResponseBase:

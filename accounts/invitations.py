@@ -10,42 +10,80 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts import addresses, audit, mail
+from accounts import addresses, audit, mail, people
 from accounts.models import Account, Invitation, Membership, User
 from integration_manager import tenancy
 from integration_manager.kit import clock
 
 LIVES = timedelta(days=7)
+ONE_MAIL = timedelta(minutes=1)  # the same invitation again within that is the same press of a button
 
 
-def invite(account: Account, email: str, role: str, *, by: User, merchant: object = None) -> Invitation:
-    """Offers a place in the active account: of a role, for a merchant user at `merchant`. Mails the link.
+def invite(account: Account, email: str, place: people.Place, *, by: User, name: str = "") -> Invitation:
+    """Offers a place in the active account, and mails the link.
 
     An invitation of the same address that still waits is replaced: its link works no longer.
     """
-    now, token = clock.now(), secrets.token_urlsafe(32)
+    now = clock.now()
     email = email.strip().lower()
     with transaction.atomic():
+        waits = Invitation.objects.select_for_update().filter(email=email, accepted_at=None)
+        before: Invitation | None = waits.filter(created_at__gt=now - ONE_MAIL, expires_at__gt=now).first()
+        if before is not None and people.place_of(before) == place:
+            return before
+        token, fields = _fresh(now)
         found, _ = Invitation.objects.update_or_create(
             email=email,
             accepted_at=None,
-            defaults={
-                "role": role,
-                "merchant": merchant,
-                "invited_by": by.email,
-                "token_hash": _hash(token),
-                "created_at": now,
-                "expires_at": now + LIVES,
-            },
+            defaults={"name": name, "invited_by": by.email, **place.fields(), **fields},
         )
-        place = f"{found.get_role_display()} of {merchant}" if merchant else found.get_role_display()
-        audit.record(by, "user.invited", email, {"role": (None, place)})
-        url = mail.link(reverse("invitation", args=[token]))
-        context = {"url": url, "account": account.name, "by": str(by), "place": place}
-        mail.queue("invitation", email, context, lives=LIVES)
+        audit.record(by, "user.invited", email, {"role": (None, str(place))})
+        _mail(account, found, place, by, token)
     return found
+
+
+def resend(invitation: Invitation, account: Account, by: User) -> bool:
+    """Mails a new link; the old one works no longer. False where it was mailed a moment ago, or is used."""
+    now = clock.now()
+    with transaction.atomic():
+        found = Invitation.objects.select_for_update(of=("self",)).filter(pk=invitation.pk, accepted_at=None).first()
+        if found is None or now - found.created_at < ONE_MAIL:
+            return False
+        token, fields = _fresh(now)
+        Invitation.objects.filter(pk=found.pk).update(**fields)
+        audit.record(by, "user.invited", found.email, {"mailed again": (None, True)})
+        _mail(account, found, people.place_of(found), by, token)
+    return True
+
+
+def withdraw(invitation: Invitation, by: User) -> bool:
+    """Takes the offer back: the link works no longer. False where it was accepted meanwhile."""
+    with transaction.atomic():
+        gone, _ = Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
+        if gone:
+            audit.record(by, "user.invitation_withdrawn", invitation.email)
+    return bool(gone)
+
+
+def waiting() -> QuerySet[Invitation]:
+    """The invitations of the active account that nobody has accepted yet, the newest first."""
+    found: QuerySet[Invitation] = Invitation.objects.filter(accepted_at=None).order_by("-created_at", "-pk")
+    return found
+
+
+def _fresh(now: datetime) -> tuple[str, dict[str, object]]:
+    """A token, and what the row keeps of it."""
+    token = secrets.token_urlsafe(32)
+    return token, {"token_hash": _hash(token), "created_at": now, "expires_at": now + LIVES}
+
+
+def _mail(account: Account, invitation: Invitation, place: people.Place, by: User, token: str) -> None:
+    url = mail.link(reverse("invitation", args=[token]))
+    context = {"url": url, "account": account.name, "by": str(by), "place": str(place)}
+    mail.queue("invitation", invitation.email, context, lives=LIVES)
 
 
 def find(token: str, now: datetime) -> Invitation | None:
@@ -72,9 +110,7 @@ def join(invitation: Invitation, user: User, now: datetime) -> bool:
     with tenancy.activate(invitation.account_id), transaction.atomic():
         if not _take(invitation, now):
             return False
-        _, new = Membership.objects.get_or_create(
-            user=user, defaults={"role": invitation.role, "merchant": invitation.merchant}
-        )
+        _, new = Membership.objects.get_or_create(user=user, defaults=people.place_of(invitation).fields())
         audit.record(user, "user.joined" if new else "invitation.accepted", user.email)
     return True
 
@@ -87,7 +123,7 @@ def join_as_new(invitation: Invitation, name: str, password: str, now: datetime)
         zone = Account.objects.get(pk=invitation.account_id).timezone
         user = User.objects.create_user(invitation.email, password, name=name, timezone=zone)
         addresses.confirm(user)
-        Membership.objects.create(user=user, role=invitation.role, merchant=invitation.merchant)
+        Membership.objects.create(user=user, **people.place_of(invitation).fields())
         audit.record(user, "user.joined", user.email)
     return user
 

@@ -4,19 +4,20 @@ import re
 import time
 import zoneinfo
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
-from accounts import sessions, two_step
+from accounts import audit, sessions, staff, switching, two_step
 from accounts.models import Account, Membership, User
-from accounts.roles import ROLES, STAFF
+from accounts.roles import permissions_of
 from integration_manager import tenancy
+from integration_manager.kit import clock
 
 _BELOW_ACCOUNT = re.compile(r"^/a/([a-z0-9]{1,20})/")
 STAY = 600  # seconds
-STAFF_SESSION = "staff_opened"  # the public id of the account that an operator has opened
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -42,18 +43,22 @@ class AccountMiddleware:
             raise Http404
         _stay(request)
         with tenancy.activate(account.pk), timezone.override(zone_of(user)):
-            membership = Membership.objects.filter(user=user).first()
-            if membership is None and not _opened_by_staff(request, user, account):
+            membership = Membership.objects.filter(user=user, deactivated_at=None).first()
+            if membership is None and not staff.has_opened(request, user, account):
+                switching.forget(request, account.public_id)
                 raise Http404
             wanting = two_step.needed_here(request, account, user) if membership else None
             if wanting is not None:
                 return wanting
-            role = membership.role if membership else STAFF
+            merchants = membership.merchant_ids if membership else None
             request.account = account  # type: ignore[attr-defined]
             request.membership = membership  # type: ignore[attr-defined]
-            request.permissions = ROLES[role]  # type: ignore[attr-defined]
-            merchants = (membership.merchant_id,) if membership and membership.merchant_id else None
+            request.permissions = permissions_of(membership)  # type: ignore[attr-defined]
             request.merchants = merchants  # type: ignore[attr-defined]
+            if membership is None:
+                with audit.through("staff"):
+                    return staff.refusal(request) or self.get_response(request)
+            _seen(request, membership)
             if merchants is None:
                 return self.get_response(request)
             with tenancy.activate(account.pk, merchants):
@@ -79,15 +84,22 @@ def zone_of(user: User) -> zoneinfo.ZoneInfo:
 def _stay(request: HttpRequest) -> None:
     """Keeps the session alive, at most once in ten minutes; a part that a page polls is nobody's doing."""
     now = int(time.time())
-    if request.headers.get("HX-Request") and request.method == "GET":
+    if _polls(request):
         return
     if now - request.session.get("seen", 0) > STAY:
         request.session["seen"] = now
         sessions.seen(request)
 
 
-def _opened_by_staff(request: HttpRequest, user: User, account: Account) -> bool:
-    return user.is_staff and request.session.get(STAFF_SESSION) == account.public_id
+def _seen(request: HttpRequest, membership: Membership) -> None:
+    """Notes that this member was here, at most once in ten minutes."""
+    now = clock.now()
+    if not _polls(request) and (membership.seen_at is None or now - membership.seen_at > timedelta(seconds=STAY)):
+        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+
+
+def _polls(request: HttpRequest) -> bool:
+    return bool(request.headers.get("HX-Request")) and request.method == "GET"
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:

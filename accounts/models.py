@@ -2,6 +2,7 @@
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from integration_manager.crypto import EncryptedJSON
@@ -76,32 +77,56 @@ class Membership(TenantModel):
         ADMIN = "admin", "Admin user"
         MERCHANT = "merchant", "Merchant user"
 
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=8, choices=Role)
     merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")
+    further = ArrayField(models.BigIntegerField(), default=list, blank=True)  # ids of more merchants of a merchant user
     billing = models.BooleanField(default=False)  # may see and pay bills
+    created_at = models.DateTimeField(default=clock.now)
+    seen_at = models.DateTimeField(null=True, blank=True)  # last page of this account, to ten minutes
+    deactivated_at = models.DateTimeField(null=True, blank=True)  # may not open the account, and is not mailed
 
     class Meta(TenantModel.Meta):
         constraints = [
             models.UniqueConstraint(fields=["account", "user"], name="one_membership_per_account"),
+            models.UniqueConstraint(fields=["account"], name="one_primary_user", condition=models.Q(role="primary")),
             models.CheckConstraint(
                 condition=~models.Q(role="merchant") | models.Q(merchant__isnull=False),
                 name="merchant_user_has_merchant",
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.user}, {self.get_role_display()}"
+
+    @property
+    def merchant_ids(self) -> tuple[int, ...] | None:
+        """The merchants that this user may see; None: all."""
+        return (self.merchant_id, *self.further) if self.merchant_id else None
+
 
 class AuditEntry(TenantModel):
     """One change of configuration or one access worth keeping: who, what, before, after."""
+
+    class Via(models.TextChoices):
+        WEB = "web", "Web"
+        API = "api", "API"
+        STAFF = "staff", "Staff"
+        SYSTEM = "system", "System"
 
     at = models.DateTimeField(default=clock.now)
     actor = models.CharField(max_length=254)  # an e-mail address, "system", or an API key's prefix
     verb = models.CharField(max_length=40)
     target = models.CharField(max_length=120)  # what it was done to, in words
     changes = models.JSONField(default=dict)  # {field: [before, after]}, secrets left out
+    via = models.CharField(max_length=6, choices=Via, default=Via.WEB)
 
     class Meta(TenantModel.Meta):
-        indexes = [models.Index(fields=["account", "-at"], name="audit_by_time")]
+        indexes = [
+            models.Index(fields=["account", "-at"], name="audit_by_time"),
+            models.Index(fields=["account", "actor", "-at"], name="audit_by_actor"),
+        ]
 
 
 class Mail(models.Model):
@@ -166,9 +191,12 @@ class Invitation(TenantModel):
 
     merchant_field = "merchant_id"
 
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
     email = models.EmailField()
+    name = models.CharField(max_length=100, blank=True)  # as the inviter wrote it; the person may change it
     role = models.CharField(max_length=8, choices=Membership.Role)
     merchant = TenantKey("merchants.Merchant", models.CASCADE, null=True, blank=True, related_name="+")
+    further = ArrayField(models.BigIntegerField(), default=list, blank=True)  # ids of more merchants
     invited_by = models.CharField(max_length=254)
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=clock.now)

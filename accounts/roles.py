@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
 
+from accounts.models import Account, Membership
 from accounts.requests import AccountRequest
 
 PERMISSIONS = {
@@ -26,17 +27,42 @@ PERMISSIONS = {
     "merchants.add": "add merchants",
     "wms.view": "see the WMS setup",
     "wms.edit": "change the WMS setup",
+    "users.view": "see users",
+    "users.edit": "add, change, deactivate and remove users",
+    "users.primary": "hand the primary role over",
+    "audit.view": "see the audit log",
+    "billing.access": "see and pay bills, and give billing access",
     "profile.edit": "change one's own profile",
     "account.security": "say whether everybody needs two-step sign-in",
 }
+BILLING = "billing.access"  # of the primary user; of others where somebody who has it gave it
 _EVERYTHING = frozenset(PERMISSIONS)
+_ADMIN = _EVERYTHING - {BILLING, "users.primary"}
 STAFF = "staff"  # an operator who opened the account: looks, changes nothing
 ROLES: dict[str, frozenset[str]] = {
     "primary": _EVERYTHING,
-    "admin": _EVERYTHING,
-    "merchant": _EVERYTHING - {"merchants.add", "wms.edit", "account.security"},
+    "admin": _ADMIN,
+    "merchant": _ADMIN - {"merchants.add", "wms.edit", "account.security", "users.edit", "audit.view"},
     STAFF: frozenset(name for name in PERMISSIONS if name.endswith(".view")),
 }
+
+
+def permissions_of(membership: Membership | None) -> frozenset[str]:
+    """What this member may do; None: staff who opened the account."""
+    if membership is None:
+        return ROLES[STAFF]
+    granted = {BILLING} if membership.billing else frozenset[str]()
+    return ROLES[membership.role] | granted
+
+
+def role_label(role: str, account: Account) -> str:
+    """A role in words. A Merchant account has no merchant users besides the others: all see the one merchant."""
+    if role == STAFF:
+        return "Staff"
+    if role == Membership.Role.ADMIN and account.kind == Account.Kind.MERCHANT:
+        return Membership.Role.MERCHANT.label
+    return Membership.Role(role).label
+
 
 View = Callable[..., HttpResponseBase]
 

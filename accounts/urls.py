@@ -12,7 +12,7 @@ from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts import entrance, invitation_views, outbox, security, views
+from accounts import entrance, invitation_views, outbox, security, staff_views, views
 from accounts.roles import open_to
 
 anyone, signed_in = open_to("anyone"), open_to("signed_in")  # the second is what these views see to
@@ -20,7 +20,9 @@ anyone, signed_in = open_to("anyone"), open_to("signed_in")  # the second is wha
 urlpatterns = [
     path("", views.home, name="home"),
     path("theme/", views.theme, name="theme"),
-    path("staff/open/<id:account>/", views.staff_open, name="staff_open"),
+    path("staff/", staff_views.accounts, name="staff"),
+    path("staff/open/<id:account>/", staff_views.enter, name="staff_open"),
+    path("staff/leave/", staff_views.leave, name="staff_leave"),
     path("outbox/", outbox.outbox, name="outbox"),
     path("outbox/<id:key>/", outbox.outbox_mail, name="outbox_mail"),
     # Before somebody is signed in.

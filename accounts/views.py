@@ -1,4 +1,4 @@
-"""Pages about the person: the start page, the theme, the profile; and staff's way into an account."""
+"""Pages about the person: the start page, the theme, the profile."""
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -9,19 +9,15 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import audit, two_step
+from accounts import switching, two_step
 from accounts.forms import ProfileForm
-from accounts.middleware import STAFF_SESSION
-from accounts.models import Account, Membership, User
+from accounts.models import User
 from accounts.requests import AccountRequest
 from accounts.roles import open_to, require
 from alerts import contacts
 from alerts.forms import PreferenceForm
-from integration_manager import tenancy
-from integration_manager.context import ACCOUNTS_SESSION, THEME_COOKIE
+from integration_manager.context import THEME_COOKIE
 from integration_manager.kept import typed
-
-STAFF_LIST = 200
 
 
 @open_to("signed_in")
@@ -31,14 +27,13 @@ def home(request: HttpRequest) -> HttpResponseBase:
     if not request.user.is_authenticated:
         return redirect_to_login("/")
     user = request.user
-    with tenancy.everyone("the accounts of a user"):
-        found = Membership.objects.filter(user=user).select_related("account").order_by("account__name")
-        accounts = [membership.account for membership in found]
-    request.session[ACCOUNTS_SESSION] = [[account.public_id, account.name] for account in accounts]
+    accounts = switching.remember(request)
     if len(accounts) == 1 and not user.is_staff:
         return redirect("dashboard", accounts[0].public_id)
-    everyone = Account.objects.order_by("name")[:STAFF_LIST] if user.is_staff else []
-    return render(request, "accounts/home.html", {"accounts": accounts, "staff_accounts": everyone})
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    shown = [account for account in accounts if text.casefold() in account.name.casefold()]
+    context = {"accounts": shown, "text": text, "searchable": len(accounts) > switching.SHOWN, "any": bool(accounts)}
+    return render(request, "accounts/home.html", context)
 
 
 @open_to("anyone")
@@ -74,24 +69,6 @@ def profile(request: AccountRequest) -> HttpResponse:
     context = {"form": form, "mail": mail, "has_two_step": two_step.has_two_step(user)}
     context["browsers"] = UserSession.objects.filter(user=user).count()
     return render(request, "accounts/profile.html", context, status=422 if request.method == "POST" else 200)
-
-
-@open_to("staff")
-@require_POST
-def staff_open(request: HttpRequest, account: str) -> HttpResponseBase:
-    """Opens an account to an operator, read-only. The account's record says so."""
-    if not isinstance(request.user, User) or not request.user.is_staff:
-        raise Http404
-    found = Account.objects.filter(public_id=account).first()
-    if found is None:
-        raise Http404
-    wanting = two_step.staff_needs_two_step(request)
-    if wanting is not None:
-        return wanting
-    with tenancy.activate(found.pk):
-        audit.record(request.user, "account.opened", f"by staff: {request.user.email}")
-    request.session[STAFF_SESSION] = found.public_id
-    return redirect("dashboard", found.public_id)
 
 
 @open_to("anyone")

@@ -91,10 +91,10 @@ def set_preference(user: User, frequency: str, at_hour: int) -> None:
 
 
 def _memberships(merchant: Merchant | None) -> list[Membership]:
-    found = Membership.objects.filter(user__is_active=True).select_related("user")
+    found = Membership.objects.filter(user__is_active=True, deactivated_at=None).select_related("user")
     if merchant is None:
         return list(found.filter(merchant__isnull=True))
-    return [person for person in found if person.merchant_id in (None, merchant.pk)]
+    return [person for person in found if person.merchant_ids is None or merchant.pk in person.merchant_ids]
 
 
 def _chosen(merchant: Merchant | None) -> dict[int, bool]:

@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts import outbox
+from accounts import outbox, switching
 from accounts.models import User
-from accounts.roles import PERMISSIONS, STAFF
+from accounts.roles import PERMISSIONS, STAFF, role_label
 from alerts.models import Alert
 from integration_manager.converters import looks_like_one
 from integration_manager.navigation import navigation, one_merchant
@@ -22,34 +22,41 @@ SWITCHER_LENGTH = 20
 MOST_ALERTS = 99
 SCOPED = ("dashboard", "orders", "skipped", "carts", "alerts")  # pages that show all merchants or one
 THEME_COOKIE = "im_theme"
-ACCOUNTS_SESSION = "accounts"  # [[public id, name], …] of the user's accounts, renewed by the start page
 
 
 def face(request: HttpRequest) -> dict[str, Any]:
     """The template context of the frame."""
-    context: dict[str, Any] = {"theme": theme_of(request), "outbox": outbox.is_open(request), "signup_open": settings.IM_SIGNUP}
+    context: dict[str, Any] = {
+        "theme": theme_of(request),
+        "outbox": outbox.is_open(request),
+        "signup_open": settings.IM_SIGNUP,
+    }
     if settings.IM_DEMO:
         context["demo"] = {"email": settings.DEMO_EMAIL, "password": settings.DEMO_PASSWORD}
     if not hasattr(request, "permissions"):
         return context
     account, permissions = request.account, request.permissions  # type: ignore[attr-defined]
     membership = request.membership  # type: ignore[attr-defined]
-    others = request.session.get(ACCOUNTS_SESSION, [])
+    others = switching.others(request, account)
     chosen = chosen_merchant(request)
-    return context | {
-        "account": account,
-        "person": str(request.user),
-        "role_label": membership.get_role_display() if membership else STAFF,
-        "staff_view": membership is None,
-        "may": {name.replace(".", "_"): name in permissions for name in PERMISSIONS},
-        "navigation": navigation(request),  # type: ignore[arg-type]
-        "one_merchant": one_merchant(request),  # type: ignore[arg-type]
-        "other_accounts": [{"public_id": i, "name": name} for i, name in others if i != account.public_id],
-        "merchant": chosen,
-        "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",
-        "switch_merchants": switch_merchants(request),
-        "active_alerts": cache(lambda: _active_alerts(permissions)),
-    }
+    return (
+        context
+        | {
+            "account": account,
+            "person": str(request.user),
+            "role_label": role_label(membership.role if membership else STAFF, account),
+            "staff_view": membership is None,
+            "may": {name.replace(".", "_"): name in permissions for name in PERMISSIONS},
+            "navigation": navigation(request),  # type: ignore[arg-type]
+            "one_merchant": one_merchant(request),  # type: ignore[arg-type]
+            "other_accounts": others[: switching.SHOWN],
+            "more_accounts": len(others) > switching.SHOWN,
+            "merchant": chosen,
+            "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",
+            "switch_merchants": switch_merchants(request),
+            "active_alerts": cache(lambda: _active_alerts(permissions)),
+        }
+    )
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -26,6 +26,7 @@ PLACES = (
     Place("carts", "Carts", "carts", "carts.view", ""),
     Place("orders", "Orders", "orders", "orders.view", "first"),
     Place("alerts", "Alerts", "alerts", "alerts.view", ""),
+    Place("users", "Users", "users", "users.view"),
     Place("profile", "Profile", "user", "profile.edit"),
 )
 
@@ -41,6 +42,7 @@ def navigation(request: AccountRequest) -> list[dict[str, object]]:
     account = request.account.public_id
     parts = request.path_info.split("/")
     here = parts[3] if len(parts) > 4 else "dashboard"
+    here = "users" if here == "audit" else here  # a tab of that page
     return [
         {
             "name": place.name,

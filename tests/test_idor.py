@@ -4,14 +4,14 @@ Foreign rows are not there (404): never a 403, which would say that they are, an
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import Membership, User
+from accounts.models import Invitation, Membership, User
 from accounts.roles import PERMISSIONS
 from carts.models import Cart
 from integration_manager import tenancy
@@ -40,6 +40,14 @@ MATRIX: dict[str, dict[str, str]] = {
     "dashboard": FOR_ALL_MEMBERS,
     "profile": FOR_ALL_MEMBERS,
     "account_security": FOR_ADMINS,
+    "users": FOR_ALL_MEMBERS,  # of whom who sees whom: tests/test_users.py
+    "user_permissions": FOR_ALL_MEMBERS,
+    "user_new": FOR_ADMINS,
+    "user": FOR_ADMINS,
+    "user_act": FOR_ADMINS,
+    "invitation_act": FOR_ADMINS,
+    "audit": FOR_ADMINS,
+    "audit_csv": FOR_ADMINS,
     "merchants": FOR_ALL_MEMBERS,
     "merchant_new": FOR_ADMINS,
     "merchant": OF_A_MERCHANT,
@@ -114,7 +122,8 @@ MATRIX: dict[str, dict[str, str]] = {
 }
 # Addresses outside any account, and what sees to them.
 OUTSIDE = {
-    "healthz", "readyz", "metrics", "webhook", "home", "theme", "styleguide", "staff_open",
+    "healthz", "readyz", "metrics", "webhook", "home", "theme", "styleguide",
+    "staff", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",
     "account_link_open", "account_email_verification_sent", "account_confirm_email", "account_reset_password",
@@ -130,7 +139,8 @@ OUTSIDE = {
 }  # fmt: skip
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file"}
+ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer"}
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 QUERIES = {"cart_new": "?merchant="}  # a row that stands behind the question mark
 
 
@@ -188,6 +198,17 @@ def by_files(desk: Desk) -> dict[str, str]:
     return desk.by_files  # type: ignore[attr-defined, no-any-return]
 
 
+def users_of(desk: Desk) -> dict[str, str]:
+    """A merchant user of the second merchant, and an invitation: name → public id."""
+    with tenancy.activate(desk.account.pk):
+        member = Membership.objects.get(merchant=desk.merchants[1])
+        offer, _ = Invitation.objects.get_or_create(
+            email="guest@guests.example",
+            defaults={"role": "admin", "invited_by": "x", "token_hash": desk.account.public_id, "expires_at": FUTURE},
+        )
+    return {"member": member.public_id, "offer": offer.public_id}
+
+
 def client(desk: Desk, who: str) -> Client:
     return Client() if who == "anonymous" else desk.client(who)
 
@@ -210,6 +231,8 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         "answer": "arrived",
         "what": "run",
     }
+    if "/users/" in route:
+        values |= users_of(of) | {"what": "resend" if "invitations" in route else "deactivate"}
     if "/files/" in route or "/formats/" in route:
         wms, ids = "/wms/" in route, by_files(of)
         values |= {
@@ -287,7 +310,7 @@ def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str) -> None:
         asked = url
         for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
             asked = asked.replace(row.public_id, wrong)
-        for public_id in by_files(desk).values():
+        for public_id in (*by_files(desk).values(), *users_of(desk).values()):
             asked = asked.replace(public_id, wrong)
         assert browser.get(asked).status_code in (404, 405), asked
 

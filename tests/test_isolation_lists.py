@@ -29,7 +29,8 @@ NO_ACCOUNT = {
 # Who opens both walls, and for what.
 EVERYONE = {
     ("accounts/invitations.py", "an invitation by its token"),
-    ("accounts/views.py", "the accounts of a user"),
+    ("accounts/people.py", "other accounts of a user"),  # whether a user who is removed here is to be deleted
+    ("accounts/switching.py", "the accounts of a user"),
     ("carts/webhooks.py", "webhook"),  # whose address it is
     ("integration_manager/health.py", "metrics"),
     ("integration_manager/im/demo.py", "demo"),

@@ -353,12 +353,11 @@ def test_credentials_are_stored_by_who_has_just_shown_who_they_are(desk: Desk) -
 
 def invited(desk: Desk) -> str:
     """A merchant user of One is invited; gives the link's path."""
-    from accounts import invitations
+    from accounts import invitations, people
 
     with tenancy.activate(desk.account.pk):
-        invitations.invite(
-            desk.account, "new@seller.example", "merchant", by=desk.users["owner"], merchant=desk.merchants[0]
-        )
+        place = people.Place("merchant", [desk.merchants[0]])
+        invitations.invite(desk.account, "new@seller.example", place, by=desk.users["owner"])
     url = Mail.objects.filter(kind="invitation").latest("id").context["url"].reveal()
     return "/invitation/" + url.split("/invitation/")[1]
 

@@ -73,7 +73,8 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "what": "run",
         "of": desk.merchants[owner].public_id,
         "kind": "orders",
-        **dict.fromkeys(("format", "draft", "file"), "aaaaaaaaaaaa"),  # theirs: test_web_formats, test_web_files
+        # Theirs: test_web_formats, test_web_files, test_users.
+        **dict.fromkeys(("format", "draft", "file", "member", "offer"), "aaaaaaaaaaaa"),
         "action": "resend",
         "act": "on",
         "key": "k1",
@@ -140,7 +141,7 @@ def test_staff_open_an_account_on_record_and_change_nothing(desk: Desk) -> None:
     assert client.get(desk.url()).status_code == 404
     desks.with_app(desk.users["staff"])
     assert client.post(f"/staff/open/{desk.account.public_id}/").headers["Location"] == desk.url()
-    assert "as staff, read-only" in client.get(desk.url()).content.decode()
+    assert "as staff: read only" in client.get(desk.url()).content.decode()
     assert client.post(desk.url("alerts/dismiss/")).status_code == 403
     with tenancy.activate(desk.account.pk):
         assert AuditEntry.objects.get(verb="account.opened").actor == "staff@operator.example"

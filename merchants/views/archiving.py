@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, ProtectedError, Q
+from django.db.models import Count, ProtectedError, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import audit
+from accounts import audit, people
 from accounts.models import Membership
 from accounts.requests import AccountRequest
 from accounts.roles import require
@@ -105,7 +105,12 @@ def _mine(request: AccountRequest, merchant: str) -> Merchant:
 
 def has_history(merchant: Merchant) -> bool:
     """Whether a merchant has or had a cart, an order or a user."""
-    return any(rows.filter(merchant=merchant).exists() for rows in (Cart.objects, Order.objects, Membership.objects))
+    owned = (Cart.objects.filter(merchant=merchant), Order.objects.filter(merchant=merchant), _users(merchant))
+    return any(rows.exists() for rows in owned)
+
+
+def _users(merchant: Merchant) -> QuerySet[Membership]:
+    return people.members(seen_by=[merchant.pk])
 
 
 def _confirm(request: AccountRequest, found: Merchant) -> HttpResponse:
@@ -118,7 +123,7 @@ def _confirm(request: AccountRequest, found: Merchant) -> HttpResponse:
     stops = Stops(
         services=Schedule.objects.filter(merchant=found, every__gt=0).count(),
         carts=Cart.objects.filter(merchant=found, archived_at__isnull=True).count(),
-        users=Membership.objects.filter(merchant=found).count(),
+        users=_users(found).count(),
         untold=untold.count(),
         **orders,
     )

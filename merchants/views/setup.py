@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from accounts import audit, invitations, reauth
+from accounts import audit, invitations, people, reauth
 from accounts.models import Membership
 from accounts.requests import AccountRequest
 from accounts.roles import require
@@ -206,9 +206,8 @@ def _add(request: AccountRequest, setup: Setup, *, switch_on: bool) -> Merchant 
             if switch_on:
                 _set_services(request, setup)
             if invited:
-                invitations.invite(
-                    request.account, invited, Membership.Role.MERCHANT, by=request.user, merchant=merchant
-                )
+                place = people.Place(Membership.Role.MERCHANT, [merchant])
+                invitations.invite(request.account, invited, place, by=request.user)
     except IntegrityError:
         setup.who.add_error("code", "Another merchant has this code.")
         merchant.pk = None

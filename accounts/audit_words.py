@@ -1,0 +1,54 @@
+"""The audit log's entries in words, and the kinds they are filtered by. A verb is `<thing>.<what was done>`."""
+
+from accounts.models import AuditEntry
+
+# kind in the address → its name, and how the verbs of its entries begin
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "users": ("Users", ("user.", "invitation.")),
+    "account": ("Account and staff", ("account.", "operator.")),
+    "merchants": ("Merchants", ("merchant.",)),
+    "wms": ("WMS Setup", ("wms.", "ship_method", "connection.")),
+    "carts": ("Carts", ("cart.",)),
+    "services": ("Services", ("service.",)),
+    "orders": ("Orders", ("order", "exchanges.")),
+    "files": ("Files and formats", ("file.", "format.")),
+    "alerts": ("Alerts and contacts", ("alert", "contacts.")),
+}
+# Where the verb itself does not read well.
+_SAID = {
+    "account.opened": "Account opened by staff",
+    "account.left": "Account left by staff",
+    "audit.exported": "Audit log exported",
+    "cart.dry_run": "Cart: dry run started",
+    "cart.repulled": "Cart: orders pulled again",
+    "cart.webhooks.off": "Cart: webhooks off",
+    "cart.webhooks.on": "Cart: webhooks on",
+    "contacts.changed": "Error contacts changed",
+    "exchanges.read": "Exchanges with the other system read",
+    "file.did_not": "File: said not to have arrived",
+    "file.arrived": "File: said to have arrived",
+    "order.asked": "Order looked up in the cart",
+    "order.loaded_anyway": "Skipped order loaded",
+    "orders.handled": "Orders marked as handled elsewhere",
+    "service.pause": "Service paused",
+    "service.resume": "Service resumed",
+    "service.run": "Service run by hand",
+    "user.billing": "Billing access changed",
+    "user.invitation_withdrawn": "Invitation withdrawn",
+    "user.primary": "Primary role handed over",
+    "wms.changed": "WMS setup changed",
+    "wms.replaced": "WMS replaced",
+}
+
+
+def in_words(entry: AuditEntry) -> str:
+    """What was done: "Cart deleted"."""
+    said = _SAID.get(entry.verb) or entry.verb.replace(".", " ").replace("_", " ")
+    return said[:1].upper() + said[1:]
+
+
+def shown(value: object) -> str:
+    """A value before or after, for people; nothing is a dash."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "—" if value is None or value == "" else str(value)

@@ -1,0 +1,193 @@
+"""The pages about the users of an account. What is done to one: accounts/people_acts.py."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import adding, invitations, people
+from accounts.models import Account, Invitation, Membership
+from accounts.people_forms import NewUserForm, PlaceForm
+from accounts.reauth import recently_authenticated
+from accounts.requests import AccountRequest
+from accounts.roles import BILLING, PERMISSIONS, ROLES, STAFF, require, role_label
+from integration_manager import stale
+from integration_manager.kit import clock
+
+PAGE = 50
+MOST_INVITATIONS = 100
+Role = Membership.Role
+AREAS = {
+    "dashboard": "Dashboard",
+    "orders": "Orders",
+    "alerts": "Alerts",
+    "carts": "Carts",
+    "merchants": "Merchants",
+    "wms": "WMS Setup",
+    "users": "Users",
+    "audit": "Audit log",
+    "billing": "Billing",
+    "profile": "Profile",
+    "account": "Account",
+}
+
+
+@require("users.view")
+@never_cache
+@require_GET
+def users(request: AccountRequest) -> HttpResponse:
+    """Who is in the account, and who is invited. A user of some merchants sees the users of these."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    merchant = people.merchants().filter(public_id=request.GET.get("merchant", "").replace("\x00", "")).first()
+    found, offers = people.members(request.merchants), invitations.waiting()
+    if text:
+        found = found.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+        offers = offers.filter(Q(name__icontains=text) | Q(email__icontains=text))
+    if merchant is not None:
+        found = found.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
+        offers = offers.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    waiting = list(offers[:MOST_INVITATIONS]) if "users.edit" in request.permissions else []
+    people.name_merchants([*page.object_list, *waiting], request.merchants)
+    for row in [*page.object_list, *waiting]:
+        row.role_words = role_label(row.role, request.account)
+    for member in page.object_list:
+        member.status = people.status(member)
+    now = clock.now()
+    for offer in waiting:
+        offer.expired = offer.expires_at <= now
+    context = {"page": page, "offers": waiting, "text": text, "of": merchant, "several": _several(request)}
+    return render(request, "accounts/users.html", context)
+
+
+@sensitive_post_parameters("password")
+@require("users.edit")
+@recently_authenticated
+@never_cache
+@require_http_methods(["GET", "POST"])
+def user_new(request: AccountRequest) -> HttpResponseBase:
+    """Adds somebody: *New Admin User*, *New User* of a merchant, *New Merchant User*."""
+    merchant = people.merchants().filter(public_id=request.GET.get("merchant", "").replace("\x00", "")).first()
+    start = {"role": Role.MERCHANT if merchant else Role.ADMIN, "merchants": [merchant.public_id] if merchant else []}
+    form = NewUserForm(request.account, request.POST if request.method == "POST" else None, initial=start)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            added = adding.add(
+                request.account, data["email"], data["name"], form.place(), form.password_set(), request.user
+            )
+        except people.Refused as refused:
+            form.add_error("email", str(refused))
+        else:
+            messages.success(request, _said(added, data["email"]))
+            return redirect("users", request.account.public_id)
+    title = "New User" if merchant else "New Admin User" if _several(request) else "New Merchant User"
+    status = 422 if form.is_bound else 200
+    return render(request, "accounts/user_new.html", {"form": form, "title": title, "of": merchant}, status=status)
+
+
+@require("users.edit")
+@recently_authenticated
+@never_cache
+@require_http_methods(["GET", "POST"])
+def user(request: AccountRequest, member: str) -> HttpResponseBase:
+    """One user: role and merchants, billing access, and what can be done."""
+    found = member_or_404(member)
+    place = people.place_of(found)
+    mark = stale.mark(str(place))
+    start = {"role": place.role, "merchants": [one.public_id for one in place.merchants]}
+    form = PlaceForm(request.account, request.POST if request.method == "POST" else None, initial=start)
+    context: dict[str, Any] = {"mark": mark}
+    fixed = found.role == Role.PRIMARY or found.user_id == request.user.pk
+    if request.method == "POST" and not form.chooses:
+        raise Http404  # nothing to change in a Merchant account
+    if request.method == "POST" and form.is_valid():
+        if not fixed and stale.overtaken(request.POST, mark):
+            context |= {"overtaken": True, "last_change": stale.last_change(found.user.email)}
+        else:
+            try:
+                changed = people.change(found, request.user, form.place())
+            except people.Refused as refused:
+                messages.error(request, str(refused))
+            else:
+                messages.success(request, "Saved. It counts from their next page." if changed else "Nothing changed.")
+            return redirect("user", request.account.public_id, found.public_id)
+    found.status, found.role_words = people.status(found), role_label(found.role, request.account)
+    people.name_merchants([found])
+    context |= {
+        "member": found,
+        "form": form,
+        "myself": found.user_id == request.user.pk,
+        "fixed": fixed,
+        "may_grant": BILLING in request.permissions and not fixed,
+        "may_hand_over": request.membership is not None and request.membership.role == Role.PRIMARY,
+    }
+    return render(request, "accounts/user.html", context, status=422 if form.is_bound else 200)
+
+
+@require("users.edit")
+@recently_authenticated
+@require_POST
+def invitation_act(request: AccountRequest, offer: str, what: str) -> HttpResponseBase:
+    """Mails an invitation again, or withdraws it."""
+    found = Invitation.objects.filter(public_id=offer).first()
+    if found is None or what not in ("resend", "withdraw"):
+        raise Http404
+    if what == "resend" and invitations.resend(found, request.account, request.user):
+        messages.success(request, f"A new link is on its way to {found.email}. The one before works no longer.")
+    elif what == "resend":
+        messages.info(request, f"{found.email} was mailed a moment ago, or has accepted.")
+    elif invitations.withdraw(found, request.user):
+        messages.success(request, f"The invitation of {found.email} is withdrawn: its link works no longer.")
+    else:
+        messages.info(request, f"{found.email} has accepted meanwhile.")
+    return redirect("users", request.account.public_id)
+
+
+@require("users.view")
+@require_GET
+def permissions(request: AccountRequest) -> HttpResponse:
+    """Who may do what: the table of accounts/roles.py."""
+    roles = [Role.PRIMARY, Role.ADMIN, *([Role.MERCHANT] if _several(request) else []), STAFF]
+    labels = [role_label(role, request.account) for role in roles]
+    areas: dict[str, list[dict[str, Any]]] = {}
+    for name, does in PERMISSIONS.items():
+        area = areas.setdefault(AREAS[name.partition(".")[0]], [])
+        cells = [
+            {
+                "role": label,
+                "may": name in ROLES[role],
+                "granted": name == BILLING and role not in (Role.PRIMARY, STAFF),
+            }
+            for role, label in zip(roles, labels, strict=True)
+        ]
+        area.append({"does": does[0].upper() + does[1:], "cells": cells})
+    return render(
+        request, "accounts/permissions.html", {"areas": areas, "labels": labels, "several": _several(request)}
+    )
+
+
+def member_or_404(public_id: str) -> Membership:
+    """The user of the active account with this id."""
+    found = people.members().filter(public_id=public_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _several(request: AccountRequest) -> bool:
+    return request.account.kind == Account.Kind.FULFILLMENT
+
+
+def _said(added: adding.Added, email: str) -> str:
+    if added is adding.Added.MADE:
+        return f"{email} is added. A mail asks them to verify the address; give them the password."
+    if added is adding.Added.INVITED_INSTEAD:
+        return f"{email} signs in here already, with a password of their own: we have sent an invitation instead."
+    return f"{email} is invited by mail. The link is good for 7 days."
