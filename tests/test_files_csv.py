@@ -202,6 +202,20 @@ def test_totals_are_left_out() -> None:
     assert [key for key, *_ in grouped(row("1"), "Total,,,,,,,,,17", ",,,,,,,,Total:,17")] == ["1"]
 
 
+@pytest.mark.parametrize("item", ["TOTAL", "Sum", "Subtotal"])
+def test_a_line_of_an_order_is_no_total_whatever_its_item_is_called(item: str) -> None:
+    """Of a mapped file with three columns, or of the later rows of an order, nothing else tells them apart."""
+    short = f"1,,,,,,,,{item},2"
+    assert grouped(row("1"), short, f"2,,,,,,,,{item},1")[0][1] == [2, 3]
+    assert [key for key, *_ in grouped(row("1"), short, f"2,,,,,,,,{item},1")] == ["1", "2"]
+
+
+def test_a_byte_order_mark_in_the_middle_is_no_part_of_an_order_number() -> None:
+    """Files put together by a program keep the mark that each began with."""
+    data = file(row("1")).encode("utf-8-sig") + f"{row('2')}\r\n".encode("utf-8-sig")
+    assert [record.cells["cust_ref"] for record in read(data)] == ["1", "2"]
+
+
 @pytest.mark.parametrize(("name", "kept"), [("Doe", 2000), ("x" * 7900, 1010)])
 def test_endless_orders_end(name: str, kept: int) -> None:
     table = Table(io.BytesIO(file(*[row(name=name)] * 2005).encode()), SIMPLE)

@@ -79,7 +79,7 @@ class Groups:
         before = ""
         for line, row, problem, raw in self._table.rows_as_they_are():
             name = self._table.key(self._key, row, raw)
-            if not raw and _is_total(row):
+            if not raw and _is_total(row, name.partition("\x1f")[0]):
                 continue
             if not name:
                 problem = problem or f"The row has no {self._what}"
@@ -90,9 +90,9 @@ class Groups:
             yield name, line, orjson.dumps((row, problem, raw))
 
 
-def _is_total(row: list[str]) -> bool:
-    """Whether a row only sums up the others."""
-    if len(row) - row.count("") > 4:
+def _is_total(row: list[str], key: str) -> bool:
+    """Whether a row only sums up the others: one with an order's number is the order's, also of an item "Total"."""
+    if len(row) - row.count("") > 4 or (key and key.lower().rstrip(":") not in TOTALS):
         return False
     cells = [cell.strip() for cell in row if cell.strip()]
     words = {cell.lower().rstrip(":") for cell in cells}

@@ -58,6 +58,8 @@ class Lines:
         if len(raw) == MAX_RECORD * 4 and not raw.endswith(b"\n"):
             while (rest := self.stream.readline(CHUNK)) and not rest.endswith(b"\n"):
                 pass
+        if raw.startswith(codecs.BOM_UTF8):  # files put together keep the mark that each began with
+            raw = raw[len(codecs.BOM_UTF8) :]
         if self.encoding:
             return raw.decode(self.encoding, "replace")
         # Each line by itself: programs append lines in another encoding than that of the rest.
