@@ -46,7 +46,7 @@ class RefundForm(forms.Form):
             min_value=Decimal(0),
             max_digits=12,
             decimal_places=places,
-            help_text=f"Up to {money(left.shipping, left.currency)}.",
+            help_text=f"Tax included; up to {money(left.shipping, left.currency)}.",
             widget=forms.NumberInput(attrs={"step": str(left.step), "inputmode": "decimal"}),
         )
         # By their place: a shop's own ids may be anything.

@@ -51,7 +51,7 @@ def left(order: Order, refunds: Iterable[Refund]) -> Left:
     currency = order.currency_code or UNKNOWN_CURRENCY
     made = list(refunds)
     prices = _paid(order, currency)
-    shipping = rounded(order.shipping_handling or ZERO, currency)
+    shipping = rounded(_shipping(order), currency)
     total = order.grand_total
     if total is None:
         if any(line.price is None for line in order.lines):
@@ -88,10 +88,16 @@ def _paid(order: Order, currency: str) -> dict[str, tuple[Decimal, Decimal]]:
     # A discount on the order falls to its lines in proportion.
     share = Decimal(1)
     if order.grand_total is not None and together > 0:
-        share = min(max(order.grand_total - (order.shipping_handling or ZERO), ZERO) / together, Decimal(1))
+        share = min(max(order.grand_total - _shipping(order), ZERO) / together, Decimal(1))
     return {
         key: (rounded(amount * share, currency), rounded(tax * share, currency)) for key, (amount, tax) in gross.items()
     }
+
+
+def _shipping(order: Order) -> Decimal:
+    """What was paid for shipping, with its tax: what the lines' own taxes leave of the order's."""
+    shipping, own = order.shipping_handling or ZERO, sum((line.tax or ZERO for line in order.lines), ZERO)
+    return shipping + max((order.sales_tax or ZERO) - own, ZERO) if shipping > 0 and own else shipping
 
 
 def _taxes(order: Order) -> dict[str, Decimal]:

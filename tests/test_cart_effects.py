@@ -634,6 +634,17 @@ def test_a_discount_on_the_order_and_its_tax_fall_to_the_lines() -> None:
     assert refunds.left(order, [*made, last]).total == 0
 
 
+def test_the_tax_on_shipping_goes_back_with_it() -> None:
+    line = {"line_id": "a", "item": "A", "quantity": "2", "price": "10.00", "tax": "4.00"}
+    data = {"cart_key": "1", "cust_ref": "1", "cust_po_no": "1", "order_date": "2026-01-01", "ship": {}}
+    money = {"currency_code": "EUR", "sales_tax": "5.00", "shipping_handling": "5.00", "grand_total": "30.00"}
+    order = from_json(canonical.Order, {**data, **money, "source_state": "eligible", "lines": [line]})
+    rest = refunds.left(order, [])
+    assert (rest.shipping, rest.lines[0].amount, rest.lines[0].tax) == (Decimal(6), Decimal(20), Decimal(4))
+    everything = refunds.part(rest, {"a": Decimal(2)}, rest.shipping, "k1", "")
+    assert (everything.amount, everything.whole) == (Decimal(30), True)
+
+
 @pytest.mark.parametrize(
     ("currency", "amounts"), [("JPY", ["333", "334", "333"]), ("KWD", ["333.333", "333.334", "333.333"])]
 )

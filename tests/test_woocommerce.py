@@ -540,6 +540,16 @@ def test_a_refund_names_lines_taxes_and_shipping_and_is_found_again(shop: Any, w
     assert only(woo).lines[0].quantity == 1
 
 
+def test_shipping_goes_back_with_its_tax(shop: Any, woo: WooCommerce) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    line = shop.orders.rows[key]["shipping_lines"][0]
+    taxed = {"total": "5.00", "total_tax": "1.00", "taxes": [{"id": 7, "total": "1.00"}]}
+    shop.edit(key, shipping_lines=[{**line, **taxed}])
+    woo.refund(key, refund("17.00", shipping=Decimal("6.00")))
+    (row,) = shop.refunds
+    assert [(one["total"], one["total_tax"]) for one in row["shipping_lines"]] == [("-5.00", "-1.00")]
+
+
 def test_a_refunded_tax_is_shared_by_its_rates_in_the_currencys_own_decimals() -> None:
     rates = [Reader({"id": 1, "total": "10"}), Reader({"id": 2, "total": "20"})]
     for tax, parts in (("100", ["33", "67"]), ("1.00", ["0.33", "0.67"]), ("1.000", ["0.333", "0.667"])):

@@ -236,7 +236,7 @@ class WooCommerce(CartConnector):
             for line in refund.lines
         ]  # fmt: skip
         if refund.shipping and (shipping := raw.parts("shipping_lines")):
-            rows.append({"id": int(shipping[0].need("id")), "quantity": 0, "refund_total": str(refund.shipping)})
+            rows.append(refund_shipping(refund.shipping, shipping[0]))
         how = {"api_refund": self.gateway, "api_restock": False}  # the warehouse says what is back in stock
         body = {"amount": str(refund.amount), "reason": f"{refund.note} [{refund.key}]".strip(), "line_items": rows}
         return str(self.wp.send("POST", f"{ORDERS}/{order_key}/refunds", {**how, **body})["id"])
@@ -342,6 +342,15 @@ def refund_tax(tax: Decimal, rates: Sequence[Reader]) -> list[dict[str, Any]]:
     return [
         {"id": int(rate.need("id")), "refund_total": str(part)} for rate, part in zip(rates, parts, strict=True) if part
     ]
+
+
+def refund_shipping(amount: Decimal, line: Reader) -> dict[str, Any]:
+    """Refunded shipping, of which `amount` is all, as a line of the refund: without its tax, and that."""
+    rates = line.parts("taxes")
+    taxed = (line.number("total_tax") or ZERO) if rates else ZERO
+    tax, rest = shared(amount, (taxed, line.number("total") or ZERO))
+    parts = {"refund_total": str(rest), "refund_tax": refund_tax(tax, rates)}
+    return {"id": int(line.need("id")), "quantity": 0, **parts}
 
 
 def modified_at(raw: Any) -> datetime:

@@ -230,8 +230,8 @@ class RefundLine:
 class Refund:
     """Money that goes back to the buyer of one order, in the order's currency.
 
-    `amount` is the sum in all and is what counts: the lines with their tax, plus `shipping`, minus the
-    part of a discount on the whole order that falls to them. `whole`: nothing of the order is left after it.
+    `amount` is the sum in all and is what counts: the lines with their tax, plus `shipping` with its tax,
+    minus the part of a discount on the whole order that falls to them. `whole`: nothing is left after it.
     """
 
     key: str  # ours and unique, at most 40 letters, digits, hyphens; the same at every try
