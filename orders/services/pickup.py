@@ -38,7 +38,7 @@ def cancel_pickup(run: Run) -> None:
 
 
 def _store(run: Run, rows: Sequence[Canceled]) -> None:
-    by_key = {row.wms_key: row for row in rows}
+    by_key = {row.wms_key: row for row in rows if row.wms_key}
     by_ref = {row.ref: row for row in rows if row.ref}
     for order in orders_of(run, rows):
         if order.status is Status.AT_WMS:
