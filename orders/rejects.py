@@ -39,7 +39,7 @@ def alert(run: Run, rejects: Sequence[Reject]) -> None:
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject)
     for file, rows in by_file.items():
-        first = min(rows, key=lambda row: row.line)
+        first = rows[0]  # the one at fault, where others were left out with it
         what = "One row" if len(rows) == 1 else f"{len(rows)} rows"
         raise_alert(
             "bad_rows",

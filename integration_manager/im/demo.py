@@ -1,4 +1,4 @@
-"""`manage.py im demo`: the demo account, three merchants of a 3PL on sandbox systems, one with a WooCommerce too."""
+"""`manage.py im demo`: the demo account of a 3PL: three merchants with shops, one without, who sends files."""
 
 import os
 from argparse import ArgumentParser
@@ -27,9 +27,12 @@ def run(options: dict[str, Any]) -> None:
     """Makes account, login, WMS, merchants and carts, and switches every service on."""
     from accounts import addresses
     from accounts.models import Account, Membership, User
+    from carts.systems import registry
     from integration_manager import tenancy
+    from integration_manager.im import demo_files
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
+    from merchants import schedules
     from wms.models import Wms
 
     there = User.objects.filter(email=settings.DEMO_EMAIL).first()
@@ -55,6 +58,9 @@ def run(options: dict[str, Any]) -> None:
             if shop in SECOND:
                 place, title = SECOND[shop]
                 _cart(merchant, places[place], 2, title, since)
+        merchant = _merchant(demo_files.NAME, demo_files.CODE, demo_files.CUSTOMER)
+        cart = demo_files.orders_by_file(merchant, clock.now().date())
+        _switch_on(merchant, cart, schedules.CART_SERVICES, registry().get(cart.system))
     print(f"demo account ready: {settings.DEMO_EMAIL}")
 
 

@@ -52,7 +52,7 @@ def demo_world(data: Path | None = None) -> dict[str, Fake]:
 def demo_places(port: int) -> list[Place]:
     """What to connect the demo account to, once `im simulate demo --port` runs at this port.
 
-    The warehouse's merchant-level value is `customer`: C1 for oak, C2 for pine, C3 for elm."""
+    The warehouse's merchant-level value is `customer`: C1 for oak, C2 for pine, C3 for elm, C4 for the farm."""
     return [
         Place(prefix[1:], fake.system, fake.values(f"http://127.0.0.1:{port}{prefix}"))
         for prefix, fake in demo_world().items()

@@ -32,7 +32,7 @@ class FakeWms(Fake):
 
     system = "sandbox_wms"
     life: Life | None = None
-    customers: tuple[str, ...] = ("C1", "C2", "C3")
+    customers: tuple[str, ...] = ("C1", "C2", "C3", "C4")
 
     def setup(self) -> None:
         self.orders = self.table("orders")
