@@ -172,3 +172,64 @@ class WebhookDelivery(TenantModel):
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["account", "cart", "-id"], name="delivery_by_cart")]
+
+
+class SetupLink(TenantModel):
+    """A way for a merchant to give one cart's credentials without signing in. It works once."""
+
+    merchant_field = "merchant_id"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of its token, which is kept nowhere
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="+")
+    cart = TenantKey(Cart, models.CASCADE, related_name="+", null=True)  # null: it makes a new one
+    system = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)  # of the cart
+    email = models.EmailField(blank=True)  # whom it was sent to; "" was passed on by hand
+    created_by = models.EmailField()  # hears when it was used
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+
+class Access(TenantModel):
+    """What a person granted us in a system: its tokens, and the address that they are for."""
+
+    merchant_field = "merchant_id"
+
+    public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="+")
+    cart = TenantKey(Cart, models.CASCADE, related_name="+", null=True)  # null: of a setup that is not saved yet
+    system = models.CharField(max_length=40)
+    shop = models.CharField(max_length=200, blank=True)  # what it leads into, as `identity` said
+    address = EncryptedJSON()  # the values of the connection that it was granted for
+    token = EncryptedJSON()  # value, refresh, expires_at
+    held_until = models.DateTimeField(null=True, blank=True)  # PostgreSQL's clock: somebody renews it
+    granted_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "cart"], name="one_access", condition=models.Q(cart__isnull=False)
+            )
+        ]
+
+
+class Attempt(TenantModel):
+    """Somebody is on the way to a system's consent page. Their way back is good for once and 10 minutes."""
+
+    merchant_field = "merchant_id"
+
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the state
+    browser = models.CharField(max_length=64)  # SHA-256 of what that browser's session alone has
+    user = models.ForeignKey("accounts.User", models.CASCADE, null=True, related_name="+")  # null: a link's holder
+    link = TenantKey(SetupLink, models.CASCADE, null=True, related_name="+")
+    merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="+")
+    cart = TenantKey(Cart, models.CASCADE, null=True, related_name="+")
+    system = models.CharField(max_length=40)
+    secrets = EncryptedJSON()  # the verifier, and the values of the connection
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)

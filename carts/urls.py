@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from carts.views import gallery, golive, life, listing, page, preview, setup, webhooks
+from carts.views import gallery, golive, life, listing, page, preview, setup, share, webhooks
 
 urlpatterns = [
     path("carts/", listing.carts, name="carts"),
     path("carts/new/", gallery.cart_gallery, name="cart_gallery"),
     path("carts/new/<slug:system>/", setup.cart_new, name="cart_new"),
+    path("carts/share/<slug:system>/", share.share_new, name="share_new"),
+    path("carts/<id:cart>/share/", share.share, name="share"),
+    path("carts/<id:cart>/share/<id:link>/revoke/", share.share_revoke, name="share_revoke"),
     path("carts/why/", preview.why_not, name="why_not"),
     path("carts/<id:cart>/", page.cart, name="cart"),
     path("carts/<id:cart>/edit/", setup.cart_edit, name="cart_edit"),

@@ -386,6 +386,14 @@ IM_EGRESS_ALLOW = _list("IM_EGRESS_ALLOW")  # networks or hosts that the egress 
 IM_FOLDER_ROOT = os.environ.get("IM_FOLDER_ROOT", "")
 IM_METRICS_TOKEN = os.environ.get("IM_METRICS_TOKEN", "")
 IM_DEMO = EMBEDDED and _flag("IM_DEMO")  # the demo account may log in, on loopback only
+# The operator's app in each system that is connected by OAuth: key of the system → (client id, client secret).
+IM_OAUTH = {
+    name.removeprefix("IM_OAUTH_").removesuffix("_ID").lower(): (value, os.environ.get(name[:-2] + "SECRET", ""))
+    for name, value in os.environ.items()
+    if name.startswith("IM_OAUTH_") and name.endswith("_ID") and value
+}
+if IM_DEMO:
+    IM_OAUTH.setdefault("sandbox_oauth", ("sandbox-app", "sandbox-app-secret"))
 DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"
 
 # --- mail, languages, time, files ---------------------------------------------------

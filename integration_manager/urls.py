@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from carts.views import webhooks
+from carts.views import by_link, consent, webhooks
 from integration_manager import health
 from integration_manager.converters import PublicId
 
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
+    path("oauth/callback/", consent.callback, name="oauth_callback"),
+    path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),
     # Below /a/<public id>/ the middleware has made this account the active tenant.
     path(

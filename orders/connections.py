@@ -18,11 +18,14 @@ from integration_manager.kit.folder import Folder, open_folder
 from integration_manager.kit.folder_system import FolderSystem
 from integration_manager.kit.limiter import Limiter, RedisLimiter
 from integration_manager.kit.mail_out import Server
+from integration_manager.kit.oauth import CLIENT_ID, CLIENT_SECRET
 from integration_manager.kit.transport import Http
 from merchants.models import Merchant
+from merchants.read_files import ReadBook
 from merchants.stored_files import StoredFolder
 from orders.formats import with_formats
 from orders.journal import Journal
+from orders.tokens import tokens_of
 from wms.models import Wms
 from wms.systems import registry as wms_systems
 
@@ -78,15 +81,22 @@ def open_connector(
 ) -> Connector:
     """A connector with these values, stored or not yet. Raises AuthFailed where they cannot be used."""
     values = with_formats(system, values, merchant)
+    tokens = None
+    if system.oauth is not None:
+        values = {**values, **app_of(system, values)}
+        tokens = tokens_of(values)
+        if tokens is not None:  # they are for the address that they were granted for, and for no other
+            values = {**values, **tokens.address}
     if system.uses == "folder":
         ours = StoredFolder(merchant.pk if merchant else None, cart_id)
         by_hand = _plain(values.get("place")) == "browser"
         folder = ours if by_hand else _folder(system, values, account, journal, merchant)
         connector = system(values, folder=folder)
         assert isinstance(connector, FolderSystem)
-        connector.uploads = ours
+        connector.uploads, connector.book = ours, ReadBook(ours.merchant_id, ours.cart_id)
         return connector
     secrets = [_plain(values.get(name)) for name, field in system.fields.items() if field.secret]
+    secrets.append(_plain(values.get(CLIENT_SECRET)))
     http = Http(
         guard=guard(),
         limiter=limiter(),
@@ -95,9 +105,18 @@ def open_connector(
         journal=journal,
         timeout=system.timeout,
         secrets=[secret for secret in secrets if secret],
+        tokens=tokens,
     )
     http.trace = trace
     return system(values, http=http)
+
+
+def app_of(system: type[Connector], values: Mapping[str, Any]) -> dict[str, Any]:
+    """By which id and secret an OAuth system knows us: the connection's own, else the operator's."""
+    if values.get(CLIENT_ID):
+        return {}
+    client, secret = settings.IM_OAUTH.get(system.key, ("", ""))
+    return {CLIENT_ID: client, CLIENT_SECRET: secret}
 
 
 def _folder(

@@ -94,6 +94,40 @@
     if (event.key === 'Enter' && event.target.matches('[data-mover] select')) { event.preventDefault(); moves(event.target); }
   });
 
+  // ── Grant API Access: the consent page in a window of its own; where that is blocked, in this one ──
+  var POPUP = 'im-grant';
+  document.addEventListener('submit', function (event) {
+    var form = event.target, button = event.submitter;
+    if (!form.matches('[data-grant]') || !button || button.name !== 'grant' || !window.fetch || !window.BroadcastChannel) return;
+    var popup = window.open('', POPUP, 'popup,width=560,height=720');
+    if (!popup) return;
+    event.preventDefault();
+    var data = new FormData(form);
+    data.set('grant', '1');
+    function here() { popup.close(); form.removeAttribute('data-grant'); form.requestSubmit(button); }
+    fetch(form.action, { method: 'POST', body: data, headers: { 'X-Popup': '1' } }).then(function (answer) {
+      if (!answer.ok || (answer.headers.get('Content-Type') || '').indexOf('application/json') !== 0) { here(); return; }
+      return answer.json().then(function (said) { popup.location = said.url; popup.focus(); });
+    }).catch(here);
+  });
+  if (window.BroadcastChannel) {
+    var grants = new BroadcastChannel(POPUP);
+    if (document.querySelector('form[data-grant]')) {
+      grants.onmessage = function (event) {
+        var there = new URL(event.data, location.href);
+        if (there.origin === location.origin && there.pathname === location.pathname) location.href = there.href;
+      };
+    }
+    document.addEventListener('click', function (event) {
+      if (window.name === POPUP && event.target.closest('[data-back]')) { event.preventDefault(); window.close(); }
+    });
+    var granted = document.querySelector('[data-granted]');
+    if (granted && window.name === POPUP) {
+      if (granted.dataset.granted) grants.postMessage(granted.dataset.granted);
+      window.close();
+    }
+  }
+
   // ── a form that was sent says so, and is not sent twice ──
   document.addEventListener('submit', function (event) {
     if (event.defaultPrevented || event.target.method !== 'post' || event.target.method === 'dialog') return;

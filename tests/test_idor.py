@@ -82,6 +82,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_service": OF_A_MERCHANT,
     "cart_webhooks": OF_A_MERCHANT,
     "cart_cancel_upload": OF_A_MERCHANT,
+    "share_new": OF_A_MERCHANT,  # that of the query
+    "share": OF_A_MERCHANT,
+    "share_revoke": OF_A_MERCHANT,
     "wms": FOR_ALL_MEMBERS,
     "wms_choose": FOR_ADMINS,
     "wms_test": FOR_ADMINS,
@@ -122,7 +125,7 @@ MATRIX: dict[str, dict[str, str]] = {
 }
 # Addresses outside any account, and what sees to them.
 OUTSIDE = {
-    "healthz", "readyz", "metrics", "webhook", "home", "theme", "styleguide",
+    "healthz", "readyz", "metrics", "webhook", "oauth_callback", "setup_link", "home", "theme", "styleguide",
     "staff", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",
@@ -141,7 +144,7 @@ MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
 ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer"}
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
-QUERIES = {"cart_new": "?merchant="}  # a row that stands behind the question mark
+QUERIES = {"cart_new": "?merchant=", "share_new": "?merchant="}  # a row that stands behind the question mark
 
 
 def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:

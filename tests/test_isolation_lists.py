@@ -31,6 +31,8 @@ EVERYONE = {
     ("accounts/invitations.py", "an invitation by its token"),
     ("accounts/people.py", "other accounts of a user"),  # whether a user who is removed here is to be deleted
     ("accounts/switching.py", "the accounts of a user"),
+    ("carts/grants.py", "the way back from a consent page"),  # whose it is
+    ("carts/setup_links.py", "a setup link by its token"),
     ("carts/webhooks.py", "webhook"),  # whose address it is
     ("integration_manager/health.py", "metrics"),
     ("integration_manager/im/demo.py", "demo"),

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 from django.http import Http404
 
-from accounts.models import Account
+from accounts.models import Account, Membership, User
+from accounts.roles import ROLES
 from carts.models import Cart
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
@@ -71,3 +72,13 @@ def services_and_delivery(cart: Cart, system: type[Connector]) -> tuple[list[Sch
 def today(account: Account) -> date:
     """The account's own day."""
     return clock.now().astimezone(ZoneInfo(account.timezone)).date()
+
+
+def may_edit_carts(user: object, account: Account, merchant_id: int) -> bool:
+    """Whether this person may (still) connect carts of this merchant, for pages outside the account."""
+    if not isinstance(user, User) or account.suspended_at:
+        return False
+    membership = Membership.objects.filter(user=user, deactivated_at=None).first()
+    if membership is None or "carts.edit" not in ROLES[membership.role]:
+        return False
+    return membership.merchant_ids is None or merchant_id in membership.merchant_ids

@@ -3,10 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts import audit
@@ -15,11 +14,13 @@ from accounts.roles import require
 from carts.forms import CartForm
 from carts.models import Cart
 from carts.views import switching
+from carts.views.adding import add
+from carts.views.consent import Consent
+from carts.views.leaving import leave
 from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_for, today
-from integration_manager import stale, trying, trying_pages
+from integration_manager import kept, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
-from integration_manager.kept import typed
 from integration_manager.kit.connector import Connector
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import system_or_404
@@ -36,27 +37,34 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     found = system_or_404("cart", system)
     merchant = merchant_of_query(request.GET.get("merchant", ""))
     cart = Cart(merchant=merchant, system=system)
-    form = CartForm(typed(request), instance=cart, today=today(request.account))
-    values = ConnectorForm(found, "account", {}, typed(request), formats=Owner(request.account, merchant))
-    context = _context(request, cart, found, form, values)
+    consent = Consent(request, found, cart)
+    typed = {name: text for name, text in consent.typed.items() if name in CartForm.Meta.fields}
+    form = CartForm(kept.typed(request), instance=cart, today=today(request.account))
+    form.initial |= typed
+    formats = Owner(request.account, merchant)
+    values = ConnectorForm(found, "account", consent.stored({}), kept.typed(request), formats=formats)
+    context = _context(request, cart, found, form, values) | {"consent": consent}
     if request.method != "POST":
-        return render(request, "carts/setup.html", context)
+        return _render(request, context)
+    if "grant" in request.POST:
+        return _leave(request, context, values, cart)
     if "test" in request.POST:
-        return _test(request, context, values, merchant)
-    if form.is_valid() & values.is_valid():
-        answer = trying.check(found, values.values(), request.account, merchant)
+        return _test(request, context, values, consent, merchant)
+    if form.is_valid() & values.is_valid() and consent.fits(values):
+        answer = trying.check(found, values.values() | consent.credentials(), request.account, merchant)
         context["answer"] = answer
         if answer.works:
-            cart.credentials, cart.options = values.credentials(), values.options()
+            cart.credentials, cart.options = values.credentials() | consent.credentials(), values.options()
             cart.public_id = public_id()
             cart.shop = answer.identity or cart.public_id
-            taken = _add(cart)
+            taken = add(cart)
             if taken is None:
+                consent.attach(cart)
                 audit.record(request.user, "cart.added", f"{cart.name} ({found.label})")
                 _services(request, cart, found, f"{cart.name} is connected.")
                 return redirect("cart", request.account.public_id, cart.public_id)
             context["taken"] = taken
-    return render(request, "carts/setup.html", context, status=422)
+    return _render(request, context, status=422)
 
 
 @require("carts.edit")
@@ -66,22 +74,25 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     found = live_cart_or_404(cart)
     system = cart_class(found)
     before = _plain(found)
-    form = CartForm(typed(request), instance=found, today=today(request.account))
+    consent = Consent(request, system, found)
+    form = CartForm(kept.typed(request), instance=found, today=today(request.account))
     stored = {**found.options, **found.credentials}
     formats = Owner(request.account, found.merchant)
-    values = ConnectorForm(system, "account", stored, typed(request), formats=formats)
+    values = ConnectorForm(system, "account", stored, kept.typed(request), formats=formats)
     now = stale.mark(before, found.options, found.credentials)
-    context = _context(request, found, system, form, values) | {"cart": found, "mark": now}
+    context = _context(request, found, system, form, values) | {"cart": found, "mark": now, "consent": consent}
     if request.method != "POST":
-        return render(request, "carts/setup.html", context)
+        return _render(request, context)
+    if "grant" in request.POST:
+        return _leave(request, context, values, found)
     if "test" in request.POST:
-        return _test(request, context, values, found.merchant)
+        return _test(request, context, values, consent, found.merchant)
     if stale.overtaken(request.POST, now):
         context |= {"overtaken": True, "last_change": stale.last_change(found.name)}
-    elif form.is_valid() & values.is_valid():
-        credentials = values.credentials()
-        changed = values.has_changed()
-        answer = trying.check(system, values.values(), request.account, found.merchant) if changed else None
+    elif form.is_valid() & values.is_valid() and consent.fits(values):
+        credentials = values.credentials() | consent.credentials()
+        changed, now_set = values.has_changed(), values.values() | consent.credentials()
+        answer = trying.check(system, now_set, request.account, found.merchant) if changed else None
         context["answer"] = answer
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
@@ -94,7 +105,24 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
             _services(request, found, system, "Saved.")
             return redirect("cart", request.account.public_id, found.public_id)
         context["other_shop"] = answer.works
-    return render(request, "carts/setup.html", context, status=422)
+    return _render(request, context, status=422)
+
+
+def _render(request: AccountRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    response = render(request, "carts/setup.html", context, status=status)
+    if context["consent"].needed:  # a window that our script opens for the consent page stays ours
+        response["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+    return response
+
+
+def _leave(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, cart: Cart) -> HttpResponse:
+    """To the system's consent page, where there is one."""
+    if context["consent"].needed:
+        said = leave(request, values, cart.merchant, cart if cart.pk else None)
+        if isinstance(said, HttpResponse):
+            return said
+        context["not_left"] = said
+    return _render(request, context, status=422)
 
 
 def _plain(cart: Cart) -> dict[str, Any]:
@@ -115,10 +143,21 @@ def _context(
         "form": form,
         "values": values,
         "shown": cart.merchant,
+        "share_url": _share_url(request, cart, system),
         "cart": None,
         "rows": rows,
         "on": switching.is_on(schedules),
     }
+
+
+def _share_url(request: AccountRequest, cart: Cart, system: type[Connector]) -> str:
+    """The page that makes a link for the merchant; "" where the system is connected by us alone."""
+    if system.uses != "http":
+        return ""
+    if cart.pk:
+        return reverse("share", args=[request.account.public_id, cart.public_id])
+    new = reverse("share_new", args=[request.account.public_id, system.key])
+    return f"{new}?merchant={cart.merchant.public_id}"
 
 
 def _unstored(cart: Cart, system: type[Connector]) -> list[Schedule]:
@@ -137,29 +176,12 @@ def _services(request: AccountRequest, cart: Cart, system: type[Connector], said
     messages.success(request, f"{said} Its services are off: look at a preview, then switch them on.")
 
 
-def _test(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, merchant: Merchant) -> HttpResponse:
+def _test(
+    request: AccountRequest, context: dict[str, Any], values: ConnectorForm, consent: Consent, merchant: Merchant
+) -> HttpResponse:
     def check(typed: dict[str, Any]) -> trying.Answer:
-        return trying.check(values.system, typed, request.account, merchant)
+        if not consent.fits(values):
+            return trying.Answer(False, "Access was not granted for this", "Press Grant API Access.")
+        return trying.check(values.system, typed | consent.credentials(), request.account, merchant)
 
     return trying_pages.of_form(request, "carts/setup.html", context, values, check)
-
-
-def _add(cart: Cart) -> dict[str, Any] | None:
-    """Stores a new cart. Where its shop is connected already, says what this user may know of that.
-
-    A deleted connection of the same merchant is to be restored, not added again: its orders, and what was
-    marked as handled, are its own.
-    """
-    same = Cart.objects.filter(system=cart.system, shop=cart.shop)
-    first = same.filter(archived_at__isnull=True).first()
-    first = first or same.filter(merchant=cart.merchant).order_by("-archived_at").first()
-    if first is not None:
-        return {"cart": first}
-    number = Cart.objects.filter(merchant=cart.merchant).aggregate(last=Max("number"))["last"] or 0
-    cart.number = number + 1
-    try:
-        with transaction.atomic():
-            cart.save()
-    except IntegrityError:  # another page was quicker, or a merchant whom this user does not see has the shop
-        return {"cart": same.filter(archived_at__isnull=True).first()}
-    return None

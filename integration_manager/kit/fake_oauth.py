@@ -23,7 +23,8 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 <title>{shop}: grant access?</title><h1>{shop}</h1>
 <p>{client} wants to see and change: {scope}.</p>
 <form method="post" action="authorize">{fields}
-<button name="decision" value="approve">Approve</button> <button name="decision" value="deny">Deny</button></form></html>
+<button name="decision" value="approve">Approve</button>
+<button name="decision" value="deny">Deny</button></form></html>
 """
 
 

@@ -51,7 +51,10 @@ class Life:
 
 
 class FakeShop(Grants):
-    """One shop, which lets in who has its key, or was granted access. `life` makes orders come in by themselves; without it nothing happens."""
+    """One shop, which lets in who has its key, or was granted access.
+
+    `life` makes orders come in by themselves; without it nothing happens.
+    """
 
     system = "sandbox_shop"
     life: Life | None = None

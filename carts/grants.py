@@ -1,0 +1,113 @@
+"""Granting access by OAuth: the way to a system's consent page and back, and what is kept of it.
+
+An `Attempt` is one way there and back: its random state comes back with the answer and finds it; it is
+good once, for 10 minutes, and in the browser that set out alone. What was granted is an `Access`.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from accounts.models import User
+from carts.models import Access, Attempt, Cart, SetupLink
+from integration_manager import tenancy
+from integration_manager.kit import oauth
+from integration_manager.kit.connector import Connector
+from merchants.models import Merchant
+
+LIVES = timedelta(minutes=10)
+BROWSER = "grants_of"  # in the session: what tells this browser from others
+
+_VALUE = "value:"
+
+
+def redirect_uri() -> str:
+    """Where systems lead people back to; operators register it with their apps."""
+    return settings.IM_BASE_URL.rstrip("/") + reverse("oauth_callback")
+
+
+def begin(
+    system: type[Connector],
+    values: Mapping[str, Any],
+    *,
+    merchant: Merchant,
+    cart: Cart | None,
+    link: SetupLink | None,
+    user: User | None,
+    browser: str,
+    now: datetime,
+) -> str:
+    """Sets out: the address of the consent page. `values`: the connection's, with the app's."""
+    assert system.oauth is not None
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    address = {f"{_VALUE}{name}": oauth.plain(values, name) for name in system.fields if values.get(name)}
+    Attempt.objects.create(
+        digest=digest(state),
+        browser=digest(browser),
+        user=user,
+        link=link,
+        merchant=merchant,
+        cart=cart,
+        system=system.key,
+        secrets={"verifier": verifier, **address},
+        created_at=now,
+        expires_at=now + LIVES,
+    )
+    return oauth.authorization_url(system.oauth, values, state, redirect_uri(), verifier)
+
+
+def find(state: str) -> tuple[int, int] | None:
+    """(account, attempt) of a state; None where it is nobody's. Looked up before a tenant is known."""
+    if not 20 <= len(state) <= 100:
+        return None
+    with tenancy.everyone("the way back from a consent page"):
+        found: tuple[int, int] | None = (
+            Attempt.objects.filter(digest=digest(state)).values_list("account_id", "id").first()
+        )
+        return found
+
+
+def take(attempt_id: int, browser: str, now: datetime) -> Attempt | None:
+    """The attempt, used up by this; None where it was used, is too old, or is another browser's."""
+    attempt = Attempt.objects.select_related("merchant", "cart", "link").filter(pk=attempt_id).first()
+    if attempt is None or not browser or not hmac.compare_digest(attempt.browser, digest(browser)):
+        return None
+    mine = Attempt.objects.filter(pk=attempt.pk, used_at=None, expires_at__gt=now)
+    return attempt if mine.update(used_at=now) else None
+
+
+def address_of(attempt: Attempt) -> dict[str, Any]:
+    """The values of the connection that it set out with."""
+    kept = attempt.secrets.items()
+    return {name.removeprefix(_VALUE): value for name, value in kept if name.startswith(_VALUE)}
+
+
+def verifier_of(attempt: Attempt) -> str:
+    """The secret of PKCE."""
+    return oauth.plain(attempt.secrets, "verifier")
+
+
+def keep(
+    attempt: Attempt, token: Mapping[str, Any], shop: str | None, by: str, now: datetime, cart: Cart | None
+) -> Access:
+    """Keeps what was granted: for the cart, whose tokens it replaces, or for a setup that goes on."""
+    with transaction.atomic():
+        access = Access.objects.filter(cart=cart).first() if cart is not None else None
+        access = access or Access(merchant=attempt.merchant, cart=cart, system=attempt.system)
+        access.address, access.token = address_of(attempt), dict(token)
+        access.shop, access.granted_by, access.created_at = (shop or "")[:200], by[:254], now
+        access.held_until = None
+        access.save()
+    return access
+
+
+def digest(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
