@@ -1,5 +1,6 @@
 """Any format both ways: what is written by one is read by it again; damage, layouts, encodings."""
 
+import csv
 import io
 from dataclasses import replace
 from typing import Any
@@ -137,6 +138,27 @@ def test_an_error_file_is_read_by_the_format_of_its_source(form: Format, quote: 
     content = errors.stream.read()
     assert "'=Zoë".encode() in content  # a person opens this
     assert [again.parts for again in read(content, form)] == [record.parts]
+
+
+@pytest.mark.parametrize("quote", ['"', "'", ""])
+@pytest.mark.parametrize("text", ["=1+1", '"=1+1"', "'=1+1", "''@x", '"'])
+def test_nothing_in_an_error_file_runs_as_a_formula(quote: str, text: str) -> None:
+    """Neither a column's name nor a cell whose quotation marks only the spreadsheet takes for such."""
+    form = replace(VERTICAL, quote=quote)
+    cells = [f'"{cell.replace(chr(34), chr(34) * 2)}"' if quote == '"' else cell for cell in (text, "@SUM(A1)")]
+    if quote == "'":
+        cells = [f"'{cell.replace(chr(39), chr(39) * 2)}'" for cell in (text, "@SUM(A1)")]
+    table = Table(io.BytesIO(f"Bestellung,Name,Artikel,Menge,{cells[1]}\n7,{cells[0]},A,1,\n".encode()), form)
+    (record,) = table
+    assert record.cells["ship_last_name"] == text
+    errors = ErrorFile(table)
+    errors.add(record, "=2+2")
+    errors.stream.seek(0)
+    content = errors.stream.read()
+    shown = [cell for line in csv.reader(io.StringIO(content.decode("utf-8-sig"))) for cell in line]  # as Excel reads
+    assert not [cell for cell in shown if cell.lstrip().startswith(("=", "+", "-", "@"))]
+    assert [again.parts for again in read(content, form)] == [record.parts]
+    assert Table(io.BytesIO(content), form).headers == table.headers
 
 
 # ── encodings ──

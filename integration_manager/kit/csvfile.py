@@ -77,7 +77,7 @@ class Table:
             raise Broken("Its first row, which names the columns, has unbalanced quotation marks.") from None
         if [cell.strip() for cell in row[:2]] == [ERROR_LINE, ERROR]:
             self._skip = 2  # an error file of ours that a person corrected
-        names = row[self._skip :]
+        names = [_unsafe(name) for name in row[self._skip :]] if self._skip else row
         if self.form.header or (self._skip and all(column.header for column in self.form.columns)):
             return Plan(self.form, names)
         try:
@@ -197,7 +197,12 @@ def _names_of(form: Format, name: str) -> set[str]:
 
 def _unsafe(text: str) -> str:
     """A cell as it was before `csvwriting.safe`."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet might run a cell, also where it takes for quotation marks what is text to us."""
+    return text.lstrip("'\"").startswith(FORMULA)
 
 
 def _size_of(stream: IO[bytes]) -> int:

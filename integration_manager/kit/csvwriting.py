@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from integration_manager.kit import phpdates
-from integration_manager.kit.csvfile import ERROR, ERROR_LINE, FORMULA, Record, Table, dialect
+from integration_manager.kit.csvfile import ERROR, ERROR_LINE, Record, Table, dialect, is_formula
 from integration_manager.kit.filefields import FIELDS, of_item
 from integration_manager.kit.fileformat import Column, Format
 from integration_manager.kit.folder import spool
@@ -125,7 +125,7 @@ class ErrorFile:
         self._writer = Writer(table.delimiter, table.form.quote)
         # The mark tells a spreadsheet that this is UTF-8.
         self.stream.write(codecs.BOM_UTF8)
-        self._write([ERROR_LINE, ERROR, *table.headers])
+        self._write([ERROR_LINE, ERROR, *map(safe, table.headers)])
 
     def add(self, record: Record, reason: str) -> None:
         """Adds one row with the reason, in plain words."""
@@ -139,7 +139,7 @@ class ErrorFile:
 
 def safe(text: str) -> str:
     """A cell for people: what a spreadsheet would run as a formula gets a "'" before it."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if is_formula(text) else text
 
 
 def _storable(text: str) -> str:
