@@ -12,7 +12,7 @@ from typing import Any
 from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
 from alerts.raising import raise_alert, resolve
@@ -28,6 +28,7 @@ from merchants.services import services_of
 from orders import bulk
 from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
+from orders.models import Effect
 from orders.models import Run as RunRow
 from orders.out_file import Lost
 from orders.retention import sweep
@@ -122,7 +123,8 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     """Runs one schedule inside its tenant. None: the token was stale, or there was nothing to run."""
     journal, run, began = Journal(), None, time.monotonic()
     found = Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token)
-    schedule = found.annotate(lease_left=F("lease_until") - Now()).first()
+    wanted = Effect.objects.filter(merchant=OuterRef("merchant"), state=Effect.State.WAITING)
+    schedule = found.annotate(lease_left=F("lease_until") - Now(), effects_wait=Exists(wanted)).first()
     if schedule is None or not schedule.every or schedule.account.suspended_at:
         return None
     schedule.started_at = clock.now()
@@ -141,7 +143,7 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
             return None
         left = schedule.lease_left.total_seconds() if schedule.lease_left else 0.0
         run = Run(schedule, schedule.account, connector, journal, began + left)
-        run.wms_id = wms.pk if wms else None
+        run.wms_id, run.effects_wait = wms.pk if wms else None, schedule.effects_wait
         run.hold()
         if schedule.paused == Schedule.Paused.AUTH:
             run.call(connector.check)

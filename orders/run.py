@@ -58,6 +58,7 @@ class Run:
         self.cart = schedule.cart
         self.leased, self.token = schedule.pk, schedule.token
         self.wms_id: int | None = None  # the WMS that the connector calls, where it is one
+        self.effects_wait = True  # the merchant may have some; known to have none: nobody has to look
         self.counts: Counter[str] = Counter()
         self.problem = ""  # why the run is not a success, in plain words
         self.unfinished = False  # work is left: run again as soon as it is our turn

@@ -40,7 +40,7 @@ def carry_out_in_cart(run: Run) -> bool:
         works.append(_Cancel(run, connector))
     if connector.overrides("refund"):
         works.append(_Refund(run, connector))
-    if works:
+    if works and run.effects_wait:
         # Money follows the cancellation that was asked for with it. An expired lease means that what the
         # call had begun has settled.
         where = """o.cart_id = %s AND NOT (e.kind = 'refund' AND EXISTS (
