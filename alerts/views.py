@@ -6,9 +6,11 @@ from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
+from accounts.models import Account
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts.kinds import BY_ITSELF
@@ -17,8 +19,9 @@ from integration_manager.chips import address
 from integration_manager.context import chosen_merchant
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
-from merchants.models import Merchant
-from orders import actions, file_actions
+from merchants.models import Merchant, StoredFile
+from merchants.read_files import ReadBook
+from orders import actions, file_actions, files_read
 from orders.alerted import with_orders
 from orders.models import Order
 from orders.next_step import in_words
@@ -77,6 +80,8 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
     context = {"alert": found, "orders": orders[:MOST_ORDERS], "more": len(orders) > MOST_ORDERS, "one": one}
     if found.kind == posting.KIND and found.active:
         context["file"] = file_actions.waiting(found.key)
+    if found.kind == files_read.KIND and ("carts.edit" if found.cart else "wms.edit") in request.permissions:
+        context["same_files"] = _same_files(request.account, found)
     return render(request, "alerts/alert.html", context)
 
 
@@ -138,6 +143,18 @@ def alert_file(request: AccountRequest, alert: str, answer: str) -> HttpResponse
         done = "Noted: it arrived." if answer == "arrived" else "It is sent again within a minute or two."
         messages.success(request, done)
     return redirect("alert", request.account.public_id, found.public_id)
+
+
+def _same_files(account: Account, alert: Alert) -> list[StoredFile]:
+    """The files that an alert says were not loaded, with the address that loads one of them."""
+    merchant, cart = alert.merchant, alert.cart
+    if merchant is None:
+        return []
+    page, of = ("cart_file_act", cart.public_id) if cart else ("wms_file_act", merchant.public_id)
+    files: Any = ReadBook(merchant.pk, cart.pk if cart else None).held().order_by("-modified_at")[:MOST_ORDERS]
+    for file in files:
+        file.again_url = reverse(page, args=[account.public_id, of, file.public_id, "again"])
+    return list(files)
 
 
 def _active_of_kinds(merchant: Merchant | None) -> dict[str, int]:

@@ -242,3 +242,36 @@ class StoredPiece(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "file", "number"], name="stored_piece_once")]
+
+
+class ReadFile(TenantModel):
+    """One file that came in and was read to its end, or was not read because it is the same as one before.
+
+    What makes a file the same again is its content; its name and time tell whether it is the very one.
+    """
+
+    merchant_field = "merchant_id"
+
+    merchant = TenantKey(Merchant, models.CASCADE, null=True, related_name="+", db_index=False)
+    cart = TenantKey("carts.Cart", models.CASCADE, null=True, related_name="+", db_index=False)  # null: of the WMS
+    kind = models.CharField(max_length=20)  # orders, confirmations, inventory
+    name = models.CharField(max_length=255)
+    size = models.BigIntegerField(default=0)  # bytes
+    sha256 = models.CharField(max_length=64, blank=True)
+    modified_at = models.DateTimeField()  # by the other side's clock
+    read_at = models.DateTimeField(default=clock.now)
+    rows = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)  # rows
+    left_out = models.PositiveIntegerField(default=0)  # orders and parcels that could be read, and were not stored
+    same = models.BooleanField(default=False)  # not loaded: one with the same content was read before
+    by_hand = models.BooleanField(default=False)  # uploaded by a person
+    taken_at = models.DateTimeField(null=True)  # when it was archived or deleted; null: it may still stand there
+
+    class Meta(TenantModel.Meta):
+        indexes = [
+            models.Index(fields=["account", "sha256"], name="read_file_content"),
+            models.Index(fields=["account", "merchant", "cart", "read_at"], name="read_file_list"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,6 +1,7 @@
 """What an order of a source is for us, before anything is stored: the same for the engine, previews and dry runs."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,8 +50,13 @@ def reader_of(cart: Cart) -> Connector:
     return system(with_formats(system, {**cart.options, **cart.credentials}, cart.merchant))
 
 
-def read_raw(raw: Any, connector: Connector, zone: str) -> Incoming | Unreadable:
-    """One order as its source has it. `zone`: the account's, in which an order's moment has its day."""
+def read_raw(
+    raw: Any, connector: Connector, zone: str, options: Mapping[str, Any] | None = None
+) -> Incoming | Unreadable:
+    """One order as its source has it. `zone`: the account's, in which an order's moment has its day.
+
+    `options`: the connector's, where many orders are read with them.
+    """
     kept = plain(raw)
     try:
         key = str(connector.mapper("key_of")(raw))
@@ -60,7 +66,7 @@ def read_raw(raw: Any, connector: Connector, zone: str) -> Incoming | Unreadable
     order: Order | None = None
     problem: Problem | None = None
     try:
-        order = _dated(connector.mapper("to_order")(raw, connector.options()), zone)
+        order = _dated(connector.mapper("to_order")(raw, connector.options() if options is None else options), zone)
         check(order)
     except Unmappable as error:
         order = None

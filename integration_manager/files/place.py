@@ -18,13 +18,13 @@ from integration_manager.kit.connector import Connector
 from integration_manager.kit.folder_system import FolderSystem, upload_places
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service, StoredFile
+from merchants.read_files import ReadBook
 from merchants.stored_files import StoredFolder
 from orders.connections import cart_class, wms_class
 from wms.models import Wms
 
 SERVICES = {"orders": Service.DOWNLOAD, "confirmations": Service.SHIP_CONFIRM, "inventory": Service.INVENTORY}
 WORDS = {"orders": "Order file", "confirmations": "Confirmation file", "inventory": "Inventory file"}
-HELD = "uploads/held"  # the same file again: a person decides
 Page = Callable[..., HttpResponseBase]
 
 
@@ -47,6 +47,11 @@ class Place:
     def folder(self) -> StoredFolder:
         """Where they are kept."""
         return StoredFolder(self.merchant.pk, self.cart.pk if self.cart else None)
+
+    @property
+    def book(self) -> ReadBook:
+        """What was read before."""
+        return ReadBook(self.merchant.pk, self.cart.pk if self.cart else None)
 
     @property
     def kinds(self) -> dict[str, str]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
@@ -13,15 +12,17 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import audit
 from accounts.requests import AccountRequest
 from integration_manager import tenancy
-from integration_manager.files.place import HELD, SERVICES, Place
+from integration_manager.files.place import SERVICES, WORDS, Place
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.kit.csvlines import Broken, Lines
 from integration_manager.kit.folder import usable
 from integration_manager.kit.folder_system import upload_places
 from integration_manager.kit.inbox import UNFINISHED
-from merchants.models import StoredFile
+from merchants.models import ReadFile, StoredFile
+from merchants.read_files import HELD
 from merchants.stored_files import content
+from orders import files_read
 
 MOST = 100  # files of a page
 
@@ -35,7 +36,16 @@ class Row:
     kind: str
     url: str
     errors_url: str = ""  # of the file with the rows that were refused
-    same: StoredFile | None = None  # held: the one that it repeats
+    same: ReadFile | StoredFile | None = None  # held: the one that it repeats
+
+
+@dataclass(slots=True)
+class Entry:
+    """One file that came by itself. `held`: the copy of it that waits for a person's word."""
+
+    read: ReadFile
+    word: str  # what it holds
+    held: Row | None
 
 
 @require_GET
@@ -55,9 +65,14 @@ def _context(place: Place) -> dict[str, object]:
         if row.state == "held":
             row.same = _same(place, row.file)
     uploaded = [row for row in rows if row.file.by]
+    held = {(row.kind, row.file.sha256): row for row in rows if row.state == "held" and not row.file.by}
+    read = list(place.book.entries().filter(by_hand=False).order_by("-read_at", "-pk")[:MOST])
     return {
         "place": place,
         "uploaded": uploaded,
+        "read": [
+            Entry(one, WORDS[one.kind], held.pop((one.kind, one.sha256), None) if one.same else None) for one in read
+        ],
         "errors": mistakes,
         "outgoing": [row for row in rows if row.state == "out"],
         "busy": any(row.state in ("waits", "loading") for row in uploaded),
@@ -106,9 +121,7 @@ def upload(request: AccountRequest, place: Place) -> HttpResponseBase:
     )
     audit.record(request.user, "file.uploaded", f"{title} ({place.name})", {"bytes": ("", kept.size)})
     if _same(place, kept) is not None:
-        messages.warning(
-            request, f"{title} was uploaded before: it is the same, byte by byte. It was not loaded again."
-        )
+        messages.warning(request, f"{title} was here before: it is the same, byte by byte. It was not loaded again.")
     else:
         messages.success(request, f"{title} is here. {place.load(kept, kind, clock.now())}")
     return redirect(place.url("files"))
@@ -118,12 +131,11 @@ def _refuse(request: AccountRequest, place: Place, why: str) -> HttpResponse:
     return render(request, "files/page.html", _context(place) | {"refused": why}, status=422)
 
 
-def _same(place: Place, file: StoredFile) -> StoredFile | None:
-    """The file of the same kind and content that was uploaded before this one."""
-    kind = file.directory.rpartition("/")[2]
-    waits, read, _ = upload_places(kind)
-    before = place.folder.files().filter(Q(directory=waits) | Q(directory=read), sha256=file.sha256, size=file.size)
-    return before.exclude(pk=file.pk).order_by("-modified_at").first()
+def _same(place: Place, file: StoredFile) -> ReadFile | StoredFile | None:
+    """The file of the same kind and content that was read before, or waits to be."""
+    kind = file.directory.split("/")[2]
+    waits = place.folder.files().filter(directory=upload_places(kind)[0], sha256=file.sha256, size=file.size)
+    return place.book.before(kind, file.size, file.sha256) or waits.exclude(pk=file.pk).first()
 
 
 @require_GET
@@ -147,11 +159,14 @@ def act(request: AccountRequest, place: Place, file: str, what: str) -> HttpResp
     row = _row(place, found)
     if what == "again" and row.state in ("held", "loaded", "refused") and row.kind in place.kinds:
         again = place.folder.files().filter(pk=found.pk)
-        again.update(loaded_at=None, started_at=None, counts={})
+        again.update(loaded_at=None, started_at=None, counts={}, by=str(getattr(request.user, "email", ""))[:254])
+        place.book.decided(found)
         messages.success(request, f"{found}: {place.load(found, row.kind, clock.now())}")
         audit.record(request.user, "file.loaded_again", f"{found} ({place.name})")
+        files_read.settle(place.book, clock.now())
     elif what == "delete" and row.state != "loading":
         found.delete()
+        files_read.settle(place.book, clock.now())
         messages.success(request, f"{found} is deleted. What was loaded from it stays.")
         audit.record(request.user, "file.deleted", f"{found} ({place.name})")
     elif what in ("again", "delete"):

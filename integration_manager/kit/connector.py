@@ -79,6 +79,7 @@ class Page:
     rejects: Sequence["Reject"] = ()
     notes: Sequence[str] | None = None  # all that was left alone, and why, in plain words; None says nothing
     progress: "Progress | None" = None
+    file: "FileRead | None" = None  # it ends with this page: to be noted together with what is stored of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,24 @@ class Progress:
     rows: int
     percent: int
     stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file that was read to its end. `size` in bytes, `modified` by the other side's clock.
+
+    `sha256` is "" where the content was not read. `same`: it was not loaded, since one like it was before.
+    """
+
+    kind: str
+    name: str
+    size: int
+    sha256: str
+    modified: datetime
+    rows: int = 0
+    refused: int = 0
+    same: bool = False
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

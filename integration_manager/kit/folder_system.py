@@ -12,7 +12,7 @@ from integration_manager.kit.fileformat import Format
 from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Missing, join
 from integration_manager.kit.folder_places import ELSEWHERE, FILES, MailPlace
-from integration_manager.kit.inbox import Inbox
+from integration_manager.kit.inbox import Book, Inbox
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
@@ -32,6 +32,7 @@ class FolderSystem(MailPlace):
     settle: ClassVar[timedelta] = timedelta(minutes=1)
     places: ClassVar[dict[str, str]] = {}
     uploads: "Folder | None" = None  # what people upload in the browser, wherever else the files come from
+    book: Book | None = None  # the files read before
 
     directory = Field("Main directory", required=False, when=("place", FILES), help="Empty: where the login leads.")
     archive_dir = Field(
@@ -97,17 +98,22 @@ class FolderSystem(MailPlace):
 
     def inbox(self, kind: str) -> Inbox:
         """The directory from which files of a kind come in; before them what people uploaded."""
-        uploads = Inbox(self.uploads, *upload_places(kind), timedelta(0)) if self.uploads is not None else None
+        uploads = None
+        if self.uploads is not None:
+            places = upload_places(kind)
+            uploads = Inbox(self.uploads, *places, timedelta(0), kind=kind, book=self.book, by_hand=True)
         if uploads is not None and self.by_hand:
             return uploads
         self.distinct()
         after, quiet = (self.mail_after, 0) if self.posts else (self.after, int(self.quiet))
         if self.posts:
             own = self.subjects().pop(kind)
-            words = [word for word in (own, *self.mail_words()) if word]
+            words = [own] if own else []
             others = [word for other, word in self.subjects().items() if other != kind]
             mails = self._mails()
-            mails.filter = replace(mails.filter, words=tuple(words), not_words=tuple(others))
+            mails.filter = replace(
+                mails.filter, words=tuple(words), not_words=tuple(others), names=tuple(self.mail_names())
+            )
         return Inbox(
             self.folder,
             self.directory_of(kind),
@@ -115,6 +121,8 @@ class FolderSystem(MailPlace):
             self.where(str(self.errors_dir)),
             timedelta(seconds=quiet),
             uploads,
+            kind,
+            self.book,
         )
 
     @property
@@ -127,8 +135,8 @@ class FolderSystem(MailPlace):
         kinds = [kind for kind in self.places if kind not in self.renders]
         return {kind: str(getattr(self, f"{kind}_subject", "") or "").strip() for kind in kinds}
 
-    def mail_words(self) -> list[str]:
-        """What else the subject has to contain."""
+    def mail_names(self) -> list[str]:
+        """What else the subject has to contain, as whole words."""
         return []
 
     def _mails(self) -> "Mailbox":

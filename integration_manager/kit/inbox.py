@@ -9,11 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
+from functools import partial
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from integration_manager.kit import clock
-from integration_manager.kit.connector import Page, Progress, Reject
+from integration_manager.kit.connector import FileRead, Page, Progress, Reject
 from integration_manager.kit.csvfile import Broken, Record, Table
 from integration_manager.kit.csvgroups import Group, Groups
 from integration_manager.kit.csvwriting import ErrorFile, Writer
@@ -35,10 +37,31 @@ class BadRow(Unmappable):
         self.row = row
 
 
+class Known(Enum):
+    """What is known of a file before it is read."""
+
+    NO = "no"
+    THIS_ONE = "this one"  # it was stored, and is yet to be taken away
+    SAME_CONTENT = "same content"  # another one like it was stored
+
+
+class Book(Protocol):
+    """What was read before from one connection; the engine writes it."""
+
+    def known(self, file: FileRead) -> Known:
+        """Whether a file needs not be read."""
+
+    def taken(self, file: FileRead) -> None:
+        """It stands there no longer: one of the same name and time that comes after it is another one."""
+
+    def hold(self, file: FileRead, stream: IO[bytes]) -> None:
+        """Keeps a copy of a file that was not loaded, for a person to decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inbox:
     """A directory of files that come in. `archive` "" deletes what was read; `quiet`: how long a file
-    has to have been unchanged."""
+    has to have been unchanged. `kind`: what the files hold."""
 
     folder: Folder
     directory: str
@@ -46,6 +69,9 @@ class Inbox:
     errors: str
     quiet: timedelta
     first: "Inbox | None" = None  # another one, whose files come before these
+    kind: str = ""
+    book: Book | None = None
+    by_hand: bool = False  # people put the files there, who were asked whether the same is to be read again
 
     def files(self) -> Iterator["Incoming"]:
         """The whole files, oldest first, each read to its end. Raises Missing without the directory."""
@@ -92,7 +118,7 @@ class Inbox:
         if self.folder.stat(path) != entry or (size != entry.size and not why) or half:
             stream.close()
             return None
-        return Incoming(self, entry, stream, digest.hexdigest()[:8] if not why else f"{entry.size:08x}", why)
+        return Incoming(self, entry, stream, digest.hexdigest() if not why else "", why)
 
 
 @dataclass(slots=True)
@@ -102,8 +128,33 @@ class Incoming:
     inbox: Inbox
     entry: Entry
     stream: IO[bytes]
-    digest: str
+    sha256: str
     why: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What tells its content from that of others in the names of files."""
+        return self.sha256[:8] or f"{self.entry.size:08x}"
+
+    def read(self, rows: int = 0, refused: int = 0, *, same: bool = False) -> FileRead:
+        """It as it is entered in the book. `rows`, `refused`: rows of it."""
+        entry, inbox = self.entry, self.inbox
+        return FileRead(
+            inbox.kind, entry.name, entry.size, self.sha256, entry.modified, rows, refused, same, inbox.by_hand
+        )
+
+    @property
+    def known(self) -> Known:
+        """Whether it needs not be read."""
+        book = self.inbox.book
+        found = book.known(self.read()) if book is not None and self.sha256 else Known.NO
+        return Known.NO if found is Known.SAME_CONTENT and self.inbox.by_hand else found
+
+    def pass_over(self) -> None:
+        """One like it was read before: keeps a copy of it with us, and takes it away."""
+        if self.inbox.book is not None:
+            self.inbox.book.hold(self.read(), self.stream)
+        self.finish(None)
 
     @property
     def path(self) -> str:
@@ -125,12 +176,18 @@ class Incoming:
             away = join(self.inbox.directory, f".{self.entry.name}.{self.digest}.tmp")
             self._take_to(away)
             self.inbox.folder.remove(away)
+        self._gone()
 
     def refuse(self, reason: str) -> None:
         """It is no table: takes it to the errors, with a text file that says why."""
         text = f"{self.entry.name} was not loaded. {reason}\r\n"
         self._leave(f"{self._kept_name}.why.txt", text.encode())
         self._take_to(join(self.inbox.errors, self._kept_name))
+        self._gone()
+
+    def _gone(self) -> None:
+        if self.inbox.book is not None:
+            self.inbox.book.taken(self.read())
 
     @property
     def _stem(self) -> str:
@@ -192,6 +249,9 @@ def pages(
         try:
             if file.why:
                 raise Broken(file.why)
+            if (known := file.known) is not Known.NO:
+                yield _unread(file, known)
+                continue
             table = Table(file.stream, form)
             with Groups(table, key, names[0]) as groups:
                 for rows in groups.fill():
@@ -200,9 +260,16 @@ def pages(
         except Broken as error:
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
-            yield Page((), rejects=[reject], done=lambda file=file, reason=reason: file.refuse(reason))  # type: ignore[misc]
+            yield Page((), rejects=[reject], done=partial(file.refuse, reason), file=file.read(refused=1))
     if (notes := inbox.notes()) is not None:
         yield Page((), notes=notes)
+
+
+def _unread(file: Incoming, known: Known) -> Page:
+    """The only page of a file that is not read again."""
+    if known is Known.SAME_CONTENT:
+        return Page((), done=file.pass_over, file=file.read(same=True))
+    return Page((), done=partial(file.finish, None))
 
 
 def parts(records: list[Record]) -> list[tuple[Record, dict[str, str]]]:
@@ -216,7 +283,7 @@ def _pages_of(
     rejected = ErrorFile(table)
     rows: list[Any] = []
     rejects: list[Reject] = []
-    done = 0  # rows of the file
+    done = refused = 0  # rows of the file
     name = file.entry.name
     for group in groups:
         if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS:
@@ -231,6 +298,7 @@ def _pages_of(
             except Unmappable as error:
                 bad = parts(group.records)[getattr(error, "row", 0)][0]
                 why = f"{table.plan.header_of(error.field)}: {error.why}"
+        refused += len(group.records) + group.overflow
         for record in group.records:
             reason = f"Not loaded, because line {bad.line} of the same {what} was refused"
             if record is bad:
@@ -239,9 +307,14 @@ def _pages_of(
                 reason = record.problem
             rejected.add(record, reason)
             raw = record.raw or Writer().text([record.row]).strip()
-            rejects.append(Reject(name, record.line, reason, raw[:2000]))
+            reject = Reject(name, record.line, reason, raw[:2000])
+            if record is bad:  # it is told before those that were left out with it
+                rejects.insert(len(rejects) - group.records.index(record), reject)
+            else:
+                rejects.append(reject)
     progress = Progress(name, done, 100, stored=True)
-    yield Page(rows, rejects=rejects, progress=progress, done=lambda: file.finish(rejected))
+    read = file.read(done, refused)
+    yield Page(rows, rejects=rejects, progress=progress, done=partial(file.finish, rejected), file=read)
 
 
 def _problem(group: Group, what: str) -> tuple[Record | None, str]:

@@ -9,8 +9,7 @@ import orjson
 from django.db import transaction
 
 from integration_manager.kit.connector import CartConnector, Page
-from integration_manager.kit.crash import crash_here
-from orders import cursors, inserting, pulls, rejects
+from orders import cursors, files_read, inserting, pulls, rejects
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
@@ -34,19 +33,25 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     since, deep = cursors.since(run, beginning(cart.earliest_order_date, run.account.timezone))
     cursor = run.schedule.cursor
     pull = pulls.Counter.of(run, since) if save_cursor else None
+    left_out = 0  # orders of the file that is being read
     for page in run.pages(connector.orders(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
-        mark, news = _mark(run, page), False
-        if moved or page.rejects or (page.rows and mark != run.state.get(cursors.SEEN)):
-            incoming = [_read(run, raw) for raw in page.rows]
+        # Files are new at every look: to tell that a page of one was seen would cost more than it saves.
+        mark, news = "" if page.progress else _mark(run, page), False
+        if moved or page.rejects or page.file or (page.rows and mark != (run.state.get(cursors.SEEN) or None)):
+            options = connector.options()
+            incoming = [_read(run, raw, options) for raw in page.rows]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
+                skipped = stored.skipped
                 news = store_page(intake, readable, run.now, stored)
+                left_out += stored.skipped - skipped + len(incoming) - len(readable)
                 run.state[cursors.SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
+                files_read.note(run, page, left_out)
                 announce(run.merchant.pk, stored, run.now, news=news)
                 if pull is not None:
                     pull.note(run, len(page.rows), stored)
@@ -56,10 +61,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             run.repeated(page)
         if deep:
             cursors.passed(run, newest)
-        if page.done is not None:
-            crash_here("after_stored")
-            run.call(page.done)
-            crash_here("after_archived")
+        files_read.take_away(run, page)
+        left_out = 0 if page.done else left_out
         run.counts["found"] += len(page.rows)
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
@@ -88,10 +91,10 @@ def beginning(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _read(run: Run, raw: Any) -> Incoming | None:
+def _read(run: Run, raw: Any, options: dict[str, Any]) -> Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
-    found = read_raw(raw, run.connector, run.account.timezone)
+    found = read_raw(raw, run.connector, run.account.timezone, options)
     if isinstance(found, Unreadable):
         inserting.skip(run.cart, found.key, "unreadable", found.why, run.now, raw=found.raw)
         run.counts["unreadable"] += 1

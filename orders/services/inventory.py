@@ -11,10 +11,9 @@ from django.db import connection, transaction
 
 from integration_manager import tenancy
 from integration_manager.kit.connector import WmsConnector
-from integration_manager.kit.crash import crash_here
 from merchants import schedules
 from merchants.models import Service, Warehouse
-from orders import cursors, rejects
+from orders import cursors, files_read, rejects
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
@@ -52,14 +51,12 @@ def inventory(run: Run) -> None:
             changed += news
             run.state[UNDER_WAY] = asdict(going)
             cursors.remember(run)
+            files_read.note(run, page)
         if not news:
             run.repeated(page)
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
-        if page.done is not None:
-            crash_here("after_stored")
-            run.call(page.done)
-            crash_here("after_archived")
+        files_read.take_away(run, page)
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
         run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))

@@ -16,11 +16,10 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Shipment, to_json
 from integration_manager.kit.connector import WmsConnector
-from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Service
-from orders import bulk, causes, cursors, rejects
+from orders import bulk, causes, cursors, files_read, rejects
 from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
@@ -44,14 +43,16 @@ def ship_confirm(run: Run) -> None:
     assert isinstance(connector, WmsConnector)
     since, deep = cursors.since(run, run.now - FIRST)
     cursor = run.schedule.cursor
+    unknown = 0  # parcels of unknown orders before the file that is being read
     for page in run.pages(connector.shipments(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
         cursor = newest if moved else cursor
         carts: set[int] = set()
-        if page.rows or moved:
+        if page.rows or moved or page.file:
             with transaction.atomic():
                 carts = store(run, page.rows)
+                files_read.note(run, page, run.counts["unknown_orders"] - unknown)
                 _wake(run, carts)
                 if moved:
                     cursors.save(run, cursor)
@@ -61,10 +62,8 @@ def ship_confirm(run: Run) -> None:
             cursors.passed(run, newest)
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
-        if page.done is not None:
-            crash_here("after_stored")
-            run.call(page.done)
-            crash_here("after_archived")
+        files_read.take_away(run, page)
+        unknown = run.counts["unknown_orders"] if page.done else unknown
         run.counts["found"] += len(page.rows)
     if deep and not run.unfinished:
         cursors.reached(run)

@@ -1,0 +1,66 @@
+"""Files that were read to their end: entered in the book, taken away, and said where one came twice."""
+
+from datetime import datetime
+
+from alerts.raising import raise_alert, resolve
+from integration_manager.kit.connector import FileRead, Page
+from integration_manager.kit.crash import crash_here
+from integration_manager.kit.folder_system import FolderSystem
+from merchants.read_files import ReadBook
+from orders.run import Run
+
+KIND = "file_again"  # of the alert
+
+
+def note(run: Run, page: Page, left_out: int = 0) -> None:
+    """Enters the file that ends with this page. Call it in the transaction that stores the page.
+
+    `left_out`: what of the file could be read and was not stored, so that another look may be worth while.
+    """
+    book = _book(run)
+    if page.file is None or book is None:
+        return
+    if book.note(page.file, left_out, run.now) and page.file.same:
+        run.counts["files_again"] += 1
+        _alert(run, page.file, book)
+
+
+def take_away(run: Run, page: Page) -> None:
+    """All that is on the page is stored: the file that ends with it goes where such files go."""
+    if page.done is None:
+        return
+    crash_here("after_stored")
+    run.call(page.done)
+    crash_here("after_archived")
+
+
+def _book(run: Run) -> ReadBook | None:
+    connector = run.connector
+    book = connector.book if isinstance(connector, FolderSystem) else None
+    return book if isinstance(book, ReadBook) else None
+
+
+def _alert(run: Run, file: FileRead, book: ReadBook) -> None:
+    before = book.before(file.kind, file.size, file.sha256)
+    name = before.name if before is not None else file.name
+    raise_alert(
+        KIND,
+        key_of(book),
+        f"{file.name} was not loaded: it is the same, byte by byte, as "
+        + (f"{name}, which was read before." if name != file.name else "a file of this name that was read before."),
+        fix="Usually there is nothing to do. If it has to be loaded all the same, do so here or on the page of files.",
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk if run.cart else None,
+        now=run.now,
+    )
+
+
+def key_of(book: ReadBook) -> str:
+    """Of the alert: one for each connection."""
+    return f"cart:{book.cart_id}" if book.cart_id else f"wms:{book.merchant_id}"
+
+
+def settle(book: ReadBook, now: datetime) -> None:
+    """A person has decided: with the last file that waited for it, the alert ends."""
+    if not book.held().exists():
+        resolve(KIND, [key_of(book)], now)
