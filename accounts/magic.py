@@ -33,19 +33,22 @@ def request_link(request: HttpRequest, email: str, then: str, now: datetime) -> 
     ip = get_adapter().get_client_ip(request)
     if tries.take(PER_IP, ip, now) < 0 or tries.take(PER_ADDRESS, email, now) < 0:
         return False
-    token = secrets.token_urlsafe(32)
     user = User.objects.filter(email=email, is_active=True).first()
     with transaction.atomic():
         if user is None:
             mail.queue("unknown_account", email, {"url": mail.link(reverse("account_signup"))})
         else:
             safe = then if get_adapter().is_safe_url(then) and len(then) <= 500 else ""
-            SignInLink.objects.create(
-                user=user, email=email, token_hash=_hash(token), next=safe, expires_at=now + LIVES
-            )
-            url = mail.link(reverse("account_link_open", args=[token]))
+            url = issue(user, safe, now)
             mail.queue("sign_in_link", email, {"url": url, "name": user.name}, lives=LIVES)
     return True
+
+
+def issue(user: User, then: str, now: datetime) -> str:
+    """Makes a link for this person, which leads to `then`, an address of ours. Returns the whole address."""
+    token = secrets.token_urlsafe(32)
+    SignInLink.objects.create(user=user, email=user.email, token_hash=_hash(token), next=then, expires_at=now + LIVES)
+    return mail.link(reverse("account_link_open", args=[token]))
 
 
 def find(token: str, now: datetime) -> SignInLink | None:

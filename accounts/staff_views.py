@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -43,7 +44,8 @@ def accounts(request: HttpRequest) -> HttpResponse:
     if text:
         found = found.filter(name__icontains=text) | found.filter(public_id=text)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    return render(request, "accounts/staff.html", {"page": page, "text": text})
+    operators = f"/{settings.IM_ADMIN_PATH}" if request.user.is_superuser else ""  # type: ignore[union-attr]
+    return render(request, "accounts/staff.html", {"page": page, "text": text, "operator_url": operators})
 
 
 @for_staff

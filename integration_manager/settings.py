@@ -384,6 +384,10 @@ LOGGING = log.configuration(level=os.environ.get("IM_LOG_LEVEL", "INFO"))
 IM_EGRESS_ALLOW = _list("IM_EGRESS_ALLOW")  # networks or hosts that the egress guard lets through
 # Below it on this machine: <account>/<merchant>/ for a cart, <account>/ for a WMS; "": none may.
 IM_FOLDER_ROOT = os.environ.get("IM_FOLDER_ROOT", "")
+# Where the operators' site lies. Better one that nobody guesses: for strangers it is not there anyway.
+IM_ADMIN_PATH = os.environ.get("IM_ADMIN_PATH", "operator").strip("/ ") + "/"
+if IM_ADMIN_PATH.split("/")[0] in {"", "a", "v1", "login", "hooks", "static", "staff", "security"}:
+    raise ImproperlyConfigured("IM_ADMIN_PATH must be a path of its own, like operator-k3v9.")
 IM_METRICS_TOKEN = os.environ.get("IM_METRICS_TOKEN", "")
 IM_DEMO = EMBEDDED and _flag("IM_DEMO")  # the demo account may log in, on loopback only
 # The operator's app in each system that is connected by OAuth: key of the system → (client id, client secret).

@@ -1,9 +1,10 @@
 """Which app answers which address."""
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from carts.views import by_link, consent, webhooks
-from integration_manager import health
+from integration_manager import health, operators
 from integration_manager.converters import PublicId
 
 register_converter(PublicId, "id")
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path(settings.IM_ADMIN_PATH, operators.site.urls),
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("oauth/callback/", consent.callback, name="oauth_callback"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),

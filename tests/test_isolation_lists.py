@@ -35,6 +35,7 @@ EVERYONE = {
     ("carts/setup_links.py", "a setup link by its token"),
     ("carts/webhooks.py", "webhook"),  # whose address it is
     ("integration_manager/health.py", "metrics"),
+    ("integration_manager/operators.py", "admin"),
     ("integration_manager/im/demo.py", "demo"),
     ("integration_manager/im/rotate_keys.py", "rotate_keys"),
     ("orders/jobs.py", "tick"),

@@ -42,7 +42,7 @@ def account_pages() -> list[tuple[str, str, dict[str, Any]]]:
 
 def test_every_page_declares_who_may_open_it() -> None:
     for route, pattern in patterns():
-        if pattern.name in FOREIGN or route.startswith(("v1/", "admin/")):
+        if pattern.name in FOREIGN or route.startswith("v1/"):
             continue
         declared = getattr(pattern.callback, "permission", None)
         known = set(PERMISSIONS) if route.startswith("a/") else {"anyone", "signed_in", "staff"}

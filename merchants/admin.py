@@ -1,0 +1,70 @@
+"""Merchants on the operators' site (integration_manager/operators.py)."""
+
+from django.contrib import admin
+
+from integration_manager.operators import OperatorAdmin, masked, site
+from merchants.models import FileFormat, Merchant, Schedule, StockLevel, StoredFile, Warehouse
+
+
+@admin.register(Merchant, site=site)
+class MerchantAdmin(OperatorAdmin):
+    """Sellers."""
+
+    list_display = ("name", "code", "account", "public_id", "created_at", "archived_at")
+    list_filter = (("archived_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "=code", "=public_id", "account__name")
+    fields = ("name", "code", "account", "public_id", masked("wms_values"), "created_at", "archived_at")
+
+
+@admin.register(Schedule, site=site)
+class ScheduleAdmin(OperatorAdmin):
+    """When services run, and how the last run went."""
+
+    list_display = ("account", "merchant", "cart", "service", "every", "next_run", "paused", "failures", "problem")
+    list_filter = ("service", "paused")
+    list_select_related = ("account", "merchant", "cart")
+    search_fields = ("account__name", "merchant__name", "=cart__public_id")
+    fields = (
+        "account", "merchant", "cart", "service", "every", "automatic", "at_hour", "next_run", "woken_at", "paused",
+        "lease_until", "started_at", "finished_at", "succeeded_at", "failures", "result", "problem", "cursor",
+    )  # fmt: skip
+
+
+@admin.register(Warehouse, site=site)
+class WarehouseAdmin(OperatorAdmin):
+    """Warehouses of merchants."""
+
+    list_display = ("name", "merchant", "account", "enabled")
+    list_select_related = ("account", "merchant")
+    search_fields = ("name", "merchant__name")
+    fields = ("name", "merchant", "account", "enabled")
+
+
+@admin.register(StockLevel, site=site)
+class StockLevelAdmin(OperatorAdmin):
+    """What the WMS says is there."""
+
+    list_display = ("sku", "merchant", "warehouse", "available", "on_hand", "at")
+    list_select_related = ("merchant", "warehouse")
+    search_fields = ("=sku", "=merchant__public_id")
+    fields = ("sku", "account", "merchant", "warehouse", "available", "on_hand", "at", "changed_at")
+
+
+@admin.register(FileFormat, site=site)
+class FileFormatAdmin(OperatorAdmin):
+    """Mapped file formats."""
+
+    list_display = ("name", "kind", "direction", "account", "merchant", "changed_at")
+    list_filter = ("kind", "direction")
+    list_select_related = ("account", "merchant")
+    search_fields = ("name", "account__name")
+    fields = ("name", "public_id", "kind", "direction", "account", "merchant", "created_at", "changed_at")
+
+
+@admin.register(StoredFile, site=site)
+class StoredFileAdmin(OperatorAdmin):
+    """Files kept here: their names and fates, not their content."""
+
+    list_display = ("title", "directory", "account", "size", "modified_at", "loaded_at")
+    search_fields = ("=public_id", "title", "=sha256")
+    fields = ("title", "name", "directory", "account", "merchant", "cart", "size", "sha256", "modified_at", "loaded_at")

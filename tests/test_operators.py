@@ -1,0 +1,180 @@
+"""The operators' site: who gets in, that every page of every model opens, and that no secret is on one."""
+
+import re
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.admin import ModelAdmin
+from django.test import Client
+from django.urls import reverse
+
+from accounts import addresses
+from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, User
+from alerts.models import ErrorEmail
+from integration_manager import tenancy
+from integration_manager.im.admin import run as make_operator
+from integration_manager.kit import clock
+from integration_manager.operators import site
+from orders.models import Order
+from tests import desk as desks
+from tests.desk import CANARY, PASSWORD, Desk
+
+pytestmark = pytest.mark.django_db
+HOME = f"/{settings.IM_ADMIN_PATH}"
+KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # of the authenticator app that desks.with_app gives
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = desks.build(orders=1)
+    root = User.objects.create_superuser("root@operator.example", PASSWORD, name="Root")
+    addresses.confirm(root)
+    desks.with_app(root)
+    made.users["root"] = root
+    with tenancy.activate(made.account.pk):
+        Invitation.objects.create(
+            email="a@b.example", role="admin", invited_by="x", token_hash="CANARY-hash", expires_at=clock.now()
+        )
+        ErrorEmail.objects.create(address="box@b.example")
+        AuditEntry.objects.create(actor="x", verb="cart.added", target="y")
+    Mail.objects.create(kind="invitation", to="a@b.example", context={"url": CANARY})
+    return made
+
+
+def of(model: type) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}"  # type: ignore[attr-defined]
+
+
+def registered() -> list[tuple[type, ModelAdmin]]:  # type: ignore[type-arg]
+    return sorted(site._registry.items(), key=lambda pair: pair[0]._meta.label)
+
+
+@pytest.mark.parametrize("path", ["", "accounts/account/", "orders/order/", "login/", "jsi18n/", "nowhere/"])
+def test_for_everybody_else_it_is_not_there(desk: Desk, path: str) -> None:
+    assert desk.client("owner").get(HOME + path).status_code in ((302,) if path == "login/" else (404,))
+    assert Client().get(HOME + path).headers["Location"].startswith("/login/")
+    User.objects.filter(pk=desk.users["owner"].pk).update(is_staff=True)
+    desks.with_app(desk.users["owner"])
+    assert desk.client("owner").get(HOME + path).status_code in ((302,) if path == "login/" else (404,)), "staff only"
+
+
+def test_an_operator_needs_two_steps_and_a_recent_proof(desk: Desk) -> None:
+    other = User.objects.create_superuser("second@operator.example", PASSWORD)
+    desk.users["second"] = other
+    assert desk.client("second").get(HOME).headers["Location"] == "/security/"
+    old = Client()
+    old.force_login(desk.users["root"])
+    assert "/security/again/" in old.get(HOME).headers["Location"]
+    assert old.post(f"{HOME}accounts/user/add/", {"email": "x@y.example"}).status_code == 302
+    assert not User.objects.filter(email="x@y.example").exists()
+    assert desk.client("root").get(HOME).status_code == 200
+
+
+def test_every_page_of_every_model_opens_and_shows_no_secret(desk: Desk) -> None:
+    """As im_app, behind both walls: the whole answer is written while they are open."""
+    client = desk.client("root")
+    opened = 0
+    for model, admin in registered():
+        name = of(model)
+        with tenancy.everyone("a test"):
+            row = model.objects.first()  # type: ignore[attr-defined]
+        pages = [reverse(f"{name}_changelist"), f"{reverse(f'{name}_changelist')}?q=a"]
+        if row is not None:
+            pages += [reverse(f"{name}_change", args=[row.pk]), reverse(f"{name}_history", args=[row.pk])]
+        for page in pages:
+            answer = client.get(page)
+            assert answer.status_code == 200, page
+            text = answer.content.decode()
+            assert "CANARY" not in text, page
+            assert KEY not in text, page
+            assert "Wellington Place" not in text, "nothing of an order's customer"
+            assert not re.search(r'\sstyle="|<script(?![^>]*(src=|type="application/json"))|\son\w+="', text), page
+        adding = client.get(reverse(f"{name}_add")).status_code
+        assert adding == (200 if getattr(admin, "when_adding", ()) else 403), name
+        opened += row is not None
+    assert opened > 15, "rows of most models were there to be opened"
+
+
+def test_what_must_not_break_is_not_changed_here(desk: Desk) -> None:
+    client = desk.client("root")
+    order = desk.orders[0]
+    page = reverse("admin:orders_order_change", args=[order.pk])
+    assert 'name="status"' not in client.get(page).content.decode()
+    assert client.post(page, {"status": "canceled"}).status_code == 403
+    assert client.post(reverse("admin:orders_order_delete", args=[order.pk]), {"post": "yes"}).status_code == 403
+    with tenancy.activate(desk.account.pk):
+        assert Order.objects.get(pk=order.pk).status == "ready"
+        owner = Membership.objects.get(user=desk.users["owner"])
+    for model, pk in ((Account, desk.account.pk), (User, desk.users["owner"].pk), (Membership, owner.pk)):
+        assert client.post(reverse(f"{of(model)}_delete", args=[pk]), {"post": "yes"}).status_code == 403
+    mine = reverse("admin:accounts_user_change", args=[desk.users["root"].pk])
+    client.post(mine, {"name": "R", "timezone": "UTC"})
+    desk.users["root"].refresh_from_db()
+    assert desk.users["root"].is_superuser, "nobody takes the own rights away"
+
+
+def test_what_an_operator_changes_stands_in_the_accounts_log(desk: Desk) -> None:
+    page = reverse("admin:accounts_account_change", args=[desk.account.pk])
+    data = {"name": "Renamed", "timezone": "UTC", "suspended_at_0": "", "suspended_at_1": ""}
+    assert desk.client("root").post(page, data).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        entry = AuditEntry.objects.latest("pk")
+    assert (entry.verb, entry.via, entry.actor) == ("operator.changed", "staff", "root@operator.example")
+    assert entry.changes["name"] == ["Northquay", "Renamed"]
+    assert "Renamed" in desk.client("owner").get(desk.url("audit/")).content.decode()
+
+
+def test_an_account_without_a_primary_user_gets_one(desk: Desk) -> None:
+    client = desk.client("root")
+    with tenancy.activate(desk.account.pk):
+        Membership.objects.filter(role="primary").delete()
+    client.post(
+        reverse("admin:accounts_membership_add"), {"user": desk.users["stranger"].pk, "account": desk.account.pk}
+    )
+    with tenancy.activate(desk.account.pk):
+        new = Membership.objects.get(user=desk.users["stranger"])
+    assert new.role == "admin"
+    act = {"action": "appoint", "_selected_action": [new.pk]}
+    assert client.post(reverse("admin:accounts_membership_changelist"), act).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        new.refresh_from_db()
+    assert (new.role, new.billing) == ("primary", True)
+
+
+def test_a_new_user_and_one_who_is_blocked(desk: Desk) -> None:
+    client = desk.client("root")
+    data = {"email": "Fresh@b.example", "name": "Fresh", "timezone": "UTC"}
+    assert client.post(reverse("admin:accounts_user_add"), data).status_code == 302
+    fresh = User.objects.get(email="fresh@b.example")
+    assert not fresh.has_usable_password()
+    browser = Client()
+    browser.post("/login/", {"login": desk.users["owner"].email, "password": PASSWORD})
+    assert browser.get(desk.url()).status_code == 200
+    page = reverse("admin:accounts_user_change", args=[desk.users["owner"].pk])
+    client.post(page, {"name": "Owner", "timezone": "UTC"})  # without the tick at "active"
+    assert browser.get(desk.url()).status_code == 302
+
+
+def test_the_command_makes_an_operator_who_still_needs_two_steps(capsys: Any) -> None:
+    make_operator({"email": "First@operator.example", "link": True})
+    said = capsys.readouterr().out
+    path = "/login/link/" + re.search(r"/login/link/(\S+)", said)[1]  # type: ignore[index]
+    assert f"/{settings.IM_ADMIN_PATH}" in said
+    browser = Client()
+    assert browser.post(path).headers["Location"] == "/security/"
+    assert Client().post(path).status_code == 410, "once"
+    assert browser.get(HOME).headers["Location"] == "/security/"
+    user = User.objects.get(email="first@operator.example")
+    assert (user.is_superuser, user.is_staff, user.has_usable_password()) == (True, True, False)
+    make_operator({"email": "first@operator.example", "link": True})
+    assert User.objects.filter(is_superuser=True).count() == 1, "the same once more"
+
+
+def test_the_command_makes_somebody_known_an_operator_and_leaves_the_password(capsys: Any) -> None:
+    known = User.objects.create_user("known@operator.example", PASSWORD)
+    make_operator({"email": "known@operator.example", "link": False})
+    assert "link/" not in capsys.readouterr().out
+    known.refresh_from_db()
+    assert known.is_superuser
+    assert known.check_password(PASSWORD)
