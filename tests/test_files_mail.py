@@ -1,7 +1,11 @@
 """Files by e-mail: out by a real SMTP server with its accidents, in from a real mailbox."""
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import getaddresses
 from typing import Any
 
 import pytest
@@ -19,7 +23,7 @@ from integration_manager.kit.errors import (
     Transient,
 )
 from integration_manager.kit.folder import open_folder
-from integration_manager.kit.mail_out import LARGEST, Server
+from integration_manager.kit.mail_out import LARGEST, Sender, Server
 from tests.mail_servers import MailboxServer, SmtpServer, mail, why_not
 from wms.systems.csv_wms import CsvWms
 
@@ -137,6 +141,50 @@ def test_what_breaks_before_the_last_step_is_certain(
         )
     assert type(caught.value) is error and seen == steps
     assert len(smtp.taken) == (accident == "taken")
+
+
+class Gibberish:
+    """A mail server that answers as told to each command, and to the end of a mail."""
+
+    def __init__(self, **answers: bytes) -> None:
+        self.answers = {"helo": b"250 hi", "data": b"354 go on", "end": b"250 taken"} | answers
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.talk, daemon=True).start()
+
+    def talk(self) -> None:
+        conn, _ = self.listener.accept()
+        with conn, conn.makefile("rb") as lines, contextlib.suppress(OSError):
+            conn.sendall(b"220 here\r\n")
+            in_mail = False
+            for line in lines:
+                verb = line[:4].decode().strip().lower()
+                if in_mail and line != b".\r\n":
+                    continue
+                name = "end" if in_mail else {"ehlo": "helo"}.get(verb, verb)
+                in_mail = verb == "data"
+                conn.sendall(self.answers.get(name, b"250 fine") + b"\r\n")
+
+    def sender(self) -> Sender:
+        server = Server("127.0.0.1", self.listener.getsockname()[1], "shop@example.com", security="")
+        return Sender(server, to="a@example.com", subject="x", guard=Guard(["127.0.0.1"]), timeout=10)
+
+
+@pytest.mark.parametrize("answer", [b"what?", b"354 more", b"999 x", b""])
+def test_an_answer_that_says_neither_yes_nor_no_leaves_it_unknown(answer: bytes) -> None:
+    with pytest.raises(OutcomeUnknown):
+        Gibberish(end=answer).sender().send("orders", "x.csv", b"1", "k", AT, lambda: None)
+
+
+def test_an_answer_without_end_is_given_up() -> None:
+    sender = Gibberish(helo=b"250-more\r\n" * 100_000 + b"250 done").sender()
+    with pytest.raises(ConnectionFailed):
+        sender.send("orders", "x.csv", b"1", "k", AT, lambda: None)
+
+
+def test_a_senders_name_may_have_a_comma(smtp: SmtpServer) -> None:
+    send(connected(CsvWms, smtp.values(smtp_from='"Finch, Alder & Co" <shop@example.com>')))
+    (address,) = getaddresses([smtp.taken[0]["From"]])
+    assert address == ("Finch, Alder & Co", "shop@example.com")
 
 
 def test_all_recipients_get_it_or_none(smtp: SmtpServer) -> None:
@@ -313,13 +361,14 @@ def test_subjects_tell_the_kinds_and_the_merchants_apart(box: MailboxServer) -> 
     box.deliver(mail("acme INVENTORY", {"i.csv": "sku,warehouse,qty\r\nMUG,,5\r\n"}, sender=who))
     box.deliver(mail("ACME confirmation and inventory", {"x.csv": confirmed}, sender=who))
     box.deliver(mail("OTHER confirmation", {"o.csv": confirmed}, sender=who))
+    box.deliver(mail("confirmation for ACME2, Macmeister", {"p.csv": confirmed}, sender=who))
     wms = connected(CsvWms, box.values(client_dir="ACME", mail_to="a@example.com"))
     parcels, _, notes = run(wms.shipments(SINCE))
     assert [parcel.ref for parcel in parcels] == ["A-1"]
     assert notes == ["The mail “ACME confirmation and inventory”: its subject fits two kinds of file"]
     levels, _, _ = run(wms.stock(None))
     assert [level.sku for level in levels] == ["MUG"]
-    assert len(box.mails()) == 2
+    assert len(box.mails()) == 3
     with pytest.raises(AuthFailed) as caught:
         connected(CsvWms, box.values(confirmations_subject="stock", inventory_subject="Stock list")).check()
     assert caught.value.code == "same_subject"

@@ -21,12 +21,13 @@ class Filter:
     senders: tuple[str, ...]  # addresses, or @domain, in lower case
     words: tuple[str, ...] = ()  # all of them have to be in the subject
     not_words: tuple[str, ...] = ()  # of other kinds of file: none of them may be
+    names: tuple[str, ...] = ()  # of a merchant: all of them have to be in the subject, as whole words
 
     def why_not(self, mail: MailMessage) -> str:
         """Why a mail is not meant: OTHER where its subject says that it is for somebody else; "" if it is meant."""
         senders = getaddresses([str(value) for value in mail.obj.get_all("From", [])])
         subject = mail.subject.casefold()
-        if any(word.casefold() not in subject for word in self.words):
+        if any(word.casefold() not in subject for word in self.words) or not self._named(subject):
             return OTHER
         if len(senders) != 1:
             return "it has not exactly one sender"
@@ -40,13 +41,22 @@ class Filter:
             return f"it is larger than {LARGEST_MAIL // (1024 * 1024)} MB"
         return ""
 
+    def _named(self, subject: str) -> bool:
+        """Whether the names stand in a subject as whole words: ACME2 is another merchant than ACME."""
+        names = (re.escape(name.casefold()) for name in self.names)
+        return all(re.search(rf"(?<![^\W_]){name}(?![^\W_])", subject) for name in names)
+
     def search(self) -> str:
         """What a server is to look for: the senders, and what it can understand of the subject."""
         senders = [f'FROM "{sender}"' for sender in self.senders]
         wanted = senders[-1] if senders else "NOT ALL"
         for sender in senders[:-1]:
             wanted = f"OR {sender} {wanted}"
-        words = [word for word in self.words if word.isascii() and word.isprintable() and not set(word) & set('"\\\\')]
+        words = [
+            word
+            for word in (*self.words, *self.names)
+            if word.isascii() and word.isprintable() and not set(word) & set('"\\\\')
+        ]
         return " ".join([f"({wanted})", *(f'SUBJECT "{word}"' for word in words)])
 
 

@@ -12,9 +12,10 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses, parseaddr
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integration_manager.kit.certificates import Trust
 from integration_manager.kit.errors import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
 
 MOST_RECIPIENTS = 20
+MAX_LINES = 1000  # of one answer
 LARGEST = 20 * 1024 * 1024  # bytes of a file; most mail servers take no more
 PLACEHOLDERS = ("kind", "file", "merchant", "date")
 _ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.I)
@@ -141,7 +143,7 @@ class Sender:
         message = EmailMessage()
         (shown, sender), *_ = getaddresses([server.sender])
         values = {"kind": kind, "file": name, "merchant": self._merchant, "date": f"{at:%Y-%m-%d}"}
-        message["From"] = f"{shown} <{sender}>" if shown else sender
+        message["From"] = Address(shown, addr_spec=sender)
         message["To"] = ", ".join(to)
         message["Subject"] = subject_of(self._subject, values) or name
         message["Date"] = format_datetime(at)
@@ -252,8 +254,40 @@ class _Link(smtplib.SMTP):
             raise OutcomeUnknown(
                 f"{self._server.host} broke off at the end of a mail. It may have taken it, or not."
             ) from None
-        if not 200 <= code < 300:
+        if 400 <= code < 600:
             raise smtplib.SMTPDataError(code, words)
+        if not 200 <= code < 300:
+            raise OutcomeUnknown(
+                f"{self._server.host} answered the end of a mail with neither yes nor no. It may have taken it, or not."
+            )
+
+    def getreply(self) -> tuple[int, bytes]:
+        """One answer, which may not go on without end."""
+        if self.file is None and self.sock is not None:
+            self.file = self.sock.makefile("rb")
+        if not isinstance(self.file, _Answers):
+            self.file = _Answers(self.file)
+        self.file.left = MAX_LINES
+        return super().getreply()
+
+
+class _Answers:
+    """The lines that a mail server says; `left` of them may still come."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.left = file, MAX_LINES
+
+    def readline(self, size: int) -> bytes:
+        """The next line."""
+        self.left -= 1
+        if self.left < 0:
+            raise smtplib.SMTPServerDisconnected("the answer has too many lines")
+        line: bytes = self._file.readline(size)
+        return line
+
+    def close(self) -> None:
+        """Ends the reading."""
+        self._file.close()
 
 
 def _dial(server: Server, guard: "Guard | None", timeout: float) -> socket.socket:

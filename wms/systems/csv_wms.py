@@ -122,7 +122,7 @@ class CsvWms(FolderSystem, WmsConnector):
             parts.reverse()
         return join(str(self.directory or ""), *parts)
 
-    def mail_words(self) -> list[str]:
+    def mail_names(self) -> list[str]:
         """Mails are this merchant's where its directory's name is in the subject."""
         name = str(self.client_dir or "").strip()
         return [] if name in ("", ".") else [name]
