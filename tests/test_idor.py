@@ -14,8 +14,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Invitation, Membership, User
 from accounts.roles import PERMISSIONS
+from carts import setup_links
 from carts.models import Cart
 from integration_manager import tenancy
+from integration_manager.kit import clock
 from integration_manager.kit.filepresets import SIMPLE
 from integration_manager.mapping.state import Mapping
 from merchants.models import FileFormat, FormatDraft, Merchant
@@ -144,7 +146,7 @@ OUTSIDE = {
 OPERATORS = settings.IM_ADMIN_PATH  # Django's admin: tests/test_operators.py
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer"}
+ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link"}
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 QUERIES = {"cart_new": "?merchant=", "share_new": "?merchant="}  # a row that stands behind the question mark
 
@@ -214,6 +216,16 @@ def users_of(desk: Desk) -> dict[str, str]:
     return {"member": member.public_id, "offer": offer.public_id}
 
 
+def setup_link_of(desk: Desk) -> str:
+    """A link for the first merchant's cart that still works: its public id."""
+    with tenancy.activate(desk.account.pk):
+        cart = desk.carts[0]
+        made = setup_links.create(
+            desk.account, cart.merchant, cart, cart.system, "Shop", cart.name, "", "x@x.example", clock.now()
+        )
+    return made[0].public_id
+
+
 def client(desk: Desk, who: str) -> Client:
     return Client() if who == "anonymous" else desk.client(who)
 
@@ -238,6 +250,8 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
     }
     if "/users/" in route:
         values |= users_of(of) | {"what": "resend" if "invitations" in route else "deactivate"}
+    if "<id:link>" in route:
+        values["link"] = setup_link_of(of)
     if "/files/" in route or "/formats/" in route:
         wms, ids = "/wms/" in route, by_files(of)
         values |= {

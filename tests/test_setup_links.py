@@ -199,7 +199,7 @@ def test_a_link_that_is_over_says_nothing_of_what_it_was(desk: Desk, shop: Any, 
 
 def test_it_sets_get_in_fields_and_no_others(desk: Desk, shop: Any) -> None:
     url = for_cart(desk, shop)
-    more = {"name": "Mine", "c-options": "x", "merchant": desk.merchants[1].public_id, "shop": "y", "on": "1"}
+    more = {"name": "Mine", "c-options": "x", "merchant": desk.merchants[1].public_id, "on": "1"}
     assert "Successful" in Client().post(url, typed(shop, **more)).content.decode()
     with tenancy.activate(desk.account.pk):
         cart = Cart.objects.get(pk=desk.carts[0].pk)
