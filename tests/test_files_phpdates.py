@@ -183,3 +183,21 @@ moments = st.integers(600_000_000, 3_800_000_000).map(lambda seconds: datetime.f
 @given(moments, readable)
 def test_what_is_written_is_read(at: datetime, letters: str) -> None:
     assert parsed(formatted(at, letters), letters) == at
+
+
+@pytest.mark.parametrize(
+    ("letters", "text"),
+    [
+        ("d" * 50 + "mY", "1" * 90 + "x"),
+        ("M" * 55 + "dY", "May" * 55 + "x"),
+        ("d" + " " * 50 + "mY", "1" + " " * 5000 + "x"),
+        ("dmY" + "u" * 50, "1" * 200 + "x"),
+    ],
+)
+def test_no_format_makes_a_date_take_for_ever(letters: str, text: str) -> None:
+    with pytest.raises(ValueError, match="is not a date"):
+        parsed(text, letters)
+
+
+def test_a_part_that_stands_twice_is_still_read() -> None:
+    assert parsed("Fri, 20 Nov 2026 (Nov 20)", "D, d M Y (M d)") == utc(2026, 11, 20)

@@ -136,7 +136,7 @@ def problem(letters: str) -> str:
 
 # ── reading: what a file's own way of writing dates means ──
 
-_NAMES = "|".join(name for full in MONTHS for name in (full, full[:3]))
+_NAMES = "|".join(dict.fromkeys(name for full in MONTHS for name in (full, full[:3])))
 _WEEKDAYS = "|".join(name for full in DAYS for name in (full, full[:3]))
 _READ = {
     "d": r"(?P<day>\d{1,2})",
@@ -189,10 +189,13 @@ def _pattern(letters: str) -> re.Pattern[str]:
     found, seen = [], set()
     for text, plain in _apart(_spread(letters)):
         read = "" if plain else _READ.get(_SAME.get(text, text), "")
-        if read in seen:  # the same part twice: the first one counts
-            read = re.sub(r"\?P<\w+>", "?:", read)
-        seen.add(read)
-        found.append(read or (r"\s+" if text.isspace() else re.escape(text)))
+        if read in seen:  # the same part twice: the first one counts, and no other way to read it is tried
+            read = f"(?>{re.sub(r'[?]P<[a-z]+>', '?:', read)})"
+        elif read:
+            seen.add(read)
+        read = read or (r"\s++" if text.isspace() else re.escape(text))
+        if not text.isspace() or found[-1:] != [read]:
+            found.append(read)
     return re.compile("".join(found), re.I | re.ASCII)
 
 
