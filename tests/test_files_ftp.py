@@ -252,6 +252,25 @@ def test_lines_of_mlsd(line: str, entry: Entry | None) -> None:
     assert machine_entry(line) == entry
 
 
+@pytest.mark.parametrize("line", ["-rw-r--r-- 1 " + "1" * 300_000, "-rw-r--r-- 1 1" + " " * 300_000 + "x"])
+def test_a_line_made_to_keep_us_busy_is_passed_over(line: str) -> None:
+    assert list(listed([line], NOW)) == []
+
+
+@pytest.mark.parametrize("machine", [True, False], ids=["MLSD", "LIST"])
+def test_a_letter_that_ends_lines_elsewhere_is_part_of_a_name(machine: bool) -> None:
+    """Bytes of "Å" in UTF-8 are such letters where a server does not tell its encoding."""
+    server = FtpServer(machine_lists=machine).start()
+    try:
+        for name in ("a\u0085b.csv", "c\u2028d.csv"):
+            (server.files / name).write_text("1")
+        found = opened(server)
+        assert sorted(entry.name for entry in found.entries("")) == ["a\u0085b.csv", "c\u2028d.csv"]
+        assert found.read("a\u0085b.csv") == b"1" and found.stat("c\u2028d.csv") is not None
+    finally:
+        server.close()
+
+
 @pytest.mark.parametrize("times", [True, False], ids=["MDTM", "a probe"])
 def test_a_listing_in_another_zone_tells_our_time(times: bool) -> None:
     """Without its zone a file from seven and a half hours ahead would be left alone for as long."""

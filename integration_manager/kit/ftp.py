@@ -255,7 +255,9 @@ class FtpFolder:
                 link.over(conn)
         finally:
             self._go(link, "")
-        return text.decode(link.encoding, "surrogateescape").splitlines()
+        # Only these end a line: in the letters of a name other bytes may stand for what Python takes for a line end.
+        lines = text.decode(link.encoding, "surrogateescape").split("\n")
+        return [line for line in (line.rstrip("\r") for line in lines) if line]
 
     def _go(self, link: Link, directory: str) -> None:
         if self._home:
@@ -280,7 +282,7 @@ class FtpFolder:
         directory, _, name = path.rpartition("/")
         if "MLST" in self._features:
             try:
-                lines = link.sendcmd(f"MLST {path}").splitlines()
+                lines = link.sendcmd(f"MLST {path}").split("\n")
             except ftplib.error_perm as error:
                 if not unknown_command(error):
                     return None

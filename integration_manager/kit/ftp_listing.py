@@ -15,11 +15,11 @@ MINUTE_END, DAY_END = timedelta(seconds=59), timedelta(hours=23, minutes=59, sec
 MONTHS = dict(zip(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), range(1, 13), strict=True))
 
 _UNIX = re.compile(
-    r"(?P<kind>[-bcdlps])[-rwxsStTlL]{9}[.+@]?\s+\d+\s+.*?(?P<size>\d+)\s+"
+    r"(?P<kind>[-bcdlps])[-rwxsStTlL]{9}[.+@]?\s++\d++\s++(?:\S++\s++)*?(?P<size>\d++)\s++"
     r"(?P<month>[A-Za-z]{3})\s+(?P<day>\d{1,2})\s+(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)|(?P<year>\d{4}))\s(?P<name>.+)"
 )
 _ISO = re.compile(
-    r"(?P<kind>[-bcdlps])[-rwxsStTlL]{9}[.+@]?\s+\d+\s+.*?(?P<size>\d+)\s+"
+    r"(?P<kind>[-bcdlps])[-rwxsStTlL]{9}[.+@]?\s++\d++\s++(?:\S++\s++)*?(?P<size>\d++)\s++"
     r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\s+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d\S*)?\s(?P<name>.+)"
 )
 _DOS = re.compile(
