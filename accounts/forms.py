@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.internal.flows.login import record_authentication
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
@@ -114,6 +115,8 @@ class SignUpForm(Plain, AllauthSignupForm):
             pk=tenancy.account_id(), name=data["company"], kind=data["kind"], timezone=data["timezone"]
         )
         Membership.objects.create(user=user, role=Membership.Role.PRIMARY, billing=True)
+        # Who has just chosen the password is not asked for it again while they set things up.
+        record_authentication(request, user, method="password")
         if account.kind == Account.Kind.MERCHANT:
             code = re.sub(r"[^A-Z0-9]", "", account.name.upper())[:8] or "M1"
             Merchant.objects.create(name=account.name, code=code)

@@ -23,8 +23,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.middleware.csrf import CsrfViewMiddleware
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.crypto import salted_hmac
+from django.views.csrf import csrf_failure
 
 from accounts.models import User
 from carts.systems import registry as cart_systems
@@ -76,6 +77,23 @@ def keep(request: HttpRequest) -> str | None:
     person = _person_in(request)
     if person is None or CsrfViewMiddleware(lambda _: None).process_view(request, _nothing, (), {}):  # type: ignore[arg-type, return-value]
         return None
+    back = _put_away(request, person)
+    if back is not None:
+        messages.info(request, "Your session had ended. What you typed is kept: sign in to go on.")
+    return back
+
+
+def too_old(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """A form whose token is of an earlier sign-in (CSRF_FAILURE_VIEW): one of ours is shown again to its person."""
+    ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+    if ours and hasattr(request, "account") and isinstance(request.user, User):
+        back = _put_away(request, _mark_of(request.user))
+        if back is not None:
+            return redirect(back)
+    return csrf_failure(request, reason)
+
+
+def _put_away(request: HttpRequest, person: str) -> str | None:
     body = request.POST.copy()
     left_out = bool(request.FILES)
     for name in list(body):
@@ -91,7 +109,6 @@ def keep(request: HttpRequest) -> str | None:
     waiting = list(request.session.get(_WAITING, {}).items())[-(MOST - 1) :]
     sealed = crypto.encrypt(f"{'+' if left_out else '-'}{sent}", _bound_to(person, request.path))
     request.session[_WAITING] = dict([*waiting, (key, [request.path, time.time(), page_before(request), sealed])])
-    messages.info(request, "Your session had ended. What you typed is kept: sign in to go on.")
     return f"{request.path}?{urlencode([*_query(request), (QUERY, key)])}"
 
 

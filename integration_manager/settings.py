@@ -101,6 +101,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # its padding hides lengths from who guesses at what a page reflects
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -339,6 +340,7 @@ SESSION_COOKIE_NAME = f"{_prefix}im_session"
 CSRF_COOKIE_NAME = f"{_prefix}im_csrf"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "integration_manager.kept.too_old"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 
 # --- security headers ---------------------------------------------------------------

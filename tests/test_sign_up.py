@@ -57,6 +57,8 @@ def test_from_the_form_to_the_dashboard(post: Post) -> None:
     assert "Priya Raman" in client.get(link).content.decode()
     assert client.post(link).headers["Location"] == "/"
     assert client.get("/").headers["Location"] == f"/a/{account.public_id}/"
+    asked = client.get(f"/a/{account.public_id}/profile/security/")
+    assert asked.status_code == 200, "who has just chosen the password is not asked for it again"
     page = client.get(f"/a/{account.public_id}/").content.decode()
     assert "Connect the WMS" in page
     assert "This link does not work" in client.get(link).content.decode()

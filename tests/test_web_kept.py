@@ -225,3 +225,18 @@ def test_an_overtaken_form_is_told_so_also_after_the_sign_in(desk: Desk, browser
     sign_in(browser, then=then)
     again = browser.get(then).content.decode()
     assert f'name="mark" value="{found[1]}"' in again, "so that sending it says what has changed meanwhile"
+
+
+def test_a_form_of_an_earlier_sign_in_is_shown_again_too(desk: Desk) -> None:
+    """Signed in anew in another tab: the token in this one is of before."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(desk.users["owner"])
+    typed = TYPED | {"csrfmiddlewaretoken": "x" * 64}
+    answer: Any = client.post(desk.url("profile/"), typed, headers={"Origin": "http://testserver"})
+    assert answer.status_code == 302
+    page = client.get(answer.headers["Location"]).content.decode()
+    assert "Priya Typed This" in page and "nothing was saved yet" in page
+    assert User.objects.get(email=OWNER).name == "Owner"
+    for origin in ({}, {"Origin": "https://evil.example"}):
+        refused = client.post(desk.url("profile/"), typed, headers=origin)
+        assert refused.status_code == 403
