@@ -53,7 +53,7 @@ def applied(order: Order, prepared: Prepared) -> Sequence[Applied]:
 
 def prepare(order: Order, rules: Rules, wms_ref: str) -> tuple[Prepared, list[Problem]]:
     """The order as the WMS is to get it, and what stands against sending it."""
-    problems = [*_address_problems(order), *_line_problems(order)]
+    problems = problems_of(order)
     if rules.order_source:
         order = replace(order, order_source=rules.order_source)
     lines = tuple(
@@ -77,6 +77,11 @@ def prepare(order: Order, rules: Rules, wms_ref: str) -> tuple[Prepared, list[Pr
         merchant_code=rules.merchant_code,
     )
     return prepared, problems
+
+
+def problems_of(order: Order) -> list[Problem]:
+    """What stands against sending it."""
+    return [*_address_problems(order), *_line_problems(order)]
 
 
 def _address_problems(order: Order) -> list[Problem]:

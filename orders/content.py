@@ -15,17 +15,20 @@ _VOLATILE = ("modified_at",)  # differs although nothing has changed
 
 def fold(text: str | None, length: int = 100) -> str:
     """A search key: compatibility forms, accents, case and outer space folded away."""
-    apart = unicodedata.normalize("NFKD", (text or "").casefold())
+    text = text or ""
+    if text.isascii():  # most are, and there is nothing to take apart
+        return text.lower().replace("\x00", "").strip()[:length]
+    apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(char for char in apart if not unicodedata.combining(char) and char != "\x00")
     return bare.strip()[:length]
 
 
 def source_json(order: Order) -> dict[str, Any]:
     """The canonical order as JSON, without what PostgreSQL cannot keep."""
-    text = orjson.dumps(to_json(order))
+    found: dict[str, Any] = to_json(order)
+    text = orjson.dumps(found)
     if b"\\u0000" in text:
-        text = text.replace(b"\\u0000", b"\\ufffd")
-    found: dict[str, Any] = orjson.loads(text)
+        found = orjson.loads(text.replace(b"\\u0000", b"\\ufffd"))
     return found
 
 

@@ -9,8 +9,8 @@ from django.db import connection
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.ids import public_id
-from integration_manager.kit.canonical import Address, Order, from_json
-from merchants.rules import Problem, prepare
+from integration_manager.kit.canonical import Order
+from merchants.rules import Problem, problems_of
 from orders import bulk
 from orders import causes as because
 from orders.content import fold
@@ -144,22 +144,22 @@ def problem_of(intake: Intake, incoming: Incoming) -> Problem | None:
     """What stands against sending it, if anything."""
     if incoming.order is None:
         return incoming.problem
-    _, problems = prepare(incoming.order, intake.rules, "")
+    problems = problems_of(incoming.order)
     return problems[0] if problems else None
 
 
 def search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:
     """The search columns of these orders' details."""
-    ships = [from_json(Address, data.get("ship") or {}) for data in datas]
+    ships = [data.get("ship") or {} for data in datas]
     # The last name first, so that it is found alone; the search tries both orders.
-    person = [" ".join(p for p in (s.last_name, s.first_name) if p) for s in ships]
+    person = [" ".join(p for p in (s.get("last_name"), s.get("first_name")) if p) for s in ships]
     bills = [data.get("bill") or {} for data in datas]
     return {
         "ref_key": each(fold(data["cust_ref"]) for data in datas),
         "number_key": each(fold(data["cust_po_no"]) for data in datas),
         "name_key": each(fold(p) for p in person),
-        "company_key": each(fold(s.company) for s in ships),
-        "email_key": each(fold(s.e_mail or b.get("e_mail")) for s, b in zip(ships, bills, strict=True)),
+        "company_key": each(fold(s.get("company")) for s in ships),
+        "email_key": each(fold(s.get("e_mail") or b.get("e_mail")) for s, b in zip(ships, bills, strict=True)),
     }
 
 

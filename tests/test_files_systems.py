@@ -234,10 +234,10 @@ def test_bad_rows_go_to_an_error_file_that_can_be_corrected_and_put_back(cart: C
     rows, rejects = run(cart.orders(SINCE))
     assert numbers(rows) == ["1"]  # order 2 is not sent short of its second line
     assert [(r.line, r.reason) for r in rejects] == [
+        (4, "Quantity: 'many' is not a plain number like 12 or 12.5"),  # the one at fault is told first
         (3, "Not loaded, because line 4 of the same order was refused"),
-        (4, "Quantity: 'many' is not a plain number like 12 or 12.5"),
-        (5, "Not loaded, because line 6 of the same order was refused"),
         (6, "Quantity: '0' is not a quantity above zero"),
+        (5, "Not loaded, because line 6 of the same order was refused"),
     ]
     (file,) = (tmp_path / "errors").glob("*.errors.csv")
     content = file.read_text("utf-8-sig")

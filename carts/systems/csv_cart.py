@@ -160,16 +160,18 @@ class Mapped(dict[str, Any]):
 
 def key_of(raw: Any) -> str:
     """The order number. Raises Unmappable without one."""
-    rows = _rows(raw)
-    return rows[0].need("cust_ref")
+    if isinstance(raw, Mapped) and raw.means:
+        return raw.means[1].cart_key
+    return _rows(raw)[0].need("cust_ref")
 
 
 def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The rows of one order as an order. Raises Unmappable (BadRow: with the row it is about)."""
     if isinstance(raw, Mapped) and raw.means and raw.means[0] == options:
         return raw.means[1]
-    order = _Rows(_rows(raw), str(options.get("dates") or "mdy"))
-    number = key_of(raw)
+    rows = _rows(raw)
+    order = _Rows(rows, str(options.get("dates") or "mdy"))
+    number = rows[0].need("cust_ref")
     if len(number) > LONGEST_NUMBER:
         raise BadRow(0, "cust_ref", f"an order number has at most {LONGEST_NUMBER} characters")
     ship, note = _ship_to(order)
@@ -255,15 +257,18 @@ class _Rows:
                 if name in OF_LINE:
                     items[name] = text
                 elif name in KNOWN:
-                    self._agreed(index, name, self.head.setdefault(name, text), text)
+                    known = self.head.setdefault(name, text)
+                    if known != text:
+                        self._agreed(index, name, known, text)
                 elif name.startswith(ITEM_EXTRA):
                     self.of_items[index][name[len(ITEM_EXTRA) :]] = text
                 elif name.startswith(ORDER_EXTRA):
                     known = self.extra_fields.setdefault(name[len(ORDER_EXTRA) :], text)
-                    self._agreed(index, name, known, text)
+                    if known != text:
+                        self._agreed(index, name, known, text)
 
     def _agreed(self, index: int, name: str, known: str, text: str) -> None:
-        if known != text and known.casefold() != text.casefold():
+        if known.casefold() != text.casefold():
             raise BadRow(index, name, f"it is {text[:60]!r} here, and {known[:60]!r} in a row before")
 
     def need(self, field: str) -> str:

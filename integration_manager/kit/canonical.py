@@ -6,6 +6,7 @@ Money is `Decimal`, times are aware, countries are ISO 3166 alpha-2, currencies 
 
 import dataclasses
 import functools
+import operator
 import types
 import typing
 from collections.abc import Callable
@@ -277,7 +278,9 @@ def from_json(kind: type[T], raw: dict[str, Any]) -> T:
 def _writer(kind: Any) -> Callable[[Any], Any]:
     """How a value of this class becomes JSON."""
     if dataclasses.is_dataclass(kind):
-        return functools.partial(_write_fields, tuple(f.name for f in dataclasses.fields(kind)))
+        names = tuple(f.name for f in dataclasses.fields(kind))
+        parts = operator.attrgetter(*names, "__class__")  # at least two, so that it gives a tuple
+        return functools.partial(_write_fields, names, parts)
     if issubclass(kind, Decimal):
         return lambda value: format(value, "f")
     if issubclass(kind, StrEnum):
@@ -289,10 +292,9 @@ def _writer(kind: Any) -> Callable[[Any], Any]:
     return lambda value: value
 
 
-def _write_fields(names: tuple[str, ...], value: Any) -> dict[str, Any]:
+def _write_fields(names: tuple[str, ...], parts: Callable[[Any], tuple[Any, ...]], value: Any) -> dict[str, Any]:
     found = {}
-    for name in names:
-        part = getattr(value, name)
+    for name, part in zip(names, parts(value), strict=False):
         if part is None or (not part and part in ((), {})):
             continue
         found[name] = part if type(part) is str else _writer(part.__class__)(part)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 
 from integration_manager.kit import countries
 
@@ -14,6 +15,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,12}([.][0-9]{1,6})?")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.S)
 
 
+@lru_cache(10_000)  # the numbers, days and countries of a file come again and again
 def number(text: str) -> Decimal:
     """A plain number with a point, of any sign. Refuses a comma, which might mean two things."""
     if not _NUMBER.fullmatch(text):
@@ -35,6 +37,7 @@ def day(text: str, order: str = "mdy") -> date:
     return moment(text, order).date()
 
 
+@lru_cache(10_000)
 def moment(text: str, order: str = "mdy") -> datetime:
     """A date, perhaps with its time; without a zone it is UTC."""
     try:

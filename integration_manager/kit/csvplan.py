@@ -49,6 +49,9 @@ class Plan:
         known = FIELDS[form.kind]
         self.codes = {name for name in form.fields if name in known and known[name].code}
         self._plain = not form.group and not constants and not any(feed.dates for feed in self.head)
+        # For every row of a file: where its fields stand, and which of them are dates.
+        self._places_of_head, self._dates_of_head = _prepared(self.head)
+        self._places_of_group, self._dates_of_group = _prepared(self.group)
 
     def parts(self, row: Sequence[str]) -> tuple[list[dict[str, str]], str]:
         """The cells of a row by field, trimmed, without empty ones: one for each of its items; and what is wrong.
@@ -58,13 +61,14 @@ class Plan:
         size = len(row)
         problem = self._faults(row) if suspicious("".join(row)) else ""
         if self._plain:
-            return [{f.field: text for f in self.head if f.at < size and (text := row[f.at].strip())}], problem
-        head, wrong = self._cells(row, self.head, 0, size)
+            return [self._texts(row, self._places_of_head, 0, size)], problem
+        head, wrong = self._cells(row, self._places_of_head, self._dates_of_head, 0, size)
         problem = problem or wrong
         items: list[dict[str, str]] = []
         if self.start is not None:
             for at in range(self.start, size, self.width):
-                cells, wrong = self._cells(row, self.group, at, min(at + self.width, size))
+                end = min(at + self.width, size)
+                cells, wrong = self._cells(row, self._places_of_group, self._dates_of_group, at, end)
                 problem = problem or wrong
                 if cells:
                     items.append(self.of_items | cells)
@@ -83,20 +87,23 @@ class Plan:
             found[name] = text or self._constants.get(name, "")
         return found
 
-    def _cells(self, row: Sequence[str], feeds: Sequence[Feed], start: int, end: int) -> tuple[dict[str, str], str]:
-        cells: dict[str, str] = {}
+    def _cells(
+        self, row: Sequence[str], places: Sequence[tuple[int, str]], dates: Sequence[Feed], start: int, end: int
+    ) -> tuple[dict[str, str], str]:
+        cells = self._texts(row, places, start, end)
         problem = ""
-        for feed in feeds:
+        for feed in dates:
             at = start + feed.at
-            text = row[at].strip() if at < end else ""
-            if text and feed.dates:
+            if at < end and (text := row[at].strip()):
                 try:
-                    text = _iso(text, feed.dates)
+                    cells[feed.field] = _iso(text, feed.dates)
                 except ValueError as error:
                     problem = problem or f"{self.header_at(at)}: {error}"
-            if text:
-                cells[feed.field] = text
         return cells, problem
+
+    @staticmethod
+    def _texts(row: Sequence[str], places: Sequence[tuple[int, str]], start: int, end: int) -> dict[str, str]:
+        return {name: text for at, name in places if start + at < end and (text := row[start + at].strip())}
 
     def too_many(self, row: Sequence[str]) -> bool:
         """Whether a row has cells beyond the last column."""
@@ -135,6 +142,10 @@ class Plan:
         if self.start is not None and at >= self.start:
             return {feed.field for feed in self.group if feed.at == (at - self.start) % self.width}
         return {feed.field for feed in self.head if feed.at == at}
+
+
+def _prepared(feeds: Sequence[Feed]) -> tuple[list[tuple[int, str]], list[Feed]]:
+    return [(feed.at, feed.field) for feed in feeds], [feed for feed in feeds if feed.dates]
 
 
 def _headers(form: Format, names: Sequence[str] | None) -> list[str]:
