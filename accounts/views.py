@@ -77,9 +77,9 @@ def styleguide(request: HttpRequest) -> HttpResponse:
     """Every component in every state, on a developer's machine."""
     if not settings.DEBUG:
         raise Http404
-    from orders.state_words import FACES
+    from integration_manager.styleguide import samples
 
-    return render(request, "styleguide.html", {"faces": FACES})
+    return render(request, "styleguide.html", samples())
 
 
 def _themed(response: HttpResponse, chosen: str) -> HttpResponse:
