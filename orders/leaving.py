@@ -17,6 +17,7 @@ from integration_manager import tenancy
 from merchants.models import Merchant, Schedule, StockLevel
 from merchants.schedules import MERCHANT_SERVICES, start_over
 from orders.models import Effect, Order, OutFile, Status
+from orders.services import posting
 from orders.states import move
 
 _WAITING = (Status.RECEIVED, Status.READY)
@@ -82,8 +83,10 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
                WHERE account_id = %s AND status = 'sending' AND out_file_id IS NOT NULL""",
             [tenancy.account_id()],
         )
-    open_files = [OutFile.Phase.PLANNED, OutFile.Phase.UPLOADED]
-    OutFile.objects.filter(kind="orders", phase__in=open_files).update(phase=OutFile.Phase.DROPPED)
+    # Also not by the answer about one of which nobody knew: its orders are decided one by one from now on.
+    gone = OutFile.objects.filter(kind="orders").exclude(phase__in=[OutFile.Phase.DONE, OutFile.Phase.DROPPED])
+    resolve(posting.KIND, [posting.key_of(file) for file in gone.only("name")], now)
+    gone.update(phase=OutFile.Phase.DROPPED)
     StockLevel.objects.all().delete()  # what the old one has is no longer for sale
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from alerts.raising import raise_alert
 from integration_manager.kit import clock
 from integration_manager.kit.errors import AuthFailed
 from merchants.models import Schedule, Service
-from orders import leaving, states
+from orders import file_actions, leaving, states
 from orders.actions import it_did_not
-from orders.models import Order, Shipment, Status
+from orders.models import Order, OutFile, Shipment, Status
+from orders.services.posting import KIND, key_of
 from tests.test_changes import cancel
 from tests.world import World, alerts, fake, leases_expire, pack, place, run
 from wms.models import Wms
@@ -166,3 +168,22 @@ def test_without_its_values_a_merchants_services_wait_and_call_nobody(world: Wor
     assert world.schedule(DELIVER).paused == Schedule.Paused.AUTH
     assert "Customer ID" in Alert.objects.get(kind="credentials").message
     assert Order.objects.get().status == Status.READY
+
+
+@pytest.mark.parametrize("phase", [OutFile.Phase.POSTING, OutFile.Phase.PARKED])
+def test_a_file_of_which_nobody_knows_is_not_sent_by_a_later_answer(world: World, second: Any, phase: str) -> None:
+    """Its orders are decided one by one from now on; sent again as a file they would arrive twice."""
+    place(world, 1)
+    run(world, DOWNLOAD)
+    order = world.only()
+    file = OutFile.objects.create(
+        merchant=world.merchant, kind="orders", name="orders-1.csv", content=b"x", records=[order.pk], phase=phase,
+        token=1, created_at=clock.now(),
+    )  # fmt: skip
+    Order.objects.update(status=Status.SENDING, starts=1, wms_id=world.wms.pk, out_file_id=file.pk, cause=key_of(file))
+    raise_alert(KIND, key_of(file), "Whether it arrived is not known.", merchant_id=world.merchant.pk, now=clock.now())
+    change_to(world, second, second.url_for_tests)
+    file.refresh_from_db()
+    assert file.phase == OutFile.Phase.DROPPED and file_actions.waiting(key_of(file)) is None
+    assert Alert.objects.get(kind=KIND).resolved_at is not None
+    assert world.only().out_file_id is None
