@@ -1,5 +1,6 @@
 """Alerts and the dashboard: what is wrong, what to do about it, and what waits for a person."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Schedule
 from orders import search
-from orders.models import Order
+from orders.models import Order, OutFile
 from tests import desk as desks
 from tests.desk import Desk, make_order
 
@@ -138,3 +139,37 @@ def test_a_session_ends_after_two_weeks_however_busy(desk: Desk) -> None:
     with clock.frozen(began + LONGEST + timedelta(minutes=1)):
         assert client.get(desk.url("profile/")).status_code == 302
         assert client.get("/").headers["Location"] == "/login/?next=/"
+
+
+@pytest.mark.parametrize(
+    ("answer", "phase", "status"), [("arrived", "done", "at_wms"), ("did-not", "planned", "sending")]
+)
+def test_a_person_says_whether_a_file_arrived(desk: Desk, answer: str, phase: str, status: str) -> None:
+    """The two buttons, and what a second person hears who presses the other one."""
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "F-1", status="sending", error_code="file_unknown", cause="file:orders-1.csv")
+        file = OutFile.objects.create(
+            merchant=desk.merchants[0], kind="orders", name="orders-1.csv", content=b"x", records=[order.pk],
+            phase=OutFile.Phase.PARKED, created_at=clock.now(),
+        )  # fmt: skip
+        Order.objects.filter(pk=order.pk).update(out_file_id=file.pk, starts=1)
+    alert = another(desk, "file_unknown", "file:orders-1.csv")
+    path = f"alerts/{alert.public_id}/"
+    owner = desk.client("owner")
+    shown = page(desk, path)
+    (url,) = {found for found in re.findall(r'action="([^"]+)"', shown) if found.endswith(f"/{answer}/")}
+    said = owner.post(url, follow=True).content.decode()
+    assert ("it arrived" if answer == "arrived" else "sent again") in said
+    assert "Did orders-1.csv arrive?" not in said
+    with tenancy.activate(desk.account.pk):
+        file.refresh_from_db()
+        order.refresh_from_db()
+        alert.refresh_from_db()
+    assert (file.phase, order.status, order.cause, order.error_code) == (phase, status, "", "")
+    assert alert.resolved_at is not None
+    other = url.replace(answer, "did-not" if answer == "arrived" else "arrived")
+    assert "No file waits for this decision any more." in owner.post(other, follow=True).content.decode()
+    with tenancy.activate(desk.account.pk):
+        file.refresh_from_db()
+    assert file.phase == phase
+    assert owner.get(url).status_code == 405 and owner.post(url.replace(answer, "perhaps")).status_code == 404
