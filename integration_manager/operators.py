@@ -5,6 +5,7 @@ states, but no secrets and nothing of an order's customer; who needs more opens 
 changes in an account stands in that account's audit log. Each app registers its models in its admin.py.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -14,6 +15,7 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import URLResolver
 
 from accounts import audit, reauth, two_step
 from accounts.models import Account, User
@@ -37,6 +39,12 @@ class OperatorSite(admin.AdminSite):
         """Superusers; that they have shown who they are is seen to by `admin_view`."""
         return isinstance(request.user, User) and request.user.is_active and request.user.is_superuser
 
+    def get_urls(self) -> list[Any]:
+        """Django's addresses, each declared to be for staff, as every page declares whom it is for."""
+        patterns = super().get_urls()
+        _declare(patterns)
+        return patterns
+
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Every page of the site: the door, then both walls between tenants open until the page is written."""
         inner = super().admin_view(view, cacheable)
@@ -58,9 +66,8 @@ class OperatorSite(admin.AdminSite):
                     response.render()
             return response
 
-        return open_to("staff")(guarded)
+        return guarded
 
-    @open_to("staff")
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """There is one sign-in for everybody."""
         return redirect_to_login(request.GET.get("next", "/staff/"))
@@ -73,6 +80,16 @@ class OperatorSite(admin.AdminSite):
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """On the page where everybody does that."""
         return redirect("account_change_password")
+
+
+def _declare(patterns: list[Any]) -> None:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            _declare(pattern.url_patterns)
+        elif inspect.ismethod(pattern.callback):
+            open_to("staff")(pattern.callback.__func__)  # a method takes no mark, what it calls does
+        else:
+            open_to("staff")(pattern.callback)
 
 
 site = OperatorSite(name="admin")
