@@ -48,7 +48,8 @@ class Place:
 
 def merchants() -> QuerySet[Any]:
     """The merchants of the active account, by name. Their app lies above this one, so it is asked by the key."""
-    found: QuerySet[Any] = Membership._meta.get_field("merchant").related_model.objects.order_by("name")
+    model: Any = Membership._meta.get_field("merchant").related_model
+    found: QuerySet[Any] = model.objects.order_by("name")
     return found
 
 

@@ -53,11 +53,12 @@ def users(request: AccountRequest) -> HttpResponse:
         found = found.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
         offers = offers.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    waiting = list(offers[:MOST_INVITATIONS]) if "users.edit" in request.permissions else []
-    people.name_merchants([*page.object_list, *waiting], request.merchants)
-    for row in [*page.object_list, *waiting]:
+    waiting: list[Any] = list(offers[:MOST_INVITATIONS]) if "users.edit" in request.permissions else []
+    shown: list[Any] = list(page.object_list)
+    people.name_merchants([*shown, *waiting], request.merchants)
+    for row in [*shown, *waiting]:
         row.role_words = role_label(row.role, request.account)
-    for member in page.object_list:
+    for member in shown:
         member.status = people.status(member)
     now = clock.now()
     for offer in waiting:
@@ -118,10 +119,11 @@ def user(request: AccountRequest, member: str) -> HttpResponseBase:
             else:
                 messages.success(request, "Saved. It counts from their next page." if changed else "Nothing changed.")
             return redirect("user", request.account.public_id, found.public_id)
-    found.status, found.role_words = people.status(found), role_label(found.role, request.account)
-    people.name_merchants([found])
+    shown: Any = found
+    shown.status, shown.role_words = people.status(found), role_label(found.role, request.account)
+    people.name_merchants([shown])
     context |= {
-        "member": found,
+        "member": shown,
         "form": form,
         "myself": found.user_id == request.user.pk,
         "fixed": fixed,

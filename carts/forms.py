@@ -7,7 +7,7 @@ from django import forms
 
 from carts.models import Cart
 
-DAY = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
+DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
 

@@ -45,7 +45,7 @@ class OperatorSite(admin.AdminSite):
         _declare(patterns)
         return patterns
 
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Every page of the site: the door, then both walls between tenants open until the page is written."""
         inner = super().admin_view(view, cacheable)
 
@@ -72,12 +72,12 @@ class OperatorSite(admin.AdminSite):
         """There is one sign-in for everybody."""
         return redirect_to_login(request.GET.get("next", "/staff/"))
 
-    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """To the sign-in."""
         logout(request)
         return redirect("account_login")
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """On the page where everybody does that."""
         return redirect("account_change_password")
 
@@ -162,7 +162,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             audit.record_of(account_id, request.user, f"operator.{what}", target, changes)
 
 
-def masked(name: str) -> Callable[[Any], str]:
+def masked(name: str) -> Any:
     """A read-only field for an encrypted one: the names of what is kept, never the values."""
 
     @admin.display(description=name.replace("_", " "))

@@ -78,7 +78,7 @@ def page(schedules: Iterable[Schedule], until: str = "") -> Runs:
 
 def failures(found: list[Run]) -> list[Failures]:
     """How some of these runs failed, the most frequent way first."""
-    failed = [run for run in found if run.outcome == "failed"]  # newest first
+    failed: list[Any] = [run for run in found if run.outcome == "failed"]  # newest first
     numbers = Counter(run.failed_by or "Failed" for run in failed)
     lasts = {run.failed_by or "Failed": run.started_at for run in reversed(failed)}
     return [Failures(label, number, lasts[label]) for label, number in numbers.most_common()]

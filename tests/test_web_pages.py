@@ -53,7 +53,8 @@ def pages(desk: Desk) -> dict[str, str]:
             "new cart": f"carts/new/sandbox_shop/?merchant={merchant}",
             "cart": f"carts/{cart}/",
             "cart settings": f"carts/{cart}/edit/",
-            "gallery, filtered": f"carts/new/?merchant={merchant}&q=shop&category=standard&kind=Online&can=Inventory+Sync",
+            "gallery, filtered": f"carts/new/?merchant={merchant}&q=shop&category=standard"
+            "&kind=Online&can=Inventory+Sync",
             "deleted carts": "carts/?deleted",
             "runs of a cart": f"carts/{cart}/runs/",
             "delete a cart": f"carts/{cart}/delete/",

@@ -40,7 +40,7 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     consent = Consent(request, found, cart)
     typed = {name: text for name, text in consent.typed.items() if name in CartForm.Meta.fields}
     form = CartForm(kept.typed(request), instance=cart, today=today(request.account))
-    form.initial |= typed
+    form.initial.update(typed)
     formats = Owner(request.account, merchant)
     values = ConnectorForm(found, "account", consent.stored({}), kept.typed(request), formats=formats)
     context = _context(request, cart, found, form, values) | {"consent": consent}

@@ -1,5 +1,6 @@
 """*Share setup link*: the page that makes links for merchants, lists those that still work, and revokes them."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -22,7 +23,7 @@ from integration_manager.systems import may_be_chosen, system_or_404
 from merchants.models import Merchant
 from orders.connections import cart_class
 
-LIMIT = tries.Limit("setup links", 30, setup_links.timedelta(hours=1))  # of one user, since they are mailed
+LIMIT = tries.Limit("setup links", 30, timedelta(hours=1))  # of one user, since they are mailed
 
 
 class ShareForm(forms.Form):

@@ -28,8 +28,7 @@ def run(options: dict[str, Any]) -> None:
     from accounts import addresses
     from accounts.models import Account, Membership, User
     from carts.systems import registry
-    from integration_manager import tenancy
-    from integration_manager.im import demo_files
+    from integration_manager import demo_files, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from merchants import schedules

@@ -186,7 +186,8 @@ def parsed(text: str, letters: str) -> datetime:
 
 @cache
 def _pattern(letters: str) -> re.Pattern[str]:
-    found, seen = [], set()
+    found: list[str] = []
+    seen: set[str] = set()
     for text, plain in _apart(_spread(letters)):
         read = "" if plain else _READ.get(_SAME.get(text, text), "")
         if read in seen:  # the same part twice: the first one counts, and no other way to read it is tried

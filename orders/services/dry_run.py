@@ -40,16 +40,19 @@ log = logging.getLogger(__name__)
 
 def begin(cart: Cart, by: str, now: datetime) -> DryRun:
     """A new dry run in place of the cart's former ones; the one that runs already, where there is one."""
-    running = DryRun.objects.filter(cart=cart, state=DryRun.State.RUNNING).first()
+    running: DryRun | None = DryRun.objects.filter(cart=cart, state=DryRun.State.RUNNING).first()
     if running is not None:
         return running
     try:
         with transaction.atomic():
             DryOrder.objects.filter(dry_run__cart=cart).delete()
             DryRun.objects.filter(cart=cart).delete()
-            return DryRun.objects.create(cart=cart, earliest=cart.earliest_order_date, started_by=by, started_at=now)
+            begun: DryRun = DryRun.objects.create(
+                cart=cart, earliest=cart.earliest_order_date, started_by=by, started_at=now
+            )
     except IntegrityError:  # another page was quicker
-        return DryRun.objects.get(cart=cart, state=DryRun.State.RUNNING)
+        begun = DryRun.objects.get(cart=cart, state=DryRun.State.RUNNING)
+    return begun
 
 
 def stop(cart: Cart, now: datetime) -> bool:

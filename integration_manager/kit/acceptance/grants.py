@@ -7,7 +7,7 @@ from integration_manager.kit import oauth
 from integration_manager.kit.acceptance.bench import Bench, Check, Running
 from integration_manager.kit.errors import AuthFailed, ConnectorError
 from integration_manager.kit.oauth import BadCallback, Denied, OAuth
-from integration_manager.kit.tokens import MemoryStore
+from integration_manager.kit.tokens import MemoryStore, Token
 
 BACK = "https://im.example/oauth/callback/"
 STATE, VERIFIER = "state-" + "s" * 40, "verifier-" + "v" * 40
@@ -110,7 +110,7 @@ def renewed(bench: Bench) -> None:
         assert after.value != before.value, "the ended token is still the stored one"
         running.connector.check()
         fake.expire()
-        store.save(oauth.Token("gone-0123456789", None, "gone-too-0123456789"))
+        store.save(Token("gone-0123456789", None, "gone-too-0123456789"))
         try:
             running.connector.check()
         except AuthFailed:
