@@ -20,11 +20,17 @@ def say(run: Run, notes: Sequence[str] | None) -> None:
         resolve("left_alone", [key], run.now)
         return
     run.counts["left_alone"] += len(notes)
+    what, fix = "mail", "Add the sender to the allowed ones if these mails are meant for us; else delete or move them."
+    if not run.connector.posts:
+        what, fix = (
+            "file",
+            "Have them renamed, in UTF-8 and without control characters: they load then. Else delete them.",
+        )
     raise_alert(
         "left_alone",
         key,
-        f"{len(notes)} mail{'' if len(notes) == 1 else 's'} left alone. {notes[0]}.",
-        fix="Add the sender to the allowed ones if these mails are meant for us; else delete or move them.",
+        f"{len(notes)} {what}{'' if len(notes) == 1 else 's'} left alone. {notes[0]}.",
+        fix=fix,
         said="\n".join(notes),
         merchant_id=run.merchant.pk,
         cart_id=run.cart.pk if run.cart else None,

@@ -22,7 +22,17 @@ from integration_manager.kit.errors import (
     OutcomeUnknown,
     Permanent,
 )
-from integration_manager.kit.folder import Folder, Missing, NameTaken, NotAllowed, TooLarge, join, open_folder
+from integration_manager.kit.folder import (
+    Folder,
+    Missing,
+    NameTaken,
+    NotAllowed,
+    TooLarge,
+    entered,
+    join,
+    open_folder,
+    usable,
+)
 from integration_manager.kit.ssh_keys import HostKeyChanged, HostKeyUnknown
 from tests.ftp_server import DosFiles, FtpServer
 from tests.sftp_server import SftpServer, why_not
@@ -184,6 +194,17 @@ def test_join() -> None:
     assert join("", "orders", "x.csv") == "orders/x.csv"
     assert join("/in/", "/orders/", "x.csv") == "/in/orders/x.csv"
     assert join(".", ".") == ""
+    assert join("in", " x.csv ") == "in/ x.csv "  # another file's name than x.csv
+    assert entered(" in/ ", "orders ") == "in/orders"
+
+
+@pytest.mark.parametrize("folder", ["disk", "sftp"], indirect=True)
+def test_a_name_that_is_not_utf_8_hides_no_other(folder: tuple[Folder, Path]) -> None:
+    there, root = folder
+    (root / os.fsdecode(b"caf\xe9.csv")).write_bytes(b"1")
+    (root / " good.csv").write_bytes(b"2")
+    assert sorted(entry.name for entry in there.entries("") if usable(entry.name)) == [" good.csv"]
+    assert there.read(" good.csv") == b"2"
 
 
 # ── SFTP ──

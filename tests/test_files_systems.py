@@ -5,6 +5,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_file_becomes_orders_and_goes_to_the_archive_once_stored(cart: CsvCart
 
 def test_done_may_be_repeated(cart: CsvCart, tmp_path: Path) -> None:
     lay(tmp_path / "orders/today.csv", HEAD + row("1") + row("2", quantity="x"))
-    pages = list(cart.orders(SINCE))
+    pages = [page for page in cart.orders(SINCE) if page.rows or page.rejects]
     for _ in range(2):
         for page in pages:
             assert page.done is not None
@@ -160,7 +161,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_alone(cart: CsvCart, tmp_pat
 
 def test_a_file_replaced_before_it_is_archived_is_read_again(cart: CsvCart, tmp_path: Path) -> None:
     path = lay(tmp_path / "orders/x.csv", HEAD + row("1"))
-    (page,) = cart.orders(SINCE)
+    (page,) = [page for page in cart.orders(SINCE) if page.rows]
     lay(path, HEAD + row("1") + row("2"), age=100)
     assert page.done is not None
     page.done()
@@ -193,6 +194,82 @@ def test_the_same_file_again_is_no_trouble(cart: CsvCart, tmp_path: Path) -> Non
     lay(tmp_path / "orders/x.csv", HEAD + row("2"))  # same name, size and time, another content
     run(cart.orders(SINCE))
     assert len(names(tmp_path / "archive")) == 2
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+@pytest.mark.parametrize("name", [" orders.csv", "orders.csv ", "two  words .csv"])
+def test_spaces_at_the_ends_of_a_name_belong_to_it(tmp_path: Path, name: str, after: str) -> None:
+    cart = CsvCart({"place": "disk", "after": after, "archive_dir": " archive "}, folder=LocalFolder(tmp_path))
+    cart.check()
+    lay(tmp_path / "orders" / name, HEAD + row("1"))
+    assert numbers(run(cart.orders(SINCE))[0]) == ["1"]
+    assert names(tmp_path / "orders") == []
+    assert len(names(tmp_path / "archive")) == (after == "archive")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "why"),
+    [
+        (b"caf\xe9.csv", "caf\ufffd.csv", "not in UTF-8"),
+        (b"a\tb.csv", "a\ufffdb.csv", "characters that no name may have"),
+        (b"in\\c.csv", "in\\c.csv", "characters that no name may have"),
+    ],
+)
+def test_a_name_that_cannot_be_kept_is_said_and_the_other_files_load(
+    cart: CsvCart, tmp_path: Path, name: bytes, shown: str, why: str
+) -> None:
+    path = lay(tmp_path / "orders" / os.fsdecode(name), HEAD + row("1"))
+    lay(tmp_path / "orders/good.csv", HEAD + row("2"))
+    pages = list(cart.orders(SINCE))
+    assert numbers(run(iter(pages))[0]) == ["2"]
+    (note,) = pages[-1].notes or []
+    assert note.startswith(f"{shown}: ") and why in note
+    assert names(tmp_path / "orders") == [path.name]
+    path.unlink()
+    assert [page.notes for page in cart.orders(SINCE)] == [[]]  # so that the alert ends
+
+
+class Mangling(LocalFolder):
+    """A server that lists a name otherwise than it takes it; another file is taken away before it is read."""
+
+    def entries(self, directory: str) -> list[Entry]:
+        found = super().entries(directory)
+        (self.root / "orders/taken.csv").unlink(missing_ok=True)
+        return [replace(entry, name=entry.name.strip()) for entry in found]
+
+
+def test_a_name_that_does_not_come_back_as_it_was_listed_is_said(cart: CsvCart, tmp_path: Path) -> None:
+    for name in (" lost.csv", "taken.csv", "good.csv"):
+        lay(tmp_path / "orders" / name, HEAD + row(name.strip(" .csv")))
+    mangling = CsvCart({"place": "disk"}, folder=Mangling(tmp_path))
+    pages = list(mangling.orders(SINCE))
+    assert numbers(run(iter(pages))[0]) == ["good"]
+    (note,) = pages[-1].notes or []
+    assert note.startswith("lost.csv: ")
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+@pytest.mark.parametrize("name", ["n" * 251 + ".csv", "\u00e9" * 125 + ".csv", "x." + "y" * 253, "n" * 220 + ".csv"])
+def test_the_longest_names_are_taken_away_too(tmp_path: Path, name: str, after: str) -> None:
+    cart = CsvCart({"place": "disk", "after": after}, folder=LocalFolder(tmp_path))
+    cart.check()
+    lay(tmp_path / "orders" / name, HEAD + row("1") + row("2", quantity="x"))
+    assert numbers(run(cart.orders(SINCE))[0]) == ["1"]
+    lay(tmp_path / "orders" / name, b"\x00\x01no table")
+    run(cart.orders(SINCE))
+    assert names(tmp_path / "orders") == []
+    errors = names(tmp_path / "errors")
+    assert len(errors) == 3 and sum(one.endswith(".why.txt") for one in errors) == 1
+    kept = names(tmp_path / "archive") + [one for one in errors if not one.endswith((".why.txt", ".errors.csv"))]
+    assert len(kept) == 1 + (after == "archive")
+    assert all(one.endswith(".csv") == name.endswith(".csv") for one in kept)
+
+
+def test_long_names_that_begin_alike_are_kept_apart(cart: CsvCart, tmp_path: Path) -> None:
+    for end in "ab":
+        lay(tmp_path / "orders" / ("n" * 240 + end + ".csv"), HEAD + row("1"))
+    run(cart.orders(SINCE))
+    assert names(tmp_path / "orders") == [] and len(names(tmp_path / "archive")) == 2
 
 
 def test_empty_files_are_no_orders_and_no_error(cart: CsvCart, tmp_path: Path) -> None:

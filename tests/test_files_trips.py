@@ -3,6 +3,7 @@
 Judged by the books of both ends: every order reaches the warehouse once, every tracking number the shop once.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -192,6 +193,23 @@ def test_a_mail_that_was_cut_off(trip: Mails, accident: str, parked: int) -> Non
     (file,) = OutFile.objects.filter(phase=OutFile.Phase.DONE)
     (message,) = trip.smtp.taken
     assert message["Message-ID"] == f"<{trip.account.public_id}.{file.name}@example.com>"
+
+
+@pytest.mark.parametrize("trip", ["sftp"], indirect=True)
+def test_a_name_that_cannot_be_stored_is_told_of_once_and_blocks_nothing(trip: Files) -> None:
+    strange = os.fsdecode(b"caf\xe9.csv")
+    trip.put(f"shop/orders/{strange}", f"{HEADER}\n{row('S-1')}\n")
+    trip.put("shop/orders/good.csv", f"{HEADER}\n{row('S-2')}\n")
+    for _ in range(3):
+        trip.run(Service.DOWNLOAD)
+    alert = Alert.objects.get(kind="left_alone")
+    assert "1 file left alone. caf\ufffd.csv" in alert.message and alert.count == 1 and alert.resolved_at is None
+    assert [order.cust_ref for order in Order.objects.all()] == ["S-2"]
+    assert trip.names("shop/orders") == [strange]
+    (trip.server.files / "shop/orders" / strange).unlink()
+    trip.run(Service.DOWNLOAD)
+    assert Alert.objects.get(kind="left_alone").resolved_at is not None
+    assert Schedule.objects.get(cart=trip.cart).failures == 0
 
 
 @pytest.mark.parametrize("trip", ["email"], indirect=True)

@@ -19,11 +19,11 @@ from integration_manager.kit.folder import (
     chunks,
     classified,
     crowded,
+    listable,
     noting,
     parts,
     spool,
     too_large,
-    usable,
 )
 
 
@@ -49,7 +49,7 @@ class LocalFolder:
             os.scandir(fd) as listing,
         ):
             for item in listing:
-                if usable(item.name) and item.is_file(follow_symlinks=False):
+                if listable(item.name) and item.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                         found.append(_entry(item.name, item.stat(follow_symlinks=False)))
                 if len(found) > MAX_ENTRIES:

@@ -36,6 +36,7 @@ CHUNK = 256 * 1024  # bytes copied at a time
 IN_MEMORY = 1024 * 1024  # bytes of a fetched file kept in memory; more goes to a temporary file
 MAX_FILE = 200 * 1024 * 1024  # bytes
 MAX_ENTRIES = 100_000  # files of one directory
+LONGEST = 255  # bytes of a file's name, on most disks and servers
 
 # The kinds of file servers, and the port that each has where none is entered.
 PORTS = {"sftp": 22, "ftps": 21, "ftps_implicit": 990, "ftp": 21, "ftp_active": 21}
@@ -80,7 +81,10 @@ class Folder(Protocol):
     """Files and directories of the other side. Safe to use from several threads at once."""
 
     def entries(self, directory: str) -> list[Entry]:
-        """The regular files of a directory, oldest first. Raises Missing where there is none."""
+        """The regular files of a directory, oldest first. Raises Missing where there is none.
+
+        Of some the name is not `usable`: they are there, and nothing can be done with them.
+        """
 
     def stat(self, path: str) -> Entry | None:
         """Size and time of a file; None where there is none."""
@@ -117,19 +121,38 @@ def parts(path: str) -> list[str]:
 
 
 def join(*paths: str) -> str:
-    """Directories and a name as one path; empty ones are left out. Absolute if the first one is."""
-    given = [path.strip() for path in paths if path and path.strip()]
+    """Directories and a name as one path; empty ones are left out. Absolute if the first one is.
+
+    Spaces at the ends of a name belong to it: without them it is another file's.
+    """
+    given = [path for path in paths if path]
     start = "/" if given and given[0].startswith("/") else ""
     return start + "/".join(part for path in given for part in parts(path))
 
 
+def entered(*directories: str) -> str:
+    """Directories as people enter them, as one path: spaces at their ends are slips."""
+    return join(*(directory.strip() for directory in directories))
+
+
+def listable(name: str) -> bool:
+    """Whether a name that a server lists can be a file's name in its directory (a hostile server lists others)."""
+    return name not in ("", ".", "..") and "/" not in name
+
+
+def why_unusable(name: str) -> str:
+    """Why a file of this name cannot be taken, in plain words; "" if it can: as a path, and to be stored."""
+    if not listable(name) or any(char == "\\" or ord(char) < 32 or ord(char) == 127 for char in name):
+        return "its name has characters that no name may have"
+    if len(name) > LONGEST:
+        return f"its name is longer than {LONGEST} characters"
+    # Bytes of a name that are no UTF-8 come as halves of characters, which no database keeps.
+    return "its name is not in UTF-8" if any("\ud800" <= char <= "\udfff" for char in name) else ""
+
+
 def usable(name: str) -> bool:
-    """Whether a name that a server lists can be a file's name (a hostile server lists others)."""
-    return (
-        name not in ("", ".", "..")
-        and not any(char in "/\\" or ord(char) < 32 or ord(char) == 127 for char in name)
-        and len(name) <= 255
-    )
+    """Whether a name that a server lists can be worked with: as a path, and to be stored."""
+    return not why_unusable(name)
 
 
 def open_folder(

@@ -10,7 +10,7 @@ from integration_manager.kit.errors import AuthFailed
 from integration_manager.kit.filefields import Kind
 from integration_manager.kit.fileformat import Format
 from integration_manager.kit.filepresets import chosen
-from integration_manager.kit.folder import Missing, join
+from integration_manager.kit.folder import Missing, entered, join
 from integration_manager.kit.folder_places import ELSEWHERE, FILES, MailPlace
 from integration_manager.kit.inbox import Book, Inbox
 
@@ -88,7 +88,7 @@ class FolderSystem(MailPlace):
 
     def where(self, directory: str) -> str:
         """The path of one of the directories. "." is the main directory. Mail folders stand for themselves."""
-        return directory if self.posts else join(str(self.directory or ""), directory)
+        return directory if self.posts else entered(str(self.directory or ""), directory)
 
     def directory_of(self, kind: str) -> str:
         """The directory of a kind of file: orders, confirmations, inventory. Raises KeyError."""

@@ -36,6 +36,7 @@ from integration_manager.kit.folder import (
     parts,
     spool,
     too_large,
+    usable,
 )
 from integration_manager.kit.ftp_errors import missing, not_allowed, not_let_in, passing, refused, unknown_command
 from integration_manager.kit.ftp_link import Link
@@ -212,7 +213,7 @@ class FtpFolder:
     def _listed(self, link: Link, directory: str) -> Iterator[Entry]:
         lines = self._list_lines(link, directory)
         now = clock.now()
-        if self._offset is None and any(True for _ in listed(lines, now)):
+        if self._offset is None and any(usable(entry.name) for entry in listed(lines, now)):
             self._offset = self._find_offset(link, directory, lines, now)
         return listed(lines, now, self._offset or timedelta(0))
 
@@ -225,7 +226,7 @@ class FtpFolder:
         return lines or self._lines(link, "LIST", directory)
 
     def _find_offset(self, link: Link, directory: str, lines: list[str], now: datetime) -> timedelta:
-        newest = max(listed(lines, now), key=lambda entry: entry.modified)
+        newest = max((e for e in listed(lines, now) if usable(e.name)), key=lambda entry: entry.modified)
         at = self._time(link, join(directory, newest.name))
         if at is None:
             probe = join(directory, CLOCK_PROBE)

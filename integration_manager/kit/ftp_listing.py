@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from integration_manager.kit.folder import Entry, usable
+from integration_manager.kit.folder import Entry, listable
 
 MINUTE_END, DAY_END = timedelta(seconds=59), timedelta(hours=23, minutes=59, seconds=59)
 MONTHS = dict(zip(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), range(1, 13), strict=True))
@@ -37,7 +37,7 @@ def machine_entry(line: str) -> Entry | None:
     name = name.rpartition("/")[2]
     at = machine_time(facts.get("modify", ""))
     size = facts.get("size", "")
-    if facts.get("type", "").lower() != "file" or at is None or not size.isdecimal() or not usable(name):
+    if facts.get("type", "").lower() != "file" or at is None or not size.isdecimal() or not listable(name):
         return None
     return Entry(name, int(size), at)
 
@@ -62,7 +62,7 @@ def listed(lines: Iterable[str], now: datetime, offset: timedelta = timedelta(0)
         if found is None:
             continue
         told = found.groupdict()
-        if told.get("kind", "-") != "-" or told.get("dir") or not usable(told["name"]):
+        if told.get("kind", "-") != "-" or told.get("dir") or not listable(told["name"]):
             continue
         try:
             at = _moment(told, local)

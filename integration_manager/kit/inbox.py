@@ -7,7 +7,7 @@ bad rows these go there, with line number and reason, while the others load.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from functools import partial
@@ -21,11 +21,13 @@ from integration_manager.kit.csvgroups import Group, Groups
 from integration_manager.kit.csvwriting import ErrorFile, Writer
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.fileformat import Format
-from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool
+from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool, why_unusable
 
 CHUNK_ROWS = 200  # orders, parcels or levels of a page
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
 EMPTY_REST = timedelta(hours=1)  # an empty file may be one that a slow program has only just created
+STEM = 190  # bytes of a name that are kept; what we add to it is at most 60, and names have 255
+SUFFIX = 16  # bytes; a longer one is no extension
 FUTURE = timedelta(days=1)  # a file from so far ahead has a wrong date, so its age says nothing
 
 
@@ -72,21 +74,35 @@ class Inbox:
     kind: str = ""
     book: Book | None = None
     by_hand: bool = False  # people put the files there, who were asked whether the same is to be read again
+    _left: list[str] = field(default_factory=list, init=False, compare=False)  # notes of the last look
+    _missed: list[Entry] = field(default_factory=list, init=False, compare=False)  # listed, and not found
 
     def files(self) -> Iterator["Incoming"]:
         """The whole files, oldest first, each read to its end. Raises Missing without the directory."""
         if self.first is not None:
             yield from self.first.files()
-        for entry in self.folder.entries(self.directory):
-            if self._resting(entry):
+        entries = self.folder.entries(self.directory)
+        why_not = [(entry.name, why_unusable(entry.name)) for entry in entries if self._resting(entry)]
+        self._missed.clear()
+        self._left[:] = [f"{_shown(name)}: {why}" for name, why in why_not if why]
+        for entry in entries:
+            if self._resting(entry) and not why_unusable(entry.name):
                 found = self._read(entry)
                 if found is not None:
                     with found.stream:
                         yield found
+        if self._missed:  # most were taken away meanwhile; the names of others do not come back as they were listed
+            there = set(self.folder.entries(self.directory))
+            missed = [entry for entry in self._missed if entry in there]
+            self._left.extend(
+                f"{_shown(entry.name)}: it is listed, but cannot be opened by this name" for entry in missed
+            )
 
     def notes(self) -> list[str] | None:
         """What the last look has left alone, and why; None where nothing ever is."""
-        return getattr(self.folder, "notes", None)
+        if self.by_hand:
+            return None  # what people upload gets its name from us
+        return [*getattr(self.folder, "notes", ()), *self._left]
 
     def _resting(self, entry: Entry) -> bool:
         """Whether a file seems to be finished, by its name and its age."""
@@ -104,7 +120,8 @@ class Inbox:
         try:
             stream = self.folder.fetch(path)
         except Missing:
-            return None  # taken away meanwhile
+            self._missed.append(entry)
+            return None
         except TooLarge as error:
             stream, why = spool(), str(error)
         digest, size, last = hashlib.sha256(), 0, b""
@@ -168,12 +185,12 @@ class Incoming:
         """
         if rejected is not None and rejected.count:
             rejected.stream.seek(0)
-            self._leave(f"{self._stem}.{self.digest}.errors.csv", rejected.stream)
+            self._leave(f"{self._name[0]}.{self.digest}.errors.csv", rejected.stream)
         if self.inbox.archive:
             self._take_to(join(self.inbox.archive, self._kept_name))
         else:
             # Under a name of ours first: deleted by its own name it might be a new file by then.
-            away = join(self.inbox.directory, f".{self.entry.name}.{self.digest}.tmp")
+            away = join(self.inbox.directory, f".{self._kept_name}.tmp")
             self._take_to(away)
             self.inbox.folder.remove(away)
         self._gone()
@@ -190,14 +207,21 @@ class Incoming:
             self.inbox.book.taken(self.read())
 
     @property
-    def _stem(self) -> str:
-        return PurePosixPath(self.entry.name).stem
+    def _name(self) -> tuple[str, str]:
+        """Its name without the extension, and the extension. Cut so that there is room for what we add to it."""
+        name = PurePosixPath(self.entry.name)
+        stem, suffix = (name.stem, name.suffix) if len(name.suffix.encode()) <= SUFFIX else (name.name, "")
+        if len(stem.encode()) > STEM:  # the digest tells it from others that begin alike
+            digest = hashlib.sha256(name.name.encode()).hexdigest()[:8]
+            stem = stem.encode()[: STEM - 9].decode(errors="ignore") + "." + digest
+        return stem, suffix
 
     @property
     def _kept_name(self) -> str:
         """The name it is kept under: the same for the same file, another for another of the same name."""
         at = self.entry.modified.strftime("%Y%m%dT%H%M%S")
-        return f"{self._stem}.{at}.{self.digest}{PurePosixPath(self.entry.name).suffix}"
+        stem, suffix = self._name
+        return f"{stem}.{at}.{self.digest}{suffix}"
 
     def _leave(self, name: str, data: bytes | IO[bytes]) -> None:
         """Puts a file of ours among the errors, whole or not at all."""
@@ -228,6 +252,11 @@ class Incoming:
                 folder.rename(target, self.path)
             except NameTaken:
                 folder.rename(target, join(self.inbox.directory, self._kept_name))
+
+
+def _shown(name: str) -> str:
+    """A name as it can be stored and read, whatever is in it."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in name)[:100]
 
 
 def pages(

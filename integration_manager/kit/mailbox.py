@@ -234,6 +234,7 @@ class Mailbox:
         found = _Mail(uid, {})
         for index, part in enumerate(mail.attachments):
             name = (part.filename or "").replace("/", "_").replace("\\", "_").strip()
+            name = name.encode("utf-8", "replace").decode()  # halves of characters, which no database keeps
             if not name.lower().endswith(TABLES) or not usable(name):
                 continue
             stream = spool()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 import paramiko
+from paramiko.sftp import CMD_CLOSE, CMD_OPENDIR, CMD_READDIR
 from paramiko.ssh_exception import IncompatiblePeer
 
 from integration_manager.kit.errors import (
@@ -34,11 +35,11 @@ from integration_manager.kit.folder import (
     chunks,
     classified,
     crowded,
+    listable,
     noting,
     parts,
     spool,
     too_large,
-    usable,
 )
 from integration_manager.kit.ssh_keys import HostKeyChanged, HostKeyUnknown, fingerprint, load_key, matches
 
@@ -93,8 +94,8 @@ class SftpFolder:
         found: list[Entry] = []
         with self._doing("list", directory) as client:
             deadline = time.monotonic() + 4 * self.timeout
-            for item in client.listdir_iter(path_of(directory)):
-                if usable(item.filename) and stat.S_ISREG(item.st_mode or 0):
+            for item in _listing(client, path_of(directory)):
+                if listable(item.filename) and stat.S_ISREG(item.st_mode or 0):
                     found.append(_entry(item.filename, item))
                 if len(found) > MAX_ENTRIES:
                     raise crowded(directory)
@@ -335,6 +336,24 @@ def _is_directory(client: paramiko.SFTPClient, path: str) -> bool:
         return stat.S_ISDIR(client.stat(path).st_mode or 0)
     except FileNotFoundError:
         return False
+
+
+def _listing(client: paramiko.SFTPClient, path: str) -> Iterator[paramiko.SFTPAttributes]:
+    """What a directory holds. paramiko's own listing breaks off at the first name that is not in UTF-8."""
+    _, answer = client._request(CMD_OPENDIR, path)
+    handle = answer.get_string()
+    try:
+        while True:
+            try:
+                _, answer = client._request(CMD_READDIR, handle)
+            except EOFError:
+                return
+            for _ in range(answer.get_int()):
+                name = answer.get_string().decode("utf-8", "surrogateescape")
+                answer.get_string()  # the line that it would show a person
+                yield paramiko.SFTPAttributes._from_msg(answer, name)
+    finally:
+        client._request(CMD_CLOSE, handle)
 
 
 def _entry(name: str, seen: paramiko.SFTPAttributes) -> Entry:

@@ -12,7 +12,7 @@ from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
-from integration_manager.kit.folder import Entry, join
+from integration_manager.kit.folder import Entry, entered
 from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, file_name
 from integration_manager.kit.inbox import BadRow, pages, parts
@@ -120,7 +120,7 @@ class CsvWms(FolderSystem, WmsConnector):
         parts = [str(self.client_dir or ""), directory]
         if self.directory_order == "kind_first":
             parts.reverse()
-        return join(str(self.directory or ""), *parts)
+        return entered(str(self.directory or ""), *parts)
 
     def mail_names(self) -> list[str]:
         """Mails are this merchant's where its directory's name is in the subject."""
