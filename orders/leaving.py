@@ -14,8 +14,10 @@ from django.db.models import Count, Q
 
 from alerts.raising import resolve
 from integration_manager import tenancy
+from integration_manager.kit.errors import NeedsHuman
 from merchants.models import Merchant, Schedule, StockLevel
 from merchants.schedules import MERCHANT_SERVICES, start_over
+from orders import causes
 from orders.models import Effect, Order, OutFile, Status
 from orders.services import posting
 from orders.states import move
@@ -77,6 +79,8 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
                AND starts > 0 AND sent_hash = '' AND error_code <> 'outcome_unknown'""",
             [tenancy.account_id()],
         )
+    asked = _undecided()
+    with connection.cursor() as cursor:
         # Files that wait for the old one go nowhere. Whether one had arrived, a person says.
         cursor.execute(
             """UPDATE orders_order SET out_file_id = NULL, lease_until = now()
@@ -87,9 +91,32 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     gone = OutFile.objects.filter(kind="orders").exclude(phase__in=[OutFile.Phase.DONE, OutFile.Phase.DROPPED])
     resolve(posting.KIND, [posting.key_of(file) for file in gone.only("name")], now)
     gone.update(phase=OutFile.Phase.DROPPED)
+    for merchant_id, name, ids in asked:
+        _ask_person(merchant_id, name, ids, now)
     StockLevel.objects.all().delete()  # what the old one has is no longer for sale
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
     keys = [f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True)]
     for kind in ("credentials", "unreachable"):
         resolve(kind, keys, now)
+
+
+def _undecided() -> list[tuple[int, str, list[int]]]:
+    """Files of which nobody knows whether the old WMS has them: merchant, name, and the orders that are in them."""
+    phases = [OutFile.Phase.UPLOADED, OutFile.Phase.POSTING, OutFile.Phase.PARKED]
+    files = OutFile.objects.filter(kind="orders", phase__in=phases).order_by("id")
+    sending = Order.objects.filter(status=Status.SENDING)
+    return [
+        (merchant_id, name, list(sending.filter(out_file_id=pk).values_list("id", flat=True)))
+        for pk, merchant_id, name in files.values_list("id", "merchant_id", "name")
+    ]
+
+
+def _ask_person(merchant_id: int, name: str, ids: list[int], now: datetime) -> None:
+    """A person decides of each order at once: the next delivery may be far, or again the old WMS's."""
+    error = NeedsHuman(
+        f"Whether {name} arrived at the WMS of before is not known.",
+        code="outcome_unknown",
+        fix="Look for its orders there, then say of each whether it arrived.",
+    )
+    causes.to_error(ids, Status.SENDING, error, causes.of_error(merchant_id, error), now)

@@ -186,4 +186,14 @@ def test_a_file_of_which_nobody_knows_is_not_sent_by_a_later_answer(world: World
     file.refresh_from_db()
     assert file.phase == OutFile.Phase.DROPPED and file_actions.waiting(key_of(file)) is None
     assert Alert.objects.get(kind=KIND).resolved_at is not None
-    assert world.only().out_file_id is None
+    # The person is asked at once, and of the order: no delivery need come, and going back sends nothing either.
+    order.refresh_from_db()
+    assert (order.status, order.error_code, order.out_file_id) == (Status.ERROR, "outcome_unknown", None)
+    assert Alert.objects.get(kind="outcome_unknown").resolved_at is None
+    back(world)
+    run(world, DELIVER)
+    assert len(world.warehouse.orders) == len(second.orders) == 0
+    change_to(world, second, second.url_for_tests)
+    it_did_not(order, "owner@world.example")
+    run(world, DELIVER)
+    assert world.only().status == Status.AT_WMS and len(second.orders) == 1
