@@ -17,6 +17,7 @@ from accounts import addresses, breach, lockout, mail, switching
 from accounts.devices import device
 from accounts.models import User
 from accounts.reauth import is_recent
+from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.loopback import from_this_machine
 
@@ -133,8 +134,12 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().pre_login(request, user, **kwargs)
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
-        """Signed in: the switcher knows this person's accounts from now on."""
-        switching.remember(request, user)
+        """Signed in: the switcher knows this person's accounts from now on.
+
+        With an address verified it is one transaction, and the start page, where that leads, sees to it.
+        """
+        if not tenancy.in_transaction():
+            switching.remember(request, user)
         return super().post_login(request, user, **kwargs)
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:

@@ -69,10 +69,14 @@ def _tell_database(scope: Scope | None, before: Scope | None) -> None:
             cursor.execute("SET ROLE im_system")
 
 
+def in_transaction() -> bool:
+    """Whether one is open, so that the tenant may not change. A TestCase's own ends with the test and does no harm."""
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
 def _refuse_transaction() -> None:
-    # A rolled-back transaction would restore the tenant of before. A TestCase's own outer
-    # transaction ends with the test and does no harm.
-    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+    # A rolled-back transaction would restore the tenant of before.
+    if in_transaction():
         raise RuntimeError("the tenant may not change inside a transaction")
 
 
