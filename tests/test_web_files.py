@@ -188,7 +188,7 @@ def test_a_file_that_is_too_large_is_refused_and_not_kept(hand: Hand, monkeypatc
     "name",
     [
         "../../../etc/passwd",
-        "..",
+        "..csv",
         ".hidden.tmp",
         "C:\\temp\\x.csv",
         "n" * 5000 + ".csv",

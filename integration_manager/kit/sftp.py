@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.sftp import CMD_CLOSE, CMD_OPENDIR, CMD_READDIR
@@ -338,8 +338,9 @@ def _is_directory(client: paramiko.SFTPClient, path: str) -> bool:
         return False
 
 
-def _listing(client: paramiko.SFTPClient, path: str) -> Iterator[paramiko.SFTPAttributes]:
+def _listing(client: Any, path: str) -> Iterator[paramiko.SFTPAttributes]:
     """What a directory holds. paramiko's own listing breaks off at the first name that is not in UTF-8."""
+    attributes: Any = paramiko.SFTPAttributes  # its types leave out what only paramiko itself was to call
     _, answer = client._request(CMD_OPENDIR, path)
     handle = answer.get_string()
     try:
@@ -351,7 +352,7 @@ def _listing(client: paramiko.SFTPClient, path: str) -> Iterator[paramiko.SFTPAt
             for _ in range(answer.get_int()):
                 name = answer.get_string().decode("utf-8", "surrogateescape")
                 answer.get_string()  # the line that it would show a person
-                yield paramiko.SFTPAttributes._from_msg(answer, name)
+                yield attributes._from_msg(answer, name)
     finally:
         client._request(CMD_CLOSE, handle)
 
