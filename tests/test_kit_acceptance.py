@@ -194,7 +194,7 @@ BROKEN_SHOP = {
         "pass", "webhook: forged",
     ),
     "a webhook of another order": (
-        'said.text("order"))', 'said.text("order") and "another")', "webhook: the shop's own",
+        'order_of(body))', 'order_of(body) and "another")', "webhook: the shop's own",
     ),
     "webhooks that pile up": (
         'json={"url": url, ', 'json={"url": url + "?" + __import__("uuid").uuid4().hex, ',
@@ -248,7 +248,8 @@ BROKEN_WMS = {
 }  # fmt: skip
 
 CONFIRMATIONS = (
-    'return pages(self.inbox("confirmations"), CONFIRMATION, _parcel, build, names=names, header=bool(self.header))'
+    'return pages(\n            self.inbox("confirmations"), form, ("cust_ref", "tracking_no"), build,'
+    ' names=("order number", "parcel")\n        )'
 )
 BROKEN_FILES = {
     "no tracking": ("tracking_no=tracking,", "tracking_no=None,", "files in: golden"),

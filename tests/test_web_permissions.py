@@ -74,7 +74,7 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "of": desk.merchants[owner].public_id,
         "kind": "orders",
         # Theirs: test_web_formats, test_web_files, test_users.
-        **dict.fromkeys(("format", "draft", "file", "member", "offer"), "aaaaaaaaaaaa"),
+        **dict.fromkeys(("format", "draft", "file", "member", "offer", "link"), "aaaaaaaaaaaa"),
         "action": "resend",
         "act": "on",
         "key": "k1",

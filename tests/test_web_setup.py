@@ -87,7 +87,7 @@ def test_of_a_folder_host_port_and_user_are_its_address(name: str, value: str) -
         "private_key": Secret("k"),
     }
     typed = {f"c-{n}": getattr(f, "default", None) or "" for n, f in CsvCart.fields.items()}
-    typed |= {"c-host": "sftp.example", "c-user": "im", "c-port": "22"}
+    typed |= {"c-host": "sftp.example", "c-user": "im"}
     same = ConnectorForm(CsvCart, "account", stored, typed)
     assert same.is_valid(), same.errors
     assert same.values()["private_key"].reveal() == "k"

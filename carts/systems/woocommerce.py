@@ -14,13 +14,14 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from integration_manager.kit import canonical
-from integration_manager.kit.amounts import each, shared, sums
+from integration_manager.kit.amounts import each, sums
 from integration_manager.kit.canonical import ZERO, Shipment, SourceState, StockResult
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.parcel_book import Told, complete, read, written
 from integration_manager.kit.reading import Reader, listed
+from integration_manager.kit.refund_lines import refund_shipping, refund_tax
 from integration_manager.kit.webhooks import SECRET, Hook, verify_hmac
 from integration_manager.kit.wordpress import NO_ROUTE, PAGE, WordPress, error_of, note_words
 
@@ -334,23 +335,6 @@ def stock_problem(found: Sequence[Any], switch_on: bool) -> str:
     if not one.get("manage_stock") and not switch_on:
         return "WooCommerce does not manage its stock: switch on Manage stock for this product."
     return ""
-
-
-def refund_tax(tax: Decimal, rates: Sequence[Reader]) -> list[dict[str, Any]]:
-    """A refunded tax by tax rate."""
-    parts = shared(tax, [rate.number("total") or ZERO for rate in rates])
-    return [
-        {"id": int(rate.need("id")), "refund_total": str(part)} for rate, part in zip(rates, parts, strict=True) if part
-    ]
-
-
-def refund_shipping(amount: Decimal, line: Reader) -> dict[str, Any]:
-    """Refunded shipping, of which `amount` is all, as a line of the refund: without its tax, and that."""
-    rates = line.parts("taxes")
-    taxed = (line.number("total_tax") or ZERO) if rates else ZERO
-    tax, rest = shared(amount, (taxed, line.number("total") or ZERO))
-    parts = {"refund_total": str(rest), "refund_tax": refund_tax(tax, rates)}
-    return {"id": int(line.need("id")), "quantity": 0, **parts}
 
 
 def modified_at(raw: Any) -> datetime:
