@@ -79,6 +79,7 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "act": "on",
         "key": "k1",
         "decision": "made",
+        "answer": "arrived",
         "service": "download" if "/carts/" in route else "deliver",
     }
     for name, value in values.items():
