@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from accounts.models import Membership, User
 from alerts.models import ErrorContact, ErrorEmail, Preference
@@ -34,18 +35,19 @@ def contacts(merchant: Merchant | None, *, own_only: bool = False) -> list[Conta
 
     `own_only`: no one but the users of this merchant alone, for viewers who are such themselves.
     """
-    people = _memberships(merchant)
-    chosen = _chosen(merchant)
-    everywhere = {} if merchant is None else {c.user.pk: c.alerted for c in contacts(None)}
-    found = [
-        Contact(
-            person.user,
-            chosen.get(person.user_id, merchant is None or person.merchant_id is not None),
-            everywhere.get(person.user_id, False),
-        )
-        for person in people
-        if not own_only or person.merchant_id is not None
-    ]
+    people = Membership.objects.filter(user__is_active=True, deactivated_at=None).select_related("user")
+    found = []
+    for person in people.annotate(here=_chosen(merchant), overall=_chosen(None)):
+        sees = person.merchant_ids
+        if own_only and sees is None:
+            continue
+        overall = sees is None and person.overall is not False
+        if merchant is None:
+            if sees is None:
+                found.append(Contact(person.user, overall))
+        elif sees is None or merchant.pk in sees:
+            alerted = sees is not None if person.here is None else person.here
+            found.append(Contact(person.user, alerted, overall))
     return sorted(found, key=lambda contact: str(contact).casefold())
 
 
@@ -90,12 +92,7 @@ def set_preference(user: User, frequency: str, at_hour: int) -> None:
     Preference.objects.update_or_create(user=user, defaults={"frequency": frequency, "at_hour": at_hour})
 
 
-def _memberships(merchant: Merchant | None) -> list[Membership]:
-    found = Membership.objects.filter(user__is_active=True, deactivated_at=None).select_related("user")
-    if merchant is None:
-        return list(found.filter(merchant__isnull=True))
-    return [person for person in found if person.merchant_ids is None or merchant.pk in person.merchant_ids]
-
-
-def _chosen(merchant: Merchant | None) -> dict[int, bool]:
-    return dict(ErrorContact.objects.filter(merchant=merchant).values_list("user_id", "alerted"))
+def _chosen(merchant: Merchant | None) -> Subquery:
+    """Whether a member is to be told of this merchant's alerts, or (None) of all; null where nobody said."""
+    said = ErrorContact.objects.filter(user=OuterRef("user"), merchant=merchant)
+    return Subquery(said.values("alerted")[:1])

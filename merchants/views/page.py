@@ -123,6 +123,7 @@ def _page(request: AccountRequest, found: Merchant, emails: EmailsForm | None = 
         "shown": found,
         "carts": Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"),
         "wms_label": system.label if system else "",
+        "wms_by_files": system is not None and system.uses == "folder",
         "rows": service_rows.rows(schedules, system.min_every) if system else [],
         "runs": last,
         "health": runs.health(last),

@@ -127,6 +127,8 @@ def _page(request: AccountRequest, found: Wms, emails: EmailsForm | None = None)
     system = wms_class(found)
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
     lacking = at_wms.lacking(system)
+    ship_methods = WmsShipMethod.objects.filter(wms=found)
+    methods = list(ship_methods.order_by("-active", "code")[: MOST_LISTED + 1])
     context = {
         "wms": found,
         "label": system.label,
@@ -137,8 +139,8 @@ def _page(request: AccountRequest, found: Wms, emails: EmailsForm | None = None)
         "refused": schedules.filter(paused=Schedule.Paused.AUTH).exists(),
         "former": _elsewhere(found),
         "lists_methods": system.overrides("ship_methods"),
-        "methods": WmsShipMethod.objects.filter(wms=found).order_by("-active", "code")[:MOST_LISTED],
-        "methods_number": WmsShipMethod.objects.filter(wms=found).count(),
+        "methods": methods[:MOST_LISTED],
+        "methods_number": ship_methods.count() if len(methods) > MOST_LISTED else len(methods),
     }
     if request.merchants is None:
         context |= contact_pages.context(request, None, emails)

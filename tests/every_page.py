@@ -1,0 +1,132 @@
+"""Every page there is, in a filled account: a new route is among them by itself, or says why it is no page.
+
+The tests of what must hold on all pages walk this list: what they weigh, how they ask the database, how they
+fit and read, and their pictures.
+"""
+
+from dataclasses import dataclass
+
+from alerts.models import Alert
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from orders.models import SkippedOrder
+from tests import desk as desks
+from tests import test_idor as routes
+from tests.desk import Desk, make_order
+
+# Routes that show no page of their own to the owner of this account, and why.
+NO_PAGE = {
+    "wms_files": "its WMS does not work by files",
+    "wms_files_upload": "the same",
+    "wms_file": "the same",
+    "wms_file_act": "the same",
+    "cart_file": "a download",
+    "audit_csv": "a download",
+}
+# Pages outside any account that show something without a link out of a mail or a half finished sign-in.
+OUTSIDE = {
+    "login": "/login/",
+    "sign-in link": "/login/link/",
+    "sign-in link, gone": "/login/link/nonsense/",
+    "sign-up": "/signup/",
+    "look into your mailbox": "/verify/",
+    "verification, gone": "/verify/nonsense/",
+    "invitation, gone": "/invitation/nonsense/",
+    "password forgotten": "/password/",
+    "password mail sent": "/password/sent/",
+    "password set": "/password/done/",
+    "no such page": "/nothing/",
+}
+PERSONAL = {
+    "security": "/security/",
+    "change of e-mail": "/security/email/",
+    "change of password": "/security/password/",
+    "authenticator app": "/security/app/add/",
+    "passkey": "/security/passkeys/add/",
+    "once more the password": "/security/again/",
+    "sign out": "/logout/",
+}
+
+
+@dataclass
+class Pages:
+    """The filled account, and its pages: name → address."""
+
+    desk: Desk
+    below_account: dict[str, str]
+
+    @property
+    def signed_in(self) -> dict[str, str]:
+        """All that its owner sees."""
+        return self.below_account | PERSONAL
+
+
+def build() -> Pages:
+    """Fills an account with something of everything, and lists its pages."""
+    desk = desks.build(orders=4)
+    extra = fill(desk)
+    routes.by_files(desk)
+    found = {}
+    client = desk.client("owner")
+    for name in routes.pages():
+        if name in NO_PAGE:
+            continue
+        address = routes.address(desk, name)
+        answer = client.get(address)
+        if answer.status_code in (302, 405):
+            continue  # leads on, or is there to send something to
+        assert answer.status_code == 200, f"{name} ({address}): {answer.status_code}; is it in NO_PAGE?"
+        assert answer.headers["Content-Type"].startswith("text/html"), f"{name} is no page; is it in NO_PAGE?"
+        found[name] = address
+    return Pages(desk, found | extra)
+
+
+def fill(desk: Desk) -> dict[str, str]:
+    """Orders in the states that look different, alerts, skipped ones. Gives the addresses of these variants."""
+    now = clock.now()
+    cart = desk.carts[0]
+    with tenancy.activate(desk.account.pk):
+        error = make_order(
+            cart, "ONE-ERR", status="error", error_code="ship_method_unknown", cause=desk.alert.key,
+            error_message="Ship method “Next-Day Premium (EU)” is not known to the warehouse.",
+        )  # fmt: skip
+        held = make_order(cart, "ONE-HELD", status="held", held_by="person")
+        shipped = make_order(cart, "ONE-SHIPPED", status="shipped")
+        confirmed = make_order(cart, "ONE-OK", status="confirmed")
+        Alert.objects.create(
+            merchant=desk.merchants[1], cart=desk.carts[1], kind="auth_failed", key="b", count=12,
+            message="The shop refused the credentials", fix="Enter the key again.",
+            said="401 Unauthorized: key revoked",
+            first_seen=now, last_seen=now,
+        )  # fmt: skip
+        for number in range(3):
+            SkippedOrder.objects.create(
+                merchant=cart.merchant, cart=cart, key=f"S-{number}", number=f"ONE-{number}", reason="too_old",
+                message="Placed before the Earliest Order Date.", seen_at=now,
+            )  # fmt: skip
+    merchant = desk.merchants[0].public_id
+    return {
+        "order in error": desk.url(f"orders/{error.public_id}/"),
+        "order on hold": desk.url(f"orders/{held.public_id}/"),
+        "order shipped": desk.url(f"orders/{shipped.public_id}/"),
+        "order confirmed": desk.url(f"orders/{confirmed.public_id}/"),
+        "orders searched": desk.url(f"orders/?q=dana&state=new&merchant={merchant}"),
+        "no order found": desk.url("orders/?q=zzz"),
+        "dashboard of a merchant": desk.url(f"?merchant={merchant}"),
+        "resolved alerts": desk.url("alerts/?state=resolved"),
+        "deleted carts": desk.url("carts/?deleted"),
+        "gallery": desk.url(f"carts/new/?merchant={merchant}"),
+        "nothing in the gallery": desk.url(f"carts/new/?merchant={merchant}&q=zzz"),
+        "why not": desk.url(f"carts/why/?cart={cart.public_id}&number=1"),
+    }
+
+
+def empty() -> Pages:
+    """A new account that has nothing yet: what its pages say to do."""
+    desk = desks.build("Empty", orders=0)
+    with tenancy.activate(desk.account.pk):
+        Alert.objects.all().delete()
+        for cart in desk.carts:
+            cart.delete()
+    paths = {"dashboard": "", "orders": "orders/", "alerts": "alerts/", "carts": "carts/", "skipped": "orders/skipped/"}
+    return Pages(desk, {f"{name}, nothing yet": desk.url(path) for name, path in paths.items()})
