@@ -57,17 +57,22 @@ class Desk:
 
     def client(self, who: str) -> Client:
         """A browser in which this person has just signed in by password."""
-        client = Client()
-        client.force_login(self.users[who])
-        session = client.session
-        session[METHODS] = [{"method": "password", "at": time.time()}]
-        session[f"{METHODS}_user"] = str(self.users[who].pk)
-        session.save()
-        return client
+        return signed_in(self.users[who])
 
     def url(self, path: str = "") -> str:
         """An address of this account."""
         return f"/a/{self.account.public_id}/{path}"
+
+
+def signed_in(user: User) -> Client:
+    """A browser in which this person has just signed in by password."""
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session[METHODS] = [{"method": "password", "at": time.time()}]
+    session[f"{METHODS}_user"] = str(user.pk)
+    session.save()
+    return client
 
 
 def build(name: str = "Northquay", *, orders: int = 3) -> Desk:

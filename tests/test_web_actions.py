@@ -11,7 +11,7 @@ from merchants import frequencies
 from merchants.models import Merchant, Schedule, Service
 from orders.models import Event, Order
 from tests import desk as desks
-from tests.desk import CANARY, Desk, make_order
+from tests.desk import CANARY, Desk, make_order, signed_in
 from wms.models import Wms
 
 pytestmark = pytest.mark.django_db
@@ -127,14 +127,12 @@ def test_a_merchant_is_added_and_gets_its_values_for_the_wms(desk: Desk) -> None
 @pytest.fixture
 def client(world: Any) -> Any:
     """The owner of a world whose shop and warehouse really answer."""
-    from django.test import Client
 
     from accounts.models import Membership, User
 
     user = User.objects.create_user("owner@world.example", "x" * 12)
     Membership.objects.create(user=user, role="primary")
-    client = Client()
-    client.force_login(user)
+    client = signed_in(user)
     client.base = f"/a/{world.account.public_id}/"  # type: ignore[attr-defined]
     return client
 
