@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts import addresses
 from accounts.models import Membership, User
 from merchants.models import Service
 from tests.world import World, ago
@@ -15,13 +16,14 @@ PASSWORD = "correct horse battery"
 
 def test_an_order_reaches_confirmed_under_the_eyes_of_its_owner(world: World, page: Page, live_server: Any) -> None:
     user = User.objects.create_user("owner@world.example", PASSWORD, name="Olive Owner")
+    addresses.confirm(user)
     Membership.objects.create(user=user, role="primary")
     number = world.shop.place(1, ago(minutes=5))  # type: ignore[attr-defined]
 
     page.goto(live_server.url)
     page.get_by_label("E-mail").fill("owner@world.example")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/a/**")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Orders").click()
     expect(page.get_by_text("No order yet")).to_be_visible()
