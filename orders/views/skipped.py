@@ -1,22 +1,51 @@
-"""Loads a skipped order anyway."""
+"""What was knowingly not loaded, and loading it anyway."""
 
+import contextlib
 from typing import Any
 
 from django.contrib import messages
 from django.core import signing
-from django.http import HttpResponseBase
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import trying
+from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
-from orders import loading
+from orders import loading, search
 from orders.actions import NotNow
 from orders.connections import cart_class
 from orders.models import SkippedOrder
+from orders.views.tabs import tabs
+
+
+@require("orders.view")
+@require_GET
+def skipped(request: AccountRequest) -> HttpResponse:
+    """What was knowingly not loaded, with the reason."""
+    rows = SkippedOrder.objects.select_related("merchant", "cart").order_by("-pk")
+    merchant = chosen_merchant(request)()
+    if merchant is not None:
+        rows = rows.filter(merchant=merchant)
+    if request.GET.get("until"):
+        # These rows have no public id; signed, so that nobody tries numbers.
+        with contextlib.suppress(signing.BadSignature):
+            rows = rows.filter(pk__lt=int(signing.loads(request.GET["until"], salt="skipped")))
+    found = list(rows[: search.PAGE + 1])
+    more = len(found) > search.PAGE
+    filters = search.Filters(merchant=merchant.public_id if merchant else "")
+    for row in found:
+        row.can_load = row.reason in loading.CAN
+        row.mark = signing.dumps(row.pk, salt=loading.SALT)
+    context = {
+        "skipped": found[: search.PAGE],
+        "older": signing.dumps(found[search.PAGE - 1].pk, salt="skipped") if more else "",
+        "tabs": tabs(request, filters, "skipped"),
+    }
+    return render(request, "orders/skipped.html", context)
 
 
 @require("orders.act")

@@ -18,6 +18,7 @@ from orders.connections import wms_class
 from orders.models import Order, OrderDetail, Status
 from orders.refund_forms import RefundForm
 from orders.refunds import Left, NotPossible, in_words
+from orders.views import order_or_404
 from wms.models import Wms
 
 SALT = "refund"
@@ -28,7 +29,7 @@ AGE = 3600  # seconds for which a sum that was shown can be confirmed
 @require_http_methods(["GET", "POST"])
 def order_refund(request: AccountRequest, order: str) -> HttpResponseBase:
     """The form; posted, the sum with a button to confirm it; confirmed, it is asked for, once."""
-    found = _order_or_404(order)
+    found = order_or_404(order)
     if not any(refunding.can(found)):
         raise Http404
     if "confirm" in request.POST:
@@ -58,7 +59,7 @@ def order_refund(request: AccountRequest, order: str) -> HttpResponseBase:
 @require_POST
 def order_refund_decide(request: AccountRequest, order: str, key: str, decision: str) -> HttpResponseBase:
     """A person says what became of a refund that nobody had an answer to."""
-    found = _order_or_404(order)
+    found = order_or_404(order)
     decisions = {"made": refunding.was_made, "not-made": refunding.was_not_made}
     if decision not in decisions:
         raise Http404
@@ -76,7 +77,7 @@ def order_refund_decide(request: AccountRequest, order: str, key: str, decision:
 @require_POST
 def order_cancel_at_wms(request: AccountRequest, order: str) -> HttpResponseBase:
     """Asks the WMS to cancel an order that it has."""
-    found = _order_or_404(order)
+    found = order_or_404(order)
     try:
         refunding.cancel_there(found, str(request.user))
     except NotNow as reason:
@@ -134,13 +135,6 @@ def _key(order: Order) -> str:
 
 def _seal(order: Order, refund: Refund | None) -> str:
     return signing.dumps({"order": order.public_id, "refund": to_json(refund) if refund else None}, salt=SALT)
-
-
-def _order_or_404(public_id: str) -> Order:
-    found: Order | None = Order.objects.select_related("merchant", "cart").filter(public_id=public_id).first()
-    if found is None:
-        raise Http404
-    return found
 
 
 def _back(request: AccountRequest, order: Order) -> HttpResponse:

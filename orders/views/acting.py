@@ -11,6 +11,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from orders import actions
 from orders.models import Order
+from orders.views import order_or_404
 
 Act = Callable[[Order, AccountRequest], None]
 
@@ -50,8 +51,8 @@ ACTIONS: dict[str, tuple[Act, str]] = {
 @require_POST
 def order_act(request: AccountRequest, order: str, action: str) -> HttpResponseBase:
     """Does one of the actions to one order."""
-    found = Order.objects.filter(public_id=order).first()
-    if found is None or action not in ACTIONS:
+    found = order_or_404(order)
+    if action not in ACTIONS:
         raise Http404
     act, done = ACTIONS[action]
     try:
