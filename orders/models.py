@@ -80,6 +80,7 @@ class Order(TenantModel):
     source_changed = models.BooleanField(default=False)  # while being sent: OrderDetail.newer waits
     edited_fields = models.JSONField(default=list, blank=True)  # these win over later source changes
     # For lists.
+    test = models.BooleanField(default=False, db_default=False)  # made by us to try a set-up: orders/made_up.py
     order_date = models.DateField()
     ship_code = models.CharField(max_length=100, blank=True, default="")
     ship_country = models.CharField(max_length=3, blank=True, default="")
@@ -136,6 +137,7 @@ class OrderDetail(TenantModel):
     data = models.JSONField()  # the canonical order as it now stands, edits included
     raw = models.JSONField(null=True)  # the source's own form, as last seen
     newer = models.JSONField(null=True)  # a source version that arrived while it was being sent
+    there = models.JSONField(null=True)  # what the WMS has under our reference, where that is taken: canonical.Found
     # Search keys, see orders/search.py.
     ref_key = _folded(100)
     number_key = _folded(100)
