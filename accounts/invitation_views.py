@@ -53,27 +53,28 @@ class NewPersonForm(forms.Form):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Joins the account as who is signed in, or as somebody new."""
+    """Joins the account as who is signed in, or as somebody new. Who is signed in as another one is told so."""
     now = clock.now()
     found = invitations.find(token, now)
     if found is None:
         return render(request, "account/invitation_gone.html", status=410)
     signed_in = isinstance(request.user, User)
+    other = isinstance(request.user, User) and not invitations.is_for(found, request.user)
     known = not signed_in and invitations.known(found)
     start = {"name": found.name}
     form = None if signed_in or known else NewPersonForm(found.email, request.POST or None, initial=start)
     if request.method == "POST":
-        if isinstance(request.user, User):
+        if isinstance(request.user, User) and not other:
             if invitations.join(found, request.user, now):
                 switching.remember(request)
                 return redirect("dashboard", found.account.public_id)
             return render(request, "account/invitation_gone.html", status=410)
         if form is not None and form.is_valid():
             return _join_as_new(request, found, form)
-    status = 422 if form is not None and form.is_bound else 200
+    status = 422 if form is not None and form.is_bound else 403 if other and request.method == "POST" else 200
     with tenancy.activate(found.account_id):
         place = str(people.place_of(found))
-    context = {"offer": found, "place": place, "form": form, "known": known}
+    context = {"offer": found, "place": place, "form": form, "known": known, "other": other}
     return render(request, "account/invitation.html", context, status=status)
 
 

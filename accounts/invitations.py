@@ -1,8 +1,9 @@
 """Invitations: somebody is offered a place in an account, by a mail with a link that is good for 7 days.
 
-`invite` writes the row and its mail; opening the link changes nothing, the button on its page accepts. Who
-is signed in joins as they are; who is new chooses a name and a password. The link is the proof that the
-mail was read, so a new person's address counts as verified.
+`invite` writes the row and its mail; opening the link changes nothing, the button on its page accepts. It
+is for the address that it went to: who signs in by that joins as they are, who is new chooses a name and a
+password, and anybody else who comes by the link is told whom it is for. The link is the proof that the mail
+was read, so a new person's address counts as verified.
 """
 
 import hashlib
@@ -102,11 +103,18 @@ def known(invitation: Invitation) -> bool:
     return User.objects.filter(email=invitation.email).exists()
 
 
+def is_for(invitation: Invitation, user: User) -> bool:
+    """Whether this person signs in by the address that was invited."""
+    return user.email == invitation.email
+
+
 def join(invitation: Invitation, user: User, now: datetime) -> bool:
-    """Takes the place. False where somebody else has just taken it, or it no longer works.
+    """Takes the place. False where it has just been taken, no longer works, or was offered to somebody else.
 
     Who is a member already stays what they are: an invitation takes no rights away, and adds none to them.
     """
+    if not is_for(invitation, user):
+        return False
     with tenancy.activate(invitation.account_id), transaction.atomic():
         if not _take(invitation, now):
             return False

@@ -199,6 +199,27 @@ def test_the_same_form_twice_is_one_invitation_and_one_mail(desk: Desk) -> None:
     assert Client().get(link_of("invitation", "/invitation/")).status_code == 200
 
 
+def test_an_invitation_is_for_the_address_that_it_went_to(desk: Desk) -> None:
+    stranger = desk.users["stranger"]
+    desk.client("owner").post(desk.url("users/new/"), newcomer(email=f" {stranger.email.title()} "))
+    path = link_of("invitation", "/invitation/")
+    other = desks.signed_in(User.objects.create_user("other@person.example", PASSWORD))
+    text = other.get(path).content.decode()
+    assert "You are signed in as other@person.example" in text
+    assert f"is for {stranger.email}" in text
+    assert other.post(path).status_code == 403, "somebody to whom the mail was passed on"
+    with tenancy.activate(desk.account.pk):
+        assert Membership.objects.count() == 3
+    answer = other.post("/logout/", {"next": path})
+    assert answer.headers["Location"] == path, "and there they may sign in as who is invited"
+    assert "signs in already" in other.get(path).content.decode()
+    browser = desk.client("stranger")
+    assert browser.post(path).headers["Location"] == desk.url()
+    assert browser.get(desk.url()).status_code == 200
+    with tenancy.activate(desk.account.pk):
+        assert Membership.objects.count() == 4
+
+
 def test_an_invitation_is_mailed_again_and_withdrawn(desk: Desk) -> None:
     client = desk.client("owner")
     client.post(desk.url("users/new/"), newcomer())
