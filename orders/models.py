@@ -10,6 +10,9 @@ from django.db import models
 
 from integration_manager.ids import public_id
 from integration_manager.tenancy import TenantKey, TenantModel
+from orders.list_models import BulkAction as BulkAction
+from orders.list_models import BulkRow as BulkRow
+from orders.list_models import SavedView as SavedView
 
 
 def _quantity(**kwargs: Any) -> "models.DecimalField[Any, Any]":
