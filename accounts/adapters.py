@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.urls import reverse
 
-from accounts import addresses, breach, lockout, mail, switching
+from accounts import addresses, breach, lockout, mail, own_password, switching
 from accounts.devices import device
 from accounts.models import User
 from accounts.reauth import is_recent
@@ -162,7 +162,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """To the page that led there."""
-        return reverse("mfa_index")
+        return str(request.session.pop(own_password.NEXT, "") or reverse("mfa_index"))
 
     # ── mails and words ──
 

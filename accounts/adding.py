@@ -1,7 +1,8 @@
 """Somebody new in an account: invited by a link, or made with a password that is handed over.
 
 A password is set only for an address that nobody signs in by: who is known here keeps theirs, and is invited.
-Made users verify their address before anything else, so nobody gets hold of an address that is not theirs.
+Made users verify their address before anything else, so nobody gets hold of an address that is not theirs, and
+then choose a password of their own (accounts/own_password.py).
 """
 
 from datetime import timedelta
@@ -55,6 +56,7 @@ def ask_again(account: Account, member: Membership, by: User) -> None:
 def _make(account: Account, email: str, name: str, place: people.Place, password: str, by: User) -> None:
     with transaction.atomic():
         user = User.objects.create_user(email, password, name=name, timezone=account.timezone)
+        User.objects.filter(pk=user.pk).update(password_handed_over=True)
         Membership.objects.create(user=user, **place.fields())
         Invitation.objects.filter(email=email, accepted_at=None).delete()
         audit.record(by, "user.added", email, {"role": (None, str(place))})

@@ -13,15 +13,17 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import verify_email_indirectly
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
-from accounts import mail, tries
+from accounts import mail, own_password, tries
 from accounts.models import SignInLink, User
 
 LIVES = timedelta(minutes=15)
 PER_ADDRESS = tries.Limit("link address", 3, timedelta(minutes=10))
+VOID = "The password that was set for your address is void: somebody else may know it. Choose one under Security."
 PER_IP = tries.Limit("link ip", 10, timedelta(minutes=1))
 
 
@@ -68,6 +70,9 @@ def use(request: HttpRequest, token: str, now: datetime) -> HttpResponseBase | N
         if not SignInLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
             return None
         SignInLink.objects.filter(user=link.user, used_at=None).delete()  # whoever reads old mails finds nothing
+        if own_password.is_doubtful(request, link.user):
+            own_password.drop(link.user)
+            messages.warning(request, VOID)
         verify_email_indirectly(request, link.user, link.email)  # who has the link reads the address
     record_authentication(request, link.user, "link", email=link.email)
     return perform_login(request, Login(user=link.user, email=link.email, redirect_url=link.next or None))

@@ -10,7 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
-from accounts import audit, sessions, staff, switching, two_step
+from accounts import audit, own_password, sessions, staff, switching, two_step
 from accounts.models import Account, Membership, User
 from accounts.roles import permissions_of
 from integration_manager import tenancy
@@ -47,7 +47,9 @@ class AccountMiddleware:
             if membership is None and not staff.has_opened(request, user, account):
                 switching.forget(request, account.public_id)
                 raise Http404
-            wanting = two_step.needed_here(request, account, user) if membership else None
+            wanting = None
+            if membership is not None:
+                wanting = own_password.needed_here(request, user) or two_step.needed_here(request, account, user)
             if wanting is not None:
                 return wanting
             merchants = membership.merchant_ids if membership else None

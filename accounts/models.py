@@ -61,12 +61,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=clock.now)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
+    password_handed_over = models.BooleanField(default=False, db_default=False)  # somebody else knows it
 
     objects = UserManager()
     USERNAME_FIELD = "email"
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        """A new one is the person's own, unless whoever sets it says otherwise afterwards."""
+        super().set_password(raw_password)
+        self.password_handed_over = False
 
 
 class Membership(TenantModel):

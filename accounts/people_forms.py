@@ -78,7 +78,10 @@ class NewUserForm(PlaceForm):
         label="How do they get in?",
         choices=[
             (LINK, "By a link in a mail, good for 7 days: they choose their password"),
-            (PASSWORD, "By a password that you set and hand over; a mail asks them to verify the address"),
+            (
+                PASSWORD,
+                "By a password that you set and hand over: they verify their address by mail, then choose their own",
+            ),
         ],
         widget=forms.RadioSelect,
         initial=LINK,

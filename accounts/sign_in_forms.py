@@ -66,7 +66,14 @@ class _New(Plain):
 
 
 class ChangePasswordForm(_New, account.ChangePasswordForm):
-    """The present password and a new one."""
+    """The present password and a new one, which is another."""
+
+    def clean(self) -> dict[str, Any]:
+        """Who was sent here since somebody else knows it has to choose."""
+        data: dict[str, Any] = super().clean()
+        if data.get("password1") and data["password1"] == data.get("oldpassword"):
+            self.add_error("password1", "This is the present one. Choose another.")
+        return data
 
 
 class SetPasswordForm(_New, account.SetPasswordForm):

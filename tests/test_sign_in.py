@@ -260,6 +260,29 @@ def test_a_link_verifies_its_address(desk: Desk, post: Post) -> None:
     assert EmailAddress.objects.get(email=OWNER).verified
 
 
+def test_who_signs_up_by_somebody_elses_address_does_not_wait_inside(post: Post) -> None:
+    from tests.test_sign_up import ADDRESS, NEW, sign_up
+
+    thief, login = Client(), {"login": ADDRESS, "password": NEW["password1"]}
+    sign_up(thief)
+    owner = Client()
+    owner.post("/login/link/", {"email": ADDRESS})
+    assert owner.post(post.deliver().link(ADDRESS)).headers["Location"] == "/"
+    assert not User.objects.get(email=ADDRESS).has_usable_password()
+    assert thief.post("/login/", login).status_code == 200, "asked again"
+    assert not is_in(thief)
+
+
+def test_who_signed_up_here_keeps_the_password_when_a_link_is_quicker(post: Post) -> None:
+    from tests.test_sign_up import ADDRESS, sign_up
+
+    client = Client()
+    sign_up(client)
+    client.post("/login/link/", {"email": ADDRESS})
+    assert client.post(post.deliver().link(ADDRESS)).headers["Location"] == "/"
+    assert User.objects.get(email=ADDRESS).has_usable_password()
+
+
 # ── the second step ──
 
 

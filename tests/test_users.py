@@ -156,7 +156,22 @@ def test_a_made_user_gets_in_by_the_password_once_the_address_is_verified(desk: 
     Client().post(path)
     browser = Client()
     browser.post("/login/", login)
-    assert browser.get(desk.url()).status_code == 200
+    orders = desk.url("orders/")
+    assert browser.get(orders).headers["Location"] == "/security/password/", "who added them knows the password"
+    again = {"oldpassword": login["password"], "password1": login["password"]}
+    assert "Choose another" in browser.post("/security/password/", again).content.decode()
+    assert browser.post("/security/password/", again | {"password1": "words of my own"}).headers["Location"] == orders
+    assert browser.get(orders).status_code == 200
+
+
+def test_a_handed_over_password_ends_where_the_person_comes_by_a_mailed_link(desk: Desk) -> None:
+    desk.client("owner").post(desk.url("users/new/"), newcomer(how="password", password="a long way home"))
+    Client().post("/login/link/", {"email": "new@comer.example"})
+    browser = Client()
+    assert browser.post(link_of("sign_in_link", "/login/link/")).headers["Location"] == "/"
+    assert "is void" in browser.get(desk.url()).content.decode()
+    login = {"login": "new@comer.example", "password": "a long way home"}
+    assert Client().post("/login/", login).status_code == 200, "and opens nothing for who had set it"
 
 
 def test_nobody_sets_the_password_of_somebody_who_is_known(desk: Desk) -> None:
