@@ -7,11 +7,11 @@ from django.db import transaction
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
-from orders import causes, changes
+from orders import causes, many
 from orders.intake import Intake
-from orders.models import Order, Shipment, Status
+from orders.models import Order, Status
 from orders.references import wms_ref
-from orders.states import move, note
+from orders.state_words import face_of
 
 
 class NotNow(Exception):
@@ -44,15 +44,38 @@ def _undecided(order: Order) -> bool:
     return order.status == Status.ERROR and order.error_code == "outcome_unknown"
 
 
+# What `allowed` looks at: orders that are alike in these may do the same (orders/bulk_run.py counts by them).
+DECIDED_BY = ("status", "held_by", "error_code")
+
+
+_WORDS = {
+    "resend": "it cannot be sent again",
+    "cancel_sending": "there is no sending to cancel",
+    "undo_cancel": "there is nothing to release",
+    "it_arrived": "there is nothing to decide",
+    "it_did_not": "there is nothing to decide",
+    "same_order": "there is nothing to decide",
+    "new_reference": "its reference is not in the way",
+    "resend_tracking": "there is no tracking to send again",
+}
+
+
+def why_not(order: Order, action: str) -> str:
+    """Why this order's state does not allow an action, in words; "" where it does."""
+    if action in allowed(order):
+        return ""
+    if order.status == Status.SENDING:
+        return "The order is being sent right now. Try again in a minute."
+    if _undecided(order):
+        return "First say whether the order arrived at the WMS."
+    return f"It is {face_of(order.status, order.held_by).word}, so {_WORDS[action]}."
+
+
 def _need(order: Order, action: str) -> None:
     order.refresh_from_db()
-    if action in allowed(order):
-        return
-    if order.status == Status.SENDING:
-        raise NotNow("The order is being sent right now. Try again in a minute.")
-    if _undecided(order):
-        raise NotNow("First say whether the order arrived at the WMS.")
-    raise NotNow(f"An order that is {Status(order.status).label} cannot do that.")
+    reason = why_not(order, action)
+    if reason:
+        raise NotNow(reason)
 
 
 def _moved(ids: list[int]) -> None:
@@ -63,99 +86,44 @@ def _moved(ids: list[int]) -> None:
 def resend(order: Order, actor: str) -> None:
     """Sends an order (again) as soon as possible. Raises NotNow."""
     _need(order, "resend")
-    now = clock.now()
-    if order.status == Status.READY:
-        Order.objects.filter(pk=order.pk, status=Status.READY).update(retry_at=now, failures=0, first_failed_at=None)
-        note([order.pk], "resend", "Sent by hand.", now=now, actor=actor)
-    else:
-        _moved(causes.free([order.pk], Status(order.status), "Sent by hand.", now, actor=actor, kind="resend"))
-    wake(Service.DELIVER, now, merchant_id=order.merchant_id)
+    _moved(many.resend([order], actor, clock.now()))
 
 
 def cancel_sending(order: Order, actor: str) -> None:
     """Keeps an order from being sent until that is undone. Raises NotNow."""
     _need(order, "cancel_sending")
-    now = clock.now()
-    held_by = [order.cause] if order.cause else []
-    moved = move(
-        [order.pk],
-        Status(order.status),
-        Status.HELD,
-        "held",
-        now=now,
-        actor=actor,
-        message="Sending canceled.",
-        held_by="person",
-        cause="",
-        error_code="",
-        error_message="",
-    )
-    _moved(moved)
-    causes.settle(held_by, now)
+    _moved(many.cancel_sending([order], actor, clock.now()))
 
 
 def undo_cancel(order: Order, actor: str) -> None:
     """Lets a held order be sent after all. Raises NotNow."""
     _need(order, "undo_cancel")
-    now = clock.now()
-    _moved(causes.free([order.pk], Status.HELD, "It is sent after all.", now, actor=actor))
-    wake(Service.DELIVER, now, merchant_id=order.merchant_id)
+    _moved(many.undo_cancel([order], actor, clock.now()))
 
 
 def it_arrived(order: Order, wms_key: str, actor: str) -> None:
     """A person has found an order of unknown outcome at the WMS, under `wms_key`. Raises NotNow."""
     _need(order, "it_arrived")
-    _at_wms(order, wms_key, actor, "A person found it at the WMS.")
+    _moved(many.at_wms([order], actor, clock.now(), key=wms_key.strip()[:100]))
 
 
 def same_order(order: Order, wms_key: str, actor: str) -> None:
     """The order that the WMS has under our reference is this one. Raises NotNow."""
     _need(order, "same_order")
-    _at_wms(order, wms_key, actor, "A person says that the WMS's order is this one.")
-
-
-def _at_wms(order: Order, wms_key: str, actor: str, message: str) -> None:
-    now = clock.now()
-    moved = move(
-        [order.pk],
-        Status(order.status),
-        Status.AT_WMS,
-        "it_arrived",
-        now=now,
-        actor=actor,
-        message=message,
-        wms_key=wms_key.strip()[:100] or order.wms_ref,
-        delivered_at=now,
-        error_code="",
-        error_message="",
-        cause="",
-    )
-    _moved(moved)
-    causes.settle([order.cause], now)
-    if order.cancel_requested_at:
-        changes.cancel_at_wms(moved, now, actor=order.cancel_by, why="Canceled before that was known.")
+    message = "A person says that the WMS's order is this one."
+    _moved(many.at_wms([order], actor, clock.now(), message, wms_key.strip()[:100]))
 
 
 def it_did_not(order: Order, actor: str) -> None:
     """A person has made sure that the WMS does not have it: it is sent again. Raises NotNow."""
     _need(order, "it_did_not")
-    now = clock.now()
-    # What had begun is decided by the person's word: the next send is the first.
-    Order.objects.filter(pk=order.pk, status=Status.ERROR).update(starts=0, unknown_rounds=0)
-    message = "A person says that it did not arrive; it is sent again."
-    _moved(causes.free([order.pk], Status.ERROR, message, now, actor=actor, kind="it_did_not"))
-    wake(Service.DELIVER, now, merchant_id=order.merchant_id)
+    _moved(many.it_did_not([order], actor, clock.now()))
 
 
 def resend_tracking(order: Order, actor: str) -> None:
     """Tells the cart of all parcels again. Raises NotNow."""
     _need(order, "resend_tracking")
-    now = clock.now()
-    Shipment.objects.filter(order=order, voided_at__isnull=True).update(
-        uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None
-    )
-    note([order.pk], "resend_tracking", "Tracking is sent to the cart again.", now=now, actor=actor)
-    wake(Service.UPLOAD_SHIPMENTS, now, merchant_id=order.merchant_id, cart_ids=[order.cart_id])
+    _moved(many.resend_tracking([order], actor, clock.now()))
 
 
 def new_reference(order: Order, actor: str) -> None:

@@ -1,0 +1,173 @@
+"""The actions of orders/actions.py on many orders by a few statements. Each gives the ids of those that really moved.
+
+Who calls has asked what is allowed, and holds the rows; an order that changed all the same is left as it is.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from merchants.models import Service
+from merchants.schedules import wake
+from orders import causes, changes
+from orders.models import Order, Shipment, Status
+from orders.states import Each, move, note
+
+Act = Callable[[Sequence[Order], str, datetime], list[int]]
+STOPPED = (Status.ERROR, Status.GAVE_UP)
+NOT_SENT = (Status.RECEIVED, Status.READY, *STOPPED)
+
+
+def resend(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
+    """Sends orders (again) as soon as possible."""
+    waiting = _ids(orders, Status.READY)
+    held = Order.objects.filter(pk__in=waiting, status=Status.READY)
+    if waiting and held.update(retry_at=now, failures=0, first_failed_at=None):
+        note(waiting, "resend", "Sent by hand.", now=now, actor=actor)
+    freed = causes.free(_ids(orders, *STOPPED), STOPPED, "Sent by hand.", now, actor=actor, kind="resend")
+    return _delivered([*waiting, *freed], orders, now)
+
+
+def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
+    """Keeps orders from being sent until that is undone."""
+    moved = move(
+        _ids(orders),
+        NOT_SENT,
+        Status.HELD,
+        "held",
+        now=now,
+        actor=actor,
+        message="Sending canceled.",
+        held_by="person",
+        cause="",
+        error_code="",
+        error_message="",
+    )
+    causes.settle(_causes(orders, moved), now)
+    return moved
+
+
+def undo_cancel(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
+    """Lets held orders be sent after all."""
+    freed = causes.free(_ids(orders), Status.HELD, "It is sent after all.", now, actor=actor)
+    return _delivered(freed, orders, now)
+
+
+def at_wms(
+    orders: Sequence[Order], actor: str, now: datetime, message: str = "A person found it at the WMS.", key: str = ""
+) -> list[int]:
+    """A person has found orders of unknown outcome at the WMS, under `key`, else under our references."""
+    moved = move(
+        _ids(orders),
+        Status.ERROR,
+        Status.AT_WMS,
+        "it_arrived",
+        now=now,
+        actor=actor,
+        message=message,
+        wms_key=Each(key or order.wms_ref for order in orders),
+        delivered_at=now,
+        error_code="",
+        error_message="",
+        cause="",
+    )
+    causes.settle(_causes(orders, moved), now)
+    for order in orders:
+        if order.cancel_requested_at and order.pk in moved:
+            changes.cancel_at_wms([order.pk], now, actor=order.cancel_by, why="Canceled before that was known.")
+    return moved
+
+
+def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
+    """A person has made sure that the WMS does not have them: they are sent again."""
+    ids = _ids(orders)
+    # What had begun is decided by the person's word: the next send is the first.
+    Order.objects.filter(pk__in=ids, status=Status.ERROR).update(starts=0, unknown_rounds=0)
+    message = "A person says that it did not arrive; it is sent again."
+    return _delivered(causes.free(ids, Status.ERROR, message, now, actor=actor, kind="it_did_not"), orders, now)
+
+
+def resend_tracking(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
+    """Tells the carts of all parcels again."""
+    ids = _ids(orders)
+    Shipment.objects.filter(order__in=ids, voided_at__isnull=True).update(
+        uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None
+    )
+    note(ids, "resend_tracking", "Tracking is sent to the cart again.", now=now, actor=actor)
+    carts: dict[int, set[int]] = {}
+    for order in orders:
+        carts.setdefault(order.merchant_id, set()).add(order.cart_id)
+    for merchant, cart_ids in sorted(carts.items()):
+        wake(Service.UPLOAD_SHIPMENTS, now, merchant_id=merchant, cart_ids=sorted(cart_ids))
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An action that can be done to many at once. `action`: the one of orders/actions.py that has to be allowed.
+
+    `held_by_person`: whether it is for the orders that a person held, or for those that a rule holds.
+    """
+
+    key: str
+    label: str  # its button
+    what: str  # what happens, for the page that asks
+    done: str  # of those that it was done to: "3 orders …"
+    icon: str
+    action: str
+    act: Act
+    held_by_person: bool | None = None
+    careful: bool = False  # what it does cannot be taken back
+
+
+KINDS = {
+    kind.key: kind
+    for kind in (
+        Kind(
+            "resend", "Resend to WMS", "They go to the WMS within a minute or two, one try after the other.",
+            "go to the WMS again", "resend", "resend", resend,
+        ),
+        Kind(
+            "cancel_sending", "Cancel Sending", "They are not sent. They stay on record, and can be sent after all.",
+            "will not be sent", "s-off", "cancel_sending", cancel_sending,
+        ),
+        Kind(
+            "undo_cancel", "Send after all", "Their Cancel Sending is undone: they are sent.",
+            "are sent after all", "resend", "undo_cancel", undo_cancel, held_by_person=True,
+        ),
+        Kind(
+            "release", "Release", "They are sent now, whatever holds them.",
+            "are released", "resend", "undo_cancel", undo_cancel, held_by_person=False,
+        ),
+        Kind(
+            "resend_tracking", "Resend tracking", "The carts are told of all their parcels again.",
+            "have their tracking sent again", "resend", "resend_tracking", resend_tracking,
+        ),
+        Kind(
+            "it_arrived", "They arrived", "They are noted as being at the WMS, under our own reference of each.",
+            "are noted as being at the WMS", "s-wms", "it_arrived", at_wms, careful=True,
+        ),
+        Kind(
+            "it_did_not", "They did not arrive",
+            "They are sent again. Whatever did arrive the customer gets twice: look into the WMS first.",
+            "are sent again", "resend", "it_did_not", it_did_not, careful=True,
+        ),
+    )
+}  # fmt: skip
+
+
+def _ids(orders: Iterable[Order], *statuses: Status) -> list[int]:
+    return [order.pk for order in orders if not statuses or order.status in statuses]
+
+
+def _causes(orders: Iterable[Order], moved: Iterable[int]) -> list[str]:
+    ids = set(moved)
+    return sorted({order.cause for order in orders if order.cause and order.pk in ids})
+
+
+def _delivered(ids: list[int], orders: Iterable[Order], now: datetime) -> list[int]:
+    """Wakes the merchants' Order Delivery for those that are to be sent."""
+    moved = set(ids)
+    for merchant in sorted({order.merchant_id for order in orders if order.pk in moved}):
+        wake(Service.DELIVER, now, merchant_id=merchant)
+    return ids
