@@ -1,5 +1,7 @@
 """Where from: the order sources of a merchant."""
 
+from typing import Any
+
 from django.db import models
 
 from integration_manager.crypto import EncryptedJSON
@@ -26,6 +28,10 @@ class Cart(TenantModel):
     earliest_order_date = models.DateField()
     # Order Cancel Upload: it is told of cancellations made here or by the warehouse.
     cancel_upload = models.BooleanField(default=False, db_default=False)
+    # General Order Options: an order whose ship code nothing maps is held; else its code is sent as it is.
+    reject_unmapped = models.BooleanField(default=False, db_default=False)
+    # Another one after every change of what the rules go by, so that nobody works by old ones.
+    rules_mark = models.CharField(max_length=12, default="", db_default="", editable=False)
     # How often its services are to run once it is switched on (again): {service: value of a frequency}.
     planned = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
@@ -44,10 +50,49 @@ class Cart(TenantModel):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Any setting may be one that the rules go by."""
+        self.rules_mark = public_id()
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = {*kwargs["update_fields"], "rules_mark"}
+        super().save(*args, **kwargs)
+
     @property
     def source(self) -> str:
         """The shop itself, whichever connection reads it: part of an order's identity."""
         return f"{self.system}:{self.shop}"
+
+
+class CartShipMethod(TenantModel):
+    """What one code of a cart, or all codes of a pattern, are to the WMS. One row may be the default for the rest.
+
+    Codes that orders bring appear by themselves, not mapped.
+    """
+
+    merchant_field = "cart__merchant_id"
+
+    class Match(models.TextChoices):
+        EXACT = "exact", "Is"
+        STARTS = "starts", "Starts with"
+        CONTAINS = "contains", "Contains"
+        DEFAULT = "default", "Everything else"
+
+    cart = TenantKey(Cart, models.CASCADE, related_name="ship_methods", db_index=False)
+    match = models.CharField(max_length=8, choices=Match, default=Match.EXACT)
+    code = models.CharField(max_length=100, blank=True)  # as the cart, or a person, wrote it first
+    key = models.CharField(max_length=100, blank=True)  # as it is compared: merchants/rules/methods.py
+    position = models.PositiveIntegerField(default=0)  # of a pattern: the first that fits wins
+    wms_code = models.CharField(max_length=100, blank=True)  # "": not mapped
+    by_hand = models.BooleanField(default=False)  # added ahead; no order has brought it
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "cart", "match", "key"], name="ship_method_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class CartActivation(TenantModel):

@@ -12,7 +12,7 @@ from integration_manager import tenancy
 from integration_manager.kit.errors import ConnectorError, NeedsHuman
 from merchants.rules import Problem
 from orders.models import Order, Status
-from orders.states import move
+from orders.states import move, note
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,14 @@ class Cause:
     message: str
     fix: str
     said: str = ""
+    cart_id: int | None = None  # where its fix is the cart's
 
 
-def of_problem(merchant_id: int, problem: Problem) -> Cause:
-    """The cause that a rule's problem stands for."""
-    return Cause(
-        problem.code, _key(merchant_id, problem.code, problem.message), merchant_id, problem.message, problem.fix
-    )
+def of_problem(merchant_id: int, problem: Problem, cart_id: int | None = None) -> Cause:
+    """The cause that a rule's problem stands for. `cart_id`: the order's cart, for rules that are the cart's."""
+    key = problem.cause or _key(merchant_id, problem.code, problem.message)
+    of_cart = cart_id if problem.cause else None
+    return Cause(problem.code, key, merchant_id, problem.message, problem.fix, cart_id=of_cart)
 
 
 def of_error(merchant_id: int, error: ConnectorError) -> Cause:
@@ -73,6 +74,16 @@ def to_error(
     return moved
 
 
+def instead(order: Order, problem: Problem, cause: Cause, now: datetime) -> None:
+    """Another problem stands against an order in error than before, since it was changed."""
+    Order.objects.filter(pk=order.pk, status=Status.ERROR).update(
+        error_code=problem.code, error_message=cause.message, cause=cause.key, updated_at=now
+    )
+    note([order.pk], "error", cause.message, now=now)
+    open_alert(cause, now, order_id=order.pk)
+    settle([order.cause], now)
+
+
 def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, count: int = 1) -> None:
     """Opens the alert of a cause, or counts it again."""
     raise_alert(
@@ -83,6 +94,7 @@ def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, coun
         fix=cause.fix,
         said=cause.said,
         merchant_id=cause.merchant_id,
+        cart_id=cause.cart_id,
         order_id=order_id,
         count=count,
     )
@@ -96,8 +108,12 @@ def free(
     *,
     actor: str = "",
     kind: str = "released",
+    retry_at: datetime | None = None,
 ) -> list[int]:
-    """Puts orders back in the line, at its front, with a clean slate, and settles what held them."""
+    """Puts orders back in the line, at its front, with a clean slate, and settles what held them.
+
+    `retry_at`: not before that.
+    """
     held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
     moved = move(
         ids,
@@ -107,13 +123,23 @@ def free(
         now=now,
         actor=actor,
         message=message,
-        retry_at=now,
+        retry_at=retry_at or now,
         failures=0,
         first_failed_at=None,
         error_code="",
         error_message="",
         cause="",
         held_by="",
+    )
+    settle(held_by, now)
+    return moved
+
+
+def hold(ids: Sequence[int], frm: Status | Sequence[Status], by: str, why: str, now: datetime) -> list[int]:
+    """Lets orders wait for a rule or a person, and settles what held them before."""
+    held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
+    moved = move(
+        ids, frm, Status.HELD, "held", now=now, message=why, held_by=by, cause="", error_code="", error_message=""
     )
     settle(held_by, now)
     return moved

@@ -6,10 +6,12 @@ from typing import Any
 from alerts.raising import raise_alert
 from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
+from merchants.rules import HOLDS
 from orders import causes as because
+from orders import ruling
 from orders.changes import changed_after_sending, record_change, request_cancel
 from orders.content import same_but_state, source_hash
-from orders.inserting import insert_lines, insert_orders, problem_of, search_keys
+from orders.inserting import insert_lines, insert_orders, list_codes, placing, search_keys
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Effect, OrderDetail, OrderLine, Status
 from orders.models import Order as OrderRow
@@ -124,13 +126,19 @@ def apply_source(
             now=now,
         )
     order = from_json(Order, data)
+    judged = Incoming(incoming.key, incoming.raw, order)
+    intake.judge(judged, anyway=row.anyway)
+    assert judged.outcome is not None
     record_change(row_id, detail.data, data, now, actor="", message="Changed in the shop.")
     keys = {name: values[0] for name, values in search_keys([data]).items()}
     if incoming.raw is not None:
         keys["raw"] = incoming.raw
     OrderDetail.objects.filter(pk=detail.pk).update(data=data, newer=None, **keys)
     OrderLine.objects.filter(order_id=row_id).delete()
-    insert_lines([(row_id, order)])
+    insert_lines({row_id: judged.outcome})
+    list_codes(intake, [judged], now)
+    if judged.outcome.story != detail.applied:
+        ruling.tell({row_id: judged.outcome}, now, store=True)
     OrderRow.objects.filter(pk=row_id).update(
         **_names(intake, row, data),
         source_hash=incoming.hash,
@@ -146,16 +154,30 @@ def apply_source(
         lines=len(order.lines),
         qty_total=sum(line.quantity for line in order.lines),
     )
-    if status is Status.READY:  # failed before, perhaps: what is new is tried at once
-        OrderRow.objects.filter(pk=row_id, status=status).update(retry_at=now, failures=0, first_failed_at=None)
-    problem = problem_of(intake, Incoming(incoming.key, incoming.raw, order))
-    if problem and status in (Status.RECEIVED, Status.READY):
-        cause = because.of_problem(intake.merchant.pk, problem)
-        because.to_error([row_id], status, problem, cause, now)
-    elif not problem and (
-        status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP) or (status is Status.HELD and row.held_by == "source")
-    ):
-        because.free([row_id], status, "Corrected in the shop; it is sent again.", now)
+    _place(intake, row, judged, status, now)
+
+
+def _place(intake: Intake, row: OrderRow, judged: Incoming, status: Status, now: datetime) -> None:
+    """Where the order stands now that the rules have seen its new version."""
+    place, problem = placing(judged, now), judged.problem
+    if status is Status.READY:  # failed before, perhaps: what is new is tried at once, unless a rule says when
+        waiting = OrderRow.objects.filter(pk=row.pk, status=status)
+        waiting.update(retry_at=place.retry_at, failures=0, first_failed_at=None)
+    if problem is not None:
+        cause = because.of_problem(intake.merchant.pk, problem, intake.cart.pk)
+        if status in (Status.RECEIVED, Status.READY):
+            because.to_error([row.pk], status, problem, cause, now)
+        elif status is Status.ERROR and row.cause != cause.key:
+            because.instead(row, problem, cause, now)
+        return
+    may_go = status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP) or (
+        status is Status.HELD and row.held_by in ("source", *HOLDS)
+    )
+    if place.status == Status.HELD:
+        if status is not Status.HELD:
+            because.hold([row.pk], status, place.held_by, place.why, now)
+    elif may_go:
+        because.free([row.pk], status, "Corrected in the shop; it is sent again.", now, retry_at=place.retry_at)
 
 
 def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str]:
@@ -171,13 +193,16 @@ def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str
 
 def take_newer(merchant: Merchant, row_id: int, now: datetime) -> None:
     """A source version came while the order was being sent; now that this is decided, it takes its effect."""
-    row = OrderRow.objects.select_for_update().select_related("cart").get(pk=row_id)
+    cart = OrderRow.objects.select_related("cart").get(pk=row_id).cart
+    intake = Intake(merchant, cart)
+    intake.keep_rules()
+    row = OrderRow.objects.select_for_update().get(pk=row_id)
     version = OrderDetail.objects.values_list("newer", flat=True).get(order_id=row_id)
     if not version or row.status in (Status.SENDING, Status.CANCELED):
         return  # being sent again, or to be opened again: the next look at the source does that
     incoming = Incoming(row.cart_key, None, from_json(Order, version), data=version, hash=source_hash(version))
     canceled = row.cancel_requested_at is not None
-    update_known(Intake(merchant, row.cart), row_id, Status(row.status), canceled, incoming, now, Stored())
+    update_known(intake, row_id, Status(row.status), canceled, incoming, now, Stored())
 
 
 def reopen(intake: Intake, row_id: int, incoming: Incoming, now: datetime, stored: Stored) -> None:

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 from carts.models import DryOrder
-from orders.inserting import problem_of
 from orders.intake import Incoming, Intake
-from orders.reading import HANDLED, TOO_OLD, Unreadable, left_out
+from orders.reading import HANDLED, Unreadable, left_out
 from orders.storing import Known, known_of
 
 V = DryOrder.Verdict
-_LEFT = {HANDLED: V.HANDLED, TOO_OLD: V.SKIP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,10 @@ def _of(intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], han
         return Forecast(V.KNOWN, "It is loaded already.", known=known[one.key][0])
     why = left_out(intake, one, handled=one.key in handled)
     if why is not None:
-        return Forecast(_LEFT.get(why.reason, V.LEAVE), why.message)
-    problem = problem_of(intake, one)
+        verdict = V.HANDLED if why.reason == HANDLED else V.SKIP if why.listed else V.LEAVE
+        return Forecast(verdict, why.message)
+    problem = one.problem
     if problem is not None:
         return Forecast(V.ERROR, problem.message, problem.fix)
-    return Forecast(V.SEND)
+    hold = one.outcome.hold if one.outcome else None
+    return Forecast(V.SEND, hold.why if hold else "")

@@ -1,17 +1,19 @@
 """Inserts what is new: orders with their details, lines and first events, and what was skipped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from carts.models import Cart
+from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Order
-from merchants.rules import Problem, problems_of
-from orders import bulk
+from merchants.rules import Outcome
+from merchants.rules.methods import MOST_CODES, code_key
+from orders import bulk, ruling
 from orders import causes as because
 from orders.content import fold
 from orders.intake import Incoming, Intake, Stored
@@ -31,14 +33,21 @@ def insert_orders(
     revision: int = 0,
     status: Status | None = None,
     hashed: bool = False,
+    anyway: bool = False,
 ) -> list[int]:
-    """Inserts orders with their details, lines and first events, in four statements."""
+    """Inserts orders with their details, lines and first events, in four statements; five with rules' doings.
+
+    `anyway`: a person wants them, whatever refuses or holds them.
+    """
     if not wanted:
         return []
-    problems = [problem_of(intake, incoming) for incoming in wanted]
-    found = [because.of_problem(intake.merchant.pk, p) if p else None for p in problems]
+    for incoming in wanted:
+        if incoming.outcome is None:
+            intake.judge(incoming, anyway=anyway)
+    problems = [incoming.problem for incoming in wanted]
+    found = [because.of_problem(intake.merchant.pk, p, intake.cart.pk) if p else None for p in problems]
     orders = [incoming.order for incoming in wanted]
-    statuses = [str(status or (Status.ERROR if p else Status.READY)) for p in problems]
+    placed = [placing(incoming, now, status) for incoming in wanted]
     refs = [reference(intake, i, revision, hashed=hashed) for i in wanted]
     rows = bulk.insert(
         OrderRow,
@@ -52,11 +61,13 @@ def insert_orders(
             "cust_ref": each(i.data["cust_ref"][:100] for i in wanted),
             "cust_po_no": each(i.data["cust_po_no"][:100] for i in wanted),
             "wms_ref": each(refs),
-            "status": each(statuses),
+            "status": each(p.status for p in placed),
+            "held_by": each(p.held_by for p in placed),
+            "anyway": anyway,
             "error_code": each(p.code if p else "" for p in problems),
             "error_message": each(p.message if p else "" for p in problems),
             "cause": each(c.key if c else "" for c in found),
-            "retry_at": now,
+            "retry_at": each(p.retry_at for p in placed),
             "starts": each(int(intake.forgot(o)) for o in orders),
             "source_hash": each(i.hash for i in wanted),
             "source_modified_at": each(o.modified_at if o else None for o in orders),
@@ -79,7 +90,7 @@ def insert_orders(
     if len(written) < len(wanted) and not hashed:
         # Stored meanwhile by somebody else, or another order has the reference: then by a hash.
         others = [i for i in wanted if i.key not in ids]
-        more = insert_orders(intake, others, now, stored, revision, status, hashed=True)
+        more = insert_orders(intake, others, now, stored, revision, status, hashed=True, anyway=anyway)
     else:
         more = []
     if not written:
@@ -90,10 +101,12 @@ def insert_orders(
             "order_id": each(ids[i.key][0] for i in written),
             "data": each(i.data for i in written),
             "raw": each(i.raw for i in written),
+            "applied": each(i.outcome.story if i.outcome else [] for i in written),
             **search_keys([i.data for i in written]),
         },
     )
-    insert_lines([(ids[i.key][0], i.order) for i in written if i.order])
+    judged = {ids[i.key][0]: i.outcome for i in written if i.outcome}
+    insert_lines(judged)
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO orders_event (account_id, order_id, at, kind, frm, "to", actor, message)
@@ -104,9 +117,11 @@ def insert_orders(
                 now,
                 [ids[i.key][0] for i in written],
                 [ids[i.key][1] for i in written],
-                [p.message if p else "" for i, p in zip(wanted, problems, strict=True) if i.key in ids],
+                [p.why for i, p in zip(wanted, placed, strict=True) if i.key in ids],
             ],
         )
+    ruling.tell(judged, now)
+    list_codes(intake, written, now)
     stored.new += len(written)
     stored.in_error += sum(1 for i in written if ids[i.key][1] == Status.ERROR)
     stored.causes += [c for c in found if c]
@@ -122,30 +137,64 @@ def reference(intake: Intake, incoming: Incoming, revision: int = 0, *, hashed: 
     return wms_ref(intake.cart.public_id, intake.cart.number, incoming.key, number, revision, intake.prefix)
 
 
-def insert_lines(orders: Sequence[tuple[int, Order]]) -> None:
-    """Inserts the lines of orders, in one statement."""
-    rows = [(order_id, n, line) for order_id, order in orders for n, line in enumerate(order.lines, 1)]
+def insert_lines(orders: Mapping[int, Outcome]) -> None:
+    """Inserts the lines of orders (by id): the source's, and what is sent for each; in one statement."""
+    rows = [(pk, at, line, outcome) for pk, outcome in orders.items() for at, line in enumerate(outcome.order.lines, 1)]
     if rows:
         bulk.insert(
             OrderLine,
             {
-                "order_id": each(order_id for order_id, _, _ in rows),
-                "position": each(n for _, n, _ in rows),
-                "line_id": each(line.line_id[:100] for _, _, line in rows),
-                "item": each(line.item[:100] for _, _, line in rows),
-                "item_key": each(fold(line.item) for _, _, line in rows),
-                "sent_item": each(line.item[:100] for _, _, line in rows),
-                "quantity": each(line.quantity for _, _, line in rows),
+                "order_id": each(order_id for order_id, _, _, _ in rows),
+                "position": each(at for _, at, _, _ in rows),
+                "line_id": each(line.line_id[:100] for _, _, line, _ in rows),
+                "item": each(line.item[:100] for _, _, line, _ in rows),
+                "item_key": each(fold(line.item) for _, _, line, _ in rows),
+                "sent_item": each(outcome.sent_item(at)[:100] for _, at, _, outcome in rows),
+                "filtered": each(at in outcome.left_out for _, at, _, outcome in rows),
+                "quantity": each(line.quantity for _, _, line, _ in rows),
             },
         )
 
 
-def problem_of(intake: Intake, incoming: Incoming) -> Problem | None:
-    """What stands against sending it, if anything."""
-    if incoming.order is None:
-        return incoming.problem
-    problems = problems_of(incoming.order)
-    return problems[0] if problems else None
+def list_codes(intake: Intake, incoming: Sequence[Incoming], now: datetime) -> None:
+    """Puts the ship codes that these orders bring on their cart's list, where they can be mapped, once each."""
+    said = {code_key(i.order.ship_code): i.order.ship_code or "" for i in incoming if i.order}
+    new = sorted(said.keys() - intake.listed)[: max(MOST_CODES - len(intake.listed), 0)]
+    if new:
+        intake.listed.update(new)
+        bulk.insert(
+            CartShipMethod,
+            {
+                "cart_id": intake.cart.pk,
+                "code": each(" ".join(said[key].split())[:100] for key in new),
+                "key": each(new),
+                "created_at": now,
+            },
+            conflict="ON CONFLICT DO NOTHING",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where an order stands once the rules have seen it: its state, who holds it, when it goes, and why."""
+
+    status: str
+    retry_at: datetime
+    held_by: str = ""
+    why: str = ""
+
+
+def placing(incoming: Incoming, now: datetime, status: Status | None = None) -> Placing:
+    """Where an order is to stand. `status`: where it stands whatever the rules say."""
+    problem = incoming.problem
+    hold = incoming.outcome.waits if incoming.outcome else None
+    if status is not None or problem is not None:
+        return Placing(str(status or Status.ERROR), now, why=problem.message if problem else "")
+    if hold is None:
+        return Placing(str(Status.READY), now)
+    if hold.until is None:
+        return Placing(str(Status.HELD), now, hold.by, hold.why)
+    return Placing(str(Status.READY), max(hold.until, now), why=hold.why)
 
 
 def search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:
@@ -163,8 +212,8 @@ def search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def skip_too_old(cart: Cart, incoming: Incoming, order: Order, why: LeftOut, now: datetime) -> None:
-    """Notes an order from before the cart's Earliest Order Date."""
+def skip_order(cart: Cart, incoming: Incoming, order: Order, why: LeftOut, now: datetime) -> None:
+    """Notes an order that could be read and is not to be loaded, among the skipped ones."""
     skip(
         cart,
         incoming.key,

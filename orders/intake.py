@@ -9,8 +9,9 @@ from carts.models import Cart
 from integration_manager.kit.canonical import ZERO, Order
 from integration_manager.kit.errors import Unmappable
 from merchants.models import Merchant
-from merchants.rules import Problem, Rules
+from merchants.rules import Outcome, Problem, Rules, judge
 from orders import causes as because
+from orders import ruling
 from orders.connections import wms_class
 from orders.content import source_hash, source_json
 from wms.models import Wms
@@ -20,14 +21,20 @@ LARGEST = Decimal(10**15)  # of money and pieces: what the columns hold
 
 @dataclass(slots=True)
 class Incoming:
-    """One order as read from its source; `problem` where it could not be mapped."""
+    """One order as read from its source; `unmappable` where it could not be mapped."""
 
     key: str
     raw: Any
     order: Order | None
-    problem: Problem | None = None
+    unmappable: Problem | None = None
     data: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
+    outcome: Outcome | None = None  # what the rules made of it
+
+    @property
+    def problem(self) -> Problem | None:
+        """What stands against sending it, once it is judged."""
+        return self.outcome.problem if self.outcome is not None else self.unmappable
 
 
 @dataclass(slots=True)
@@ -50,6 +57,8 @@ class Intake:
     cart: Cart
     ref_prefix: str | None = None  # what references begin with; None: looked up when the first is made
     restored_at: datetime | None = None  # a backup was restored then
+    _rules: Rules | None = None
+    _listed: set[str] | None = None
 
     def forgot(self, order: Order | None) -> bool:
         """Whether an order may have been sent in the time that the restore of a backup made us forget.
@@ -71,13 +80,31 @@ class Intake:
 
     @property
     def rules(self) -> Rules:
-        """What the rules know of this cart."""
-        return rules_of(self.merchant, self.cart)
+        """What the rules know of this cart: loaded once, and again where `keep_rules` finds that they changed."""
+        if self._rules is None:
+            self._rules = ruling.load(self.merchant, [self.cart])[self.cart.pk]
+        return self._rules
 
+    def keep_rules(self) -> None:
+        """Makes sure that the rules are the present ones, and that they stay so until the transaction ends.
 
-def rules_of(merchant: Merchant, cart: Cart) -> Rules:
-    """What the rules know of a merchant's cart."""
-    return Rules(merchant_code=merchant.code, order_source=cart.order_source)
+        Who maps a code releases the orders that wait for it: none may be stopped by an older map meanwhile.
+        """
+        if ruling.lock(self.cart.pk) != self.cart.rules_mark:
+            self.cart.refresh_from_db(fields=ruling.FIELDS)
+            self._rules = self._listed = None
+
+    @property
+    def listed(self) -> set[str]:
+        """The keys of the ship codes that the cart's list has."""
+        if self._listed is None:
+            self._listed = set(self.rules.ship_methods.listed)
+        return self._listed
+
+    def judge(self, incoming: Incoming, *, anyway: bool = False) -> None:
+        """Lets the rules see an order, if it could be read. `anyway`: a person wants it, whatever filters say."""
+        if incoming.order is not None:
+            incoming.outcome = judge(incoming.order, self.rules, anyway=anyway)
 
 
 def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> Incoming:

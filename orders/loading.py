@@ -34,10 +34,11 @@ def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, n
         raise NotNow(why.message if why else "")
     stored = Stored()
     with transaction.atomic():
+        intake.keep_rules()
         if not SkippedOrder.objects.select_for_update().filter(pk=skipped.pk).exists():
             raise NotNow("Somebody was quicker: it is not skipped any more.")
         known, _ = known_of(intake, [incoming.key])
-        ids = [] if known else insert_orders(intake, [incoming], now, stored)
+        ids = [] if known else insert_orders(intake, [incoming], now, stored, anyway=True)
         SkippedOrder.objects.filter(pk=skipped.pk).delete()
         if ids:
             note(ids, "loaded", f"Loaded by hand; it had been skipped: {skipped.message}", now=now, actor=actor)

@@ -59,6 +59,7 @@ class Order(TenantModel):
     # State.
     status = models.CharField(max_length=9, choices=Status, default=Status.RECEIVED)
     held_by = models.CharField(max_length=20, blank=True, default="")  # person, source, reopened, a rule
+    anyway = models.BooleanField(default=False, db_default=False)  # a person wants it, whatever refuses or holds it
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_by = models.CharField(max_length=254, blank=True, default="")
     short = models.BooleanField(default=False)  # closed by the WMS with units missing
@@ -140,6 +141,8 @@ class OrderDetail(TenantModel):
     data = models.JSONField()  # the canonical order as it now stands, edits included
     raw = models.JSONField(null=True)  # the source's own form, as last seen
     newer = models.JSONField(null=True)  # a source version that arrived while it was being sent
+    # What the rules did to it when they were last told in its timeline: {field, why, before, after} each.
+    applied = models.JSONField(default=list, db_default=[])
     there = models.JSONField(null=True)  # what the WMS has under our reference, where that is taken: canonical.Found
     # Search keys, see orders/search.py.
     ref_key = _folded(100)

@@ -1,6 +1,6 @@
 """Previews: real orders of a cart, read without importing them, and what would become of each.
 
-What it shows is made by the engine's own functions: `read_raw` maps, `foresee` decides, `rules.prepare` and
+What it shows is made by the engine's own functions: `read_raw` maps, `foresee` decides, `rules.judge` and
 the WMS's `payload` and `render` make what is sent. There is no second way from a shop's order to the WMS's.
 """
 
@@ -138,11 +138,11 @@ def _previewed(
         return Previewed(number, forecast, facts(one.raw), raw, order=row)
     order = from_json(Order, one.data)  # as it is stored, and read again when it is sent
     ref = row.wms_ref if row is not None else reference(intake, one)
-    prepared, problems = rules.prepare(order, intake.rules, ref)
+    outcome = rules.judge(order, intake.rules, anyway=row is not None and row.anyway)
     shown = Previewed(order.cust_po_no, forecast, facts(one.raw), raw, list(of_order(order)), order=row)
-    shown.applied, shown.problems = list(rules.applied(order, prepared)), problems
-    if wms is not None and not problems:
-        _as_sent(shown, prepared, wms, now)
+    shown.applied, shown.problems = [*rules.named(order, ref), *outcome.applied], list(outcome.problems)
+    if wms is not None and not outcome.problems:
+        _as_sent(shown, outcome.prepared(ref), wms, now)
     return shown
 
 

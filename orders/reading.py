@@ -38,10 +38,14 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Why an order that we do not have is not loaded: a stable code, and the reason in plain words."""
+    """Why an order that we do not have is not loaded: a stable code, and the reason in plain words.
+
+    `listed`: among the skipped orders, where a person can load it anyway.
+    """
 
     reason: str
     message: str
+    listed: bool = False
 
 
 def reader_of(cart: Cart) -> Connector:
@@ -80,7 +84,10 @@ def read_raw(
 
 
 def left_out(intake: Intake, incoming: Incoming, *, handled: bool = False) -> LeftOut | None:
-    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: a person said so."""
+    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: a person said so.
+
+    Lets the rules see it, which may refuse it.
+    """
     order = incoming.order
     if order is not None and order.source_state is not SourceState.ELIGIBLE:
         # Canceled, closed or not ready before we ever knew it: nothing to ship.
@@ -90,8 +97,10 @@ def left_out(intake: Intake, incoming: Incoming, *, handled: bool = False) -> Le
     earliest = intake.cart.earliest_order_date
     if order is not None and order.order_date < earliest:
         message = f"Ordered on {order.order_date}, before this cart's Earliest Order Date {earliest}."
-        return LeftOut(TOO_OLD, message)
-    return None
+        return LeftOut(TOO_OLD, message, listed=True)
+    intake.judge(incoming)
+    refused = incoming.outcome.refused if incoming.outcome else None
+    return LeftOut(refused.reason, refused.message, listed=True) if refused else None
 
 
 def _dated(order: Order, zone: str) -> Order:

@@ -20,6 +20,7 @@ from integration_manager.kit.connector import Connector, Page, Progress
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed
 from merchants import schedules
 from merchants.models import Merchant, Schedule
+from merchants.rules import Rules
 from orders.journal import Journal
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Run:
         self.leased, self.token = schedule.pk, schedule.token
         self.wms_id: int | None = None  # the WMS that the connector calls, where it is one
         self.effects_wait = True  # the merchant may have some; known to have none: nobody has to look
+        self.rules: dict[int, Rules] = {}  # by cart, of an Order Delivery
         self.counts: Counter[str] = Counter()
         self.problem = ""  # why the run is not a success, in plain words
         self.unfinished = False  # work is left: run again as soon as it is our turn

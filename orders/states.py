@@ -105,11 +105,12 @@ class Claimed:
     cart_id: int
     handle: str  # of an earlier call that the WMS is working on
     wms_id: int | None  # the WMS that its first undecided send was begun to
+    anyway: bool  # a person wants it sent, whatever refuses or holds it
 
 
 _CLAIMED = (
     "o.id, o.token, o.starts, o.failures, o.unknown_rounds, o.cust_po_no, o.wms_ref, o.sent_hash, "
-    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id, o.handle, o.wms_id"
+    "o.source_changed, o.cancel_requested_at IS NOT NULL, o.first_failed_at, o.cart_id, o.handle, o.wms_id, o.anyway"
 )
 
 _FOR_WMS = "wms_id = CASE WHEN o.starts = 0 THEN %s ELSE coalesce(o.wms_id, %s) END"

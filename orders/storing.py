@@ -11,10 +11,10 @@ from merchants import schedules
 from merchants.models import Service
 from orders import causes
 from orders.following import update_known
-from orders.inserting import insert_orders, skip_too_old
+from orders.inserting import insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Status
-from orders.reading import HANDLED, TOO_OLD, left_out
+from orders.reading import HANDLED, left_out
 
 
 def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
@@ -24,6 +24,8 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
         return False
     known, handled = known_of(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
+    if fresh or any(by_key[key].hash != row[2] or row[4] for key, row in known.items()):
+        intake.keep_rules()
     _insert_new(intake, fresh, handled, now, stored)
     # In the order of their ids, as everybody locks orders.
     news = bool(fresh)
@@ -80,7 +82,7 @@ def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: d
         why = left_out(intake, incoming, handled=incoming.key in handled)
         if why is None:
             wanted.append(incoming)
-        elif why.reason == TOO_OLD and incoming.order is not None:
-            skip_too_old(intake.cart, incoming, incoming.order, why, now)
+        elif why.listed and incoming.order is not None:
+            skip_order(intake.cart, incoming, incoming.order, why, now)
             stored.skipped += 1
     insert_orders(intake, wanted, now, stored)

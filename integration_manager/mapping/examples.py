@@ -20,7 +20,7 @@ from integration_manager.kit.canonical import (
 )
 from integration_manager.kit.filefields import Kind
 from merchants.models import Merchant, StockLevel
-from merchants.rules import Rules, prepare
+from merchants.rules import Rules, judge
 from orders import models
 from wms.systems import csv_wms
 
@@ -54,7 +54,7 @@ def _orders(merchant: Merchant | None) -> list[Prepared]:
     for detail in details:
         order, source = latest[detail.order_id], _readable(Order, detail.data)
         if source is not None:
-            found.append(prepare(source, Rules(order.merchant.code), order.wms_ref)[0])
+            found.append(judge(source, Rules(order.merchant.code)).prepared(order.wms_ref))
     return found
 
 

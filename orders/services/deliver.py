@@ -14,7 +14,7 @@ from django.db.models import Q
 from integration_manager.kit.connector import Dedupe, WmsConnector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown, Transient
-from orders import causes, following
+from orders import following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
@@ -22,6 +22,7 @@ from orders.services import out_files
 from orders.services.effects_wms import cancel_at_wms
 from orders.services.outcomes import IN_A_ROW, Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
+from orders.services.stopping import stop
 from orders.states import UNSENT, Claimed, claim, release
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
@@ -150,15 +151,11 @@ def _prepare(run: Run, outcomes: Outcomes, claimed: Sequence[Claimed]) -> list[I
     batch = prepare(run, outcomes.connector, kept)
     for broken, error in batch.broken:
         outcomes.bug(broken, error)
-    for item, problem in batch.stopped:
-        # One that was begun before is looked up all the same: the WMS may have it.
-        if item.claimed.starts > 1 and outcomes.connector.overrides("find"):
-            batch.items.append(item)
-            continue
-        cause = causes.of_problem(run.merchant.pk, problem)
-        causes.to_error([item.id], Status.SENDING, problem, cause, run.now, tokens=[item.claimed.token])
-        run.counts["in_error"] += 1
-    return batch.items
+    # One that was begun before is looked up all the same: the WMS may have it.
+    find = outcomes.connector.overrides("find")
+    begun = [item for item, _ in batch.stopped if find and item.claimed.starts > 1]
+    stop(run, [one for one in batch.stopped if not (find and one[0].claimed.starts > 1)], batch.waiting)
+    return [*batch.items, *begun]
 
 
 def _send(connector: WmsConnector, item: Item) -> Any:

@@ -24,6 +24,7 @@ from orders.run import Run
 from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes
 from orders.services.preparing import Item, prepare
+from orders.services.stopping import stop
 from orders.states import Claimed, claim, move
 
 RECORDS = 500  # orders or parcels in one file, at most
@@ -51,8 +52,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
         if not claimed:
             continue
         batch = prepare(run, connector, claimed)
-        for item, problem in batch.stopped:
-            _stop(run, item.claimed, problem)
+        stop(run, batch.stopped, batch.waiting)
         for broken, error in batch.broken:
             outcomes.bug(broken, error)
         items, name, content = _render_orders(run, batch.items, outcomes)
@@ -393,11 +393,3 @@ def _drop_canceled(run: Run, claimed: Claimed) -> bool:
     tokens = [claimed.token]
     cancel([claimed.id], Status.SENDING, "Canceled before it was sent.", run.now, tokens=tokens)
     return True
-
-
-def _stop(run: Run, claimed: Claimed, problem: Any) -> None:
-    from orders import causes
-
-    cause = causes.of_problem(run.merchant.pk, problem)
-    causes.to_error([claimed.id], Status.SENDING, problem, cause, run.now, tokens=[claimed.token])
-    run.counts["in_error"] += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -10,10 +11,10 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Order, Prepared, from_json
 from integration_manager.kit.connector import WmsConnector
-from merchants import rules
-from orders import following
+from merchants.rules import Hold, Outcome, Problem, judge
+from orders import following, ruling
 from orders.content import payload_hash, source_hash
-from orders.intake import Incoming, Intake, Stored, rules_of
+from orders.intake import Incoming, Intake, Stored
 from orders.models import OrderDetail, Status
 from orders.run import Run
 from orders.states import Claimed
@@ -26,7 +27,7 @@ class Item:
     claimed: Claimed
     prepared: Prepared
     hash: str
-    problem: rules.Problem | None = None
+    problem: Problem | None = None
 
     @property
     def id(self) -> int:
@@ -39,45 +40,58 @@ class Batch:
     """Claimed orders, made ready. An order that we cannot handle must not stop the others."""
 
     items: list[Item]
-    stopped: list[tuple[Item, rules.Problem]]  # by a rule
+    stopped: list[tuple[Item, Problem]]  # by a rule
+    waiting: list[tuple[Item, Hold]]  # by a rule that came after they were loaded
     broken: list[tuple[Claimed, Exception]]  # by a mistake of ours
 
 
 def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Batch:
     """What to send, and what not. The hash of each first call's content is stored here."""
-    batch = Batch([], [], [])
+    batch = Batch([], [], [], [])
     if not claimed:
         return batch
     carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
-    datas = _load(run, claimed, carts)
+    ruling.refresh(run.rules, run.merchant, carts.values())
+    datas, told = _load(run, claimed, carts)
     payload = connector.mapper("payload")
+    retold: dict[int, Outcome] = {}
     for c in claimed:
-        cart = carts[c.cart_id]
-        known = rules_of(run.merchant, cart)
         try:
-            prepared, problems = rules.prepare(from_json(Order, datas[c.id]), known, c.wms_ref)
-            if problems:
-                batch.stopped.append((Item(c, prepared, c.sent_hash, problems[0]), problems[0]))
+            outcome = judge(from_json(Order, datas[c.id]), run.rules[c.cart_id], anyway=c.anyway)
+            prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
+            if problem is not None:
+                batch.stopped.append((Item(c, prepared, c.sent_hash, problem), problem))
+            elif hold is not None and hold.until is None and c.starts == 1:
+                batch.waiting.append((Item(c, prepared, c.sent_hash), hold))
             else:
                 batch.items.append(Item(c, prepared, payload_hash(payload(prepared))))
+            if outcome.story != told[c.id]:
+                retold[c.id] = outcome
         except Exception as error:
             batch.broken.append((c, error))
+    if retold:  # the rules have changed since they saw it last
+        ruling.tell(retold, run.now, store=True)
+        ruling.store_lines(retold)
     fresh = [item for item in batch.items if item.claimed.starts == 1 or not item.claimed.sent_hash]
     _store_hashes([item for item in fresh if item.hash != item.claimed.sent_hash])
     return batch
 
 
-def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[int, dict[str, object]]:
-    """The orders' contents; a source version that arrived during an earlier send takes effect now."""
+def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> tuple[dict[int, Any], dict[int, Any]]:
+    """The orders' contents, and what their timelines say that the rules did.
+
+    A source version that arrived during an earlier send takes effect now.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT order_id, data::text, newer::text FROM orders_orderdetail "
+            "SELECT order_id, data::text, newer::text, applied::text FROM orders_orderdetail "
             "WHERE account_id = %s AND order_id = ANY(%s)",
             [tenancy.account_id(), [c.id for c in claimed]],
         )
         rows = cursor.fetchall()
-    datas, by_id = {}, {c.id: c for c in claimed}
-    for order_id, data, newer in rows:
+    datas, told, by_id = {}, {}, {c.id: c for c in claimed}
+    for order_id, data, newer, applied in rows:
+        told[order_id] = [] if applied == "[]" else orjson.loads(applied)
         if by_id[order_id].cancel_requested:
             newer = None  # the cancellation is decided first
         datas[order_id] = orjson.loads(newer or data)
@@ -89,10 +103,12 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> dict[
                 version["cart_key"], None, from_json(Order, version), data=version, hash=source_hash(version)
             )
             with transaction.atomic():
+                intake.keep_rules()
                 following.apply_source(intake, order_id, Status.SENDING, incoming, run.now, Stored())
             # As stored: what a person edited wins over the source.
-            datas[order_id] = OrderDetail.objects.values_list("data", flat=True).get(order_id=order_id)
-    return datas
+            stored = OrderDetail.objects.values_list("data", "applied").get(order_id=order_id)
+            datas[order_id], told[order_id] = stored
+    return datas, told
 
 
 def _store_hashes(items: Sequence[Item]) -> None:

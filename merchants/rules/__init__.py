@@ -1,0 +1,51 @@
+"""From an order as its source has it to what the WMS gets: pure, one place for every rule.
+
+`judge(order, rules)` is the only way: storing, edits, delivery, previews, dry runs and questions all go
+through it, so that what is shown and what is sent cannot differ. How a rule is added: docs/rules.md.
+"""
+
+from collections.abc import Callable
+
+from integration_manager.kit.canonical import Order
+from merchants.rules import address, items, order_source, ship_method
+from merchants.rules.draft import HOLDS, Applied, Draft, Hold, Outcome, Problem, Refused
+from merchants.rules.known import Rules
+
+__all__ = ["HOLDS", "ORDER", "Applied", "Draft", "Hold", "Outcome", "Problem", "Refused", "Rules", "judge", "named"]
+
+# In this order. Of several problems people see the first; those that one fix cures for many orders come
+# last, so that what it releases has no other problem.
+ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
+    order_source.apply,
+    items.leave_out_nothing,
+    address.check,
+    items.check,
+    ship_method.apply,
+)
+
+
+def judge(order: Order, rules: Rules, *, anyway: bool = False) -> Outcome:
+    """What is to become of an order. `anyway`: a person loaded or released it against what the rules say."""
+    draft = Draft.of(order, anyway=anyway)
+    for rule in ORDER:
+        rule(draft, rules)
+        if draft.refused is not None:
+            break
+    return Outcome(
+        order=draft.order,
+        lines=draft.lines,
+        left_out=draft.left_out,
+        applied=draft.applied,
+        problems=draft.problems,
+        hold=draft.hold,
+        refused=draft.refused,
+        merchant_code=rules.merchant_code,
+    )
+
+
+def named(order: Order, wms_ref: str) -> list[Applied]:
+    """Why the WMS knows the order by another number, if it does."""
+    if wms_ref == order.cust_ref:
+        return []
+    why = f"{wms_ref} stands for {order.cust_ref}, so that it is unique."
+    return [Applied("Reference", why, order.cust_ref, wms_ref, quiet=True)]

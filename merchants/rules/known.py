@@ -1,0 +1,17 @@
+"""What the rules know besides the order: plain data, loaded once for a run or a page (orders/ruling.py)."""
+
+from dataclasses import dataclass, field
+
+from merchants.rules.methods import ShipMethods
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings of one cart and its merchant. The defaults change nothing."""
+
+    merchant_code: str
+    order_source: str = ""  # what the WMS is to be told; "": what the order says itself
+    cart: str = ""  # its public id, for the causes that its orders have in common
+    cart_name: str = ""
+    mark: str = ""  # of the settings: another one after every change of them
+    ship_methods: ShipMethods = field(default_factory=ShipMethods)
