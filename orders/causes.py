@@ -12,7 +12,7 @@ from integration_manager import tenancy
 from integration_manager.kit.errors import ConnectorError, NeedsHuman
 from merchants.rules import Problem
 from orders.models import Order, Status
-from orders.states import move, note
+from orders.states import Each, move, note
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def free(
     *,
     actor: str = "",
     kind: str = "released",
-    retry_at: datetime | None = None,
+    retry_at: datetime | Each | None = None,
 ) -> list[int]:
     """Puts orders back in the line, at its front, with a clean slate, and settles what held them.
 

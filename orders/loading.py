@@ -7,6 +7,7 @@ from django.db import transaction
 
 from accounts.models import Account
 from integration_manager.kit.canonical import SourceState
+from merchants.rules import REFUSALS
 from orders.actions import NotNow
 from orders.inserting import insert_orders
 from orders.intake import Intake, Stored
@@ -16,7 +17,7 @@ from orders.states import note
 from orders.storing import announce, known_of
 
 SALT = "skipped-row"  # these rows have no public id: they are named by a signature
-CAN = (HANDLED, TOO_OLD)  # the other reasons are rows that no order can be made of
+CAN = (HANDLED, TOO_OLD, *REFUSALS)  # the other reasons are rows that no order can be made of
 
 
 def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, now: datetime) -> Order:

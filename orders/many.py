@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from merchants.models import Service
+from merchants.rules import HOLDS
 from merchants.schedules import wake
 from orders import causes, changes
 from orders.models import Order, Shipment, Status
@@ -48,7 +49,8 @@ def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[i
 
 
 def undo_cancel(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Lets held orders be sent after all."""
+    """Lets held orders be sent after all; the rules that held them do so no more."""
+    Order.objects.filter(pk__in=_ids(orders), status=Status.HELD, held_by__in=HOLDS).update(anyway=True)
     freed = causes.free(_ids(orders), Status.HELD, "It is sent after all.", now, actor=actor)
     return _delivered(freed, orders, now)
 

@@ -8,6 +8,7 @@ from django.db import connection
 
 from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
+from integration_manager.ids import public_id
 from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
 from merchants.rules.methods import Method, Pattern, ShipMethods
@@ -42,6 +43,18 @@ def refresh(known: dict[int, Rules], merchant: Merchant, carts: Iterable[Cart]) 
     changed = [cart for cart in carts if cart.pk not in known or known[cart.pk].mark != cart.rules_mark]
     if changed:
         known |= load(merchant, changed)
+
+
+def change(cart_ids: Sequence[int]) -> None:
+    """Marks the rules of these carts as changed. Call it first of all in the transaction that changes them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE carts_cart c SET rules_mark = g.mark
+               FROM (SELECT l.id, g.mark FROM unnest(%s::bigint[], %s::text[]) AS g(id, mark)
+                     JOIN carts_cart l ON l.account_id = %s AND l.id = g.id ORDER BY l.id FOR UPDATE OF l) AS g
+               WHERE c.id = g.id""",
+            [list(cart_ids), [public_id() for _ in cart_ids], tenancy.account_id()],
+        )
 
 
 def lock(cart_id: int) -> str:

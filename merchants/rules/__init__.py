@@ -8,10 +8,23 @@ from collections.abc import Callable
 
 from integration_manager.kit.canonical import Order
 from merchants.rules import address, items, order_source, ship_method
-from merchants.rules.draft import HOLDS, Applied, Draft, Hold, Outcome, Problem, Refused
+from merchants.rules.draft import HOLDS, REFUSALS, Applied, Draft, Hold, Outcome, Problem, Refused
 from merchants.rules.known import Rules
 
-__all__ = ["HOLDS", "ORDER", "Applied", "Draft", "Hold", "Outcome", "Problem", "Refused", "Rules", "judge", "named"]
+__all__ = [
+    "HOLDS",
+    "ORDER",
+    "REFUSALS",
+    "Applied",
+    "Draft",
+    "Hold",
+    "Outcome",
+    "Problem",
+    "Refused",
+    "Rules",
+    "judge",
+    "named",
+]
 
 # In this order. Of several problems people see the first; those that one fix cures for many orders come
 # last, so that what it releases has no other problem.
