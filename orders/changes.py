@@ -17,13 +17,20 @@ from orders.telling import tell_of_cancellation
 
 
 def record_change(
-    order_id: int, before: dict[str, Any], after: dict[str, Any], now: datetime, *, actor: str, message: str
+    order_id: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    now: datetime,
+    *,
+    actor: str,
+    message: str,
+    kind: str = "changed",
 ) -> None:
     """Enters an edit in the timeline, with before and after of every field."""
     changes = changed_fields(before, after)
     if not changes:
         return
-    event = Event.objects.create(order_id=order_id, at=now, kind="changed", actor=actor, message=message)
+    event = Event.objects.create(order_id=order_id, at=now, kind=kind, actor=actor, message=message)
     EventDetail.objects.create(event_id=event.pk, order_id=order_id, changes=changes)
 
 

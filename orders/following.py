@@ -6,16 +6,15 @@ from typing import Any
 from alerts.raising import raise_alert
 from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
-from merchants.rules import HOLDS
 from orders import causes as because
-from orders import ruling
-from orders.changes import changed_after_sending, record_change, request_cancel
+from orders.changes import changed_after_sending, request_cancel
 from orders.content import same_but_state, source_hash
-from orders.inserting import insert_lines, insert_orders, list_codes, placing, search_keys
+from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
-from orders.models import Effect, OrderDetail, OrderLine, Status
+from orders.models import Effect, OrderDetail, Status
 from orders.models import Order as OrderRow
 from orders.references import wms_ref
+from orders.rewriting import place, rewrite
 from orders.states import UNSENT, move, note
 
 
@@ -115,7 +114,9 @@ def apply_source(
     detail = OrderDetail.objects.get(order_id=row_id)
     data = dict(incoming.data)
     if row.edited_fields:
-        data |= {name: detail.data[name] for name in row.edited_fields if name in detail.data}
+        # What a person emptied stays empty.
+        kept = {name: detail.data[name] for name in row.edited_fields if name in detail.data}
+        data = {name: value for name, value in data.items() if name not in row.edited_fields} | kept
         raise_alert(
             "changed_here_and_there",
             f"order:{row_id}",
@@ -125,59 +126,12 @@ def apply_source(
             order_id=row_id,
             now=now,
         )
-    order = from_json(Order, data)
-    judged = Incoming(incoming.key, incoming.raw, order)
-    intake.judge(judged, anyway=row.anyway)
-    assert judged.outcome is not None
-    record_change(row_id, detail.data, data, now, actor="", message="Changed in the shop.")
-    keys = {name: values[0] for name, values in search_keys([data]).items()}
-    if incoming.raw is not None:
-        keys["raw"] = incoming.raw
-    OrderDetail.objects.filter(pk=detail.pk).update(data=data, newer=None, **keys)
-    OrderLine.objects.filter(order_id=row_id).delete()
-    insert_lines({row_id: judged.outcome})
-    list_codes(intake, [judged], now)
-    if judged.outcome.story != detail.applied:
-        ruling.tell({row_id: judged.outcome}, now, store=True)
-    OrderRow.objects.filter(pk=row_id).update(
-        **_names(intake, row, data),
-        source_hash=incoming.hash,
-        source_modified_at=order.modified_at,
-        order_date=order.order_date,
+    judged = rewrite(
+        intake, row, detail, data, now, kind="changed", actor="", message="Changed in the shop.", raw=incoming.raw,
+        **_names(intake, row, data), source_hash=incoming.hash, source_modified_at=order.modified_at,
         source_changed=False,
-        updated_at=now,
-        ship_code=(order.ship_code or "")[:100],
-        ship_country=(order.ship.country or "")[:3],
-        location=(order.location or "")[:100],
-        grand_total=order.grand_total,
-        currency=(order.currency_code or "")[:3],
-        lines=len(order.lines),
-        qty_total=sum(line.quantity for line in order.lines),
-    )
-    _place(intake, row, judged, status, now)
-
-
-def _place(intake: Intake, row: OrderRow, judged: Incoming, status: Status, now: datetime) -> None:
-    """Where the order stands now that the rules have seen its new version."""
-    place, problem = placing(judged, now), judged.problem
-    if status is Status.READY:  # failed before, perhaps: what is new is tried at once, unless a rule says when
-        waiting = OrderRow.objects.filter(pk=row.pk, status=status)
-        waiting.update(retry_at=place.retry_at, failures=0, first_failed_at=None)
-    if problem is not None:
-        cause = because.of_problem(intake.merchant.pk, problem, intake.cart.pk)
-        if status in (Status.RECEIVED, Status.READY):
-            because.to_error([row.pk], status, problem, cause, now)
-        elif status is Status.ERROR and row.cause != cause.key:
-            because.instead(row, problem, cause, now)
-        return
-    may_go = status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP) or (
-        status is Status.HELD and row.held_by in ("source", *HOLDS)
-    )
-    if place.status == Status.HELD:
-        if status is not Status.HELD:
-            because.hold([row.pk], status, place.held_by, place.why, now)
-    elif may_go:
-        because.free([row.pk], status, "Corrected in the shop; it is sent again.", now, retry_at=place.retry_at)
+    )  # fmt: skip
+    place(intake, row, judged, status, now, message="Corrected in the shop; it is sent again.")
 
 
 def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str]:
