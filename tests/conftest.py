@@ -84,6 +84,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.line(line)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's tests first: few and long, they would keep one process busy when the others are done."""
+    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
+
+
 # --- programs of the system -----------------------------------------------------------
 
 
