@@ -20,6 +20,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # A task stands in <app>/jobs.py, or in the one file of its app that is named after what it does.
 app.autodiscover_tasks(related_name="jobs")
 app.autodiscover_tasks(["alerts"], related_name="mail")
+app.autodiscover_tasks(["orders"], related_name="bulk_run")
 app.autodiscover_tasks(["orders.services"], related_name="dry_run")
 app.autodiscover_tasks(["billing"], related_name="usage")
 
@@ -41,10 +42,25 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="3", minute="41"),
         "options": {"queue": "side", "expires": 6 * 3600},
     },
-    "mail": {
-        "task": "alerts.mail.send_due",
-        "schedule": schedule(20),
-        "options": {"queue": "side", "expires": 20},
+    "alerts": {
+        "task": "alerts.jobs.tell",
+        "schedule": schedule(15),
+        "options": {"queue": "side", "expires": 15},
+    },
+    "posts": {
+        "task": "alerts.jobs.post",
+        "schedule": schedule(15),
+        "options": {"queue": "side", "expires": 15},
+    },
+    "watch": {
+        "task": "orders.watch.watch",
+        "schedule": schedule(300),
+        "options": {"queue": "side", "expires": 300},
+    },
+    "bulk actions": {
+        "task": "orders.bulk_run.rescue",
+        "schedule": schedule(30),
+        "options": {"queue": "side", "expires": 30},
     },
     "nightly": {
         "task": "orders.jobs.nightly",

@@ -228,6 +228,7 @@ CELERY_TASK_ROUTES = {
     "orders.jobs.tick": {"queue": "tick"},
     "orders.jobs.run_job": {"queue": "runs"},
     "orders.jobs.nightly": {"queue": "side"},
+    "orders.bulk_run.*": {"queue": "side"},
     "accounts.*": {"queue": "side"},
     "alerts.*": {"queue": "side"},
     "billing.*": {"queue": "side"},

@@ -43,6 +43,8 @@ RULES = (
     Rule("orders_skippedorder", "seen_at", timedelta(days=60), "reason = 'handled' AND raw IS NOT NULL", blank="raw"),
     Rule("carts_dryorder", "seen_at", timedelta(days=7), grows=True),
     Rule("carts_dryrun", "started_at", timedelta(days=8), "id NOT IN (SELECT dry_run_id FROM carts_dryorder)"),
+    Rule("orders_bulkrow", "created_at", timedelta(days=90), grows=True),
+    Rule("orders_bulkaction", "created_at", timedelta(days=91), "id NOT IN (SELECT bulk_id FROM orders_bulkrow)"),
     Rule("carts_attempt", "created_at", timedelta(days=1)),
     Rule("carts_access", "created_at", timedelta(days=2), "cart_id IS NULL"),  # of a setup that nobody finished
     Rule("carts_setuplink", "expires_at", timedelta(days=30)),

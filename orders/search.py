@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 
+from carts.models import Cart
+from integration_manager import tenancy
 from integration_manager.converters import looks_like_one
+from merchants.models import Merchant
 from orders.content import fold
 from orders.models import Order, OrderDetail, OrderLine, Shipment, Status
 
@@ -73,14 +77,33 @@ STATES: dict[str, Q] = {
 }
 
 
-def loaded_since(moment: datetime) -> Q:
-    """Orders loaded at or after `moment`: those behind the last one that is older.
+# Ids are given in the order of loading. So the last order that is older than a moment is found by halving, each
+# step one look into the index that every tenant table has on (account, id); an index by time is not needed.
+_LAST_BEFORE = """
+    WITH RECURSIVE span(lo, hi) AS (
+        SELECT coalesce(min(id), 1) - 1, coalesce(max(id), 0) FROM orders_order WHERE account_id = %(account)s
+        UNION ALL
+        SELECT CASE WHEN row.created_at < %(moment)s THEN row.id ELSE span.lo END,
+               CASE WHEN row.created_at < %(moment)s THEN span.hi ELSE (span.lo + span.hi) / 2 END
+        FROM span LEFT JOIN LATERAL (
+            SELECT id, created_at FROM orders_order
+            WHERE account_id = %(account)s AND id > (span.lo + span.hi) / 2 AND id <= span.hi ORDER BY id LIMIT 1
+        ) row ON true
+        WHERE span.lo < span.hi)
+    SELECT lo FROM span WHERE lo >= hi LIMIT 1"""
 
-    Ids are given in the order of loading, so this reads just these rows, by the index that every tenant
-    table has on (account, id). The id is asked for first: the planner could not know how few rows follow.
-    """
-    older = Order.objects.filter(created_at__lt=moment).order_by("-pk").values_list("pk", flat=True).first()
-    return Q(pk__gt=older or 0)
+
+def last_before(moment: datetime) -> int:
+    """The id behind which the orders were loaded at or after `moment`; 0 where all were."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_BEFORE, {"account": tenancy.account_id(), "moment": moment})
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def loaded_since(moment: datetime) -> Q:
+    """Orders loaded at or after `moment`."""
+    return Q(pk__gt=last_before(moment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +115,12 @@ class Filters:
     merchant: str = ""  # public ids
     cart: str = ""
     cause: str = ""
+    country: str = ""  # of the ship-to address, as stored
+    method: str = ""  # the cart's code of the ship method
     placed_from: date | None = None
     placed_to: date | None = None
     loaded_from: datetime | None = None
+    loaded_to: datetime | None = None  # before this moment
 
 
 @dataclass(slots=True)
@@ -113,17 +139,22 @@ def filtered(filters: Filters, matches: Matches | None = None) -> QuerySet[Order
         orders = orders.filter(STATES[filters.state])
     elif not filters.text:
         orders = orders.exclude(status=Status.CANCELED)
+    # Ids of merchants and carts are asked for inside, so that an index in the list's own order serves them.
     for name, value in (
-        ("merchant__public_id", filters.merchant),
-        ("cart__public_id", filters.cart),
+        ("merchant", filters.merchant and Merchant.objects.filter(public_id=filters.merchant).values("pk")[:1]),
+        ("cart", filters.cart and Cart.objects.filter(public_id=filters.cart).values("pk")[:1]),
         ("cause", filters.cause),
+        ("ship_country", filters.country),
+        ("ship_code", filters.method),
         ("order_date__gte", filters.placed_from),
         ("order_date__lte", filters.placed_to),
     ):
-        if value:
+        if value != "" and value is not None:
             orders = orders.filter(**{name: value})
     if filters.loaded_from:
         orders = orders.filter(loaded_since(filters.loaded_from))
+    if filters.loaded_to:
+        orders = orders.filter(pk__lte=last_before(filters.loaded_to))
     if filters.text:
         orders = orders.filter(pk__in=(matches or matching(filters.text)).ids)
     return orders
@@ -141,17 +172,24 @@ def with_details(orders: QuerySet[Order]) -> QuerySet[Order]:
     )
 
 
-SORTS = {"loaded": "pk", "placed": "order_date"}  # ids are given in the order of loading
+# Ids are given in the order of loading. `-first`: the oldest first.
+SORTS = {"loaded": "pk", "placed": "order_date", "loaded-first": "pk", "placed-first": "order_date"}
+
+
+def oldest_first(sort: str) -> bool:
+    """Whether a sort begins with the oldest."""
+    return sort.endswith("-first")
 
 
 def page(orders: QuerySet[Any], sort: str, after: str = "", before: str = "", size: int = PAGE) -> Page:
-    """One page of orders, newest first. `after` and `before` are public ids of orders in the list."""
+    """One page of orders. `after` and `before` are public ids of orders in the list."""
     column = SORTS.get(sort, "pk")
-    found = keyset(orders.only("account", "public_id"), column, after, before, size, lambda order: order.public_id)
+    rows = orders.only("account", "public_id")
+    found = keyset(rows, column, after, before, size, lambda order: order.public_id, ascending=oldest_first(sort))
     # The details are read for this page only, not for all that match.
     ids = [order.pk for order in found.items]
-    rows = {order.pk: order for order in with_details(Order.objects.filter(pk__in=ids))} if ids else {}
-    found.items = [rows[pk] for pk in ids if pk in rows]
+    full = {order.pk: order for order in with_details(Order.objects.filter(pk__in=ids))} if ids else {}
+    found.items = [full[pk] for pk in ids if pk in full]
     return found
 
 
@@ -162,8 +200,10 @@ def keyset(
     before: str,
     size: int,
     cursor: Callable[[Any], str],
+    *,
+    ascending: bool = False,
 ) -> Page:
-    """A page of `rows` by (`column`, id), newest first, found from the row that a cursor names."""
+    """A page of `rows` by (`column`, id), newest first unless `ascending`, found from the row that a cursor names."""
     mark = after or before
     if mark and not looks_like_one(mark):
         mark = ""
@@ -173,9 +213,9 @@ def keyset(
         if anchor is None:
             mark, upward = "", False
         else:
-            rows = rows.filter(_beyond(column, anchor, upward))
+            rows = rows.filter(_beyond(column, anchor, upward != ascending))
     names = [column] if column == "pk" else [column, "pk"]
-    order = [F(name).asc() if upward else F(name).desc() for name in names]
+    order = [F(name).asc() if upward != ascending else F(name).desc() for name in names]
     found = list(rows.order_by(*order)[: size + 1])
     more, items = len(found) > size, found[:size]
     if upward:
@@ -187,9 +227,9 @@ def keyset(
     return Page(items, cursor(items[0]) if newer else "", cursor(items[-1]) if older else "")
 
 
-def _beyond(column: str, anchor: Iterable[Any], upward: bool) -> Q:
+def _beyond(column: str, anchor: Iterable[Any], greater: bool) -> Q:
     value, pk = anchor
-    compare = "gt" if upward else "lt"
+    compare = "gt" if greater else "lt"
     same_or = Q(**{f"{column}__{compare}e": value})
     return same_or & (Q(**{f"{column}__{compare}": value}) | Q(**{f"pk__{compare}": pk}))
 

@@ -40,6 +40,7 @@ EVERYONE = {
     ("integration_manager/im/rotate_keys.py", "rotate_keys"),
     ("orders/jobs.py", "tick"),
     ("orders/retention.py", "retention"),
+    ("orders/bulk_run.py", "bulk actions"),  # of which nobody is at
 }
 # What only the wall itself may say.
 ONLY_IN_TENANCY = ("im_system", "app.account", "RESET ROLE")

@@ -1,0 +1,231 @@
+"""Carries out an action on many orders: which ones is fixed when it is confirmed, each is decided once.
+
+A batch is one transaction: its orders are locked, what each allows is asked again, the action moves them, and
+their rows get the outcome. So whatever dies, nothing is done twice, and the next task goes on where it ended.
+"""
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import shared_task
+from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from accounts import audit
+from accounts.models import Membership, User
+from accounts.roles import permissions_of
+from integration_manager import tenancy
+from integration_manager.ids import public_id
+from integration_manager.kit import clock
+from integration_manager.log import context as log_context
+from orders import actions
+from orders.many import KINDS, Kind
+from orders.models import BulkAction, BulkRow, Order
+
+BATCH = 500
+LEASE = 60.0  # seconds of PostgreSQL's clock, renewed with each batch
+BUDGET = 20.0  # seconds of one task
+AT_ONCE = 50  # up to so many are done before the page answers
+MOST = 100_000  # orders of one action
+PERMISSION = "orders.act"
+GONE = "It is not among your orders any more."
+OTHERS = "A rule holds it, not a person: use Release."
+BY_PERSON = "A person has canceled its sending: use Send after all."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What an action could do to the orders as they are now. `capped`: there are more than one action takes."""
+
+    total: int
+    able: int
+    reasons: list[tuple[str, int]]  # why the others cannot, the most frequent first
+    capped: bool
+
+
+def forecast(orders: QuerySet[Order], kind: Kind) -> Forecast:
+    """Counts the orders by what decides, and asks once for each kind of them."""
+    alike = orders.order_by().values(*actions.DECIDED_BY, some=Q(qty_shipped__gt=0))
+    sql, params = alike[: MOST + 1].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT m.*, count(*) FROM ({sql}) m GROUP BY 1, 2, 3, 4", params)  # noqa: S608 (the ORM's)
+        rows = cursor.fetchall()
+    able, reasons = 0, Counter[str]()
+    for *decided, some, number in rows:
+        order = Order(qty_shipped=int(some), **dict(zip(actions.DECIDED_BY, decided, strict=True)))
+        reason = why_not(order, kind)
+        if reason:
+            reasons[reason] += number
+        else:
+            able += number
+    total = sum(row[-1] for row in rows)
+    return Forecast(min(total, MOST), able, reasons.most_common(), total > MOST)
+
+
+def why_not(order: Order, kind: Kind) -> str:
+    """Why an order does not allow this action; "" where it does."""
+    reason = actions.why_not(order, kind.action)
+    if not reason and kind.held_by_person is not None and kind.held_by_person != (order.held_by == "person"):
+        return OTHERS if kind.held_by_person else BY_PERSON
+    return reason
+
+
+def begin(orders: QuerySet[Order], kind: Kind, user: User, key: str, about: str, now: datetime) -> BulkAction:
+    """Fixes which orders these are, newest first where there are too many. Confirmed twice, it is begun once."""
+    try:
+        with transaction.atomic():
+            bulk: BulkAction = BulkAction.objects.create(
+                key=key, action=kind.key, user=user, actor=user.email, about=about[:500], created_at=now
+            )
+            sql, params = orders.order_by("-pk").values_list("pk")[:MOST].query.sql_with_params()
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"""INSERT INTO orders_bulkrow (account_id, bulk_id, order_id, outcome, reason, created_at)
+                        SELECT %s, %s, m.id, '', '', %s FROM ({sql}) AS m(id)""",  # noqa: S608 (the ORM's)
+                    [tenancy.account_id(), bulk.pk, now, *params],
+                )
+                bulk.total = cursor.rowcount
+            BulkAction.objects.filter(pk=bulk.pk).update(total=bulk.total)
+    except IntegrityError:
+        known: BulkAction = BulkAction.objects.get(key=key)
+        return known
+    if bulk.total <= AT_ONCE:
+        carry_on(bulk.pk)
+        bulk.refresh_from_db()
+    else:
+        hint(bulk.pk, bulk.account_id)
+    return bulk
+
+
+def hint(bulk_id: int, account_id: int) -> None:
+    """Sends an action's message. With Redis away it is lost; `rescue` or who looks at its page sends another."""
+    try:
+        bulk_job.apply_async((bulk_id, account_id), retry=False)
+    except bulk_job.OperationalError:
+        log.warning("Redis is away: bulk action %s waits", bulk_id)
+
+
+@shared_task(ignore_result=True)
+@tenancy.without_tenant
+def bulk_job(bulk_id: int, account_id: int) -> None:
+    """Goes on with an action for who asked for it: with that person's merchants, if the person still may."""
+    close_old_connections()
+    with log_context(account=account_id):
+        with tenancy.activate(account_id):
+            scope = _scope(bulk_id)
+        if scope is not None:
+            with tenancy.activate(account_id, scope.merchants):
+                carry_on(bulk_id)
+
+
+@shared_task(ignore_result=True)
+@tenancy.without_tenant
+def rescue() -> None:
+    """Sends the messages again of actions that nobody is at."""
+    close_old_connections()
+    with tenancy.everyone("bulk actions"):
+        idle = BulkAction.objects.filter(_idle(), state=BulkAction.State.RUNNING)
+        found = list(idle.values_list("pk", "account_id")[:100])
+    for bulk_id, account_id in found:
+        hint(bulk_id, account_id)
+
+
+def _idle() -> Q:
+    return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    merchants: tuple[int, ...] | None
+
+
+def _scope(bulk_id: int) -> _Scope | None:
+    """The merchants of who asked, as of now. None: there is nothing to do, or the person may not any more."""
+    bulk = BulkAction.objects.filter(pk=bulk_id, state=BulkAction.State.RUNNING).first()
+    if bulk is None:
+        return None
+    membership = Membership.objects.filter(user=bulk.user, deactivated_at=None, user__is_active=True).first()
+    if bulk.user is None or membership is None or PERMISSION not in permissions_of(membership):
+        _end(bulk, BulkAction.State.STOPPED, f"{bulk.actor} may not do this any more.")
+        return None
+    merchants = membership.merchant_ids
+    return _Scope(None if merchants is None else tuple(merchants))
+
+
+def carry_on(bulk_id: int) -> None:
+    """Goes on with an action until all of its orders are decided, its budget is over, or another task is at it."""
+    began = time.monotonic()
+    claimed = BulkAction.objects.filter(_idle(), pk=bulk_id, state=BulkAction.State.RUNNING)
+    if not claimed.update(token=F("token") + 1, lease_until=_lease()):
+        return
+    bulk = BulkAction.objects.get(pk=bulk_id)
+    try:
+        while _batch(bulk, clock.now()):
+            if time.monotonic() - began > BUDGET:  # to the back of the line
+                BulkAction.objects.filter(pk=bulk.pk, token=bulk.token).update(lease_until=None)
+                hint(bulk.pk, bulk.account_id)
+                return
+    except DatabaseError:
+        log.warning("bulk action %s was cut off, and goes on once its lease is over", bulk_id, exc_info=True)
+    except Exception:
+        number = public_id()
+        log.exception("report %s: bulk action %s failed", number, bulk_id)
+        _end(bulk, BulkAction.State.STOPPED, f"We made a mistake. Report {number}.")
+
+
+def _lease() -> Any:
+    return Now() + timedelta(seconds=LEASE)
+
+
+def _batch(bulk: BulkAction, now: datetime) -> bool:
+    """Decides the next orders. False: there are none, or another task has taken it over."""
+    kind = KINDS[bulk.action]
+    with transaction.atomic():
+        mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token, state=BulkAction.State.RUNNING)
+        if not mine.update(lease_until=_lease()):
+            return False
+        waiting = BulkRow.objects.filter(bulk=bulk, outcome="").order_by("order_id")
+        ids = list(waiting.values_list("order_id", flat=True)[:BATCH])
+        if not ids:
+            _end(bulk, BulkAction.State.DONE)
+            return False
+        found = {order.pk: order for order in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+        reasons = {pk: why_not(found[pk], kind) if pk in found else GONE for pk in ids}
+        able = [found[pk] for pk in ids if not reasons[pk]]
+        done = set(kind.act(able, bulk.actor, now)) if able else set()
+        for order in able:
+            if order.pk not in done:
+                reasons[order.pk] = "It has just changed."
+        _decide(bulk, reasons)
+        mine.update(done=F("done") + len(done), refused=F("refused") + len(ids) - len(done))
+    return True
+
+
+def _decide(bulk: BulkAction, reasons: dict[int, str]) -> None:
+    """Notes what became of orders: "" is done, anything else is why not."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_bulkrow r SET outcome = CASE WHEN g.reason = '' THEN 'done' ELSE 'refused' END,
+                      reason = g.reason
+               FROM unnest(%s::bigint[], %s::text[]) AS g(id, reason)
+               WHERE r.account_id = %s AND r.bulk_id = %s AND r.order_id = g.id""",
+            [list(reasons), list(reasons.values()), tenancy.account_id(), bulk.pk],
+        )
+
+
+def _end(bulk: BulkAction, state: BulkAction.State, problem: str = "") -> None:
+    """Ends an action and puts on record what it did."""
+    now = clock.now()
+    with transaction.atomic():
+        mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token, state=BulkAction.State.RUNNING)
+        if mine.update(state=state, problem=problem, finished_at=now, lease_until=None):
+            bulk.refresh_from_db()
+            changes = {"orders": (None, bulk.total), "done": (None, bulk.done), "not done": (None, bulk.refused)}
+            audit.record(bulk.user or bulk.actor, f"orders.{bulk.action}", bulk.about, changes)
