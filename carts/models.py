@@ -30,6 +30,15 @@ class Cart(TenantModel):
     cancel_upload = models.BooleanField(default=False, db_default=False)
     # General Order Options: an order whose ship code nothing maps is held; else its code is sent as it is.
     reject_unmapped = models.BooleanField(default=False, db_default=False)
+    # Translate Item Code: "" not at all, "*" by any code of a product to its SKU, else by this kind of code.
+    translate_items = models.CharField(max_length=40, blank=True, default="", db_default="")
+    # What it is told of the stock: of one warehouse or of all; by the SKU or by another kind of code; less the
+    # buffer, of the rest this part, and none where that is fewer than the minimum (merchants/offers.py).
+    stock_warehouse = TenantKey("merchants.Warehouse", models.RESTRICT, null=True, blank=True, related_name="+")
+    stock_alias = models.CharField(max_length=40, blank=True, default="", db_default="")
+    stock_minimum = models.PositiveIntegerField(default=0, db_default=0)
+    stock_buffer = models.PositiveIntegerField(default=0, db_default=0)
+    stock_percent = models.PositiveSmallIntegerField(default=100, db_default=100)
     # Another one after every change of what the rules go by, so that nobody works by old ones.
     rules_mark = models.CharField(max_length=12, default="", db_default="", editable=False)
     # How often its services are to run once it is switched on (again): {service: value of a frequency}.
@@ -178,6 +187,7 @@ class CartStock(TenantModel):
     sku = models.CharField(max_length=100)
     quantity = models.DecimalField(max_digits=20, decimal_places=4, null=True)  # null: never accepted
     sent_at = models.DateTimeField(null=True)
+    skipped = models.BooleanField(default=False, db_default=False)  # the cart has no such product, or does not count it
     error = models.TextField(blank=True)  # why the cart did not take it
     failures = models.PositiveIntegerField(default=0)  # at most one an hour counts
     failed_at = models.DateTimeField(null=True)

@@ -1,11 +1,21 @@
 """Whose: merchants, when their services run, what they have in stock."""
 
-from django.db import models
+from typing import Any
+
+from django.db import models, transaction
 
 from integration_manager.crypto import EncryptedJSON
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.tenancy import TenantKey, TenantModel
+from merchants.stock_models import Adjustment as Adjustment
+from merchants.stock_models import Product as Product
+from merchants.stock_models import ProductAlias as ProductAlias
+from merchants.stock_models import StockLevel as StockLevel
+from merchants.stock_models import Taken as Taken
+from merchants.stock_models import Warehouse as Warehouse
+
+DEFAULT_WAREHOUSE = "Default"
 
 
 class Merchant(TenantModel):
@@ -20,12 +30,24 @@ class Merchant(TenantModel):
     former_values = EncryptedJSON()  # those of a WMS that the account had before: system → values, as JSON
     created_at = models.DateTimeField(default=clock.now)
     archived_at = models.DateTimeField(null=True, blank=True)  # nothing of it runs; its history stays
+    # Its stock is kept here instead of being read from the WMS. An operator switches it.
+    managed_inventory = models.BooleanField(default=False, db_default=False)
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "code"], name="merchant_code")]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A merchant begins with one warehouse, the default."""
+        new = self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if new:
+                Warehouse.objects.create(
+                    account_id=self.account_id, merchant=self, name=DEFAULT_WAREHOUSE, is_default=True
+                )
 
 
 class Service(models.TextChoices):
@@ -91,42 +113,6 @@ class Schedule(TenantModel):
 
     def __str__(self) -> str:
         return self.get_service_display()
-
-
-class Warehouse(TenantModel):
-    """A place that holds a merchant's stock, as the WMS names it. "" is the default one."""
-
-    merchant_field = "merchant_id"
-
-    merchant = TenantKey(Merchant, models.CASCADE, related_name="warehouses")
-    name = models.CharField(max_length=100, blank=True)
-    enabled = models.BooleanField(default=True)  # disabled: left out of what carts are told
-
-    class Meta(TenantModel.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["account", "merchant", "name"], name="warehouse_name"),
-        ]
-
-
-class StockLevel(TenantModel):
-    """What the WMS says it has of one SKU in one warehouse, absolute."""
-
-    merchant_field = "merchant_id"
-
-    merchant = TenantKey(Merchant, models.CASCADE, related_name="+")
-    warehouse = TenantKey(Warehouse, models.CASCADE, related_name="levels")
-    sku = models.CharField(max_length=100)
-    available = models.DecimalField(max_digits=20, decimal_places=4)
-    on_hand = models.DecimalField(max_digits=20, decimal_places=4, null=True)
-    at = models.DateTimeField()  # of the WMS's snapshot
-    changed_at = models.DateTimeField()  # when the quantity last differed from what we had
-    version = models.BigIntegerField(default=1)  # rises with every change
-
-    class Meta(TenantModel.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["account", "warehouse", "sku"], name="one_level"),
-        ]
-        indexes = [models.Index(fields=["account", "merchant", "sku"], name="level_by_sku")]
 
 
 class FileFormat(TenantModel):

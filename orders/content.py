@@ -1,26 +1,16 @@
 """What an order's content is: its hashes, its search keys, its form in the tables."""
 
 import hashlib
-import unicodedata
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
+from integration_manager.folding import fold as fold
 from integration_manager.kit.canonical import Found, Order, Prepared, SourceState, to_json
 from integration_manager.kit.errors import storable
 
 _VOLATILE = ("modified_at",)  # differs although nothing has changed
-
-
-def fold(text: str | None, length: int = 100) -> str:
-    """A search key: compatibility forms, accents, case and outer space folded away."""
-    text = text or ""
-    if text.isascii():  # most are, and there is nothing to take apart
-        return text.lower().replace("\x00", "").strip()[:length]
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in apart if not unicodedata.combining(char) and char != "\x00")
-    return bare.strip()[:length]
 
 
 def source_json(order: Order) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from integration_manager.kit.connector import Page
 from merchants.models import Service, StockLevel, Warehouse
 from orders.models import Order, Status
 from orders.services import upload_inventory
-from orders.stock import available
+from orders.stock import offered, stock_rules
 from tests.world import START, World, ago, alerts, answers, asked, at, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -40,7 +40,8 @@ def ready(world: World, *lines: tuple[str, int], number: int = 1, **fields: Any)
 
 
 def sellable(world: World) -> dict[str, int]:
-    return {level.sku: int(level.quantity) for level in available(world.merchant.pk, clock.now())}
+    found = offered(world.merchant, stock_rules(world.cart), clock.now())
+    return {offer.code: int(offer.quantity) for offer in found if offer.told}
 
 
 def told(world: World) -> list[tuple[str, int]]:

@@ -12,7 +12,9 @@ from django.db import connection, transaction
 from integration_manager import tenancy
 from integration_manager.kit.connector import WmsConnector
 from merchants import schedules
-from merchants.models import Service, Warehouse
+from merchants.catalog import LONGEST, learn
+from merchants.models import Product, Service
+from merchants.warehouses import places_of
 from orders import cursors, files_read, rejects
 from orders.run import Run
 
@@ -37,6 +39,8 @@ def inventory(run: Run) -> None:
     """Stores the merchant's levels; a level that changed wakes the uploads to the carts."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
+    if run.merchant.managed_inventory:
+        return  # what there is, is kept here
     now = run.now
     going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run)
     changed = 0
@@ -85,11 +89,12 @@ def _remote_time(run: Run, now: datetime) -> str:
 
 
 def _store(run: Run, levels: Any, asked: datetime) -> int:
-    rows = {(level.warehouse, level.sku): level for level in levels}  # the same twice: the later one
+    places = places_of(run.merchant, {level.warehouse for level in levels})
+    rows = {(places[level.warehouse], level.sku[:LONGEST]): level for level in levels}  # the same twice: the later one
     if not rows:
         return 0
-    places = _warehouses(run, {warehouse for warehouse, _ in rows})
     account, now = tenancy.account_id(), run.now
+    learn(run.merchant.pk, {sku for _, sku in rows}, Product.Origin.WMS, now)
     ordered = sorted(rows.items())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -110,8 +115,8 @@ def _store(run: Run, levels: Any, asked: datetime) -> int:
                 account,
                 run.merchant.pk,
                 now,
-                [places[warehouse] for (warehouse, _), _ in ordered],
-                [sku[:100] for (_, sku), _ in ordered],
+                [warehouse for (warehouse, _), _ in ordered],
+                [sku for (_, sku), _ in ordered],
                 [level.available for _, level in ordered],
                 [level.on_hand for _, level in ordered],
                 [level.at or asked for _, level in ordered],
@@ -119,11 +124,3 @@ def _store(run: Run, levels: Any, asked: datetime) -> int:
             ],
         )
         return sum(1 for row in cursor.fetchall() if row[0])
-
-
-def _warehouses(run: Run, names: set[str]) -> dict[str, int]:
-    """The merchant's warehouses by name; one that the WMS names for the first time is created."""
-    Warehouse.objects.bulk_create(
-        [Warehouse(merchant=run.merchant, name=name[:100]) for name in sorted(names)], ignore_conflicts=True
-    )
-    return dict(Warehouse.objects.filter(merchant=run.merchant, name__in=names).values_list("name", "id"))

@@ -17,7 +17,7 @@ from merchants.models import Schedule, Service
 from orders.run import LostLease, Run
 from orders.services import out_files
 from orders.services.download import download
-from orders.stock import Available, available
+from orders.stock import Available, offered, stock_rules
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,9 @@ def upload_inventory(run: Run) -> None:
         full = run.now
         run.state[SINCE] = full.isoformat()
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
-    levels = available(run.merchant.pk, run.now)
+    rules = stock_rules(cart)
+    offers = list(offered(run.merchant, rules, run.now))
+    levels = [Available(offer.code, offer.quantity, offer.at or run.now) for offer in offers if offer.told]
     wanted = [level for level in levels if _due(told.get(level.sku), level, full)]
     # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
@@ -115,21 +117,26 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
     by_sku = {result.sku: result for result in results}
     refused = [r for r in results if r.error]
     now = run.now
-    rows: list[tuple[str, Decimal | None, str, bool]] = []
+    rows: list[tuple[str, Decimal | None, str, bool, bool]] = []
     for level in levels:
         result = by_sku.get(level.sku)
         error = result.error if result else "The cart did not say what became of it."
-        rows.append((level.sku, level.quantity if not error else None, error, bool(error)))
+        rows.append(
+            (level.sku, level.quantity if not error else None, error, bool(error), bool(result and result.skipped))
+        )
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO carts_cartstock AS old (account_id, cart_id, sku, quantity, sent_at, error, failures, failed_at)
-            SELECT %(account)s, %(cart)s, t.sku, t.quantity, %(now)s, t.error, t.failed::int,
+            INSERT INTO carts_cartstock AS old
+                   (account_id, cart_id, sku, quantity, sent_at, skipped, error, failures, failed_at)
+            SELECT %(account)s, %(cart)s, t.sku, t.quantity, %(now)s, t.skipped, t.error, t.failed::int,
                    CASE WHEN t.failed THEN %(now)s END
-            FROM unnest(%(skus)s::text[], %(quantities)s::numeric[], %(errors)s::text[], %(failed)s::bool[])
-                 AS t(sku, quantity, error, failed)
+            FROM unnest(%(skus)s::text[], %(quantities)s::numeric[], %(errors)s::text[], %(failed)s::bool[],
+                        %(skipped)s::bool[])
+                 AS t(sku, quantity, error, failed, skipped)
             ON CONFLICT (account_id, cart_id, sku) DO UPDATE SET
-                quantity = excluded.quantity, sent_at = excluded.sent_at, error = excluded.error,
+                quantity = excluded.quantity, sent_at = excluded.sent_at, skipped = excluded.skipped,
+                error = excluded.error,
                 failures = CASE WHEN excluded.error = '' THEN 0
                                 WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
                                 THEN old.failures + 1 ELSE old.failures END,
@@ -144,6 +151,7 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
                 "quantities": [row[1] for row in rows],
                 "errors": [row[2] for row in rows],
                 "failed": [row[3] for row in rows],
+                "skipped": [row[4] for row in rows],
             },
         )
     run.counts["sent"] += len(rows) - sum(1 for row in rows if row[3])
