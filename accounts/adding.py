@@ -17,6 +17,7 @@ from accounts.models import Account, Invitation, Membership, User
 from integration_manager.kit import clock
 
 PER_ACCOUNT = tries.Limit("new users", 100, timedelta(hours=1))  # nobody's mailbox is flooded through us
+PER_PERSON = tries.Limit("mailed again", 3, timedelta(minutes=10))
 VERIFY = timedelta(days=2)  # how long the link of a verification mail works
 
 
@@ -47,7 +48,9 @@ def add(account: Account, email: str, name: str, place: people.Place, password: 
 
 
 def ask_again(account: Account, member: Membership, by: User) -> None:
-    """Mails a made user once more to verify the address."""
+    """Mails a made user once more to verify the address. Raises people.Refused where that was often enough."""
+    if tries.take(PER_PERSON, member.user.email, clock.now()) < 0:
+        raise people.Refused(f"{member.user} was mailed three times. Look into the mailbox, or wait ten minutes.")
     with transaction.atomic():
         _ask_to_verify(account, member.user, people.place_of(member), by)
         audit.record(by, "user.invited", member.user.email, {"mailed again": (None, True)})

@@ -1,21 +1,44 @@
 """Accounts and people on the operators' site (integration_manager/operators.py)."""
 
+import zoneinfo
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from accounts import people
-from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, User
+from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
 from integration_manager.operators import OperatorAdmin, site
+
+
+class ZoneForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Something with a time zone, by which services run and pages show times: one that the system knows."""
+
+    def clean_timezone(self) -> str:
+        """As the system calls it."""
+        name = str(self.cleaned_data["timezone"]).strip()
+        if name not in zoneinfo.available_timezones():
+            raise forms.ValidationError("There is no such time zone. Example: Europe/Berlin.")
+        return name
+
+
+class PersonForm(ZoneForm):
+    """A person, found by their address however it is written."""
+
+    def clean_email(self) -> str:
+        """As addresses are kept."""
+        return str(self.cleaned_data["email"]).strip().lower()
 
 
 @admin.register(Account, site=site)
 class AccountAdmin(OperatorAdmin):
     """Customers. Suspended: nothing of theirs runs."""
+
+    form = ZoneForm
 
     list_display = ("name", "public_id", "kind", "created_at", "suspended_at", "require_two_step")
     list_filter = ("kind", "require_two_step", ("suspended_at", admin.EmptyFieldListFilter))
@@ -27,6 +50,8 @@ class AccountAdmin(OperatorAdmin):
 @admin.register(User, site=site)
 class UserAdmin(OperatorAdmin):
     """People. A new one signs in by a mailed link, or asks for a password."""
+
+    form = PersonForm
 
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser")
@@ -46,7 +71,6 @@ class UserAdmin(OperatorAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Who loses rights is signed out; a new user has no password yet."""
         if not change:
-            obj.email = obj.email.strip().lower()
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
         if change and {"is_active", "is_staff", "is_superuser"} & set(form.changed_data):
@@ -100,6 +124,8 @@ class InvitationAdmin(OperatorAdmin):
 class AuditEntryAdmin(OperatorAdmin):
     """The audit logs of all accounts."""
 
+    plural = "audit entries"
+
     list_display = ("at", "account", "actor", "via", "verb", "target")
     list_filter = ("via",)
     search_fields = ("=actor", "=account__public_id", "account__name")
@@ -115,6 +141,18 @@ class MailAdmin(OperatorAdmin):
     date_hierarchy = "created_at"
     search_fields = ("=to", "=key")
     fields = ("key", "kind", "to", "created_at", "expires_at", "retry_at", "tries", "sent_at", "problem")
+
+
+@admin.register(SignInLink, site=site)
+class SignInLinkAdmin(OperatorAdmin):
+    """Links that sign in, and whether they were used. Delete one that went astray."""
+
+    list_display = ("user", "email", "expires_at", "used_at")
+    list_filter = (("used_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("user",)
+    search_fields = ("=email",)
+    fields = ("user", "email", "expires_at", "used_at")
+    deletable = True
 
 
 @admin.register(EmailAddress, site=site)

@@ -92,14 +92,21 @@ def place_of(row: Any) -> Place:
 
 
 def change(member: Membership, by: User, place: Place) -> bool:
-    """Gives a user another role, or other merchants. False where that is what they have."""
+    """Gives a user another role, or other merchants. False where that is what they have.
+
+    Who becomes a user of some merchants does not take the account's bills along.
+    """
     with transaction.atomic():
         row = _locked(member, by)
         before = place_of(row)
         if str(before) == str(place) and before.merchants == place.merchants:
             return False
-        _set(row, **place.fields())
-        audit.record(by, "user.changed", row.user.email, {"role": (str(before), str(place))})
+        changes = {"role": (str(before), str(place))}
+        fields = place.fields()
+        if row.billing and place.role == Role.MERCHANT and before.role != Role.MERCHANT:
+            fields["billing"], changes["billing access"] = False, (True, False)
+        _set(row, **fields)
+        audit.record(by, "user.changed", row.user.email, changes)
     return True
 
 

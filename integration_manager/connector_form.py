@@ -114,6 +114,12 @@ class ConnectorForm(forms.Form):
         """Both, as a connector takes them."""
         return {**self.options(), **self.credentials()}
 
+    def changes_credentials(self) -> bool:
+        """Whether saving stores another way in than before, after validation."""
+        stored = {name: self.stored.get(name) for name, field in self.of_level.items() if not field.option}
+        return bool(difference({name: _plain(value) for name, value in stored.items() if value not in (None, "")},
+                               {name: _plain(value) for name, value in self.credentials().items()}))  # fmt: skip
+
     def changes(self) -> Changes:
         """What saving changes, for the record: secrets say only that they did."""
         plain = {

@@ -73,7 +73,9 @@ class OperatorSite(admin.AdminSite):
         return redirect_to_login(request.GET.get("next", "/staff/"))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """To the sign-in."""
+        """To the sign-in. A link that somebody is led to signs nobody out."""
+        if request.method != "POST":
+            return redirect("account_logout")
         logout(request)
         return redirect("account_login")
 
@@ -101,9 +103,15 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     editable: tuple[str, ...] = ()
     when_adding: tuple[str, ...] = ()  # the fields of a new row; empty: none can be added
     deletable = False
+    plural = ""  # what several are called, where that is not one with an s
     ordering = ("-pk",)
     list_per_page = 50
     show_full_result_count = False
+
+    def __init__(self, model: Any, admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        if self.plural:
+            model._meta.verbose_name_plural = self.plural
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With the account, which most lists name."""

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from integration_manager.operators import OperatorAdmin, masked, site
-from merchants.models import FileFormat, Merchant, Schedule, StockLevel, StoredFile, Warehouse
+from merchants.models import FileFormat, Merchant, ReadFile, Schedule, StockLevel, StoredFile, Warehouse
 
 
 @admin.register(Merchant, site=site)
@@ -68,3 +68,17 @@ class StoredFileAdmin(OperatorAdmin):
     list_display = ("title", "directory", "account", "size", "modified_at", "loaded_at")
     search_fields = ("=public_id", "title", "=sha256")
     fields = ("title", "name", "directory", "account", "merchant", "cart", "size", "sha256", "modified_at", "loaded_at")
+
+
+@admin.register(ReadFile, site=site)
+class ReadFileAdmin(OperatorAdmin):
+    """Files that came in, and what was made of them."""
+
+    list_display = ("name", "kind", "account", "merchant", "cart", "read_at", "rows", "refused", "same", "taken_at")
+    list_filter = ("kind", "same", "by_hand")
+    list_select_related = ("account", "merchant", "cart")
+    search_fields = ("=name", "=sha256", "=cart__public_id")
+    fields = (
+        "name", "kind", "account", "merchant", "cart", "size", "sha256", "modified_at", "read_at", "rows", "refused",
+        "left_out", "same", "by_hand", "taken_at",
+    )  # fmt: skip

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.test import Client
-
 from accounts.models import Membership, User
+from tests.desk import signed_in
 from tests.world import World
 
 PART = {"HX-Request": "true"}
@@ -17,8 +16,7 @@ class Counter:
         self.world = world
         self.user = User.objects.create_user(f"{role}@counter.example", "x" * 14, name=role.title())
         Membership.objects.create(user=self.user, role=role, merchant=merchant)
-        self.browser = Client()
-        self.browser.force_login(self.user)
+        self.browser = signed_in(self.user)
 
     def url(self, path: str = "") -> str:
         """An address of the account; `path` "cart/…" begins at the world's cart."""

@@ -38,6 +38,17 @@ def test_production_does_not_start_without(name: str) -> None:
     assert f"{name} is not set" in result.stderr
 
 
+def test_only_the_demo_knows_the_simulators_app() -> None:
+    from integration_manager.kit.fake_oauth import CLIENT_ID, CLIENT_SECRET
+
+    demo = {**PRODUCTION, "IM_EMBEDDED": "1", "IM_DEMO": "1"}
+    assert settings_in(demo, "s.IM_OAUTH").stdout.strip() == str({"sandbox_oauth": (CLIENT_ID, CLIENT_SECRET)})
+    assert settings_in({**demo, "IM_DEMO": ""}, "s.IM_OAUTH").stdout.strip() == "{}"
+    assert settings_in({**PRODUCTION, "IM_DEMO": "1"}, "s.IM_OAUTH").stdout.strip() == "{}", "no demo in production"
+    own = {"IM_OAUTH_SANDBOX_OAUTH_ID": "mine", "IM_OAUTH_SANDBOX_OAUTH_SECRET": "its secret"}
+    assert "('mine', 'its secret')" in settings_in(demo | own, "s.IM_OAUTH").stdout
+
+
 def test_a_star_is_no_host() -> None:
     assert "must name the hosts" in settings_in({**PRODUCTION, "IM_HOSTS": "*"}).stderr
 

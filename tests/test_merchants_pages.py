@@ -351,13 +351,13 @@ def test_credentials_are_stored_by_who_has_just_shown_who_they_are(desk: Desk) -
 # --- invitations ---
 
 
-def invited(desk: Desk) -> str:
+def invited(desk: Desk, email: str = "new@seller.example") -> str:
     """A merchant user of One is invited; gives the link's path."""
     from accounts import invitations, people
 
     with tenancy.activate(desk.account.pk):
         place = people.Place("merchant", [desk.merchants[0]])
-        invitations.invite(desk.account, "new@seller.example", place, by=desk.users["owner"])
+        invitations.invite(desk.account, email, place, by=desk.users["owner"])
     url = Mail.objects.filter(kind="invitation").latest("id").context["url"].reveal()
     return "/invitation/" + url.split("/invitation/")[1]
 
@@ -380,11 +380,11 @@ def test_who_is_new_chooses_a_password_and_is_in(desk: Desk) -> None:
 
 
 def test_who_is_signed_in_joins_and_keeps_what_they_were(desk: Desk) -> None:
-    path = invited(desk)
+    path = invited(desk, desk.users["stranger"].email)
     assert desk.client("stranger").post(path).headers["Location"] == desk.url()
     with tenancy.activate(desk.account.pk):
         assert Membership.objects.get(user=desk.users["stranger"]).role == "merchant"
-    path = invited(desk)
+    path = invited(desk, desk.users["owner"].email)
     desk.client("owner").post(path)
     with tenancy.activate(desk.account.pk):
         assert Membership.objects.get(user=desk.users["owner"]).role == "primary"

@@ -10,12 +10,14 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import addresses
-from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, User
+from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
 from alerts.models import ErrorEmail
+from carts.models import Access, Attempt, DryRun, SetupLink
 from integration_manager import tenancy
 from integration_manager.im.admin import run as make_operator
 from integration_manager.kit import clock
 from integration_manager.operators import site
+from merchants.models import ReadFile
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import CANARY, PASSWORD, Desk
@@ -38,8 +40,24 @@ def desk() -> Desk:
         )
         ErrorEmail.objects.create(address="box@b.example")
         AuditEntry.objects.create(actor="x", verb="cart.added", target="y")
+        _grants(made)
     Mail.objects.create(kind="invitation", to="a@b.example", context={"url": CANARY})
     return made
+
+
+def _grants(made: Desk) -> None:
+    """Rows that hold what opens something: tokens of other systems, of links, of ways to a consent page."""
+    now, cart = clock.now(), made.carts[0]
+    of = {"merchant": cart.merchant, "system": "sandbox_oauth"}
+    link = SetupLink.objects.create(**of, digest="CANARY-link", name="x", created_by="a@b.example", expires_at=now)
+    Access.objects.create(**of, address={"url": CANARY}, token={"value": CANARY}, granted_by="a@b.example")
+    Attempt.objects.create(
+        **of, link=link, digest="CANARY-d", browser="CANARY-b", secrets={"v": CANARY}, expires_at=now
+    )
+    ReadFile.objects.create(merchant=cart.merchant, cart=cart, kind="orders", name="a.csv", modified_at=now)
+    DryRun.objects.create(cart=cart, earliest=now.date(), started_by="a@b.example", started_at=now)
+    owner = made.users["owner"]
+    SignInLink.objects.create(user=owner, email=owner.email, token_hash="CANARY-hash", expires_at=now)
 
 
 def of(model: type) -> str:
@@ -142,18 +160,58 @@ def test_an_account_without_a_primary_user_gets_one(desk: Desk) -> None:
     assert (new.role, new.billing) == ("primary", True)
 
 
+def test_a_time_zone_that_nobody_knows_would_stop_an_accounts_services(desk: Desk) -> None:
+    page = reverse("admin:accounts_account_change", args=[desk.account.pk])
+    data = {"name": "Northquay", "timezone": "Mars/Olympus", "suspended_at_0": "", "suspended_at_1": ""}
+    answer = desk.client("root").post(page, data)
+    assert answer.status_code == 200
+    assert "There is no such time zone" in answer.content.decode()
+    desk.account.refresh_from_db()
+    assert desk.account.timezone == "UTC"
+
+
 def test_a_new_user_and_one_who_is_blocked(desk: Desk) -> None:
     client = desk.client("root")
     data = {"email": "Fresh@b.example", "name": "Fresh", "timezone": "UTC"}
     assert client.post(reverse("admin:accounts_user_add"), data).status_code == 302
     fresh = User.objects.get(email="fresh@b.example")
     assert not fresh.has_usable_password()
+    twice = client.post(reverse("admin:accounts_user_add"), data | {"email": "FRESH@b.example"})
+    assert "already exists" in twice.content.decode()
     browser = Client()
     browser.post("/login/", {"login": desk.users["owner"].email, "password": PASSWORD})
     assert browser.get(desk.url()).status_code == 200
     page = reverse("admin:accounts_user_change", args=[desk.users["owner"].pk])
     client.post(page, {"name": "Owner", "timezone": "UTC"})  # without the tick at "active"
     assert browser.get(desk.url()).status_code == 302
+
+
+def test_a_link_signs_no_operator_out(desk: Desk) -> None:
+    client = desk.client("root")
+    assert client.get(f"{HOME}logout/").headers["Location"] == "/logout/"
+    assert client.get(HOME).status_code == 200
+    client.post(f"{HOME}logout/")
+    assert client.get(HOME).status_code == 302
+
+
+def test_what_several_are_called_is_english(desk: Desk) -> None:
+    text = desk.client("root").get(HOME).content.decode()
+    assert "Audit entries" in text
+    assert not re.search(r"ys</a>|sss</a>|mss</a>", text)
+
+
+def test_the_way_in_with_two_real_steps(desk: Desk) -> None:
+    """By hand, as an operator does it: password, the code that the app shows, and the site is there."""
+    browser = Client()
+    user = desk.users["root"]
+    first = browser.post("/login/", {"login": f" {user.email.upper()} ", "password": PASSWORD, "next": HOME})
+    assert first.headers["Location"].startswith("/login/second/")
+    assert browser.get(HOME).status_code == 302, "half of the way"
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+    code = format_hotp_value(hotp_value(KEY, int(clock.now().timestamp()) // 30))
+    assert browser.post(first.headers["Location"], {"code": code}).headers["Location"] == HOME
+    assert "All accounts" in browser.get(HOME).content.decode()
 
 
 def test_the_command_makes_an_operator_who_still_needs_two_steps(capsys: Any) -> None:

@@ -328,6 +328,26 @@ def test_an_admin_without_billing_access_gives_none(desk: Desk) -> None:
     assert "billing.access" in desk.client("colleague").get(desk.url()).wsgi_request.permissions  # type: ignore[attr-defined]
 
 
+def test_who_becomes_a_merchant_user_does_not_take_billing_access_along(desk: Desk) -> None:
+    owner = desk.client("owner")
+    owner.post(page(desk, "admin", "billing/"))
+    assert member(desk, "admin").billing
+    owner.post(page(desk, "admin"), {"role": "merchant", "merchants": [desk.merchants[0].public_id]})
+    found = member(desk, "admin")
+    assert (found.role, found.billing) == ("merchant", False)
+    with tenancy.activate(desk.account.pk):
+        assert AuditEntry.objects.filter(verb="user.changed").latest("pk").changes["billing access"] == [True, False]
+
+
+def test_a_mailbox_is_not_flooded_by_asking_again(desk: Desk) -> None:
+    client = desk.client("owner")
+    client.post(desk.url("users/new/"), newcomer(how="password", password="a long way home"))
+    desk.users["new"] = User.objects.get(email="new@comer.example")
+    answers = [client.post(page(desk, "new", "resend/"), follow=True).content.decode() for _ in range(4)]
+    assert [("was mailed three times" in text) for text in answers] == [False, False, False, True]
+    assert Mail.objects.filter(kind="user_added").count() == 4
+
+
 def test_billing_access_comes_after_the_address_is_verified(desk: Desk) -> None:
     client = desk.client("owner")
     client.post(desk.url("users/new/"), newcomer(how="password", password="a long way home"))

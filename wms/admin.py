@@ -10,6 +10,8 @@ from wms.models import Wms, WmsShipMethod
 class WmsAdmin(OperatorAdmin):
     """One for each account."""
 
+    plural = "WMS setups"
+
     list_display = ("account", "system", "created_at", "archived_at")
     list_filter = ("system", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("account__name", "=account__public_id")

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from carts.models import Cart
+from merchants.models import Merchant
 
 
 def add(cart: Cart) -> dict[str, Any] | None:
@@ -14,6 +15,12 @@ def add(cart: Cart) -> dict[str, Any] | None:
     A deleted connection of the same merchant is to be restored, not added again: its orders, and what was
     marked as handled, are its own.
     """
+    with transaction.atomic():
+        Merchant.objects.select_for_update().get(pk=cart.merchant_id)  # two at once get two numbers
+        return _add(cart)
+
+
+def _add(cart: Cart) -> dict[str, Any] | None:
     same = Cart.objects.filter(system=cart.system, shop=cart.shop)
     first = same.filter(archived_at__isnull=True).first()
     first = first or same.filter(merchant=cart.merchant).order_by("-archived_at").first()

@@ -46,7 +46,7 @@ class Consent:
         if cart.pk:
             self.access = Access.objects.filter(cart=cart).first()
             return
-        name = request.POST.get("grant_id") or request.GET.get("grant", "")
+        name = (request.POST.get("grant_id") or request.GET.get("grant", "")).replace("\x00", "")
         mine = Access.objects.filter(merchant=cart.merchant, system=system.key, cart=None)
         self.access = mine.filter(public_id=name[:12], granted_by=getattr(request.user, "email", "")).first()
         kept = request.session.get(TYPED, {})

@@ -62,7 +62,7 @@ def cart_earliest(request: AccountRequest, cart: str) -> HttpResponse:
     elif found.earliest_order_date == before:
         messages.success(request, "Nothing was changed.")
     else:
-        form.save()
+        found.save(update_fields=["earliest_order_date"])
         changes = {"earliest_order_date": (before, found.earliest_order_date)}
         audit.record(request.user, "cart.changed", found.name, changes)
         messages.success(request, f"Orders count from {found.earliest_order_date:%d %b %Y} on.")

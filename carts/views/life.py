@@ -15,7 +15,7 @@ from carts.views import switching
 from carts.views.lookup import cart_or_404, live_cart_or_404, schedules_for, today
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
-from merchants.models import Service
+from merchants.models import Merchant, Service
 from orders import pulls
 from orders.connections import cart_class
 from orders.leftover import of_cart
@@ -32,8 +32,14 @@ def cart_on(request: AccountRequest, cart: str) -> HttpResponseBase:
     schedules = schedules_for(found, system)
     planned = {row.schedule.service: row.value for row in switching.planned_rows(found, schedules, system)}
     wanted = {**planned, **switching.chosen(request.POST, schedules, system)}
-    changed = switching.switch(found, schedules, wanted, system, request.user)
-    if changed:
+    changed, stopped = [], ""
+    try:
+        changed = switching.switch(found, schedules, wanted, system, request.user)
+    except switching.Stopped as why:
+        stopped = str(why)
+    if stopped:
+        messages.error(request, stopped)
+    elif changed:
         messages.success(request, f"{found.name} is on. {'. '.join(changed)}.")
     elif switching.is_on(schedules_for(found, system)):
         messages.success(request, f"{found.name} is on already.")
@@ -68,9 +74,11 @@ def cart_delete(request: AccountRequest, cart: str) -> HttpResponseBase:
         return render(request, "carts/delete.html", {"cart": found, "left": of_cart(found)})
     system = cart_class(found)
     dry_run.stop(found, clock.now())
-    switching.switch_off(found, schedules_for(found, system), system, request.user)
-    Cart.objects.filter(pk=found.pk).update(archived_at=clock.now())
-    audit.record(request.user, "cart.deleted", found.name)
+    with transaction.atomic():
+        Merchant.objects.select_for_update().get(pk=found.merchant_id)  # nobody switches it on meanwhile
+        switching.switch_off(found, schedules_for(found, system), system, request.user)
+        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now())
+        audit.record(request.user, "cart.deleted", found.name)
     messages.success(request, f"{found.name} is deleted. Its orders stay; it can be restored among the deleted carts.")
     return redirect("carts", request.account.public_id)
 

@@ -3,10 +3,13 @@
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.db.models import Q
-from django.http import Http404
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.models import Account, Membership, User
+from accounts.requests import AccountRequest
 from accounts.roles import ROLES
 from carts.models import Cart
 from integration_manager.converters import looks_like_one
@@ -40,6 +43,12 @@ def merchant_of_query(public_id: str) -> Merchant:
     if found is None:
         raise Http404
     return found
+
+
+def to_archived(request: AccountRequest, merchant: Merchant) -> HttpResponse:
+    """The answer to who wants to connect something of an archived merchant."""
+    messages.error(request, f"{merchant.name} is archived: nothing of it runs. Restore it first.")
+    return redirect("merchant", request.account.public_id, merchant.public_id)
 
 
 def label_of(cart: Cart) -> str:

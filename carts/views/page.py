@@ -73,8 +73,12 @@ def cart_services(request: AccountRequest, cart: str) -> HttpResponseBase:
     system = cart_class(found)
     schedules = schedules_for(found, system)
     wanted = switching.chosen(request.POST, schedules, system)
-    changed = switching.switch(found, schedules, wanted, system, request.user)
-    messages.success(request, ". ".join(changed) + "." if changed else "Nothing was changed.")
+    try:
+        changed = switching.switch(found, schedules, wanted, system, request.user)
+    except switching.Stopped as why:
+        messages.error(request, str(why))
+    else:
+        messages.success(request, ". ".join(changed) + "." if changed else "Nothing was changed.")
     return redirect("cart", request.account.public_id, found.public_id)
 
 

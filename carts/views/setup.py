@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts import audit
+from accounts import audit, reauth
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import CartForm
@@ -17,7 +18,7 @@ from carts.views import switching
 from carts.views.adding import add
 from carts.views.consent import Consent
 from carts.views.leaving import leave
-from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_for, today
+from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_for, to_archived, today
 from integration_manager import kept, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
@@ -36,6 +37,8 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     """Sets up a new cart of one system. It is stored once the system lets us in."""
     found = system_or_404("cart", system)
     merchant = merchant_of_query(request.GET.get("merchant", ""))
+    if merchant.archived_at is not None:
+        return to_archived(request, merchant)
     cart = Cart(merchant=merchant, system=system)
     consent = Consent(request, found, cart)
     typed = {name: text for name, text in consent.typed.items() if name in CartForm.Meta.fields}
@@ -51,6 +54,8 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     if "test" in request.POST:
         return _test(request, context, values, consent, merchant)
     if form.is_valid() & values.is_valid() and consent.fits(values):
+        if not reauth.is_recent(request):
+            return reauth.ask(request)
         answer = trying.check(found, values.values() | consent.credentials(), request.account, merchant)
         context["answer"] = answer
         if answer.works:
@@ -79,7 +84,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     stored = {**found.options, **found.credentials}
     formats = Owner(request.account, found.merchant)
     values = ConnectorForm(system, "account", stored, kept.typed(request), formats=formats)
-    now = stale.mark(before, found.options, found.credentials)
+    now = _mark(found)
     context = _context(request, found, system, form, values) | {"cart": found, "mark": now, "consent": consent}
     if request.method != "POST":
         return _render(request, context)
@@ -92,11 +97,15 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     elif form.is_valid() & values.is_valid() and consent.fits(values):
         credentials = values.credentials() | consent.credentials()
         changed, now_set = values.has_changed(), values.values() | consent.credentials()
+        if values.changes_credentials() and not reauth.is_recent(request):
+            return reauth.ask(request)
         answer = trying.check(system, now_set, request.account, found.merchant) if changed else None
         context["answer"] = answer
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
-            form.save()
+            if not _store(found, now):
+                context |= {"overtaken": True, "last_change": stale.last_change(before["name"])}
+                return _render(request, context, status=422)
             if changed:
                 trying_pages.let_in_again(cart=found)
             changes = audit.difference(before, _plain(found)) | values.changes()
@@ -106,6 +115,21 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
             return redirect("cart", request.account.public_id, found.public_id)
         context["other_shop"] = answer.works
     return _render(request, context, status=422)
+
+
+def _mark(cart: Cart) -> str:
+    """A mark of what the form is made of."""
+    return stale.mark(_plain(cart), cart.options, cart.credentials)
+
+
+def _store(cart: Cart, mark: str) -> bool:
+    """Writes what was set. False where somebody changed or deleted the cart while its shop was being asked."""
+    with transaction.atomic():
+        stored = Cart.objects.select_for_update().filter(pk=cart.pk, archived_at__isnull=True).first()
+        if stored is None or _mark(stored) != mark:
+            return False
+        cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
+    return True
 
 
 def _render(request: AccountRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -118,6 +142,8 @@ def _render(request: AccountRequest, context: dict[str, Any], status: int = 200)
 def _leave(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, cart: Cart) -> HttpResponse:
     """To the system's consent page, where there is one."""
     if context["consent"].needed:
+        if not reauth.is_recent(request):
+            return reauth.ask(request)
         said = leave(request, values, cart.merchant, cart if cart.pk else None)
         if isinstance(said, HttpResponse):
             return said
@@ -169,8 +195,12 @@ def _services(request: AccountRequest, cart: Cart, system: type[Connector], said
     schedules = schedules_for(cart, system)
     wanted = switching.chosen(request.POST, schedules, system)
     if "on" in request.POST or switching.is_on(schedules):
-        changed = switching.switch(cart, schedules, wanted, system, request.user)
-        messages.success(request, " ".join([said, *(f"{words}." for words in changed)]))
+        try:
+            changed = switching.switch(cart, schedules, wanted, system, request.user)
+        except switching.Stopped as why:
+            messages.warning(request, f"{said} {why}")
+        else:
+            messages.success(request, " ".join([said, *(f"{words}." for words in changed)]))
         return
     switching.plan(cart, wanted)
     messages.success(request, f"{said} Its services are off: look at a preview, then switch them on.")

@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import audit, tries
+from accounts import audit, reauth, tries
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts import setup_links
 from carts.models import Cart
-from carts.views.lookup import live_cart_or_404, merchant_of_query
+from carts.views.lookup import live_cart_or_404, merchant_of_query, to_archived
 from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.systems import may_be_chosen, system_or_404
@@ -90,11 +90,15 @@ def shareable_or_404(system: type[Connector]) -> type[Connector]:
 
 
 def _share(request: AccountRequest, system: type[Connector], merchant: Merchant, cart: Cart | None) -> HttpResponse:
+    if merchant.archived_at is not None:
+        return to_archived(request, merchant)
     form = ShareForm(request.POST if request.method == "POST" else None, cart=cart)
     context: dict[str, Any] = {"form": form, "label": system.label, "system": system, "cart": cart, "shown": merchant}
     now, status = clock.now(), 200
     if request.method == "POST":
         status = 422
+        if form.is_valid() and not reauth.is_recent(request):  # whoever has the link sets credentials
+            return reauth.ask(request)
         if form.is_valid() and tries.take(LIMIT, str(request.user.pk), now) < 0:
             form.add_error(None, "That were many links: wait an hour.")
             status = 429

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
+
 from accounts.models import User
 from carts.activation import keep_activation
 from carts.models import Cart
@@ -11,8 +13,12 @@ from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.service_rows import ServiceRow
 from merchants import frequencies
-from merchants.models import Schedule, Service
+from merchants.models import Merchant, Schedule, Service
 from merchants.schedules import AUTOMATIC, choices
+
+
+class Stopped(Exception):
+    """Nothing of this cart may run; the text says why, in plain words."""
 
 
 def suggested(service: Service, system: type[Connector]) -> str:
@@ -57,10 +63,22 @@ def chosen(posted: Mapping[str, Any], schedules: Sequence[Schedule], system: typ
 def switch(
     cart: Cart, schedules: Sequence[Schedule], wanted: Mapping[str, str], system: type[Connector], user: User
 ) -> list[str]:
-    """Sets how often the services run; says what changed, in words."""
+    """Sets how often the services run; says what changed, in words. Raises Stopped.
+
+    Archiving the merchant and deleting the cart wait for the same row, so what they stop stays off.
+    """
     posted = {f"every_{service}": value for service, value in wanted.items()}
-    changed = service_rows.save(schedules, posted, system.min_every, user, cart.name)
-    keep_activation(cart, clock.now())
+    with transaction.atomic():
+        merchant = Merchant.objects.select_for_update().get(pk=cart.merchant_id)
+        if any(value != frequencies.OFF for value in wanted.values()):
+            if merchant.archived_at is not None:
+                raise Stopped(f"{merchant.name} is archived: nothing of it runs. Restore it first.")
+            if not Cart.objects.filter(pk=cart.pk, archived_at__isnull=True).exists():
+                raise Stopped(f"{cart.name} is deleted. Restore it first.")
+        stored = {schedule.service: schedule for schedule in Schedule.objects.filter(cart=cart)}
+        now = [stored.get(schedule.service, schedule) for schedule in schedules]
+        changed = service_rows.save(now, posted, system.min_every, user, cart.name)
+        keep_activation(cart, clock.now())
     return changed
 
 

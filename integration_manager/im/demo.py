@@ -14,6 +14,7 @@ SHOPS = {
     "pine": ("Pine Street Tea", "PINE", "C2"),
     "elm": ("Elm Studio", "ELM", "C3"),
 }
+LOOPBACK = "http://127.0.0.1:"  # where the simulator is, at whatever port
 SECOND = {"elm": ("studio", "Elm Studio on WooCommerce")}
 
 
@@ -108,21 +109,22 @@ def _switch_on(merchant: Any, cart: Any, services: Any, system: Any) -> None:
 
 def _move(port: int) -> None:
     """The simulator listens at another port this time: the demo's connections follow."""
-    from accounts.models import Account, Membership
+    from accounts.models import Membership
     from carts.models import Cart
     from integration_manager import tenancy
     from integration_manager.im.simulate import demo_places
+    from integration_manager.kit import oauth
     from wms.models import Wms
 
     urls = {place.name: place.values["url"] for place in demo_places(port)}
-    with tenancy.everyone("demo"):
-        account_id = Membership.objects.values_list("account_id", flat=True).get(user__email=settings.DEMO_EMAIL)
-    account = Account.objects.get(pk=account_id)
-    with tenancy.activate(account.pk):
-        rows = [(cart, cart.shop) for cart in Cart.objects.all()] + [
-            (wms, "wms") for wms in Wms.objects.filter(archived_at__isnull=True)
-        ]
-        for row, name in rows:
-            if name in urls and row.credentials["url"].reveal() != urls[name]:
-                row.credentials = {**row.credentials, "url": urls[name]}
-                row.save(update_fields=["credentials"])
+    with tenancy.everyone("demo"):  # they may have joined others meanwhile, or left their own
+        mine = Membership.objects.filter(user__email=settings.DEMO_EMAIL)
+        account_ids = list(mine.values_list("account_id", flat=True))
+    for account_id in account_ids:
+        with tenancy.activate(account_id):
+            carts, present = Cart.objects.all(), Wms.objects.filter(archived_at__isnull=True)
+            for row, name in [*((cart, cart.shop) for cart in carts), *((wms, "wms") for wms in present)]:
+                url = oauth.plain(row.credentials, "url")
+                if name in urls and url != urls[name] and url.startswith(LOOPBACK):
+                    row.credentials = {**row.credentials, "url": urls[name]}
+                    row.save(update_fields=["credentials"])

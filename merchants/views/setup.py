@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from accounts import audit, invitations, people, reauth
+from accounts import adding, audit, people, reauth
 from accounts.models import Membership
 from accounts.requests import AccountRequest
 from accounts.roles import require
@@ -179,8 +179,9 @@ def _shared(request: AccountRequest, setup: Setup) -> bool:
 
 
 def _asks_again(request: AccountRequest, setup: Setup) -> bool:
-    """Whether credentials are to be stored, and it is long since this person has shown who they are."""
-    return bool(setup.values and setup.values.changes()) and not reauth.is_recent(request)
+    """Whether credentials are stored or a user is added, and it is long since this person has shown who they are."""
+    credentials = bool(setup.values and setup.values.changes())
+    return (credentials or bool(setup.user and setup.user.invited())) and not reauth.is_recent(request)
 
 
 def _posted_twice(request: AccountRequest) -> Merchant | None:
@@ -207,7 +208,12 @@ def _add(request: AccountRequest, setup: Setup, *, switch_on: bool) -> Merchant 
                 _set_services(request, setup)
             if invited:
                 place = people.Place(Membership.Role.MERCHANT, [merchant])
-                invitations.invite(request.account, invited, place, by=request.user)
+                adding.add(request.account, invited, "", place, "", request.user)
+    except people.Refused as refused:
+        assert setup.user is not None
+        setup.user.add_error("email", str(refused))
+        merchant.pk = None
+        return None
     except IntegrityError:
         setup.who.add_error("code", "Another merchant has this code.")
         merchant.pk = None
@@ -235,7 +241,7 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
                 return False
             # What was typed empty goes, unless it is a secret: that is never shown, and so kept.
             merchant.wms_values = values.values()
-        setup.who.save()
+        merchant.save(update_fields=["name", "wms_values"] if values is not None else ["name"])
         changes = audit.difference({"Merchant Name": before.name}, {"Merchant Name": merchant.name})
         changes |= _value_changes(setup)
         if changes:
