@@ -1,13 +1,16 @@
 """What happens next with an order, and when: in a few words for a list, in a sentence for its page."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
-from accounts.templatetags.face import when
+from accounts.templatetags.face import spell, when
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
-from orders.models import Order, Status
+from orders.models import Effect, Event, Order, Shipment, Status
+
+FOR_THE_WMS = timedelta(days=15)  # of hourly tries; then a person has to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,46 @@ class Next:
 
     first: str
     then: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else decides over the next step. `schedules`: those of the order's merchant and its cart."""
+
+    schedules: Sequence[Schedule] = ()
+    shipments: Sequence[Shipment] = ()
+    effects: Sequence[Effect] = ()
+    events: Sequence[Event] = ()  # newest first
+    wms_id: int | None = None  # the account's WMS now
+    has_wms: bool = True
+    takes_tracking: bool = True  # the cart can be told of parcels
+    gives_tracking: bool = True  # the WMS can be asked for them
+
+    def runs(self, what: str, service: Service) -> str:
+        """When a service runs next, said of what it does."""
+        return _runs(what, self.schedule(service))
+
+    def schedule(self, service: Service) -> Schedule | None:
+        """A service's schedule; None where it has none."""
+        return next((s for s in self.schedules if s.service == service), None)
+
+    def is_on(self, service: Service) -> bool:
+        """Whether a service runs by itself."""
+        found = self.schedule(service)
+        return found is not None and bool(found.every) and not found.paused
+
+    def is_down(self, service: Service) -> bool:
+        """Whether the other system could not be reached at a service's last run."""
+        found = self.schedule(service)
+        return found is not None and self.is_on(service) and bool(found.state.get("down"))
+
+    def effect(self, kind: Effect.Kind) -> Effect | None:
+        """The newest of a kind."""
+        return max((e for e in self.effects if e.kind == kind), key=lambda e: e.pk or 0, default=None)
+
+    def since(self, order: Order) -> Event | None:
+        """How the order came to its present state."""
+        return next((event for event in self.events if event.to == order.status), None)
 
 
 def in_words(order: Order) -> str:
@@ -45,47 +88,178 @@ def in_words(order: Order) -> str:
     return ""
 
 
-def next_of(order: Order, schedules: Iterable[Schedule]) -> Next:
-    """For the order's page. `schedules`: those of its merchant and its cart."""
-    by_service = {schedule.service: schedule for schedule in schedules}
-    deliver = by_service.get(Service.DELIVER)
-    confirm = by_service.get(Service.SHIP_CONFIRM)
-    upload = by_service.get(Service.UPLOAD_SHIPMENTS)
-    if order.status in (Status.RECEIVED, Status.READY):
-        return _sending(order, deliver)
-    if order.status == Status.SENDING:
-        if order.error_code == "file_unknown":
-            return Next(f"{order.error_message} A person has to say, on the alert's page.", "Nothing is sent twice.")
-        if order.unknown_rounds:
-            return Next(
-                "The WMS did not answer, so it is being asked whether the order arrived.",
-                "Nothing is sent a second time before that is known.",
-            )
-        return Next("It is being sent to the WMS right now.")
-    if order.status == Status.ERROR:
-        return Next("Nothing is sent until the problem is solved.", "It is not tried again by itself.")
-    if order.status == Status.GAVE_UP:
-        return Next("It is not tried again by itself.", "The WMS could not be reached for 15 days. You can resend it.")
-    if order.status == Status.HELD and order.held_by == "person":
+def next_of(order: Order, around: Around | None = None) -> Next:
+    """For the order's page."""
+    return _OF[Status(order.status)](order, around or Around())
+
+
+def _unsent(order: Order, around: Around) -> Next:
+    tried = ""
+    if order.failures and order.first_failed_at:
+        until = when(order.first_failed_at + FOR_THE_WMS)
+        tried = f"Tried {_times(order.failures)} since {when(order.first_failed_at)}; once an hour, until {until}."
+    if not around.has_wms:
+        return Next("It goes to the WMS once one is chosen under WMS Setup.", tried)
+    goes = around.runs("It goes to the WMS", Service.DELIVER)
+    if order.cancel_requested_at:
+        asked = around.runs("The WMS is asked whether an earlier try arrived there", Service.DELIVER)
+        return Next("It was canceled, and is not sent any more.", asked)
+    if around.is_down(Service.DELIVER):
+        return Next("It goes to the WMS as soon as that can be reached; one order a minute tries.", tried)
+    if order.starts and not tried:
+        tried = "First the WMS is asked whether it has the order already, so that it is not sent twice."
+    if order.retry_at and order.retry_at > clock.now() and around.is_on(Service.DELIVER):
+        return Next(f"{'Next try' if order.failures else 'It goes to the WMS'} at {when(order.retry_at)}.", tried)
+    return Next(goes, tried)
+
+
+def _being_sent(order: Order, around: Around) -> Next:
+    if order.error_code == "file_unknown":
+        return Next(f"{order.error_message} A person has to say, on the alert’s page.", "Nothing is sent twice.")
+    then = "The cancellation that was asked for follows at once." if order.cancel_requested_at else ""
+    if order.unknown_rounds:
+        first = "The WMS did not answer, so it is being asked whether the order arrived."
+        return Next(first, f"Nothing is sent a second time before that is known. {then}".strip())
+    if order.handle:
+        return Next("The WMS has taken it in and is working on it.", f"It is asked for the result. {then}".strip())
+    if order.out_file_id:
+        return Next("It leaves in a file right now.", then)
+    return Next("It is being sent to the WMS right now.", then)
+
+
+def _held(order: Order, around: Around) -> Next:
+    if order.held_by == "person":
         return Next("It will not be sent.", "Sending was canceled by a person and can be taken up again.")
-    if order.status == Status.HELD:
-        return Next("It is on hold and not sent.", "It goes on when the rule that holds it lets it go.")
-    if order.status == Status.AT_WMS:
-        return Next(_runs("The WMS is asked for shipments", confirm), "Each parcel’s tracking then goes to the cart.")
-    if order.status == Status.SHIPPED:
-        return Next(_runs("The tracking goes to the cart", upload))
-    if order.status == Status.CANCELED:
-        return Next("Nothing more happens with this order.")
-    return Next("Done: the cart has the tracking.", "Nothing more happens, unless the WMS reports another parcel.")
-
-
-def _sending(order: Order, deliver: Schedule | None) -> Next:
+    event = around.since(order)
+    why = event.message if event is not None else ""
+    if order.held_by == "reopened":
+        return Next("It is on hold: the shop opened it again after it was canceled.", "Release it if it is to be sent.")
+    if order.held_by == "source":
+        what = why or "The shop’s order cannot be shipped as it is now."
+        return Next(f"It is on hold. {what}", "It goes on when that changes in the shop, or when you release it.")
     if order.retry_at and order.retry_at > clock.now():
-        tried = ""
-        if order.failures and order.first_failed_at:
-            tried = f"Tried {_times(order.failures)} since {when(order.first_failed_at)}; it is repeated once an hour."
-        return Next(f"Next try at {when(order.retry_at)}.", tried)
-    return Next(_runs("It goes to the WMS", deliver))
+        return Next(f"It is on hold until {when(order.retry_at)}. {why}".strip(), "You can release it before.")
+    return Next(f"It is on hold and not sent. {why}".strip(), "It goes on when that is over, or when you release it.")
+
+
+_DECIDE = {
+    "outcome_unknown": Next("Nothing is sent until you say whether the WMS has it.", "It may have arrived."),
+    "reference_taken": Next(
+        "Nothing is sent until you say whose the WMS’s order is.", "Another one may stand there under its reference."
+    ),
+    "canceled_at_wms": Next(
+        "Nothing is sent: the WMS has it, and it is canceled there.", "Send it with a new reference, or cancel it."
+    ),
+    "unmappable": Next(
+        "Nothing is sent, since the shop’s order could not be read.", "It is read again as soon as it changes there."
+    ),
+}
+
+
+def _in_error(order: Order, around: Around) -> Next:
+    event = around.since(order)
+    held = f"Held for {spell(clock.now() - event.at)}; not tried again by itself." if event is not None else ""
+    known = _DECIDE.get(order.error_code)
+    if known is not None:
+        return Next(known.first, f"{known.then} {held}".strip())
+    then = f"{held} Once it is solved, the order is sent at once.".strip()
+    return Next("Nothing is sent until the problem is solved.", then)
+
+
+def _gave_up(order: Order, around: Around) -> Next:
+    tried = f"Tried {_times(order.failures)} in 15 days. " if order.failures else "Tried for 15 days. "
+    return Next("It is not tried again by itself.", f"{tried}Correct what the WMS says, then resend it.")
+
+
+def _at_wms(order: Order, around: Around) -> Next:
+    asks = around.runs("The WMS is asked for shipments", Service.SHIP_CONFIRM)
+    if order.wms_id is not None and around.wms_id is not None and order.wms_id != around.wms_id:
+        return Next("It is at the WMS of before, which is not asked any more.", "Say there what is to become of it.")
+    cancel = around.effect(Effect.Kind.CANCEL_AT_WMS)
+    if cancel is not None and cancel.state == Effect.State.WAITING:
+        then = (
+            "Then it is sent again as it is in the shop now."
+            if cancel.data.get("again")
+            else "It may be too late there."
+        )
+        return Next(around.runs("The WMS is asked to cancel it", Service.DELIVER), then)
+    if not around.gives_tracking:
+        return Next("It is at the WMS, which cannot be asked for shipments.", "Its state does not change by itself.")
+    then = "Each parcel’s tracking then goes to the cart." if around.takes_tracking else ""
+    if cancel is not None and cancel.state in (Effect.State.REFUSED, Effect.State.PARKED):
+        return Next(
+            "The WMS did not cancel it, so it ships.",
+            f"{cancel.error_message[:1].upper()}{cancel.error_message[1:]} {asks}".strip(),
+        )
+    if order.qty_shipped:
+        left = order.qty_total - order.qty_shipped
+        return Next(f"{_units(left)} still to ship. {asks}", then)
+    return Next(asks, then)
+
+
+def _shipped(order: Order, around: Around) -> Next:
+    short = _short(order)
+    if not around.takes_tracking:
+        return Next("Done: this cart cannot be told of tracking.", short)
+    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None]
+    parked = [s for s in waiting if s.parked_at]
+    if parked:
+        first = f"The cart does not take the tracking: {parked[0].error_message}".rstrip(". ") + "."
+        return Next(first, f"Correct it there, then resend the tracking. {short}".strip())
+    failing = [s for s in waiting if s.failures and s.first_failed_at]
+    goes = around.runs("The tracking goes to the cart", Service.UPLOAD_SHIPMENTS)
+    if failing:
+        since = min(s.first_failed_at for s in failing if s.first_failed_at)
+        tried = f"Tried {_times(max(s.failures for s in failing))} since {when(since)}, and at every run for 30 days."
+        return Next(goes, f"{tried} {short}".strip())
+    return Next(goes, short)
+
+
+def _confirmed(order: Order, around: Around) -> Next:
+    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None]
+    if waiting and all(s.parked_at for s in waiting):
+        return Next(
+            "The cart does not take the tracking of a later parcel.", "Correct it there, then resend the tracking."
+        )
+    if waiting:
+        return Next(
+            around.runs("The tracking of a later parcel goes to the cart", Service.UPLOAD_SHIPMENTS), _short(order)
+        )
+    nothing = "Nothing more happens, unless the WMS reports another parcel."
+    return Next("Done: the cart has the tracking.", _short(order) or nothing)
+
+
+def _canceled(order: Order, around: Around) -> Next:
+    told = around.effect(Effect.Kind.CANCEL_IN_CART)
+    if told is not None and told.state == Effect.State.WAITING:
+        return Next("It is not sent.", around.runs("The cart is told that it is canceled", Service.UPLOAD_SHIPMENTS))
+    if told is not None and told.state in (Effect.State.REFUSED, Effect.State.PARKED):
+        return Next("It is not sent, but the cart did not cancel it.", told.error_message)
+    return Next("Nothing more happens with this order.")
+
+
+def _short(order: Order) -> str:
+    if not order.short:
+        return ""
+    return f"The WMS has closed it with {_units(order.qty_total - order.qty_shipped)} missing."
+
+
+_OF = {
+    Status.RECEIVED: _unsent,
+    Status.READY: _unsent,
+    Status.SENDING: _being_sent,
+    Status.HELD: _held,
+    Status.ERROR: _in_error,
+    Status.GAVE_UP: _gave_up,
+    Status.AT_WMS: _at_wms,
+    Status.SHIPPED: _shipped,
+    Status.CONFIRMED: _confirmed,
+    Status.CANCELED: _canceled,
+}
+
+
+def _units(number: Decimal) -> str:
+    return "1 unit" if number == 1 else f"{number.normalize():f} units"
 
 
 def _times(number: int) -> str:
@@ -95,7 +269,7 @@ def _times(number: int) -> str:
 def _runs(what: str, schedule: Schedule | None) -> str:
     """When a service runs next, said of what it does."""
     if schedule is None or not schedule.every:
-        name = schedule.get_service_display() if schedule else "the service"
+        name = schedule.get_service_display() if schedule else "its service"
         return f"{what} once {name} is switched on."
     if schedule.paused == Schedule.Paused.PERSON:
         return f"{what} once {schedule.get_service_display()} is resumed; a person paused it."

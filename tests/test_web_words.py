@@ -10,7 +10,7 @@ from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from orders.journey import Journey
 from orders.models import Event, Order, Status
-from orders.next_step import in_words, next_of
+from orders.next_step import Around, in_words, next_of
 from orders.state_words import FACES, face_of
 from orders.templatetags.order_state import money, place, quantity, recipient
 from orders.templatetags.timeline import event_icon, event_title
@@ -26,7 +26,7 @@ def order(status: str, **fields: object) -> Order:
 def test_every_state_has_a_face_a_next_step_and_four_steps(status: Status) -> None:
     shown = order(status)
     assert face_of(status) in FACES
-    assert next_of(shown, []).first
+    assert next_of(shown).first
     assert len(Journey(shown, []).steps) == 4
     assert isinstance(in_words(shown), str)
     event = Event(frm="", to=status, kind="anything", message="x", at=clock.now())
@@ -42,16 +42,16 @@ def test_cancel_sending_is_told_from_on_hold() -> None:
 def test_the_next_step_says_when() -> None:
     later = clock.now() + timedelta(minutes=40)
     tried = order("ready", retry_at=later, failures=3, first_failed_at=clock.now() - timedelta(hours=3))
-    assert "Tried 3 times since" in next_of(tried, []).then
+    assert "Tried 3 times since" in next_of(tried, Around([Schedule(service=Service.DELIVER, every=60)])).then
     fresh = order("ready", retry_at=clock.now())
     deliver = Schedule(service=Service.DELIVER, every=3600, next_run=later)
-    assert "It goes to the WMS at" in next_of(fresh, [deliver]).first
+    assert "It goes to the WMS at" in next_of(fresh, Around([deliver])).first
     deliver.automatic = True
-    assert "within a minute or two" in next_of(fresh, [deliver]).first
+    assert "within a minute or two" in next_of(fresh, Around([deliver])).first
     deliver.paused = "person"
-    assert "a person paused it" in next_of(fresh, [deliver]).first
+    assert "a person paused it" in next_of(fresh, Around([deliver])).first
     deliver.paused, deliver.every = "", 0
-    assert "once Order Delivery is switched on" in next_of(fresh, [deliver]).first
+    assert "once Order Delivery is switched on" in next_of(fresh, Around([deliver])).first
     assert in_words(order("at_wms", qty_shipped=Decimal("3.0000"))) == "3 of 5 shipped"
 
 

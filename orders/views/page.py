@@ -12,12 +12,14 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts.models import Alert
 from merchants.models import Schedule
-from orders import actions, refunding
+from orders import abilities, actions, charges, differences, refunding, tracking_links
 from orders.journey import Journey
-from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment
-from orders.next_step import next_of
+from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.next_step import Around, next_of
 from orders.views import order_or_404
+from wms.models import Wms
 
+MOST_ALERTS = 10
 MOST_EVENTS = 200
 MOST_EXCHANGES = 30
 
@@ -26,26 +28,40 @@ MOST_EXCHANGES = 30
 @require_GET
 def order(request: AccountRequest, order: str) -> HttpResponse:
     """One order: where it stands, what comes next, what is in it, what happened."""
-    found, data = _order_and_data(order)
-    shipments = list(Shipment.objects.filter(order=found).order_by("id"))
-    problem, schedules = None, []
-    if found.cause:  # what is wrong is what comes next: no schedule moves the order
-        problem = Alert.objects.filter(key=found.cause).first()
-    else:
-        schedules = list(Schedule.objects.filter(Q(cart=found.cart_id) | Q(cart=None), merchant=found.merchant_id))
-    events = _timeline(found)
+    detail = _detail_or_404(order)
+    found, data = detail.order, detail.data or {}
+    shipments, events = _shipments(found), _timeline(found)
+    effects = refunding.effects_of(found, events)
+    alerts = _alerts(found)
+    able = abilities.of(found, Wms.current())
+    around = Around(
+        schedules=_schedules(found),
+        shipments=shipments,
+        effects=effects,
+        events=events,
+        wms_id=able.wms_id,
+        has_wms=able.wms_id is not None,
+        takes_tracking=able.takes_tracking,
+        gives_tracking=able.gives_tracking,
+    )
+    lines = _lines(detail)
     context = {
         "order": found,
         "journey": Journey(found, shipments),
         "allowed": actions.allowed(found) if "orders.act" in request.permissions else [],
-        "next": next_of(found, schedules),
-        "problem": problem,
+        "next": next_of(found, around),
+        "problem": next((alert for alert in alerts if alert.key == found.cause), None),
         "data": data,
-        "lines": _lines(found, data),
+        "applied": detail.applied,
+        "charges": charges.of_order(data, source=found.cart.name, edited=found.edited_fields),
+        "lines": lines,
+        "left_out": sum(line["row"].filtered for line in lines),
+        "line_fields": any(line["source"].get("extra_fields") for line in lines),
         "shipments": shipments,
         "events": events,
-        "effects": refunding.effects_of(found, events),
-        "in_cart": any(refunding.can(found)),
+        "effects": effects,
+        "able": able,
+        "in_cart": able.cancels_in_cart or able.refunds,
     }
     if request.headers.get("HX-Target") == "live":
         return render(request, "orders/live.html", context)
@@ -64,26 +80,53 @@ def exchanges(request: AccountRequest, order: str) -> HttpResponse:
     return render(request, "orders/exchanges_list.html" if inside else "orders/exchanges.html", context)
 
 
-def _order_and_data(public_id: str) -> tuple[Order, dict[str, Any]]:
-    """An order and its canonical form, by one query."""
-    details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw")
-    detail = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
-    if detail is None:
+def _detail_or_404(public_id: str) -> OrderDetail:
+    """An order's content, with the order, its merchant and its cart, by one query."""
+    details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw", "newer")
+    found: OrderDetail | None = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
+    if found is None:
         raise Http404
-    return detail.order, detail.data or {}
+    return found
 
 
-def _lines(order: Order, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The stored lines with what the source said of each: description, price, extra fields."""
-    source = {line.get("line_id"): line for line in data.get("lines", [])}
-    return [
-        {"row": row, "source": source.get(row.line_id, {})}
-        for row in OrderLine.objects.filter(order=order).order_by("position")
-    ]
+def _schedules(order: Order) -> list[Schedule]:
+    """Those that move it on. What stands still for a cause, no schedule moves."""
+    if order.cause or order.status in (Status.CANCELED, Status.CONFIRMED):
+        return []
+    return list(Schedule.objects.filter(Q(cart=order.cart_id) | Q(cart=None), merchant=order.merchant_id))
+
+
+def _alerts(order: Order) -> list[Alert]:
+    """The open alerts of its cause and of itself."""
+    mine = Q(order_id=order.pk) | (Q(key=order.cause) if order.cause else Q(pk=None))
+    return list(Alert.objects.filter(mine, resolved_at__isnull=True).order_by("-pk")[:MOST_ALERTS])
+
+
+def _shipments(order: Order) -> list[Shipment]:
+    found = list(Shipment.objects.filter(order=order).order_by("id"))
+    for shipment in found:
+        given = shipment.data.get("tracking_url")
+        shipment.link = tracking_links.link(shipment.carrier, shipment.tracking_no, given)
+    return found
+
+
+def _lines(detail: OrderDetail) -> list[dict[str, Any]]:
+    """The stored lines with what the source said of each, what is sent for it, and which rule left it out."""
+    source = {line.get("line_id"): line for line in (detail.data or {}).get("lines", [])}
+    found = []
+    for row in OrderLine.objects.filter(order=detail.order_id).order_by("position"):
+        said = source.get(row.line_id, {})
+        why = next((one["why"] for one in detail.applied if row.item in one["why"]), "") if row.filtered else ""
+        other = row.sent_item if row.sent_item != row.item and not row.filtered else ""
+        found.append({"row": row, "source": said, "charges": charges.of_line(said), "sent_as": other, "why": why})
+    return found
 
 
 def _timeline(order: Order) -> list[Event]:
     """Newest first, each with its before and after where there is one."""
     detail = EventDetail.objects.filter(order_id=order.pk, event_id=OuterRef("pk"))
     events = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
-    return list(events.order_by("-id")[:MOST_EVENTS])
+    found = list(events.order_by("-id")[:MOST_EVENTS])
+    for event in found:
+        event.differences = differences.of_changes(event.changes) if event.changes else []
+    return found
