@@ -78,7 +78,7 @@ namespace inbox {{
 def dovecot() -> str | None:
     """Where Dovecot is, with IMAP; it stands outside a plain user's PATH."""
     found = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    return found if found and Path("/usr/lib/dovecot/imap").exists() else None
+    return found if found and os.access("/usr/lib/dovecot/imap", os.X_OK) else None
 
 
 def why_not() -> str:
