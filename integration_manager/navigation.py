@@ -43,6 +43,7 @@ def navigation(request: AccountRequest) -> list[dict[str, object]]:
     parts = request.path_info.split("/")
     here = parts[3] if len(parts) > 4 else "dashboard"
     here = "users" if here == "audit" else here  # a tab of that page
+    here = "orders" if parts[3:5] == ["carts", "why"] else here
     return [
         {
             "name": place.name,

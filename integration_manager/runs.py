@@ -87,11 +87,15 @@ def failures(found: list[Run]) -> list[Failures]:
 def health(runs: list[Run]) -> dict[str, Any]:
     """The bar of these runs, newest right, and its words."""
     ticks = [
-        Tick(_CLASSES.get(run.outcome, "f"), f"M{(SHOWN - len(runs) + index) * 3} {_HEIGHTS.get(run.outcome, 10)}h2")
+        Tick(_CLASSES.get(run.outcome, "f"), f"M{index * 3} {_HEIGHTS.get(run.outcome, 10)}h2")
         for index, run in enumerate(reversed(runs))
     ]
     failed = sum(1 for run in runs if run.outcome == "failed")
     partly = sum(1 for run in runs if run.outcome == "partly")
-    words = f"Last {len(runs)} runs: {len(runs) - failed - partly} fine, {partly} with some failures, {failed} failed"
+    counts = ((len(runs) - failed - partly, "fine"), (partly, "with some failures"), (failed, "failed"))
+    told = [(number, what) for number, what in counts if number]
+    words = f"Last {len(runs)} runs: " + ", ".join(f"{number} {what}" for number, what in told)
+    if len(runs) == 1:
+        words = f"Last run: {told[0][1]}"
     calls, waited = sum(run.calls for run in runs), sum(run.waited for run in runs)
     return {"ticks": ticks, "words": words, "an_answer": waited / calls if calls else None}

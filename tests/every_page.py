@@ -20,8 +20,6 @@ NO_PAGE = {
     "wms_files_upload": "the same",
     "wms_file": "the same",
     "wms_file_act": "the same",
-    "cart_file": "a download",
-    "audit_csv": "a download",
 }
 # Pages outside any account that show something without a link out of a mail or a half finished sign-in.
 OUTSIDE = {
@@ -75,6 +73,8 @@ def build() -> Pages:
         answer = client.get(address)
         if answer.status_code in (302, 405):
             continue  # leads on, or is there to send something to
+        if "attachment" in answer.headers.get("Content-Disposition", ""):
+            continue  # a download
         assert answer.status_code == 200, f"{name} ({address}): {answer.status_code}; is it in NO_PAGE?"
         assert answer.headers["Content-Type"].startswith("text/html"), f"{name} is no page; is it in NO_PAGE?"
         found[name] = address

@@ -4,6 +4,7 @@ A time is shown in the user's time zone (middleware activates it): short or rela
 on hover and for machines.
 """
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -120,9 +121,17 @@ def at_second(value: datetime | None) -> str:
 
 
 @register.filter
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, the noun given as of one: "1 order", "2 orders", "3 entries", "1,284 aliases"."""
+    if number != 1:
+        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+    return f"{number:,} {noun}"
+
+
+@register.filter
 def initials(name: str) -> str:
     """Two letters for the round mark of a person or the square one of a system."""
-    words = [word for word in name.replace("@", " ").split() if word]
+    words = re.findall(r"\w+", name)
     if len(words) > 1:
         return (words[0][0] + words[-1][0]).upper()
     return name[:2].upper()

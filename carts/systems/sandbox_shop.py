@@ -52,7 +52,7 @@ class SandboxShop(CartConnector):
     settle = timedelta(seconds=5)
     overlap = timedelta(seconds=10)
     min_every = timedelta(seconds=5)
-    guide = "The address and the key that `manage.py im simulate` prints."
+    guide = "The address and the key that “manage.py im simulate” prints."
 
     url = Field("Shop address", kind="url", example="http://127.0.0.1:8100/oak")
     api_key = Field("Key", secret=True)

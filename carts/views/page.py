@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from carts.views import switching
+from carts.views import share, switching
 from carts.views.lookup import cart_or_404, label_of, live_cart_or_404, schedules_for, services_and_delivery, today
 from integration_manager import runs, service_rows, trying, trying_pages
 from integration_manager.kit import clock
@@ -37,6 +37,7 @@ def cart(request: AccountRequest, cart: str) -> HttpResponse:
         "can_repull": bool(download and download.every) and system.uses != "folder",
         "today": today(request.account),
         "sends": sends,
+        "share_url": share.address(request.account, found, system),
     }
     if request.headers.get("HX-Target") == "progress":
         return render(request, "carts/progress.html", context)

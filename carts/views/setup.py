@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts import audit, reauth
@@ -14,7 +13,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import CartForm
 from carts.models import Cart
-from carts.views import switching
+from carts.views import share, switching
 from carts.views.adding import add
 from carts.views.consent import Consent
 from carts.views.leaving import leave
@@ -169,21 +168,11 @@ def _context(
         "form": form,
         "values": values,
         "shown": cart.merchant,
-        "share_url": _share_url(request, cart, system),
+        "share_url": share.address(request.account, cart, system),
         "cart": None,
         "rows": rows,
         "on": switching.is_on(schedules),
     }
-
-
-def _share_url(request: AccountRequest, cart: Cart, system: type[Connector]) -> str:
-    """The page that makes a link for the merchant; "" where the system is connected by us alone."""
-    if system.uses != "http":
-        return ""
-    if cart.pk:
-        return reverse("share", args=[request.account.public_id, cart.public_id])
-    new = reverse("share_new", args=[request.account.public_id, system.key])
-    return f"{new}?merchant={cart.merchant.public_id}"
 
 
 def _unstored(cart: Cart, system: type[Connector]) -> list[Schedule]:

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import audit, reauth, tries
+from accounts.models import Account
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts import setup_links
@@ -87,6 +88,16 @@ def shareable_or_404(system: type[Connector]) -> type[Connector]:
     if system.uses != "http" or not may_be_chosen(system):
         raise Http404
     return system
+
+
+def address(account: Account, cart: Cart, system: type[Connector]) -> str:
+    """The page that makes a link for the merchant; "" where the system is connected by us alone."""
+    if system.uses != "http":
+        return ""
+    if cart.pk:
+        return reverse("share", args=[account.public_id, cart.public_id])
+    new = reverse("share_new", args=[account.public_id, system.key])
+    return f"{new}?merchant={cart.merchant.public_id}"
 
 
 def _share(request: AccountRequest, system: type[Connector], merchant: Merchant, cart: Cart | None) -> HttpResponse:

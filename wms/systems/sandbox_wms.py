@@ -46,7 +46,7 @@ class SandboxWmsBlind(WmsConnector):
     settle = timedelta(seconds=5)
     overlap = timedelta(seconds=10)
     min_every = timedelta(seconds=5)
-    guide = "The address, the key and the customers that `manage.py im simulate` prints."
+    guide = "The address, the key and the customers that “manage.py im simulate” prints."
 
     url = Field("Warehouse address", kind="url", example="http://127.0.0.1:8100/wms")
     api_key = Field("Key", secret=True)
