@@ -12,7 +12,7 @@ from integration_manager.kit.canonical import from_json
 from merchants.models import Merchant, Service
 from merchants.rules import Outcome, judge
 from merchants.schedules import wake
-from orders import causes, ruling
+from orders import causes, item_codes, ruling
 from orders.models import Order, OrderDetail, Status
 from orders.states import Each
 
@@ -66,6 +66,8 @@ def review(merchant: Merchant, cart: Cart, code: str, message: str, now: datetim
         last = group[-1].pk
         stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "applied")
         details = {order_id: (data, told) for order_id, data, told in stored}
+        lines = (line for data, _ in details.values() for line in data.get("lines", ()))
+        item_codes.know(known, [line["item"] for line in lines if line.get("item")])
         judged = {
             order.pk: judge(from_json(Canonical, details[order.pk][0]), known, anyway=order.anyway) for order in group
         }

@@ -12,9 +12,10 @@ from integration_manager.ids import public_id
 from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
 from merchants.rules.methods import Method, Pattern, ShipMethods
+from orders import item_codes
 
 # What of a cart the rules go by: read again where its mark has changed.
-FIELDS = ("rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date")
+FIELDS = ("rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items")
 Match = CartShipMethod.Match
 
 
@@ -33,6 +34,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             cart_name=cart.name,
             mark=cart.rules_mark,
             ship_methods=_map(cart, methods.get(cart.pk, [])),
+            item_codes=item_codes.of(merchant, cart),
         )
         for cart in carts
     }

@@ -7,7 +7,7 @@ through it, so that what is shown and what is sent cannot differ. How a rule is 
 from collections.abc import Callable
 
 from integration_manager.kit.canonical import Order
-from merchants.rules import address, items, order_source, ship_method
+from merchants.rules import address, item_code, items, order_source, ship_method
 from merchants.rules.draft import HOLDS, REFUSALS, Applied, Draft, Hold, Outcome, Problem, Refused
 from merchants.rules.known import Rules
 
@@ -33,6 +33,7 @@ ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
     items.leave_out_nothing,
     address.check,
     items.check,
+    item_code.apply,
     ship_method.apply,
 )
 

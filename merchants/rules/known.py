@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from merchants.rules.codes import ItemCodes
 from merchants.rules.methods import ShipMethods
 
 
@@ -15,3 +16,4 @@ class Rules:
     cart_name: str = ""
     mark: str = ""  # of the settings: another one after every change of them
     ship_methods: ShipMethods = field(default_factory=ShipMethods)
+    item_codes: ItemCodes | None = None  # None: items are sent by the cart's own codes

@@ -12,7 +12,7 @@ from integration_manager import tenancy
 from integration_manager.kit.canonical import Order, Prepared, from_json
 from integration_manager.kit.connector import WmsConnector
 from merchants.rules import Hold, Outcome, Problem, judge
-from orders import following, ruling
+from orders import following, item_codes, ruling
 from orders.content import payload_hash, source_hash
 from orders.intake import Incoming, Intake, Stored
 from orders.models import OrderDetail, Status
@@ -53,6 +53,9 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
     carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
     ruling.refresh(run.rules, run.merchant, carts.values())
     datas, told = _load(run, claimed, carts)
+    for cart_id, rules in run.rules.items():
+        lines = (line for c in claimed if c.cart_id == cart_id for line in datas[c.id].get("lines", ()))
+        item_codes.know(rules, [line["item"] for line in lines if line.get("item")])
     payload = connector.mapper("payload")
     retold: dict[int, Outcome] = {}
     for c in claimed:

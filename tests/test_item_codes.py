@@ -1,0 +1,153 @@
+"""Translate Item Code: from the cart's code of a product to the WMS's SKU, and what waits for a code nobody knows."""
+
+from decimal import Decimal
+
+import pytest
+
+from integration_manager.kit import clock
+from merchants import catalog
+from merchants.models import Product, ProductAlias, Service, StockLevel
+from orders import aliases, item_codes, ruling
+from orders.intake import Intake
+from orders.models import Order, OrderDetail, OrderLine, Status
+from orders.stock import offered, stock_rules
+from tests.statements import counted
+from tests.world import World, alerts, place, run
+
+DOWNLOAD, DELIVER, INVENTORY = Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY
+MUG, TIN = "MUG-BLUE", "TIN-SMALL"
+
+
+@pytest.fixture
+def world(calm: World) -> World:
+    catalog.learn(calm.merchant.pk, [MUG, TIN], Product.Origin.HAND, clock.now())
+    return calm
+
+
+def by(world: World, kind: str) -> None:
+    world.cart.translate_items = kind
+    world.cart.save()
+
+
+def alias(world: World, sku: str, kind: str, value: str) -> ProductAlias:
+    """As a person adds one."""
+    codes = [value]
+    with aliases.changing(world.merchant, codes, clock.now(), actor="dana@x.example"):
+        return catalog.add_alias(Product.objects.get(sku=sku), kind, value)
+
+
+def sent(world: World) -> list[list[str]]:
+    """The items of each order at the warehouse."""
+    rows = world.warehouse.table("orders").rows.values()  # type: ignore[attr-defined]
+    return [[line["item"] for line in row["lines"]] for row in rows]
+
+
+def test_a_code_of_the_cart_is_sent_as_the_sku(world: World) -> None:
+    alias(world, MUG, "UPC", "111")
+    by(world, "UPC")
+    place(world, 1, ("111", 2))
+    run(world, DOWNLOAD, DELIVER)
+    order = world.only()
+    assert (order.status, sent(world)) == (Status.AT_WMS, [[MUG]])
+    line = OrderLine.objects.get()
+    assert (line.item, line.sent_item) == ("111", MUG)
+    assert "111 is sent as MUG-BLUE: it is its UPC." in str(OrderDetail.objects.get().applied)
+
+
+def test_open_orders_count_in_the_wmss_skus(world: World) -> None:
+    alias(world, MUG, "UPC", "111")
+    by(world, "UPC")
+    world.warehouse._count("C1", MUG, "MAIN", Decimal(10), Decimal(10), world.warehouse.clock())  # type: ignore[attr-defined]
+    place(world, 1, ("111", 3))
+    run(world, INVENTORY, DOWNLOAD)
+    found = offered(world.merchant, stock_rules(world.cart), clock.now())
+    assert {offer.code: offer.quantity for offer in found} == {MUG: 7}
+
+
+def test_orders_with_a_code_that_nobody_knows_are_one_cause_and_go_on_when_it_is_added(world: World) -> None:
+    by(world, "UPC")
+    for number in (1, 2):
+        place(world, number, ("111", 1), (TIN, 1))
+    place(world, 3, ("333", 1))
+    alias(world, TIN, "UPC", TIN)
+    run(world, DOWNLOAD)
+    assert {order.status for order in world.orders()} == {Status.ERROR}
+    assert len({order.cause for order in world.orders()}) == 2
+    assert alerts() == ["item_code_unknown"] * 2
+    alias(world, MUG, "UPC", "111")
+    assert [order.status for order in world.orders()] == [Status.READY, Status.READY, Status.ERROR]
+    assert alerts() == ["item_code_unknown"]
+    assert OrderLine.objects.filter(item="111").values_list("sent_item", flat=True)[0] == MUG
+    run(world, DELIVER)
+    assert sent(world) == [[MUG, TIN], [MUG, TIN]]
+
+
+def test_an_order_that_waits_for_two_codes_then_waits_for_the_other(world: World) -> None:
+    by(world, "UPC")
+    place(world, 1, ("111", 1), ("222", 1))
+    run(world, DOWNLOAD)
+    alias(world, MUG, "UPC", "111")
+    order = world.only()
+    assert (order.status, "222" in order.error_message) == (Status.ERROR, True)
+    alias(world, TIN, "UPC", "222")
+    assert world.only().status == Status.READY
+
+
+def test_master_sku_takes_any_code_and_leaves_what_it_does_not_know(world: World) -> None:
+    alias(world, MUG, "ASIN", "B00")
+    by(world, "*")
+    place(world, 1, ("B00", 1), (TIN, 1), ("GIFT", 1))
+    run(world, DOWNLOAD, DELIVER)
+    assert sent(world) == [[MUG, TIN, "GIFT"]]
+
+
+def test_a_code_that_may_be_several_products_is_said(world: World) -> None:
+    alias(world, MUG, "Seller SKU", TIN)
+    by(world, "*")
+    place(world, 1, (TIN, 1))
+    run(world, DOWNLOAD)
+    order = world.only()
+    assert order.status == Status.ERROR
+    assert "MUG-BLUE (its Seller SKU), TIN-SMALL (its SKU)" in order.error_message
+
+
+def test_whoever_stores_orders_by_the_codes_of_before_is_overtaken(world: World) -> None:
+    """The rules were loaded before the alias came: the order that is stored now is judged by the new ones."""
+    by(world, "UPC")
+    place(world, 1, ("111", 1))
+    intake = Intake(world.merchant, type(world.cart).objects.get(pk=world.cart.pk))
+    known = intake.rules.item_codes
+    assert known is not None
+    assert not known.hits("111"), "looked up, and remembered"
+    alias(world, MUG, "UPC", "111")
+    intake.keep_rules()
+    renewed = intake.rules.item_codes
+    assert renewed is not None
+    assert [hit.sku for hit in renewed.hits("111")] == [MUG]
+
+
+def test_a_value_belongs_to_one_product(world: World) -> None:
+    alias(world, MUG, "UPC", "111")
+    with pytest.raises(catalog.Refused, match="111 is UPC of MUG-BLUE already"):
+        alias(world, TIN, "EAN", "111")
+    assert alias(world, TIN, "upc", "222").kind == "UPC", "one kind is one name, whatever the case"
+
+
+def test_the_codes_of_a_page_of_orders_are_one_statement(world: World) -> None:
+    alias(world, MUG, "UPC", "111")
+    by(world, "UPC")
+    rules = ruling.load(world.merchant, [world.cart])[world.cart.pk]
+    with counted() as statements:
+        item_codes.know(rules, ["111", "222", "333", "nul\x00"])
+        assert rules.item_codes is not None
+        assert [len(rules.item_codes.hits(code)) for code in ("111", "222", "nul\x00")] == [1, 0, 0]
+    assert len(statements) == 1
+
+
+def test_products_are_learned_from_the_wms(world: World) -> None:
+    world.warehouse._count("C1", "NEW-1", "MAIN", Decimal(4), Decimal(4), world.warehouse.clock())  # type: ignore[attr-defined]
+    run(world, INVENTORY)
+    product = Product.objects.get(sku="NEW-1")
+    level = StockLevel.objects.get(sku="NEW-1")
+    assert (product.origin, level.warehouse.name, level.warehouse.wms_name) == ("wms", "MAIN", "MAIN")
+    assert not Order.objects.exists()
