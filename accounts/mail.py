@@ -5,9 +5,11 @@ A row is claimed with a lease before it is sent, so two senders never send one m
 between sending and recording costs one repetition, with the same Message-ID.
 """
 
+import json
 import logging
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
@@ -28,18 +30,44 @@ PAUSES = [timedelta(seconds=s) for s in (10, 30, 60, 180, 600, 1800, 3600)]
 GIVE_UP = timedelta(hours=12)
 LEASE = timedelta(minutes=2)  # longer than one conversation with a slow server may take
 AT_ONCE = 50
+FORMS = ("subject.txt", "txt", "html")
 
 
-def queue(kind: str, to: str, context: Mapping[str, str], *, lives: timedelta | None = None) -> Mail:
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes the mails of a kind, of an app above this one, at the moment when they are sent.
+
+    `write` gives what the templates mail/<kind>.subject.txt, .txt and .html say, as JSON could, or None where
+    nothing is left to say. With `unsubscribe` in it, an address of ours, mail programs offer that. `refused`
+    is told what the mail server said where it takes no mail for this address.
+    """
+
+    write: Callable[[Mail], dict[str, Any] | None]
+    refused: Callable[[Mail, str], None]
+
+
+WRITERS: dict[str, Writer] = {}
+WRITTEN = "written"  # in the context of such a mail: how it was when it was due and nobody could send it
+
+
+def queue(
+    kind: str,
+    to: str,
+    context: Mapping[str, Any],
+    *,
+    lives: timedelta | None = None,
+    send_at: datetime | None = None,
+) -> Mail:
     """Writes a mail of templates/mail/<kind>.html; it is sent as soon as this transaction is committed.
 
     `context`: what the template says besides `to`; kept encrypted until it is sent. `lives`: how long
-    the mail's link works: a mail that is older is not sent any more.
+    the mail's link works: a mail that is older is not sent any more. `send_at`: not before that.
     """
     now = clock.now()
     mail = Mail.objects.create(
-        kind=kind, to=to, context=dict(context), created_at=now, retry_at=now, expires_at=now + lives if lives else None
-    )
+        kind=kind, to=to, context=dict(context), created_at=send_at or now,
+        retry_at=send_at or now, expires_at=now + lives if lives else None,
+    )  # fmt: skip
     transaction.on_commit(_hint)
     return mail
 
@@ -58,6 +86,7 @@ def send_due(now: datetime) -> int:
     """Sends what is due, at most AT_ONCE. Returns how many the mail server took."""
     _drop_expired(now)
     if not possible():
+        _keep_written(now)
         return 0
     sent = 0
     server = get_connection()
@@ -67,8 +96,12 @@ def send_due(now: datetime) -> int:
             if mail is None:
                 break
             try:
+                made = message(mail)
+                if made is None:
+                    _done(mail, problem="nothing was left to say")
+                    continue
                 server.open()
-                server.send_messages([message(mail)])
+                server.send_messages([made])
             except (OSError, smtplib.SMTPException) as error:
                 if not _failed(mail, error, now):
                     break  # the server, not this mail: the others would wait for the same
@@ -80,20 +113,38 @@ def send_due(now: datetime) -> int:
     return sent
 
 
-def message(mail: Mail) -> EmailMultiAlternatives:
-    """The mail as it goes out: text and HTML from one template."""
+def message(mail: Mail) -> EmailMultiAlternatives | None:
+    """The mail as it goes out, text and HTML; None where nothing is left to say."""
     context: dict[str, Any] = {name: _plain(value) for name, value in mail.context.items()}
-    context |= {"to": mail.to, "base_url": settings.IM_BASE_URL}
-    template = f"mail/{mail.kind}.html"
-    subject, text, html = (
-        render_to_string(template, context | {"base": f"mail/base.{form}"}) for form in ("subject.txt", "txt", "html")
-    )
+    templates = dict.fromkeys(FORMS, f"mail/{mail.kind}.html")
+    if mail.kind in WRITERS:
+        written = json.loads(context[WRITTEN]) if WRITTEN in context else WRITERS[mail.kind].write(mail)
+        if written is None:
+            return None
+        context, templates = written, {form: f"mail/{mail.kind}.{form}" for form in FORMS}
+    context = {"to": mail.to, "base_url": settings.IM_BASE_URL} | context
+    subject, text, html = (render_to_string(templates[form], context | {"base": f"mail/base.{form}"}) for form in FORMS)
     made = EmailMultiAlternatives(" ".join(subject.split()), _tidy(text), settings.DEFAULT_FROM_EMAIL, [mail.to])
     made.attach_alternative(html, "text/html")
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
     # The same in every try, so that a repetition can be told from another mail; and no robot answers.
     made.extra_headers = {"Message-ID": f"<{mail.key}@{domain}>", "Auto-Submitted": "auto-generated"}
+    if "unsubscribe" in context:  # one press in the mail program, without opening a page (RFC 8058)
+        made.extra_headers["List-Unsubscribe"] = f"<{context['unsubscribe']}>"
+        made.extra_headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return made
+
+
+def _keep_written(now: datetime) -> None:
+    """Without a mail server what is due is written all the same, so that the demo's mailbox shows it as it was."""
+    for mail in Mail.objects.filter(kind__in=WRITERS, retry_at__lte=now, tries=0)[:AT_ONCE]:
+        written = WRITERS[mail.kind].write(mail)
+        if written is None:
+            _done(mail, problem="nothing was left to say")
+        else:
+            mail.context = {WRITTEN: json.dumps(written)}
+            mail.tries = 1
+            mail.save(update_fields=["context", "tries"])
 
 
 def _hint() -> None:
@@ -118,8 +169,9 @@ def _claim(now: datetime) -> Mail | None:
         cursor.execute(
             "UPDATE accounts_mail SET tries = tries + 1, lease_until = now() + make_interval(secs => %s) WHERE id = ("
             " SELECT id FROM accounts_mail WHERE retry_at <= %s AND (lease_until IS NULL OR lease_until < now())"
-            " ORDER BY retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id",
-            [LEASE.total_seconds(), now],
+            # Somebody who signs in waits for none of the many that tell of alerts.
+            " ORDER BY kind = ANY(%s), retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id",
+            [LEASE.total_seconds(), now, list(WRITERS)],
         )
         row = cursor.fetchone()
     return Mail.objects.get(pk=row[0]) if row else None
@@ -132,6 +184,8 @@ def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
         error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError | smtplib.SMTPHeloError
     )
     log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
+    if refused and isinstance(error, smtplib.SMTPRecipientsRefused) and mail.kind in WRITERS:
+        WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
     if refused or now - mail.created_at > GIVE_UP:
         _done(mail, problem=f"{code} {said}"[:200] if code else said[:200])
     else:

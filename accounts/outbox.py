@@ -1,5 +1,7 @@
 """The demo's mailbox: without a mail server the mails that wait are shown, to this machine only."""
 
+import re
+
 from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp
 from django.conf import settings
@@ -11,6 +13,7 @@ from django.views.decorators.http import require_GET
 from accounts import mail
 from accounts.models import Mail
 from accounts.roles import open_to
+from integration_manager.kit import clock
 from integration_manager.loopback import from_this_machine
 
 MOST = 50
@@ -28,13 +31,17 @@ def outbox(request: HttpRequest) -> HttpResponse:
     """The mails that wait, newest first, and one of them as it would arrive."""
     if not is_open(request):
         raise Http404
-    waiting = list(Mail.objects.filter(retry_at__isnull=False).order_by("-created_at", "-pk")[:MOST])
+    due = Mail.objects.filter(retry_at__isnull=False, created_at__lte=clock.now())
+    waiting = [(each, mail.message(each)) for each in due.order_by("-created_at", "-pk")[:MOST]]
     wanted = request.GET.get("mail", "")
-    shown = next((each for each in waiting if each.key == wanted), None)
-    mails = [(each, mail.message(each).subject) for each in waiting]
-    text = mail.message(shown).body if shown else ""
-    link = shown.context.get("url") if shown else None
-    context = {"mails": mails, "shown": shown, "text": text, "link": link.reveal() if link else ""}
+    shown, made = next((pair for pair in waiting if pair[0].key == wanted), (None, None))
+    link = re.search(r"^https?://\S+$", str(made.body), re.M) if made else None
+    context = {
+        "mails": [(each, written.subject) for each, written in waiting if written],
+        "shown": shown,
+        "text": made.body if made else "",
+        "link": link[0] if link else "",
+    }
     return render(request, "accounts/outbox.html", context)
 
 
@@ -46,5 +53,7 @@ def outbox_mail(request: HttpRequest, key: str) -> HttpResponse:
     """One mail's HTML by itself. Its styles stand in it, as mail programs need them."""
     if not is_open(request):
         raise Http404
-    found = get_object_or_404(Mail, key=key, retry_at__isnull=False)
-    return HttpResponse(str(mail.message(found).alternatives[0][0]))
+    made = mail.message(get_object_or_404(Mail, key=key, retry_at__isnull=False))
+    if made is None:
+        raise Http404
+    return HttpResponse(str(made.alternatives[0][0]))

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from alerts.models import Alert, ErrorContact, ErrorEmail, Preference
+from alerts.models import Alert, AlertMail, Channel, ErrorContact, ErrorEmail, Preference, Silenced
 from integration_manager.operators import OperatorAdmin, site
 
 
@@ -11,7 +11,7 @@ class AlertAdmin(OperatorAdmin):
     """Causes of trouble in all accounts."""
 
     list_display = ("kind", "account", "merchant", "count", "first_seen", "last_seen", "resolved_at", "dismissed_at")
-    list_filter = (("resolved_at", admin.EmptyFieldListFilter), ("dismissed_at", admin.EmptyFieldListFilter))
+    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), ("dismissed_at", admin.EmptyFieldListFilter))
     list_select_related = ("account", "merchant")
     search_fields = ("=public_id", "=kind", "account__name")
     fields = (
@@ -51,3 +51,40 @@ class PreferenceAdmin(OperatorAdmin):
     list_select_related = ("user", "account")
     search_fields = ("=user__email", "account__name")
     fields = ("user", "account", "frequency", "at_hour")
+
+
+@admin.register(Silenced, site=site)
+class SilencedAdmin(OperatorAdmin):
+    """Addresses that get no mails about alerts. Deleting a row has the address tried again."""
+
+    list_display = ("address", "account", "why", "said", "at")
+    list_filter = ("why",)
+    list_select_related = ("account",)
+    search_fields = ("=address", "account__name")
+    fields = ("address", "account", "why", "said", "at")
+    deletable = True
+
+
+@admin.register(AlertMail, site=site)
+class AlertMailAdmin(OperatorAdmin):
+    """Who is mailed about alerts, and when; what became of a mail stands with the mails."""
+
+    list_display = ("slot", "account", "user", "address", "at_once")
+    list_filter = ("at_once",)
+    list_select_related = ("account", "user")
+    search_fields = ("=address", "=user__email", "account__name")
+    fields = ("slot", "account", "user", "address", "at_once", "news")
+
+
+@admin.register(Channel, site=site)
+class ChannelAdmin(OperatorAdmin):
+    """Where alerts are posted to. Addresses and secrets are shown to nobody."""
+
+    list_display = ("name", "kind", "account", "merchant", "off_at", "sent_at", "failing_since")
+    list_filter = ("kind", ("off_at", admin.EmptyFieldListFilter))
+    list_select_related = ("account", "merchant")
+    search_fields = ("=public_id", "name", "account__name")
+    fields = (
+        "public_id", "name", "kind", "account", "merchant", "topics", "created_at", "off_at", "sent_at",
+        "failing_since", "problem",
+    )  # fmt: skip

@@ -15,12 +15,14 @@ ALL = "All merchants"
 def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm | None = None) -> dict[str, Any]:
     """What templates/parts/contacts.html shows, of a merchant or (None) of the account."""
     people = contacts.contacts(merchant, own_only=request.merchants is not None)
+    addresses = contacts.emails(merchant)
     return {
+        "silenced": contacts.silenced([*addresses, *(c.user.email for c in people if c.alerted)]),
         "contact_lists": [
             ("quiet", "Users Not Alerted", [c for c in people if not c.alerted]),
             ("alerted", "Users to Alert", [c for c in people if c.alerted]),
         ],
-        "emails_form": form or EmailsForm(initial={"emails": ", ".join(contacts.emails(merchant))}),
+        "emails_form": form or EmailsForm(initial={"emails": ", ".join(addresses)}),
     }
 
 
@@ -29,6 +31,8 @@ def change(request: AccountRequest, merchant: Merchant | None) -> tuple[str, Ema
     posted: Mapping[str, Any] = request.POST
     if "move" in posted:
         return _move(request, merchant, alerted=posted["move"] == "alert"), None
+    if "again" in posted:
+        return _again(request, merchant), None
     form = EmailsForm(posted)
     if not form.is_valid():
         return "", form
@@ -53,6 +57,17 @@ def _move(request: AccountRequest, merchant: Merchant | None, *, alerted: bool) 
         record(request.user, "contacts.changed", _name(merchant), {user.email: change})
     verb = "is" if len(changed) == 1 else "are"
     return f"{names} {verb} alerted from now on." if alerted else f"{names} {verb} no longer alerted here."
+
+
+def _again(request: AccountRequest, merchant: Merchant | None) -> str:
+    address = str(request.POST["again"]).lower()
+    people = contacts.contacts(merchant, own_only=request.merchants is not None)
+    if address not in {*contacts.emails(merchant), *(c.user.email.lower() for c in people)}:
+        return ""
+    if not contacts.try_again(address):
+        return f"{address} has unsubscribed: only a link in one of the mails starts them again."
+    record(request.user, "contacts.changed", _name(merchant), {address: ("refused", "tried again")})
+    return f"{address} is mailed again from now on."
 
 
 def _name(merchant: Merchant | None) -> str:

@@ -11,8 +11,24 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
 from accounts.models import Membership, User
-from alerts.models import ErrorContact, ErrorEmail, Preference
+from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
+from alerts.planning import replan
+from alerts.stopping import try_again
+from integration_manager.kit import clock
 from merchants.models import Merchant
+
+__all__ = [
+    "Contact",
+    "choose",
+    "contacts",
+    "emails",
+    "preference",
+    "set_emails",
+    "set_preference",
+    "silenced",
+    "to_alert",
+    "try_again",
+]
 
 MOST_EMAILS = 20
 
@@ -75,6 +91,11 @@ def set_emails(merchant: Merchant | None, wanted: Iterable[str]) -> None:
         )
 
 
+def silenced(addresses: Iterable[str]) -> list[Silenced]:
+    """Those of these addresses that get no mails, and why."""
+    return list(Silenced.objects.filter(address__in={address.lower() for address in addresses}).order_by("address"))
+
+
 def to_alert(merchant: Merchant) -> tuple[list[User], list[str]]:
     """Everybody who is told of an alert of this merchant: users, and addresses without one."""
     users = {c.user.pk: c.user for c in [*contacts(None), *contacts(merchant)] if c.alerted}
@@ -88,8 +109,11 @@ def preference(user: User) -> Preference:
 
 
 def set_preference(user: User, frequency: str, at_hour: int) -> None:
-    """Keeps how often this user wants mail about the active account."""
-    Preference.objects.update_or_create(user=user, defaults={"frequency": frequency, "at_hour": at_hour})
+    """Keeps how often this user wants mail about the active account; mails that wait go by it."""
+    wish = {"frequency": frequency, "at_hour": at_hour}
+    if not Preference.objects.filter(user=user, **wish).exists():
+        Preference.objects.update_or_create(user=user, defaults=wish)
+        replan(user.pk, clock.now())
 
 
 def _chosen(merchant: Merchant | None) -> Subquery:

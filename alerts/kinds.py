@@ -1,4 +1,225 @@
-"""What is known of kinds of alerts beyond their words."""
+"""The table of kinds of alerts: what each is called and means, who acts, what is mailed at once, where its fix is.
+
+What stops an order is a kind too: the code of the rule (merchants/rules.py), of the engine or of the WMS's
+connector. A code that is not in the table is one of a connector: it reads as `REFUSED` does.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Acts(StrEnum):
+    """Who does something next."""
+
+    PERSON = "person"  # nothing goes on before somebody acts
+    MACHINE = "machine"  # it is tried again by itself, and the alert ends by itself
+    KNOW = "know"  # something has happened that somebody should know
+
+
+class Anew(StrEnum):
+    """When one that was dismissed opens again, though its cause was never gone."""
+
+    EACH = "each"  # whenever it happens again: each time it is another order, file or row
+    MORE = "more"  # when there are more than there were
+    NEVER = "never"  # it is one trouble that goes on
+
+
+class Fix(StrEnum):
+    """Which page has the fix (alerts/links.py finds its address)."""
+
+    ALERT = "alert"  # the alert's own page says what to do
+    ORDERS = "orders"  # those that wait for it; with one, the order itself
+    SHIP_METHODS = "ship_methods"
+    WMS = "wms"
+    CONNECTION = "connection"  # the credentials of the cart, or of the merchant at the WMS
+    CART = "cart"
+    MERCHANTS = "merchants"
+    CHANNELS = "channels"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind. `button`: what the link to the fix says. `patience`: mailed from the so manieth time in a row on."""
+
+    code: str
+    title: str
+    acts: Acts
+    text: str
+    fix: Fix = Fix.ALERT
+    button: str = "Look at it"
+    at_once: bool = False
+    anew: Anew = Anew.NEVER
+    patience: int = 1
+
+    @property
+    def cures_itself(self) -> bool:
+        """Whether nobody has to act."""
+        return self.acts is Acts.MACHINE
+
+
+IN_A_ROW = 3  # a system that is away is mailed about after so many tries in a row
+
+
+def _held(code: str, title: str, text: str, button: str = "Open the orders", fix: Fix = Fix.ORDERS) -> Kind:
+    """One that stops orders until somebody acts, told at once."""
+    return Kind(code, title, Acts.PERSON, text, fix, button, at_once=True, anew=Anew.EACH)
+
+
+def _away(code: str, text: str) -> Kind:
+    """The other system has a passing problem."""
+    title = "Remote system unavailable"
+    return Kind(code, title, Acts.MACHINE, text, Fix.ALERT, "See what it says", patience=IN_A_ROW)
+
+
+def _told(code: str, title: str, text: str, button: str = "Open the order", fix: Fix = Fix.ORDERS) -> Kind:
+    """Something about one order, file or parcel that somebody should know or settle by hand."""
+    return Kind(code, title, Acts.KNOW, text, fix, button, anew=Anew.EACH)
+
+
+_METHOD = "The shop sent a ship method that the WMS has no code for. Mapped once, all orders that wait for it go out."
+_ADDRESS = "The address cannot be shipped to as it is. Each order goes out as soon as its address is corrected."
+
+TABLE = (
+    # ── orders are held ──
+    _held("ship_method_unmapped", "Unmapped ship method", _METHOD, "Map the method", Fix.SHIP_METHODS),
+    _held("ship_method_unknown", "Ship method not known to the WMS", _METHOD, "Map the method", Fix.SHIP_METHODS),
+    _held("address_incomplete", "Address error", _ADDRESS, "Correct the address"),
+    _held("bad_address", "Address error", _ADDRESS, "Correct the address"),
+    Kind(
+        "sku_missing", "Missing product code", Acts.PERSON,
+        "An item has no SKU, so the WMS cannot know what to pick. Give it one in the shop, or filter such items out.",
+        Fix.ORDERS, "Add the SKU", anew=Anew.EACH,
+    ),
+    Kind(
+        "item_unknown", "Product not known to the WMS", Acts.PERSON,
+        "The WMS does not know this product for this customer. Add it there, or map it by an alias.",
+        Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+    ),
+    Kind(
+        "nothing_to_ship", "Nothing to ship", Acts.PERSON, "No item is left in the order that could be sent.",
+        Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+    ),
+    Kind(
+        "gave_up", "Record skipped after too many failures", Acts.PERSON,
+        "It was tried once an hour for 15 days and is not tried any more. Correct it, then send it again by hand.",
+        Fix.ORDERS, "Open the order", anew=Anew.EACH,
+    ),
+    Kind(
+        "outcome_unknown", "Unknown outcome", Acts.PERSON,
+        "It was sent and no answer came. So that nothing is shipped twice, a person says whether it arrived.",
+        Fix.ORDERS, "Say whether it arrived", anew=Anew.EACH,
+    ),
+    Kind(
+        "reference_taken", "Reference taken", Acts.PERSON,
+        "The WMS has another order under this reference. Say whether it is the same one, or send with a new one.",
+        Fix.ORDERS, "Compare them", anew=Anew.EACH,
+    ),
+    Kind(
+        "canceled_at_wms", "Canceled at the WMS", Acts.PERSON,
+        "An earlier send had arrived, and somebody has canceled it there.",
+        Fix.ORDERS, "Open the order", anew=Anew.EACH,
+    ),
+    Kind(
+        "out_of_stock", "Not enough inventory", Acts.KNOW,
+        "The WMS has not enough of an item. The order is on hold and sent again every day at about 1:00 Pacific.",
+        Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+    ),
+    Kind(
+        "internal", "A mistake of ours", Acts.PERSON,
+        "We could not process it, and it has been reported. Support needs the number in the message.",
+        Fix.ORDERS, "Open the order", anew=Anew.EACH,
+    ),
+    Kind(
+        "file_unknown", "Unknown outcome of a file", Acts.PERSON,
+        "Nobody knows whether a file arrived. It is sent again only if somebody says that it did not.",
+        Fix.ALERT, "Say whether it arrived",
+    ),
+    # ── connections ──
+    Kind(
+        "missing_wms", "Missing WMS Setup", Acts.PERSON,
+        "Please go to the WMS Setup tab and choose your WMS. Until then orders are loaded and wait.",
+        Fix.WMS, "Set up the WMS",
+    ),
+    Kind(
+        "wms_values_missing", "WMS settings missing", Acts.PERSON,
+        "The WMS needs more of these merchants. Until then their orders wait.", Fix.MERCHANTS, "Open the merchants",
+    ),
+    Kind(
+        "credentials", "Credentials do not work", Acts.PERSON,
+        "The other system refuses our credentials. Its services are paused, and go on by themselves once they work.",
+        Fix.CONNECTION, "Correct the credentials", at_once=True,
+    ),
+    Kind(
+        "webhook_refused", "Webhooks with a wrong signature", Acts.PERSON,
+        "Somebody sends webhooks that are not signed with the cart's secret. Orders still come at the set times.",
+        Fix.CART, "Open the cart",
+    ),
+    Kind(
+        "channel_off", "Channel switched off", Acts.PERSON,
+        "Its address took nothing for three days, so nothing is sent there any more.", Fix.CHANNELS, "Open channels",
+    ),
+    # ── the machine tries again ──
+    _away("unreachable", "The system does not answer. It is tried once a minute."),
+    _away("service_failing", "The service fails. It is tried again at its next run."),
+    _away("delivery_failing", "The WMS answers orders with an error of its own. Each is tried once an hour, 15 days."),
+    _away("tracking_failing", "The shop answers tracking numbers with an error of its own. They are tried again."),
+    _away("cancel_failing", "The WMS answers a cancellation with an error of its own. It is tried again."),
+    _away("cart_cancel_failing", "The shop answers a cancellation with an error of its own. It is tried again."),
+    _away("refund_failing", "The shop answers a refund with an error of its own. It is tried again."),
+    _away("file_failing", "A file could not be written. It is tried again."),
+    # ── tracking, stock, files ──
+    _told("tracking_refused", "Tracking refused by the cart", "The shop does not take it: it has to be settled there."),
+    _told("tracking_skipped", "Record skipped after too many failures", "Tracking was tried 100 times or for 30 days."),
+    _told("tracking_changed", "Tracking changed", "The WMS changed a tracking number after the shop was told."),
+    Kind(
+        "stock_refused", "Could not upload inventory information", Acts.KNOW,
+        "The shop does not take the stock of some products. The others are told.", Fix.CART, "Open the cart",
+    ),
+    Kind(
+        "stock_without_orders", "Stock without the latest orders", Acts.MACHINE,
+        "The shop's orders could not be read before it was told its stock, so it may be told too much.",
+        Fix.CART, "Open the cart", patience=IN_A_ROW,
+    ),
+    _told("bad_rows", "Rows that could not be read", "The rest of the file is loaded.", "See the rows", Fix.ALERT),
+    _told("left_alone", "Files left alone", "They are not loaded as they are.", "See which", Fix.ALERT),
+    _told("file_again", "A file that was read before", "It is not loaded twice by itself.", "Look at it", Fix.ALERT),
+    # ── one order ──
+    _told("shipped_short", "Shipped short", "The WMS has closed the order without shipping all of it."),
+    _told("canceled_by_wms", "Canceled by the WMS", "The shop may still count on it."),
+    _told("shipped_although_canceled", "Shipped although canceled", "The cancellation came too late."),
+    _told("canceled_after_shipping", "Canceled after shipping", "The parcel is on its way."),
+    _told("changed_after_sending", "Changed after sending", "The WMS has the order as it was before."),
+    _told("changed_here_and_there", "Changed here and in the shop", "The edits made here stay."),
+    _told("cancel_refused", "The WMS did not cancel", "It will be shipped unless somebody stops it."),
+    _told("cart_cancel_refused", "The cart did not cancel", "It is canceled here and still open in the shop."),
+    _told("refund_refused", "Refund refused", "The customer has not got the money back."),
+    _told("refund_unknown", "Unknown outcome of a refund", "It is never repeated by itself.", "Say whether it arrived"),
+    # ── the watch ──
+    Kind(
+        "stuck_ready", "Waiting too long to be sent", Acts.KNOW,
+        "These orders are ready and have not gone to the WMS.", Fix.ORDERS, "View orders", anew=Anew.MORE,
+    ),
+    Kind(
+        "stuck_at_wms", "At the WMS for too long", Acts.KNOW,
+        "The WMS has these orders and has not shipped them.", Fix.ORDERS, "View orders", anew=Anew.MORE,
+    ),
+)  # fmt: skip
+
+REFUSED = Kind(
+    "", "Refused by the WMS", Acts.PERSON,
+    "The WMS does not take the order as it is. Correct what it says, then send it again.",
+    Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+)  # fmt: skip
+
+KINDS = {kind.code: kind for kind in TABLE}
 
 # The machine tries again by itself, and the alert ends by itself: nobody has to act.
-BY_ITSELF = ("unreachable", "service_failing", "delivery_failing", "tracking_failing", "cancel_failing")
+BY_ITSELF = tuple(kind.code for kind in TABLE if kind.cures_itself)
+AT_ONCE = tuple(kind.code for kind in TABLE if kind.at_once)
+
+
+def of(code: str) -> Kind:
+    """The kind of an alert. Whatever a rule or a connector finds wrong with an address is an address error."""
+    if code.startswith("address_"):
+        return KINDS["address_incomplete"]
+    return KINDS.get(code, REFUSED)

@@ -1,8 +1,11 @@
-"""What needs attention: one row per cause; and who is told of it, how often."""
+"""What needs attention: one row per cause; and who is told of it, how often. Channels: alerts/channel_models.py."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from accounts.models import User
+from accounts.models import Mail, User
+from alerts import kinds
+from alerts.kinds import Kind
 from integration_manager.ids import public_id
 from integration_manager.tenancy import TenantKey, TenantModel
 
@@ -26,10 +29,12 @@ class Alert(TenantModel):
     last_seen = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
     dismissed_at = models.DateTimeField(null=True, blank=True)
+    news_at = models.DateTimeField(null=True, blank=True)  # people are to be told, and it is not planned yet
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "kind", "key"], name="one_alert_per_cause")]
         indexes = [
+            models.Index(fields=["account"], name="alerts_news", condition=models.Q(news_at__isnull=False)),
             models.Index(
                 fields=["account", "-last_seen"],
                 name="alerts_active",
@@ -42,6 +47,11 @@ class Alert(TenantModel):
     def active(self) -> bool:
         """Neither resolved nor dismissed."""
         return self.resolved_at is None and self.dismissed_at is None
+
+    @property
+    def known(self) -> Kind:
+        """What is known of its kind."""
+        return kinds.of(self.kind)
 
 
 class ErrorContact(TenantModel):
@@ -92,3 +102,54 @@ class Preference(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "user"], name="one_preference")]
+
+
+class Silenced(TenantModel):
+    """An address that gets no mail about this account's alerts: its server refuses it, or the person said stop."""
+
+    class Why(models.TextChoices):
+        REFUSED = "refused", "Refused by the mail server"
+        STOPPED = "stopped", "Unsubscribed"
+
+    address = models.EmailField()  # lower case
+    why = models.CharField(max_length=7, choices=Why)
+    said = models.CharField(max_length=200, blank=True, default="")  # the mail server's own words
+    at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "address"], name="silenced_once")]
+
+
+class AlertMail(TenantModel):
+    """One mail about alerts: one row per person and slot, written before it is sent (alerts/planning.py).
+
+    What it says is written when it is sent, so that nothing is said of what has resolved itself meanwhile.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, null=True, blank=True, related_name="+")
+    address = models.EmailField(blank=True, default="")  # of somebody without a user
+    slot = models.DateTimeField()
+    at_once = models.BooleanField(default=False)
+    news = ArrayField(models.BigIntegerField())  # ids of the alerts that it is written for
+    # No constraint: mails, which are nobody's, are deleted without asking any tenant.
+    mail = models.ForeignKey(Mail, models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "user", "address", "slot"], name="one_alert_mail_per_slot", nulls_distinct=False
+            )
+        ]
+
+
+class Watch(TenantModel):
+    """From when on orders that do not move are told of (orders/watch.py). Without a row: the defaults. 0: off."""
+
+    ready_hours = models.PositiveSmallIntegerField(default=2)
+    at_wms_days = models.PositiveSmallIntegerField(default=3)
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account"], name="one_watch")]
+
+
+from alerts.channel_models import Channel, Post  # noqa: E402, F401  (Django looks for models here)

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
+from alerts import stop_pages
 from carts.views import by_link, consent, webhooks
 from integration_manager import health, operators
 from integration_manager.converters import PublicId
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(settings.IM_ADMIN_PATH, operators.site.urls),
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("oauth/callback/", consent.callback, name="oauth_callback"),
+    path("mails/stop/<str:token>/", stop_pages.stop, name="alerts_stop"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),
     # Below /a/<public id>/ the middleware has made this account the active tenant.

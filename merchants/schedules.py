@@ -72,13 +72,13 @@ def next_slot(schedule: Schedule, now: datetime, timezone: str) -> datetime | No
         return None
     mark = zlib.crc32(f"{schedule.pk}:{schedule.service}".encode())
     if schedule.every == DAY and schedule.at_hour is not None:
-        return _daily(schedule.at_hour, mark % (15 * MINUTE), now, timezone)
+        return daily(schedule.at_hour, mark % (15 * MINUTE), now, timezone)
     phase = mark % schedule.every
     passed = (now.timestamp() - phase) // schedule.every
     return datetime.fromtimestamp((passed + 1) * schedule.every + phase, UTC)
 
 
-def _daily(hour: int, offset: int, now: datetime, timezone: str) -> datetime:
+def daily(hour: int, offset: int, now: datetime, timezone: str) -> datetime:
     """The next `hour` o'clock there, spread over its first 15 minutes by `offset` seconds.
 
     A night that skips the hour runs at the next valid minute; one that has it twice runs once.

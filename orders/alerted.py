@@ -1,16 +1,23 @@
-"""What alerts are about, for the pages that show them: the way from an alert to its orders."""
+"""What alerts are about, for pages and mails that show them: the way from an alert to its orders."""
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from alerts.models import Alert
 from orders.models import Order
 
 
 def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
-    """Adds whether orders wait for the cause (`holds`), and which one it is about (`order_page`, `order_number`)."""
+    """Adds whether orders wait for the cause, how many, and which one it is about.
+
+    `holds`, `waiting`; `order_page` and `order_number` are of the one order.
+    """
+    held = Order.objects.filter(cause=OuterRef("key"))
     one = Order.objects.filter(pk=OuterRef("order_id"))
+    number = held.order_by().values("cause").annotate(number=Count("pk")).values("number")
     return alerts.annotate(
-        holds=Exists(Order.objects.filter(cause=OuterRef("key"))),
+        holds=Exists(held),
+        waiting=Coalesce(Subquery(number, output_field=IntegerField()), 0),
         order_page=Subquery(one.values("public_id")[:1]),
         order_number=Subquery(one.values("cust_po_no")[:1]),
     )

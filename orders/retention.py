@@ -55,6 +55,8 @@ RULES = (
     Rule("merchants_storedfile", "modified_at", timedelta(days=30), _DONE_WITH),
     Rule("merchants_storedfile", "modified_at", timedelta(days=90)),
     Rule("merchants_readfile", "read_at", timedelta(days=90), grows=True),
+    Rule("alerts_alertmail", "slot", timedelta(days=30), grows=True),
+    Rule("alerts_post", "created_at", timedelta(days=30), grows=True),
     Rule("alerts_alert", "last_seen", timedelta(days=90), "(resolved_at IS NOT NULL OR dismissed_at IS NOT NULL)"),
 )
 

@@ -1,5 +1,6 @@
 """A real SMTP server for tests: keeps what it gets, and refuses what it is told to."""
 
+import asyncio
 import contextlib
 import email
 import email.policy
@@ -16,12 +17,16 @@ from integration_manager.kit import clock
 
 
 class Post:
-    """The server's mails. `answers`: what it says to a recipient instead of taking the mail."""
+    """The server's mails. `answers`: what it says to a recipient instead of taking the mail.
+
+    `trouble`: "hang" or "drop": it does not answer, or hangs up, instead of taking one.
+    """
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.answers: dict[str, str] = {}
         self.data_answer = ""
+        self.trouble = ""
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address in self.answers:
@@ -30,6 +35,11 @@ class Post:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.trouble == "hang":
+            await asyncio.sleep(3)
+        if self.trouble:
+            server.transport.abort()
+            return "451 never heard"
         if self.data_answer:
             return self.data_answer
         made = email.message_from_bytes(envelope.content, policy=email.policy.default)

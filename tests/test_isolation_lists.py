@@ -28,6 +28,8 @@ NO_ACCOUNT = {
 }
 # Who opens both walls, and for what.
 EVERYONE = {
+    ("alerts/planning.py", "news of alerts"),  # which accounts have some
+    ("alerts/posting.py", "posts to channels"),  # which one is due next
     ("accounts/invitations.py", "an invitation by its token"),
     ("accounts/people.py", "other accounts of a user"),  # whether a user who is removed here is to be deleted
     ("accounts/switching.py", "the accounts of a user"),
@@ -38,9 +40,11 @@ EVERYONE = {
     ("integration_manager/operators.py", "admin"),
     ("integration_manager/im/demo.py", "demo"),
     ("integration_manager/im/rotate_keys.py", "rotate_keys"),
+    ("orders/bulk_run.py", "bulk actions"),  # of which nobody is at
     ("orders/jobs.py", "tick"),
     ("orders/retention.py", "retention"),
-    ("orders/bulk_run.py", "bulk actions"),  # of which nobody is at
+    ("orders/watch.py", "the watch over orders"),
+    ("orders/watch.py", "alerts about what is gone"),
 }
 # What only the wall itself may say.
 ONLY_IN_TENANCY = ("im_system", "app.account", "RESET ROLE")

@@ -85,6 +85,7 @@ def save(
 def tell_of_missing(system: type[Connector]) -> None:
     """One alert for all merchants that have services on and lack what the WMS needs of each of them."""
     now = clock.now()
+    resolve("missing_wms", ["wms"], now)
     on = set(Schedule.objects.filter(cart__isnull=True, every__gt=0).values_list("merchant_id", flat=True).distinct())
     names = [merchant.name for merchant in at_wms.lacking(system) if merchant.pk in on]
     if not names:

@@ -1,0 +1,62 @@
+"""The way from an alert to its fix: plain addresses of ours, which the login leads on to."""
+
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from accounts.models import Account
+from alerts import kinds
+from alerts.kinds import Fix
+from alerts.models import Alert
+
+
+def page(account: Account, alert: Alert) -> str:
+    """The alert's own page."""
+    return reverse("alert", args=[account.public_id, alert.public_id])
+
+
+def orders(account: Account, alert: Alert) -> str:
+    """The orders that wait for it; a single one itself. The alert needs `with_orders` (orders/alerted.py)."""
+    one = getattr(alert, "order_page", None)
+    if one:
+        return reverse("order", args=[account.public_id, one])
+    return reverse("orders", args=[account.public_id]) + "?" + urlencode({"cause": alert.key})
+
+
+def fix(account: Account, alert: Alert) -> str:
+    """The page on which its cause is put right."""
+    known = kinds.of(alert.kind)
+    merchant = alert.merchant.public_id if alert.merchant else ""
+    cart = alert.cart.public_id if alert.cart else ""
+    if known.fix is Fix.ORDERS:
+        if alert.kind.startswith("stuck_"):
+            return stuck(account, alert)
+        return (
+            orders(account, alert)
+            if getattr(alert, "order_page", None) or getattr(alert, "holds", True)
+            else (page(account, alert))
+        )
+    if known.fix is Fix.SHIP_METHODS:
+        return _ship_methods(account, alert)
+    if known.fix is Fix.CONNECTION and cart:
+        return reverse("cart_edit", args=[account.public_id, cart])
+    if known.fix is Fix.CONNECTION and merchant:
+        return reverse("merchant_edit", args=[account.public_id, merchant])
+    if known.fix is Fix.CART and cart:
+        return reverse("cart", args=[account.public_id, cart])
+    simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
+    if known.fix in simple:
+        return reverse(simple[known.fix], args=[account.public_id])
+    return page(account, alert)
+
+
+def stuck(account: Account, alert: Alert) -> str:
+    """The orders that the watch is about."""
+    state = "new" if alert.kind == "stuck_ready" else "at-wms"
+    query = {"state": state} | ({"merchant": alert.merchant.public_id} if alert.merchant else {})
+    return reverse("orders", args=[account.public_id]) + "?" + urlencode(query)
+
+
+def _ship_methods(account: Account, alert: Alert) -> str:
+    if alert.cart:
+        return reverse("ship_map", args=[account.public_id, alert.cart.public_id])
+    return orders(account, alert)

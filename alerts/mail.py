@@ -1,0 +1,190 @@
+"""Writes the mails about alerts at the moment when they are sent: what is new and still so, with the way to its fix."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.mail import WRITERS, Writer, link
+from accounts.models import Account, Mail
+from alerts import kinds, links, stopping
+from alerts.audience import Recipient, audience, shown_merchants
+from alerts.kinds import Acts
+from alerts.models import Alert, AlertMail, Preference
+from alerts.planning import KIND
+from integration_manager import tenancy
+from integration_manager.kit import clock
+
+MOST = 15  # causes in one mail
+MOST_RESOLVED = 3
+SAID = 200  # characters of the other system's own words
+OPEN = Q(resolved_at__isnull=True, dismissed_at__isnull=True)
+HOW_OFTEN = {
+    Preference.Frequency.IMMEDIATELY: "as soon as something is new",
+    Preference.Frequency.HALF_HOURLY: "every half hour when there is something new",
+    Preference.Frequency.HOURLY: "every hour when there is something new",
+    Preference.Frequency.FOUR_HOURLY: "every 4 hours when there is something new",
+    Preference.Frequency.DAILY: "once a day when there is something new",
+}
+
+WithOrders = Callable[[QuerySet[Alert]], QuerySet[Alert]]
+
+
+def register(with_orders: WithOrders) -> None:
+    """Has these mails written here. `with_orders`: orders/alerted.py, which is above this app."""
+    WRITERS[KIND] = Writer(lambda mail: _write(mail, with_orders), _refused)
+
+
+def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
+    account = Account.objects.filter(pk=mail.context["account"]).first()
+    if account is None:
+        return None
+    with tenancy.activate(account.pk):
+        letter = AlertMail.objects.select_related("user").filter(pk=mail.context["letter"]).first()
+        # Who may be told, and of what, is asked again: since it was planned somebody may have left.
+        to = letter and next((one for one in audience(account) if _is_for(letter, one)), None)
+        if not letter or not to:
+            return None
+        shown = shown_merchants()
+        rows = [a for a in _rows(letter, with_orders) if a.merchant_id is None or a.merchant_id in shown]
+        mine = [alert for alert in rows if to.hears_of(alert.merchant_id)]
+        with timezone.override(_zone(to.zone)):
+            return written(account, letter, to, mine)
+
+
+def _is_for(letter: AlertMail, one: Recipient) -> bool:
+    if letter.user_id is not None:
+        return one.user is not None and one.user.pk == letter.user_id
+    return one.user is None and one.address == letter.address
+
+
+def _rows(letter: AlertMail, with_orders: WithOrders) -> list[Any]:
+    """What the mail may be about: its news, in a digest all other causes that are open, what was resolved lately."""
+    about = Q(pk__in=letter.news)
+    if not letter.at_once:
+        about |= OPEN | Q(resolved_at__gt=letter.slot - timedelta(hours=24))
+    rows = Alert.objects.filter(about).select_related("merchant", "cart")
+    return list(with_orders(rows).order_by("-last_seen")[:500])
+
+
+def written(account: Account, letter: AlertMail, to: Recipient, rows: Sequence[Any]) -> dict[str, Any] | None:
+    """What the templates say; None where nothing new is left."""
+    now = clock.now()
+    active = [alert for alert in rows if alert.active and _worth_it(alert)]
+    new = [alert for alert in active if alert.pk in letter.news]
+    if not new:
+        return None
+    listed = new + [alert for alert in active if alert.pk not in letter.news]
+    resolved = [alert for alert in rows if alert.resolved_at and _worth_it(alert)]
+    items = [_item(account, alert) for alert in listed[:MOST]]
+    more = len(listed) - MOST
+    return {
+        "to": to.address,
+        "subject": _subject(account, listed, items),
+        "title": kinds.of(listed[0].kind).title if len(listed) == 1 else _sum(listed),
+        "where": f"{account.name} · {_moment(now, to.zone)}",
+        "lede": _lede(new, listed),
+        "items": items,
+        "more": f"And {more} more: see all alerts." if more > 0 else "",
+        "resolved": _ended(resolved),
+        "how_often": _how_often(letter, to),
+        "url": items[0]["url"],
+        "all_url": link(reverse("alerts", args=[account.public_id])),
+        "change_url": link(reverse("profile", args=[account.public_id])) if to.user else "",
+        "unsubscribe": stopping.link(account.pk, to.user, to.address),
+    }
+
+
+def _worth_it(alert: Any) -> bool:
+    """What is tried again by itself is told once it has lasted."""
+    return bool(alert.count >= kinds.of(alert.kind).patience)
+
+
+def headline(alert: Any) -> str:
+    """What it is about, with how many orders wait: "17 orders: …"."""
+    number = getattr(alert, "waiting", 0)
+    return f"{number} orders: {alert.message}" if number > 1 else str(alert.message)
+
+
+def _item(account: Account, alert: Any) -> dict[str, str]:
+    known = kinds.of(alert.kind)
+    number = alert.waiting
+    whose = ", ".join(part.name for part in (alert.merchant, alert.cart) if part)
+    first, last = _short(alert.first_seen), _short(alert.last_seen)
+    when = f"First {first}." if first == last else f"First {first}, last {last}."
+    said = " ".join(alert.said.split())
+    return {
+        "word": "Error" if known.acts is Acts.PERSON else "Look",
+        "tone": "bad" if known.acts is Acts.PERSON else "wait",
+        "title": headline(alert),
+        "text": " ".join(part for part in (f"{whose}." if whose else "", when, alert.fix or known.text) if part),
+        "said": said if len(said) <= SAID else f"{said[:SAID]}…",
+        "button": f"{known.button} for {number} orders" if number > 1 and known.at_once else known.button,
+        "url": link(links.fix(account, alert)),
+    }
+
+
+def _subject(account: Account, listed: Sequence[Any], items: Sequence[dict[str, str]]) -> str:
+    if len(listed) == 1:
+        title = items[0]["title"]
+        return f"{title if len(title) <= 100 else title[:99] + '…'} – {account.name}"
+    return f"{_sum(listed)} at {account.name}"
+
+
+def _sum(listed: Sequence[Any]) -> str:
+    """How much waits: "23 orders wait for you, and 2 causes more"."""
+    orders = sum(alert.waiting for alert in listed)
+    others = sum(1 for alert in listed if not alert.waiting)
+    if not orders:
+        return f"{others} alerts need a look"
+    held = f"{orders} order{' waits' if orders == 1 else 's wait'} for you"
+    return f"{held}, and {others} other alert{'' if others == 1 else 's'}" if others else held
+
+
+def _lede(new: Sequence[Any], listed: Sequence[Any]) -> str:
+    needs = "Nothing here cures itself: each needs one of you."
+    if any(kinds.of(alert.kind).acts is not Acts.PERSON for alert in listed):
+        needs = "The red ones need one of you."
+    if len(new) == len(listed):
+        return needs if len(new) > 1 else "It does not cure itself." if needs.startswith("Nothing") else "To know."
+    return f"New: {len(new)} of the {len(listed)} causes below. {needs}"
+
+
+def _ended(resolved: Sequence[Any]) -> str:
+    named = "; ".join(alert.message[:80] for alert in resolved[:MOST_RESOLVED])
+    more = len(resolved) - MOST_RESOLVED
+    return named + (f"; and {more} more" if more > 0 else "")
+
+
+def _how_often(letter: AlertMail, to: Recipient) -> str:
+    if letter.at_once:
+        return "at once, since it stops orders"
+    return HOW_OFTEN[Preference.Frequency(to.frequency)]
+
+
+def _refused(mail: Mail, said: str) -> None:
+    account = mail.context["account"]
+    with tenancy.activate(account):
+        stopping.refused(mail.to, said, clock.now())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _moment(at: datetime, zone: str) -> str:
+    local = timezone.localtime(at)
+    place = zone.rpartition("/")[2].replace("_", " ")
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M} {place} time"
+
+
+def _short(at: datetime) -> str:
+    local, today = timezone.localtime(at), timezone.localtime(clock.now())
+    return f"{local:%H:%M}" if local.date() == today.date() else f"{local.day} {local:%b} {local:%H:%M}"

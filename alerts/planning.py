@@ -1,0 +1,100 @@
+"""Plans mails about what is new: one row per person and slot, all of it in one transaction per account.
+
+What is new stands in `Alert.news_at`. A crash before the commit leaves it there, one after it leaves the
+rows: nothing is forgotten, and nobody gets two mails for one slot.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from accounts import mail
+from accounts.models import Account, Mail
+from alerts import kinds, posting
+from alerts.audience import Recipient, audience, shown_merchants
+from alerts.models import Alert, AlertMail
+from alerts.slots import half_hour
+from integration_manager import tenancy
+
+log = logging.getLogger(__name__)
+
+KIND = "alerts"  # of the mail: templates/mail/alerts.*
+MOST_AT_ONCE = 6  # mails in an hour that come at once; more of them wait for the half hour
+
+
+def plan_all(now: datetime) -> int:
+    """Plans the news of every account that has some. Returns how many alerts that were."""
+    with tenancy.everyone("news of alerts"):
+        rows = Alert.objects.filter(news_at__isnull=False).order_by()
+        accounts = sorted(set(rows.values_list("account_id", flat=True)))
+    told = 0
+    for account in accounts:
+        with tenancy.activate(account):
+            told += plan(Account.objects.get(pk=account), now)
+    return told
+
+
+def plan(account: Account, now: datetime) -> int:
+    """Plans the news of the active account."""
+    with transaction.atomic():
+        news = list(Alert.objects.select_for_update(skip_locked=True, of=("self",)).filter(news_at__isnull=False))
+        Alert.objects.filter(pk__in=[alert.pk for alert in news]).update(news_at=None)  # the rows in hand keep it
+        shown = shown_merchants()
+        telling = [a for a in news if a.active and (a.merchant_id is None or a.merchant_id in shown)]
+        if telling and not account.suspended_at:
+            for recipient in audience(account):
+                _plan_for(account, recipient, telling, now)
+            posting.plan(telling, now)
+    return len(news)
+
+
+def _plan_for(account: Account, recipient: Recipient, news: Sequence[Alert], now: datetime) -> None:
+    mine = [alert for alert in news if recipient.hears_of(alert.merchant_id)]
+    at_once = [alert for alert in mine if recipient.user is not None and kinds.of(alert.kind).at_once]
+    if at_once:
+        crowded = _lately(recipient, now) >= MOST_AT_ONCE
+        slot = half_hour(now, recipient.whom) if crowded else now
+        _add(account, recipient, slot, at_once, at_once=not crowded)
+    rest = [alert for alert in mine if alert not in at_once]
+    slot_of_rest = recipient.slot(now)
+    if rest and slot_of_rest is not None:
+        _add(account, recipient, slot_of_rest, rest, at_once=False)
+
+
+def _lately(recipient: Recipient, now: datetime) -> int:
+    """Mails at once of the last hour."""
+    return AlertMail.objects.filter(user=recipient.user, at_once=True, slot__gt=now - timedelta(hours=1)).count()
+
+
+def _add(account: Account, recipient: Recipient, slot: datetime, news: Sequence[Alert], *, at_once: bool) -> None:
+    """Adds these alerts to the mail of this slot."""
+    ids = [alert.pk for alert in news]
+    row, created = AlertMail.objects.get_or_create(
+        user=recipient.user,
+        address="" if recipient.user else recipient.address,
+        slot=slot,
+        defaults={"news": ids, "at_once": at_once},
+    )
+    if created:
+        context = {"account": account.pk, "letter": row.pk}
+        row.mail = mail.queue(KIND, recipient.address, context, send_at=slot)
+        row.save(update_fields=["mail"])
+        return
+    # Locked, so that it is not sent without them at this very moment.
+    waits = Mail.objects.select_for_update().filter(pk=row.mail_id, retry_at__isnull=False, tries=0).exists()
+    if not waits:
+        _add(account, recipient, slot + timedelta(seconds=1), news, at_once=at_once)
+        return
+    AlertMail.objects.filter(pk=row.pk).update(news=list(dict.fromkeys([*row.news, *ids])))
+
+
+def replan(user_id: int, now: datetime) -> None:
+    """A user has chosen another frequency: mails of the active account that wait go by it."""
+    account = Account.objects.get(pk=tenancy.account_id())
+    found = next((one for one in audience(account) if one.user is not None and one.user.pk == user_id), None)
+    slot = found.slot(now) if found else None
+    waiting = AlertMail.objects.filter(user_id=user_id, mail__retry_at__isnull=False, mail__tries=0)
+    mails = Mail.objects.filter(pk__in=list(waiting.values_list("mail_id", flat=True)))
+    mails.update(retry_at=slot, **({"created_at": slot} if slot else {}))  # None: there is nothing more to do

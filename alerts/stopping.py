@@ -1,0 +1,73 @@
+"""Mails about alerts that nobody wants, or that do not arrive: by a link without a login, and by the mail server."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core import signing
+from django.urls import reverse
+
+from accounts import mail
+from accounts.audit import record
+from accounts.models import User
+from alerts.models import Preference, Silenced
+
+SALT = "alerts.stop"  # of the links; they are good as long as the mails may lie around
+
+
+def token(account_id: int, user: User | None, address: str) -> str:
+    """Of the link that stops one person's mails about one account."""
+    return signing.dumps({"a": account_id, "u": user.pk if user else None, "e": address}, salt=SALT, compress=True)
+
+
+def link(account_id: int, user: User | None, address: str) -> str:
+    """The address that is in the mail."""
+    return mail.link(reverse("alerts_stop", args=[token(account_id, user, address)]))
+
+
+def read(text: str) -> dict[str, Any] | None:
+    """Whom a link is about: account, user, address; None where it is none of ours."""
+    try:
+        found: dict[str, Any] = signing.loads(text, salt=SALT)
+    except signing.BadSignature:
+        return None
+    return found
+
+
+def stopped(user_id: int | None, address: str) -> bool:
+    """Whether these mails of the active account are stopped."""
+    if user_id is not None:
+        return Preference.objects.filter(user=user_id, frequency=Preference.Frequency.NEVER).exists()
+    return Silenced.objects.filter(address=address, why=Silenced.Why.STOPPED).exists()
+
+
+def stop(user_id: int | None, address: str, now: datetime) -> None:
+    """No more mails of the active account about alerts."""
+    if stopped(user_id, address):
+        return
+    if user_id is not None:
+        Preference.objects.update_or_create(user_id=user_id, defaults={"frequency": Preference.Frequency.NEVER})
+    else:
+        values = {"why": Silenced.Why.STOPPED, "said": "", "at": now}
+        Silenced.objects.update_or_create(address=address, defaults=values)
+    record(address, "alerts.mails_stopped", address)
+
+
+def start(user_id: int | None, address: str) -> None:
+    """They are wanted again: by the person's own link."""
+    if not stopped(user_id, address):
+        return
+    if user_id is not None:
+        Preference.objects.filter(user=user_id).update(frequency=Preference.Frequency.HOURLY)
+    Silenced.objects.filter(address=address, why=Silenced.Why.STOPPED).delete()
+    record(address, "alerts.mails_started", address)
+
+
+def refused(address: str, said: str, now: datetime) -> None:
+    """The mail server takes nothing for this address, for good."""
+    values = {"why": Silenced.Why.REFUSED, "said": said, "at": now}
+    Silenced.objects.get_or_create(address=address.lower(), defaults=values)
+
+
+def try_again(address: str) -> bool:
+    """Somebody wants a refused address tried again. One that was unsubscribed stays so: False."""
+    return bool(Silenced.objects.filter(address=address.lower(), why=Silenced.Why.REFUSED).delete()[0])

@@ -1,0 +1,137 @@
+"""The watch over orders that do not move: ready for hours, at the WMS for days. Tells, and ends by itself.
+
+One statement looks at every merchant of every account, by indexes, and counts no further than MOST. An order
+is waiting since it became ready; one that is tried again, since its first failure. Where deliveries are rare
+by choice, the wait for one of them is not counted.
+"""
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from celery import shared_task
+from django.db import close_old_connections, connection
+
+from alerts.models import Alert
+from alerts.raising import raise_alert, resolve
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from merchants.models import Merchant
+
+log = logging.getLogger(__name__)
+
+MOST = 1000  # orders counted per merchant
+READY, AT_WMS = "stuck_ready", "stuck_at_wms"
+
+_SQL = f"""
+WITH watched AS (
+    SELECT m.id, m.account_id, coalesce(w.ready_hours, 2) AS hours, coalesce(w.at_wms_days, 3) AS days,
+           coalesce(s.every, 0) AS every
+    FROM merchants_merchant m
+    JOIN accounts_account a ON a.id = m.account_id AND a.suspended_at IS NULL
+    LEFT JOIN alerts_watch w ON w.account_id = m.account_id
+    LEFT JOIN merchants_schedule s ON s.merchant_id = m.id AND s.cart_id IS NULL AND s.service = 'deliver'
+    WHERE m.archived_at IS NULL)
+SELECT w.account_id, w.id, '{READY}', found.number, found.oldest, w.hours FROM watched w, LATERAL (
+    SELECT count(*) AS number, min(since) AS oldest FROM (
+        SELECT coalesce(o.first_failed_at, o.updated_at) AS since FROM orders_order o
+        WHERE o.merchant_id = w.id AND o.status = 'ready' AND o.held_by = ''
+          AND coalesce(o.first_failed_at, o.updated_at) < %(now)s - make_interval(hours => w.hours, secs => w.every)
+          AND o.retry_at < %(now)s + interval '1 hour'
+        LIMIT {MOST}) late) found
+WHERE w.hours > 0 AND found.number > 0
+UNION ALL
+SELECT w.account_id, w.id, '{AT_WMS}', found.number, found.oldest, w.days FROM watched w, LATERAL (
+    SELECT count(*) AS number, min(delivered_at) AS oldest FROM (
+        SELECT o.delivered_at FROM orders_order o
+        WHERE o.merchant_id = w.id AND o.status = 'at_wms' AND o.delivered_at < %(now)s - make_interval(days => w.days)
+        ORDER BY o.delivered_at LIMIT {MOST}) late) found
+WHERE w.days > 0 AND found.number > 0
+"""  # noqa: S608 (constants of this file)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Orders of one merchant that do not move. `limit`: in hours or days."""
+
+    merchant_id: int
+    kind: str
+    number: int
+    oldest: datetime
+    limit: int
+
+
+@shared_task(ignore_result=True)
+@tenancy.without_tenant
+def watch() -> None:
+    """Looks at all accounts."""
+    close_old_connections()
+    now = clock.now()
+    look(now)
+    _end_what_is_gone(now)
+
+
+def look(now: datetime) -> int:
+    """Opens, counts and resolves the watch's alerts. Returns for how many merchants something is late."""
+    late: dict[int, list[Late]] = defaultdict(list)
+    open_in: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    with tenancy.everyone("the watch over orders"):
+        with connection.cursor() as cursor:
+            cursor.execute(_SQL, {"now": now})
+            for account, *found in cursor.fetchall():
+                late[account].append(Late(*found))
+        told = Alert.objects.filter(kind__in=[READY, AT_WMS], resolved_at__isnull=True)
+        for account, kind, key in told.values_list("account_id", "kind", "key"):
+            open_in[account].add((kind, key))
+    for account in sorted({*late, *open_in}):
+        with tenancy.activate(account):
+            _tell(late[account], open_in[account], now)
+    return sum(len(found) for found in late.values())
+
+
+_ENDED = """
+UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND (
+    EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM merchants_merchant m WHERE m.id = a.merchant_id AND m.archived_at IS NOT NULL)
+    OR (a.kind = 'service_failing' AND EXISTS (
+        SELECT 1 FROM merchants_schedule s WHERE s.every = 0 AND a.key = 'schedule:' || s.id)))
+"""
+
+
+def _end_what_is_gone(now: datetime) -> None:
+    """Nobody waits for what was switched off, or for a cart or merchant that was taken away."""
+    with tenancy.everyone("alerts about what is gone"), connection.cursor() as cursor:
+        cursor.execute(_ENDED, [now])
+
+
+def _tell(late: list[Late], told: set[tuple[str, str]], now: datetime) -> None:
+    names = dict(Merchant.objects.filter(pk__in=[one.merchant_id for one in late]).values_list("id", "name"))
+    for one in late:
+        raise_alert(
+            one.kind,
+            f"merchant:{one.merchant_id}",
+            _words(one, names[one.merchant_id]),
+            fix=_FIXES[one.kind],
+            merchant_id=one.merchant_id,
+            total=one.number,
+            now=now,
+        )
+    still = {(one.kind, f"merchant:{one.merchant_id}") for one in late}
+    for kind, key in sorted(told - still):
+        resolve(kind, [key], now)
+
+
+_FIXES = {
+    READY: "See why Order Delivery does not take them: whether it is on, and what it said last.",
+    AT_WMS: "Ask the warehouse. If they have shipped, see whether Shipping Confirmations are on.",
+}
+
+
+def _words(one: Late, name: str) -> str:
+    number = f"{one.number} or more" if one.number >= MOST else str(one.number)
+    orders = f"{number} order{'' if one.number == 1 else 's'} of {name}"
+    verb = "has" if one.number == 1 else "have"
+    if one.kind == READY:
+        return f"{orders} {verb} been ready for more than {one.limit} hour{'' if one.limit == 1 else 's'}."
+    return f"{orders} {verb} been at the WMS for more than {one.limit} day{'' if one.limit == 1 else 's'}."
