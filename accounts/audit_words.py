@@ -21,6 +21,7 @@ _SAID = {
     "audit.exported": "Audit log exported",
     "cart.dry_run": "Cart: dry run started",
     "cart.repulled": "Cart: orders pulled again",
+    "cart.ship_methods": "Cart: ship methods mapped",
     "cart.webhooks.off": "Cart: webhooks off",
     "cart.webhooks.on": "Cart: webhooks on",
     "contacts.changed": "Error contacts changed",

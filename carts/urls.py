@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from carts.views import gallery, golive, life, listing, page, preview, setup, share, webhooks
+from carts.views import gallery, golive, life, listing, made_up, page, preview, setup, share, ship_methods, webhooks
 
 urlpatterns = [
+    path("ship-methods/", ship_methods.ship_methods, name="ship_methods"),
+    path("ship-methods/<id:cart>/", ship_methods.ship_map, name="ship_map"),
+    path("ship-methods/<id:cart>/csv/", ship_methods.ship_map_csv, name="ship_map_csv"),
+    path("ship-methods/<id:cart>/import/", ship_methods.ship_map_import, name="ship_map_import"),
     path("carts/", listing.carts, name="carts"),
     path("carts/new/", gallery.cart_gallery, name="cart_gallery"),
     path("carts/new/<slug:system>/", setup.cart_new, name="cart_new"),
@@ -26,6 +30,7 @@ urlpatterns = [
     path("carts/<id:cart>/repull/", life.cart_repull, name="cart_repull"),
     path("carts/<id:cart>/delete/", life.cart_delete, name="cart_delete"),
     path("carts/<id:cart>/restore/", life.cart_restore, name="cart_restore"),
+    path("carts/<id:cart>/test-orders/", made_up.cart_test_orders, name="cart_test_orders"),
     path("carts/<id:cart>/runs/", page.cart_runs, name="cart_runs"),
     path("carts/<id:cart>/services/", page.cart_services, name="cart_services"),
     path("carts/<id:cart>/webhooks/<slug:act>/", webhooks.cart_webhooks, name="cart_webhooks"),

@@ -20,7 +20,7 @@ from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20
 MOST_ALERTS = 99
-SCOPED = ("dashboard", "orders", "skipped", "carts", "alerts")  # pages that show all merchants or one
+SCOPED = ("dashboard", "orders", "skipped", "carts", "ship_methods", "alerts")  # pages that show all merchants or one
 THEME_COOKIE = "im_theme"
 
 

@@ -12,7 +12,7 @@ from accounts.requests import AccountRequest
 class Place:
     """One entry. `on_phone`: "first" and "" are in the bar of four, "rare" is behind More."""
 
-    name: str  # of the address, and the first part of its path
+    name: str  # of the address, and, with "-" for "_", the first part of its path
     label: str
     icon: str
     permission: str
@@ -24,6 +24,7 @@ PLACES = (
     Place("wms", "WMS Setup", "wms", "wms.view"),
     Place("merchants", "Merchants", "merchants", "merchants.view"),
     Place("carts", "Carts", "carts", "carts.view", ""),
+    Place("ship_methods", "Ship Methods", "ship", "carts.view"),
     Place("orders", "Orders", "orders", "orders.view", "first"),
     Place("alerts", "Alerts", "alerts", "alerts.view", ""),
     Place("users", "Users", "users", "users.view"),
@@ -51,7 +52,7 @@ def navigation(request: AccountRequest) -> list[dict[str, object]]:
             "label": "Merchant" if place.name == "merchants" and one_merchant(request) else place.label,
             "icon": place.icon,
             "place": place.on_phone,
-            "current": place.name == here,
+            "current": place.name.replace("_", "-") == here,
         }
         for place in PLACES
         if place.permission in request.permissions

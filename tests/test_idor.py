@@ -22,7 +22,7 @@ from integration_manager.kit.filepresets import SIMPLE
 from integration_manager.mapping.state import Mapping
 from merchants.models import FileFormat, FormatDraft, Merchant
 from merchants.stored_files import StoredFolder
-from orders.models import Order
+from orders.models import BulkAction, Order, SavedView
 from tests import desk as desks
 from tests.desk import Desk
 
@@ -34,6 +34,8 @@ IN, NO, GONE, LOGIN = "in", "no", "gone", "login"  # the page; 403; 404; to the 
 # What each person gets of a row of merchant One: `colleague` is a merchant user of One, `other_merchant` of Two.
 OF_A_MERCHANT = dict(zip(PEOPLE, (IN, IN, IN, GONE, GONE, LOGIN), strict=True))
 FOR_ALL_MEMBERS = dict(zip(PEOPLE, (IN, IN, IN, IN, GONE, LOGIN), strict=True))
+FOR_WHO_SEES_ALL = dict(zip(PEOPLE, (IN, IN, GONE, GONE, GONE, LOGIN), strict=True))
+OF_ONE_PERSON = dict(zip(PEOPLE, (IN, GONE, GONE, GONE, GONE, LOGIN), strict=True))  # the owner's
 OF_A_MERCHANT_FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, GONE, GONE, LOGIN), strict=True))
 FOR_ADMINS = dict(zip(PEOPLE, (IN, IN, NO, NO, GONE, LOGIN), strict=True))
 NOT_BY_FILES = dict(zip(PEOPLE, (GONE, GONE, NO, NO, GONE, LOGIN), strict=True))  # the sandbox; CSV: test_web_files
@@ -62,6 +64,10 @@ MATRIX: dict[str, dict[str, str]] = {
     "merchant_restore": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_delete": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_service": OF_A_MERCHANT,
+    "ship_methods": FOR_ALL_MEMBERS,
+    "ship_map": OF_A_MERCHANT,
+    "ship_map_csv": OF_A_MERCHANT,
+    "ship_map_import": OF_A_MERCHANT,
     "carts": FOR_ALL_MEMBERS,
     "cart_gallery": FOR_ALL_MEMBERS,
     "cart_new": OF_A_MERCHANT,  # that of the query
@@ -73,6 +79,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_golive": OF_A_MERCHANT,
     "cart_earliest": OF_A_MERCHANT,
     "cart_dry_run": OF_A_MERCHANT,
+    "cart_test_orders": OF_A_MERCHANT,
     "cart_dry_stop": OF_A_MERCHANT,
     "cart_handled": OF_A_MERCHANT,
     "cart_on": OF_A_MERCHANT,
@@ -93,10 +100,21 @@ MATRIX: dict[str, dict[str, str]] = {
     "wms_test": FOR_ADMINS,
     "wms_contacts": FOR_ADMINS,
     "wms_ship_methods": FOR_ALL_MEMBERS,  # to look at; changing them takes wms.edit (tests/test_wms_pages.py)
+    "wms_ship_methods_csv": FOR_ALL_MEMBERS,
+    "wms_ship_methods_import": FOR_ADMINS,
     "wms_edit": FOR_ADMINS,
     "orders": FOR_ALL_MEMBERS,
     "skipped": FOR_ALL_MEMBERS,
     "skipped_load": FOR_ALL_MEMBERS,
+    "skipped_csv": FOR_ALL_MEMBERS,
+    "orders_bulk": FOR_ALL_MEMBERS,
+    "bulk": FOR_WHO_SEES_ALL,  # and for who asked for it (tests/test_web_bulk.py)
+    "bulk_csv": FOR_WHO_SEES_ALL,
+    "orders_export": FOR_ALL_MEMBERS,
+    "orders_import": FOR_ALL_MEMBERS,
+    "order_views": FOR_ALL_MEMBERS,
+    "order_view_act": OF_ONE_PERSON,
+    "order_columns": FOR_ALL_MEMBERS,
     "order_filter": FOR_ALL_MEMBERS,
     "order": OF_A_MERCHANT,
     "order_act": OF_A_MERCHANT,
@@ -104,6 +122,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "order_refund_decide": OF_A_MERCHANT,
     "order_cancel_at_wms": OF_A_MERCHANT,
     "order_exchanges": OF_A_MERCHANT,
+    "order_edit": OF_A_MERCHANT,
+    "order_give_back": OF_A_MERCHANT,
+    "order_note": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
     "alerts_dismiss": FOR_ALL_MEMBERS,
     "alert": OF_A_MERCHANT,
@@ -128,6 +149,7 @@ MATRIX: dict[str, dict[str, str]] = {
 }
 # Addresses outside any account, and what sees to them.
 OUTSIDE = {
+    "alerts_stop",  # by a signed link in a mail (tests/test_alert_mails.py)
     "healthz", "readyz", "metrics", "webhook", "oauth_callback", "setup_link", "home", "theme", "styleguide",
     "staff", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
     # Before somebody is signed in.
@@ -146,7 +168,7 @@ OUTSIDE = {
 OPERATORS = settings.IM_ADMIN_PATH  # Django's admin: tests/test_operators.py
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link"}
+ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link", "bulk", "view"}
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 QUERIES = {"cart_new": "?merchant=", "share_new": "?merchant="}  # a row that stands behind the question mark
 
@@ -216,6 +238,16 @@ def users_of(desk: Desk) -> dict[str, str]:
     return {"member": member.public_id, "offer": offer.public_id}
 
 
+def lists_of(desk: Desk) -> dict[str, str]:
+    """What the owner did to many orders, and how the owner sees them: name → public id."""
+    with tenancy.activate(desk.account.pk):
+        bulk, _ = BulkAction.objects.get_or_create(
+            key="k", defaults={"action": "resend", "user": desk.users["owner"], "actor": "x", "state": "done"}
+        )
+        view, _ = SavedView.objects.get_or_create(user=desk.users["owner"], name="Mine")
+    return {"bulk": bulk.public_id, "view": view.public_id}
+
+
 def setup_link_of(desk: Desk) -> str:
     """A link for the first merchant's cart that still works: its public id."""
     with tenancy.activate(desk.account.pk):
@@ -247,9 +279,12 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         "decision": "made",
         "answer": "arrived",
         "what": "run",
+        "part": "ship",
     }
     if "/users/" in route:
         values |= users_of(of) | {"what": "resend" if "invitations" in route else "deactivate"}
+    if "/orders/bulk/" in route or "/orders/views/" in route:
+        values |= lists_of(of)
     if "<id:link>" in route:
         values["link"] = setup_link_of(of)
     if "/files/" in route or "/formats/" in route:
@@ -329,7 +364,7 @@ def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str) -> None:
         asked = url
         for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
             asked = asked.replace(row.public_id, wrong)
-        for public_id in (*by_files(desk).values(), *users_of(desk).values()):
+        for public_id in (*by_files(desk).values(), *users_of(desk).values(), *lists_of(desk).values()):
             asked = asked.replace(public_id, wrong)
         assert browser.get(asked).status_code in (404, 405), asked
 

@@ -6,15 +6,17 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import trying
+from integration_manager import list_pages, spreadsheet, trying
 from orders.connections import wms_class
 from wms import ship_methods
 from wms.forms import ShipMethodForm
+from wms.list_import import COLUMNS, MethodsImport, rows_of
 from wms.models import Wms, WmsShipMethod
 
 PAGE = 50
@@ -34,6 +36,29 @@ def wms_ship_methods(request: AccountRequest) -> HttpResponseBase:
             return answer
         form = answer
     return _page(request, found, form)
+
+
+@require("wms.view")
+@require_GET
+def wms_ship_methods_csv(request: AccountRequest) -> HttpResponseBase:
+    """The list as a file that the import takes."""
+    found = Wms.current()
+    if found is None:
+        return redirect("wms", request.account.public_id)
+    return spreadsheet.download("wms-ship-methods", [c.header for c in COLUMNS], rows_of(found))
+
+
+@require("wms.edit")
+@require_http_methods(["GET", "POST"])
+def wms_ship_methods_import(request: AccountRequest) -> HttpResponseBase:
+    """Takes up a file of ship codes."""
+    found, account = Wms.current(), request.account.public_id
+    if found is None:
+        return redirect("wms", account)
+    back = reverse("wms_ship_methods", args=[account])
+    crumbs = [("WMS Setup", reverse("wms", args=[account])), ("Shipping methods", back)]
+    importer = MethodsImport(found, wms_class(found).label, back, request.user)
+    return list_pages.importing(request, importer, {"crumbs": crumbs})
 
 
 def load(request: AccountRequest) -> str:

@@ -1,0 +1,138 @@
+"""Ship Methods: what each cart calls a method, and what the WMS gets for it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Count, Q
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.models import Cart
+from carts.views.lookup import cart_or_404, live_cart_or_404
+from carts.views.ship_map_form import MapForm, WmsMethods
+from integration_manager import list_pages, spreadsheet
+from integration_manager.context import chosen_merchant
+from integration_manager.kit import clock
+from orders import ship_methods as maps
+from orders.ship_map import ShipMap
+from orders.ship_map_import import COLUMNS, MapImport, rows_of
+
+PAGE = 50
+FILTERS = {"": "All", "waiting": "Waiting", "unmapped": "Not mapped"}
+
+
+@require("carts.view")
+@require_GET
+def ship_methods(request: AccountRequest) -> HttpResponse:
+    """Every cart with what of its codes is mapped, those with waiting orders first."""
+    rows = Cart.objects.filter(archived_at__isnull=True).select_related("merchant")
+    merchant = chosen_merchant(request)()
+    if merchant is not None:
+        rows = rows.filter(merchant=merchant)
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    if text:
+        rows = rows.filter(Q(name__icontains=text) | Q(merchant__name__icontains=text))
+    exact = Q(ship_methods__match="exact")
+    rows = rows.annotate(
+        codes=Count("ship_methods", filter=exact),
+        mapped=Count("ship_methods", filter=exact & ~Q(ship_methods__wms_code="")),
+    )
+    carts: list[Any] = list(rows.order_by("merchant__name", "name"))
+    waiting = maps.waiting([cart.pk for cart in carts])
+    for cart in carts:
+        cart.waits = sum(waiting.get(cart.pk, {}).values())
+    carts.sort(key=lambda cart: not cart.waits)
+    context = {
+        "page": Paginator(carts, PAGE).get_page(request.GET.get("page")),
+        "text": text,
+        "methods": WmsMethods.current(),
+    }
+    return render(request, "carts/ship_methods.html", context)
+
+
+@require("carts.view")
+@require_http_methods(["GET", "POST"])
+def ship_map(request: AccountRequest, cart: str) -> HttpResponseBase:
+    """One cart's map, and what people do to it."""
+    found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)
+    methods = WmsMethods.current()
+    form = MapForm(request.POST, methods)
+    if request.method == "POST":
+        if "carts.edit" not in request.permissions:
+            raise PermissionDenied("your role may not change carts")
+        if form.is_valid(found):
+            try:
+                saved = maps.change(found, clock.now(), request.user, **form.changes)
+            except maps.Refused as why:
+                form.errors[form.at] = str(why)
+            else:
+                messages.success(request, in_words(saved))
+                return redirect(
+                    f"{reverse('ship_map', args=[request.account.public_id, found.public_id])}{_view(request)}"
+                )
+    return _page(request, found, form, methods)
+
+
+@require("carts.view")
+@require_GET
+def ship_map_csv(request: AccountRequest, cart: str) -> HttpResponse:
+    """The whole map as a file that the import takes."""
+    found = cart_or_404(cart)
+    return spreadsheet.download(f"ship-methods {found.name}", [c.header for c in COLUMNS], rows_of(found))
+
+
+@require("carts.edit")
+@require_http_methods(["GET", "POST"])
+def ship_map_import(request: AccountRequest, cart: str) -> HttpResponseBase:
+    """Takes up a file of codes and what they are for the WMS."""
+    found = live_cart_or_404(cart)
+    account = request.account.public_id
+    back = reverse("ship_map", args=[account, found.public_id])
+    importer = MapImport(found, back, WmsMethods.current().codes, request.user, in_words)
+    crumbs = [("Ship Methods", reverse("ship_methods", args=[account])), (found.name, back)]
+    return list_pages.importing(request, importer, {"crumbs": crumbs})
+
+
+def in_words(saved: maps.Saved) -> str:
+    """What was saved, and how many orders go on."""
+    number = len(saved.changes)
+    said = f"{number} change{'' if number == 1 else 's'} saved." if number else "Nothing was changed."
+    if not saved.released:
+        return said
+    orders = "1 order goes" if saved.released == 1 else f"{saved.released:,} orders go"
+    return f"{said} {orders} to the WMS within a minute or two."
+
+
+def _view(request: AccountRequest) -> str:
+    query = request.GET.urlencode()
+    return f"?{query}" if query else ""
+
+
+def _page(request: AccountRequest, cart: Cart, form: MapForm, methods: WmsMethods) -> HttpResponse:
+    shown = ShipMap(cart)
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    view = request.GET.get("show", "") if request.GET.get("show") in FILTERS else ""
+    page = Paginator(shown.found(text, view), PAGE).get_page(request.GET.get("page"))
+    for row in page.object_list:
+        row.listed = not row.wms_code or row.wms_code in methods.codes
+        row.typed = form.typed(row.field, row.wms_code)
+        row.error = form.errors.get(row.field, "")
+    context = {
+        "cart": cart,
+        "map": shown,
+        "page": page,
+        "text": text,
+        "view": view,
+        "filters": [(key, name, shown.count(key)) for key, name in FILTERS.items()],
+        "methods": methods,
+        "default_kept": "" if shown.default in methods.codes else shown.default,
+        "form": form,
+        "editable": "carts.edit" in request.permissions and cart.archived_at is None,
+    }
+    return render(request, "carts/ship_map.html", context, status=422 if form.errors else 200)

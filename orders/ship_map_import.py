@@ -1,0 +1,102 @@
+"""A cart's ship-method map as a CSV file: what the export writes, the import reads."""
+
+from collections.abc import Callable, Collection, Sequence
+
+from carts.models import Cart, CartShipMethod
+from integration_manager.kit import clock
+from integration_manager.list_files import Column, Row
+from integration_manager.list_pages import Change, Plan
+from orders import ship_methods as maps
+
+Match = CartShipMethod.Match
+COLUMNS = (
+    Column("code", "Code from the cart", also=("Cart code", "Code", "Ship code")),
+    Column("wms_code", "WMS ship method", also=("WMS code", "Mapped to", "Ship method")),
+    Column("match", "Match", also=("Type",), needed=False),
+)
+_MATCHES = {
+    "": Match.EXACT,
+    **{match.value: match for match in Match},
+    **{match.label.casefold(): match for match in Match},
+    "exact": Match.EXACT,
+}
+
+
+def rows_of(cart: Cart) -> list[list[str]]:
+    """The map's rows, patterns in their order after the codes, the default last."""
+    order = {Match.EXACT: 0, Match.STARTS: 1, Match.CONTAINS: 1, Match.DEFAULT: 2}
+    rows = CartShipMethod.objects.filter(cart=cart).order_by("position", "code")
+    return [
+        [row.code, row.wms_code, Match(row.match).label] for row in sorted(rows, key=lambda r: order[Match(r.match)])
+    ]
+
+
+class MapImport:
+    """Takes up such a file: an importer of integration_manager/list_pages.py."""
+
+    noun = "codes"
+    columns: Sequence[Column] = COLUMNS
+    example = (
+        ("UPS Ground", "UPSG", "Is"),
+        ("Free shipping", "USPSGA", "Starts with"),
+        ("", "UPSG", "Everything else"),
+    )
+
+    def __init__(
+        self,
+        cart: Cart,
+        back: str,
+        listed: Collection[str],
+        actor: object,
+        in_words: Callable[[maps.Saved], str],
+    ) -> None:
+        """`listed`: the codes of the WMS's list."""
+        self.cart, self.back, self._listed, self._actor, self._in_words = cart, back, listed, actor, in_words
+        self.title = f"Import ship methods of {cart.name}"
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """What the rows would change. Of a code that comes twice, the last row counts."""
+        plan, found = Plan(), {}
+        stored = CartShipMethod.objects.filter(cart=self.cart).values_list("match", "key", "wms_code")
+        known = {(match, key): code for match, key, code in stored}
+        for row in rows:
+            entry = self._entry(row)
+            if isinstance(entry, str):
+                plan.problems.append((row.line, entry))
+                continue
+            if entry.at in found:
+                plan.warnings.append((row.line, f"{entry.said} comes twice; this row counts."))
+            if entry.wms_code and entry.wms_code not in self._listed:
+                plan.warnings.append((row.line, f"The WMS's list has no {entry.wms_code}. Orders are sent with it."))
+            found[entry.at] = (row, entry)
+        for at, (row, entry) in found.items():
+            plan.good.append(row)
+            if at in known and known[at] == entry.wms_code:
+                plan.same += 1
+            else:
+                plan.changes.append(Change(entry.said, known.get(at), entry.wms_code or "not mapped"))
+        return plan
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Saves them, and releases what waited."""
+        entries = [entry for row in rows if isinstance(entry := self._entry(row), maps.Entry)]
+        try:
+            return self._in_words(maps.change(self.cart, clock.now(), self._actor, put=entries))
+        except maps.Refused as why:
+            return f"Nothing was changed. {why}"
+
+    @staticmethod
+    def _entry(row: Row) -> maps.Entry | str:
+        """The row's entry, or what is wrong with it."""
+        match = _MATCHES.get(row.cells["match"].casefold())
+        if match is None:
+            words = ", ".join(f"“{known.label}”" for known in Match)
+            return f"Match is “{row.cells['match']}”. It may be {words}, or empty for “Is”."
+        entry = maps.Entry(match, row.cells["code"], row.cells["wms_code"])
+        if match in (Match.STARTS, Match.CONTAINS) and not entry.at[1]:
+            return "A pattern needs a text."
+        if match == Match.DEFAULT and row.cells["code"]:
+            return "“Everything else” has no code: leave its cell empty."
+        if match != Match.EXACT and not entry.wms_code:
+            return "It names no WMS ship method."
+        return entry

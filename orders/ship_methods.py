@@ -1,0 +1,180 @@
+"""A cart's ship-method map: reading it, and changing it with all that follows for the orders that wait."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from accounts import audit
+from carts.models import Cart, CartShipMethod
+from integration_manager import tenancy
+from merchants.rules import ship_method
+from merchants.rules.methods import MOST, MOST_CODES, code_key
+from orders import releasing, ruling
+
+Match = CartShipMethod.Match
+MOST_PATTERNS = 100  # of a cart: each order's code is compared with every one
+MOST_TOLD = 50  # changes that one entry of the audit log names
+
+
+class Refused(Exception):
+    """What was asked for cannot be stored; the message says why, for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a code, or all codes of a pattern, are to be for the WMS. `wms_code` "": not mapped."""
+
+    match: str
+    code: str
+    wms_code: str
+
+    @property
+    def at(self) -> tuple[str, str]:
+        """Its place in the map: the same for the same code, however it is written."""
+        return self.match, "" if self.match == Match.DEFAULT else code_key(self.code)
+
+    @property
+    def said(self) -> str:
+        """Its code in words."""
+        return in_words(self.match, self.code)
+
+
+@dataclass(slots=True)
+class Saved:
+    """What a change of the map came to."""
+
+    changes: audit.Changes = field(default_factory=dict)
+    released: int = 0
+
+
+def in_words(match: str, code: str) -> str:
+    """A code or a pattern, in words."""
+    if match == Match.DEFAULT:
+        return "everything else"
+    said = ship_method.shown(code)
+    return said if match == Match.EXACT else f"{Match(match).label.lower()} {said}"
+
+
+def waiting(cart_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """How many orders wait for a map, by cart and cause: through the open alerts, by the index of causes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT a.cart_id, a.key, count(*) FROM alerts_alert a
+               JOIN orders_order o ON o.account_id = a.account_id AND o.cause = a.key AND o.status = 'error'
+               WHERE a.account_id = %s AND a.kind = %s AND a.resolved_at IS NULL AND a.cart_id = ANY(%s)
+               GROUP BY a.cart_id, a.key""",
+            [tenancy.account_id(), ship_method.CODE, list(cart_ids)],
+        )
+        found: dict[int, dict[str, int]] = {}
+        for cart_id, key, count in cursor.fetchall():
+            found.setdefault(cart_id, {})[key] = count
+    return found
+
+
+def change(
+    cart: Cart,
+    now: datetime,
+    actor: object,
+    *,
+    put: Iterable[Entry] = (),
+    remove: Iterable[tuple[str, str]] = (),
+    order: Sequence[tuple[str, str]] = (),
+    reject: bool | None = None,
+) -> Saved:
+    """Changes the map, releases what waited for it, and enters it in the audit log; all of it or nothing.
+
+    `remove`: places in the map. `order`: the patterns' places, first to last. `reject`: hold what nothing
+    maps. `actor`: the user. Raises Refused.
+    """
+    saved = Saved()
+    with transaction.atomic():
+        ruling.change([cart.pk])
+        rows = {(row.match, row.key): row for row in CartShipMethod.objects.filter(cart=cart).order_by("position")}
+        _put(cart, list(put), rows, saved)
+        _remove(list(remove), rows, saved)
+        _arrange(order, rows, saved)
+        if reject is not None:
+            before = Cart.objects.values_list("reject_unmapped", flat=True).get(pk=cart.pk)
+            Cart.objects.filter(pk=cart.pk).update(reject_unmapped=reject)
+            saved.changes |= audit.difference({REJECT: before}, {REJECT: reject})
+        saved.released = _release(cart, now, str(actor))
+        if saved.changes:
+            told = dict(list(saved.changes.items())[:MOST_TOLD])
+            if len(saved.changes) > MOST_TOLD:
+                told["more"] = (None, len(saved.changes) - MOST_TOLD)
+            audit.record(actor, "cart.ship_methods", cart.name, told)
+    return saved
+
+
+REJECT = "Reject Unmapped Shipping Codes"
+
+
+def _put(cart: Cart, entries: list[Entry], rows: dict[tuple[str, str], CartShipMethod], saved: Saved) -> None:
+    last = max((row.position for row in rows.values()), default=0)
+    wanted: dict[tuple[str, str], CartShipMethod] = {}
+    for entry in entries:
+        if entry.match in (Match.STARTS, Match.CONTAINS) and not entry.at[1]:
+            raise Refused("A pattern needs a text.")
+        row, before = rows.get(entry.at), ""
+        if row is None:
+            last += 1
+            row = CartShipMethod(
+                cart=cart, match=entry.match, code=" ".join(entry.code.split())[:MOST], key=entry.at[1], by_hand=True
+            )
+            row.position = 0 if entry.match in (Match.EXACT, Match.DEFAULT) else last
+            rows[entry.at] = row
+        elif row.wms_code == entry.wms_code:
+            continue
+        else:
+            before = row.wms_code
+        row.wms_code = entry.wms_code[:MOST]
+        wanted[entry.at] = row
+        saved.changes[entry.said] = (before, row.wms_code)
+    if sum(1 for match, _ in rows if match == Match.EXACT) > MOST_CODES:
+        raise Refused(f"A cart has at most {MOST_CODES:,} codes. Delete some that no order brings any more.")
+    if sum(1 for match, _ in rows if match in (Match.STARTS, Match.CONTAINS)) > MOST_PATTERNS:
+        raise Refused(f"A cart has at most {MOST_PATTERNS} patterns.")
+    CartShipMethod.objects.bulk_create(
+        wanted.values(),
+        update_conflicts=True,
+        unique_fields=["account", "cart", "match", "key"],
+        update_fields=["wms_code"],
+    )
+
+
+def _remove(places: list[tuple[str, str]], rows: dict[tuple[str, str], CartShipMethod], saved: Saved) -> None:
+    gone = [rows[place] for place in places if place in rows]
+    for row in gone:
+        saved.changes[in_words(row.match, row.code)] = (row.wms_code, None)
+    CartShipMethod.objects.filter(pk__in=[row.pk for row in gone]).delete()
+
+
+def _arrange(order: Sequence[tuple[str, str]], rows: dict[tuple[str, str], CartShipMethod], saved: Saved) -> None:
+    patterns = [rows[place] for place in order if place in rows]
+    if not patterns:
+        return
+    before = [row for row in rows.values() if row in patterns]
+    for position, row in enumerate(patterns, 1):
+        row.position = position
+    CartShipMethod.objects.bulk_update(patterns, ["position"])
+    if before != patterns:
+        said = [", ".join(in_words(row.match, row.code) for row in many) for many in (before, patterns)]
+        saved.changes["order of patterns"] = (said[0], said[1])
+
+
+def _release(cart: Cart, now: datetime, actor: str) -> int:
+    """Lets go what the map decides now. Whatever was changed: an earlier release that failed is made up for."""
+    fresh = Cart.objects.select_related("merchant").get(pk=cart.pk)
+    methods = ruling.load(fresh.merchant, [fresh])[cart.pk].ship_methods
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT o.cause, o.ship_code FROM alerts_alert a
+               JOIN orders_order o ON o.account_id = a.account_id AND o.cause = a.key AND o.status = 'error'
+               WHERE a.account_id = %s AND a.kind = %s AND a.resolved_at IS NULL AND a.cart_id = %s""",
+            [tenancy.account_id(), ship_method.CODE, cart.pk],
+        )
+        held = cursor.fetchall()
+    keys = [key for key, code in held if not methods.reject or methods.decide(code_key(code)) is not None]
+    return releasing.release(fresh.merchant, sorted(set(keys)), "Its ship method is mapped now.", now, actor=actor)
