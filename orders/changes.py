@@ -1,7 +1,7 @@
 """What happens to an order because somebody wants it otherwise: edits and cancellations."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +14,8 @@ from orders.content import changed_fields
 from orders.models import Effect, Event, EventDetail, Order, Status
 from orders.states import UNSENT, move, note
 from orders.telling import tell_of_cancellation
+
+SAME_NOTE = timedelta(minutes=2)  # a form that was sent twice
 
 
 def record_change(
@@ -32,6 +34,20 @@ def record_change(
         return
     event = Event.objects.create(order_id=order_id, at=now, kind=kind, actor=actor, message=message)
     EventDetail.objects.create(event_id=event.pk, order_id=order_id, changes=changes)
+
+
+def add_note(order_id: int, text: str, now: datetime, *, actor: str) -> bool:
+    """Enters a person's note in the timeline. False: the same person's last note there says the same.
+
+    Its words may be personal, so they stand where they go with the order's personal data.
+    """
+    changes = {"note": [None, text]}
+    last = Event.objects.filter(order_id=order_id, kind="note", actor=actor).order_by("-id").first()
+    if last is not None and now - last.at < SAME_NOTE and EventDetail.objects.filter(event_id=last.pk, changes=changes):
+        return False
+    event = Event.objects.create(order_id=order_id, at=now, kind="note", actor=actor)
+    EventDetail.objects.create(event_id=event.pk, order_id=order_id, changes=changes)
+    return True
 
 
 def changed_after_sending(order_id: int, newer: dict[str, Any], now: datetime) -> None:
@@ -114,24 +130,35 @@ def _tell_carts(ids: Sequence[int], now: datetime) -> None:
         tell_of_cancellation([order.pk], now, actor=order.cancel_by, why="It was canceled here.")
 
 
-def cancel_at_wms(ids: Sequence[int], now: datetime, *, actor: str, why: str) -> None:
-    """Asks the WMS to cancel orders that it has; the delivery service carries it out, once."""
+def cancel_at_wms(ids: Sequence[int], now: datetime, *, actor: str, why: str, again: bool = False) -> None:
+    """Asks the WMS to cancel orders that it has; the delivery service carries it out, once.
+
+    What it has refused before is asked for once more. `again`: then they are sent again (orders/again.py).
+    """
     rows = Order.objects.filter(pk__in=ids)
-    Effect.objects.bulk_create(
-        [
-            Effect(
-                merchant_id=order.merchant_id,
-                order=order,
-                kind=Effect.Kind.CANCEL_AT_WMS,
-                key=str(order.revision),
-                actor=actor,
-                created_at=now,
-                retry_at=now,
-            )
-            for order in rows
-        ],
-        ignore_conflicts=True,
+    data = {"again": True} if again else {}
+    asked = [
+        Effect(
+            merchant_id=order.merchant_id,
+            order=order,
+            kind=Effect.Kind.CANCEL_AT_WMS,
+            key=str(order.revision),
+            actor=actor,
+            created_at=now,
+            retry_at=now,
+            data=data,
+        )
+        for order in rows
+    ]
+    refused = Effect.objects.filter(
+        order__in=ids, kind=Effect.Kind.CANCEL_AT_WMS, state__in=(Effect.State.REFUSED, Effect.State.PARKED)
     )
-    note(list(ids), "cancel_requested", f"{why} If the WMS has it, it is asked to cancel it.", now=now, actor=actor)
+    refused.update(
+        state=Effect.State.WAITING, retry_at=now, failures=0, failed_at=None, error_message="", actor=actor, data=data
+    )
+    Effect.objects.bulk_create(asked, ignore_conflicts=True)
+    then = " Then it is sent again." if again else ""
+    message = f"{why} If the WMS has it, it is asked to cancel it.{then}"
+    note(list(ids), "cancel_requested", message, now=now, actor=actor)
     for merchant_id in {order.merchant_id for order in rows}:
         wake(Service.DELIVER, now, merchant_id=merchant_id)

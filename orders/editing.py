@@ -21,9 +21,9 @@ from merchants.models import Service
 from merchants.schedules import wake
 from orders import differences
 from orders.actions import NotNow
-from orders.intake import Intake, check
+from orders.intake import ADDED, Intake, check
 from orders.models import Order, OrderDetail, Status
-from orders.reading import Unreadable, read_raw, reader_of
+from orders.reading import source_of
 from orders.rewriting import place, rewrite
 from orders.states import UNSENT
 
@@ -36,7 +36,6 @@ PLAIN = ("ship_code", "requested_ship_date", "latest_ship_date", "shipping_instr
 # What a person may change, as parts of the stored form. An address is a unit: half of one from here and half from
 # the source would be neither's.
 PARTS = (*SIDES, *PLAIN, "lines")
-ADDED = "added-"  # begins the id of a line that a person added: the source does not know it
 MOST_LINES = 200  # more cannot be edited in one form
 
 
@@ -113,16 +112,16 @@ def merged(base: Values, mine: Values, now: Values) -> tuple[Values, list[str]]:
     old_lines, my_lines = _by_key(base), _by_key(mine)
     lines = []
     for line in now.lines:
-        was, my = old_lines.get(line.key), my_lines.get(line.key)
+        was, wish = old_lines.get(line.key), my_lines.get(line.key)
         if was is None:
             lines.append(line)  # theirs is new
-        elif my is not None:
+        elif wish is not None:
             kept = replace(
                 line,
-                item=line.item if my.item == was.item else my.item,
-                quantity=line.quantity if my.quantity == was.quantity else my.quantity,
+                item=line.item if wish.item == was.item else wish.item,
+                quantity=line.quantity if wish.quantity == was.quantity else wish.quantity,
             )
-            if my != was and line not in (was, my):
+            if wish != was and line not in (was, wish):
                 both.append("lines")
             lines.append(kept)
         elif line != was:
@@ -142,7 +141,9 @@ def save(order: Order, base: Values, wanted: Values, actor: str) -> list[str]:
         intake, row, detail = _locked(order)
         data = detail.data
         present = values_of(data)
-        if base != present and wanted != present:
+        if _says_so(present, wanted):
+            return []
+        if base != present:
             raise Overtaken(present)
         changed = _with(data, present, wanted)
         parts = [name for name in PARTS if changed.get(name) != data.get(name)]
@@ -159,7 +160,7 @@ def give_back(order: Order, part: str, account: Account, actor: str) -> None:
         intake, row, detail = _locked(order)
         if part not in row.edited_fields:
             raise NotNow("It follows the shop already.")
-        source = source_of(detail, account)
+        source = source_of(detail, account.timezone)
         if source is None:
             raise NotNow("What the shop says is not known any more. It is taken over when the order changes there.")
         data = {name: value for name, value in detail.data.items() if name != part}
@@ -168,19 +169,6 @@ def give_back(order: Order, part: str, account: Account, actor: str) -> None:
         edited = [name for name in row.edited_fields if name != part]
         message = f"{differences.word(part)} given back to {row.cart.name}."
         _store(intake, row, detail, data, now, actor, message, edited)
-
-
-def source_of(detail: OrderDetail, account: Account) -> dict[str, Any] | None:
-    """The stored form of what the source said last, read by its connector; None where that is not known."""
-    if detail.raw is None:
-        return None
-    try:
-        incoming = read_raw(detail.raw, reader_of(detail.order.cart), account.timezone)
-    except KeyError:  # its connector is not installed any more
-        return None
-    if isinstance(incoming, Unreadable) or incoming.order is None:
-        return None
-    return incoming.data
 
 
 def _locked(order: Order) -> tuple[Intake, Order, OrderDetail]:
@@ -246,20 +234,27 @@ def _lines(lines: Sequence[Mapping[str, Any]], present: Values, wanted: Values) 
     numbers = [int(key[len(ADDED) :]) for key in by_key if key.startswith(ADDED) and key[len(ADDED) :].isdigit()]
     found, number = [], max(numbers, default=0)
     for value in wanted.lines:
-        line = by_key.get(value.key)
+        line, was = by_key.pop(value.key, None), shown.get(value.key)  # each once
         if line is None:
             number += 1
-            line = {"line_id": f"{ADDED}{number}"}
-        elif value == shown[value.key]:
-            found.append(line)
-            continue
-        was = shown.get(value.key)
+            line, was = {"line_id": f"{ADDED}{number}"}, None
         if was is None or was.item != value.item:
             line["item"] = value.item
         if was is None or was.quantity != value.quantity:
             line["quantity"] = value.quantity
         found.append(line)
     return found
+
+
+def _says_so(present: Values, wanted: Values) -> bool:
+    """Whether the order is as it is wanted: a form that is sent twice adds its new lines once."""
+    if wanted.fields != present.fields or len(wanted.lines) != len(present.lines):
+        return False
+    return all(
+        (mine.item, mine.quantity) == (there.item, there.quantity)
+        and (mine.key == there.key or (not mine.key and there.key.startswith(ADDED)))
+        for mine, there in zip(wanted.lines, present.lines, strict=True)
+    )
 
 
 def _differs(present: Values, wanted: Values, name: str) -> bool:

@@ -16,6 +16,7 @@ from orders.connections import wms_class
 from orders.content import source_hash, source_json
 from wms.models import Wms
 
+ADDED = "added-"  # begins the id of a line that a person added here: its source does not know it
 LARGEST = Decimal(10**15)  # of money and pieces: what the columns hold
 
 

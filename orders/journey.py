@@ -16,12 +16,13 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One part of the bar. kind: done, now, held or todo."""
+    """One part of the bar. kind: done, now, held, off or todo. `units`: it fills up as units ship."""
 
     word: str
     kind: str
     icon: str
     text: str = ""
+    units: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Journey:
             return Step(AT_WMS.word, "now", face.icon, "Being sent" if order.status == Status.SENDING else "Waits")
         if index == 2:
             text = f"{order.qty_shipped.normalize():f} of {order.qty_total.normalize():f} units"
-            return Step(SHIPPED.word, "now", AT_WMS.icon, text if order.qty_shipped else "")
+            return Step(SHIPPED.word, "now", AT_WMS.icon, text if order.qty_shipped else "", bool(order.qty_shipped))
         uploaded = sum(1 for s in self.shipments if s.uploaded_at)
         return Step(CONFIRMED.word, "now", SHIPPED.icon, f"{uploaded} of {len(self.shipments)} parcels")
 

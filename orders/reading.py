@@ -17,6 +17,7 @@ from orders.connections import cart_class
 from orders.content import plain
 from orders.formats import with_formats
 from orders.intake import Incoming, Intake, check, read
+from orders.models import OrderDetail
 
 HANDLED = "handled"  # the reason of skipped orders that a person marked as handled elsewhere
 TOO_OLD = "too_old"
@@ -108,3 +109,16 @@ def _dated(order: Order, zone: str) -> Order:
     if order.ordered_at is None:
         return order
     return replace(order, order_date=order.ordered_at.astimezone(ZoneInfo(zone)).date())
+
+
+def source_of(detail: OrderDetail, zone: str = "UTC") -> dict[str, Any] | None:
+    """The stored form of what an order's source said last, as its connector reads it now; None where nobody knows."""
+    if detail.raw is None:
+        return None
+    try:
+        incoming = read_raw(detail.raw, reader_of(detail.order.cart), zone)
+    except KeyError:  # its connector is not installed any more
+        return None
+    if isinstance(incoming, Unreadable) or incoming.order is None:
+        return None
+    return incoming.data

@@ -12,7 +12,8 @@ from merchants.models import Schedule, Service
 from orders import changes, refunds
 from orders.actions import NotNow
 from orders.models import Effect, Event, Order, OrderDetail, Status
-from orders.refunds import Left
+from orders.reading import source_of
+from orders.refunds import Left, NotPossible
 from orders.states import UNSENT, move, note
 from orders.telling import cancel_in_cart, refund_in_cart, system_of, wake_cart
 
@@ -48,7 +49,7 @@ def why_not(order: Order, at_wms: str = "") -> str:
 
 def left_of(order: Order, data: dict[str, object]) -> Left:
     """What can be paid back of an order. Raises NotPossible."""
-    known = from_json(canonical.Order, _whole(order, data))
+    known = from_json(canonical.Order, _whole(order, _as_paid(order, data)))
     rows = Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, state__in=SPENT)
     made = [
         from_json(Refund, asked)
@@ -56,6 +57,19 @@ def left_of(order: Order, data: dict[str, object]) -> Left:
         if not {key, remote_id} & {*known.refunded}  # else the cart's own numbers are without it already
     ]
     return refunds.left(known, made)
+
+
+def _as_paid(order: Order, data: dict[str, object]) -> dict[str, object]:
+    """The order with its cart's items, where a person changed them here: paid is what was ordered there."""
+    if "lines" not in order.edited_fields:
+        return data
+    detail = OrderDetail.objects.select_related("order__cart__merchant").filter(order=order).first()
+    source = source_of(detail) if detail is not None else None
+    if source is None:
+        raise NotPossible(
+            "Its items were changed here, and what was paid for them is not known. Refund it in the cart."
+        )
+    return {**data, "lines": source.get("lines", [])}
 
 
 def _whole(order: Order, data: dict[str, object]) -> dict[str, object]:
@@ -160,14 +174,6 @@ def _here(order: Order, refund: Refund | None, actor: str, now: datetime) -> Non
 def _held(order: Order) -> int:
     """One that a rule holds: from now on a person does."""
     return int(Order.objects.filter(pk=order.pk, status=Status.HELD).update(held_by="person"))
-
-
-def cancel_there(order: Order, actor: str) -> None:
-    """A person cancels an order that the WMS has: the WMS is asked. Raises NotNow."""
-    order.refresh_from_db()
-    if order.status != Status.AT_WMS:
-        raise NotNow("It is not at the WMS any more. Look at it again.")
-    changes.request_cancel(order.pk, clock.now(), actor=actor, why="Canceled here by a person.")
 
 
 # ── a refund of which nobody knows whether it was made ──

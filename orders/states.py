@@ -59,7 +59,7 @@ TRANSITIONS: Mapping[Status, Mapping[Status, frozenset[str]]] = {
             S.CANCELED: "engine person",
             S.AT_WMS: "person evidence",
         },
-        S.AT_WMS: {S.SHIPPED: "engine", S.ERROR: "engine", S.CANCELED: "engine"},
+        S.AT_WMS: {S.SHIPPED: "engine person", S.ERROR: "engine", S.CANCELED: "engine person"},
         S.SHIPPED: {S.CONFIRMED: "engine", S.AT_WMS: "engine"},
         S.CONFIRMED: {},
         S.CANCELED: {S.AT_WMS: "evidence", S.SHIPPED: "evidence"},

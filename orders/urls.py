@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.views import acting, listing, page, refund, skipped
+from orders.views import acting, cancel, edit, listing, page, refund, skipped
 
 urlpatterns = [
     path("orders/", listing.orders, name="orders"),
@@ -17,6 +17,9 @@ urlpatterns = [
         refund.order_refund_decide,
         name="order_refund_decide",
     ),
-    path("orders/<id:order>/cancel-at-wms/", refund.order_cancel_at_wms, name="order_cancel_at_wms"),
+    path("orders/<id:order>/cancel-at-wms/", cancel.order_cancel_at_wms, name="order_cancel_at_wms"),
+    path("orders/<id:order>/edit/", edit.order_edit, name="order_edit"),
+    path("orders/<id:order>/give-back/<slug:part>/", edit.order_give_back, name="order_give_back"),
+    path("orders/<id:order>/note/", edit.order_note, name="order_note"),
     path("orders/<id:order>/exchanges/", page.exchanges, name="order_exchanges"),
 ]

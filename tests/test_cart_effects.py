@@ -21,7 +21,7 @@ from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.errors import AuthFailed, NeedsHuman, Permanent, RateLimited
 from integration_manager.kit.faults import Fault
 from merchants.models import Schedule, Service
-from orders import actions, refunding, refunds
+from orders import abilities, actions, cancelling, refunding, refunds
 from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.services import effects_cart, effects_wms
 from tests.dying import Killed, dying
@@ -180,7 +180,7 @@ def test_neither_at_the_wms_nor_after_it(world: World, key: str) -> None:
 
 def test_canceled_at_the_wms_first_then_refunded(world: World, key: str) -> None:
     run(world, DELIVER)
-    refunding.cancel_there(world.only(), PERSON)
+    cancelling.ask(world.only(), abilities.of(world.only(), world.wms), PERSON)
     run(world, DELIVER)
     order = world.only()
     assert order.status == Status.CANCELED
@@ -211,7 +211,7 @@ def test_order_cancel_upload(world: World, key: str, told: bool) -> None:
     """Canceled here by a person, who asked the WMS first."""
     Cart.objects.update(cancel_upload=told)
     run(world, DELIVER)
-    refunding.cancel_there(world.only(), PERSON)
+    cancelling.ask(world.only(), abilities.of(world.only(), world.wms), PERSON)
     run(world, DELIVER)
     run(world, UPLOAD)
     assert world.only().status == Status.CANCELED
@@ -222,7 +222,7 @@ def test_killed_before_the_cart_is_told(world: World, key: str, monkeypatch: pyt
     """The warehouse has agreed, and dead is who should have said so."""
     Cart.objects.update(cancel_upload=True)
     run(world, DELIVER)
-    refunding.cancel_there(world.only(), PERSON)
+    cancelling.ask(world.only(), abilities.of(world.only(), world.wms), PERSON)
 
     def killed(*args: Any, **fields: Any) -> None:
         raise Killed

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Address, Line, Order, Shipment, SourceState, Stock
+from integration_manager.kit.canonical import Address, Line, Order, Shipment, SourceState, Stock, to_json
 from integration_manager.kit.connector import CartConnector, Field, Page
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvwriting import written
@@ -86,6 +86,12 @@ class CsvCart(FolderSystem, CartConnector):
         form = self.format_of("orders", options)
         return pages(self.inbox("orders"), form, ("cust_ref",), build, names=("order number", "order"))
 
+    def place_tests(self, orders: Sequence[Order]) -> list[Any]:
+        """As if a file had brought them; there is nowhere else that they would have to be."""
+        return [
+            {"file": "Test orders", "modified": to_json(order)["ordered_at"], "rows": rows(order)} for order in orders
+        ]
+
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
@@ -147,6 +153,22 @@ def _plain(value: Decimal | None) -> str:
 
 def _time(at: datetime | None) -> str:
     return at.astimezone(UTC).isoformat() if at else ""
+
+
+def rows(order: Order) -> list[dict[str, str]]:
+    """An order as the rows of a file, in the names of our fields."""
+    head = {"cust_ref": order.cust_po_no, "ship_code": order.ship_code, "currency_code": order.currency_code}
+    head |= {field: getattr(order.ship, name) for name, field in SIDES["ship"]}
+    lines = [
+        {
+            "item": line.item,
+            "quantity": _count(line.quantity),
+            "description": line.description,
+            "price": _plain(line.price),
+        }
+        for line in order.lines
+    ]
+    return [{name: value for name, value in {**head, **line}.items() if value} for line in lines]
 
 
 # ── the mapping ──

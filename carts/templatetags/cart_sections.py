@@ -47,3 +47,10 @@ def cancel_upload_section(context: dict[str, Any], cart: Cart) -> dict[str, Any]
         "may_edit": context["may"]["carts_edit"],
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.simple_tag
+def takes_test_orders(cart: Cart) -> bool:
+    """Whether test orders can be made for a cart."""
+    system = registry().systems.get(cart.system)
+    return system is not None and system.overrides("place_tests")

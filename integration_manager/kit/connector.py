@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overloa
 
 from integration_manager.kit.canonical import (
     Found,
+    Order,
     Prepared,
     Refund,
     Shipment,
@@ -363,6 +364,13 @@ class CartConnector(Connector):
 
     def find_refund(self, order_key: str, key: str) -> str | None:
         """The cart's id of the refund that carries our `key`, if any: what may save a person the decision."""
+        raise NotImplementedError
+
+    def place_tests(self, orders: Sequence[Order]) -> list[Any]:
+        """Places made-up orders, to try a set-up, and gives them raw, as `orders` would.
+
+        Only for a source where nothing is bought by that. Their numbers are new; one placed twice is there once.
+        """
         raise NotImplementedError
 
     # ── what the cart tells us by itself: see kit/webhooks.py ──

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.db import transaction
 
+from alerts.raising import resolve
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import ConnectorError
+from orders.again import intake_of, send_again
 from orders.models import Effect, Status
 from orders.run import Run
 from orders.services.effects import Claimed, Work, carry_out
@@ -56,16 +58,20 @@ class _Cancel(Work):
         return f"was canceled, and the WMS does not answer to that as it should: {error}"
 
     def _record(self, one: Claimed, *, agreed: bool, why: str) -> None:
-        now = self.run.now
+        now, run, again = self.run.now, self.run, bool(one.data.get("again"))
         if not agreed:
             self.refused(one, f"{why}.", state=Effect.State.REFUSED)
             return
         said = "Canceled at the WMS."
         with transaction.atomic():  # who is not told with it is never told
+            intake = intake_of(one.order_id) if again else None
             moved = move(
                 [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now
             )
-            if moved and one.canceled_by:
+            if intake is not None:
+                send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
+            elif moved and one.canceled_by:
                 tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
-        self.run.counts["canceled"] += 1
+        run.counts["canceled"] += 1
         self.decide(one, Effect.State.DONE)
+        resolve("cancel_refused", [self.subject(one)], now)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from alerts.raising import raise_alert, resolve
-from integration_manager.kit.canonical import Found
+from integration_manager.kit.canonical import Found, to_json
 from integration_manager.kit.connector import Dedupe, Pending, WmsConnector
 from integration_manager.kit.errors import (
     AlreadyDone,
@@ -27,7 +27,7 @@ from integration_manager.kit.errors import (
 from orders import causes
 from orders.changes import cancel, cancel_at_wms, changed_after_sending
 from orders.content import same_lines
-from orders.models import Order, Status
+from orders.models import Order, OrderDetail, Status
 from orders.run import Run
 from orders.services.preparing import Item
 from orders.states import Claimed, Each, move, note, release
@@ -170,6 +170,7 @@ class Outcomes:
         moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
         same = same_lines(found, item.prepared) and item.claimed.sent_hash == item.hash
         if moved and not same and not item.claimed.cancel_requested:
+            self._keep_found(item, found)
             changed_after_sending(item.id, {}, now)
 
     def _already(self, item: Item, error: AlreadyDone) -> None:
@@ -197,6 +198,7 @@ class Outcomes:
             why = f"Canceled; the WMS has canceled it too, as {found.wms_key}."
             cancel([item.id], Status.SENDING, why, self.run.now, tokens=[item.claimed.token])
             return
+        self._keep_found(item, found)
         self._stopped(
             item.claimed,
             NeedsHuman(
@@ -207,6 +209,7 @@ class Outcomes:
         )
 
     def _taken(self, item: Item, found: Found | None) -> None:
+        self._keep_found(item, found)
         what = f", as order {found.order_no}" if found else ""
         self._stopped(
             item.claimed,
@@ -217,6 +220,10 @@ class Outcomes:
                 fix="Compare both. If it is the same order, say so; else send it with a new reference.",
             ),
         )
+
+    def _keep_found(self, item: Item, found: Found | None) -> None:
+        """For the person who is to compare it with ours."""
+        OrderDetail.objects.filter(order_id=item.id).update(there=to_json(found) if found else None)
 
     # ── it is not, or nobody knows ──
 

@@ -9,7 +9,7 @@ from alerts.raising import raise_alert
 from integration_manager.kit.canonical import Canceled
 from integration_manager.kit.connector import WmsConnector
 from orders import cursors
-from orders.models import Order, Status
+from orders.models import Effect, Order, Status
 from orders.run import Run
 from orders.services.parcels import Row, orders_of
 from orders.services.upload_shipments import confirm_complete
@@ -49,7 +49,9 @@ def _store(run: Run, rows: Sequence[Canceled]) -> None:
 def _canceled(run: Run, row: Row, reason: str) -> None:
     """The WMS shows that it will not ship it: canceled, or what has shipped of it is all there is."""
     now, order = run.now, Order.objects.get(pk=row.id)
-    asked = order.cancel_requested_at is not None
+    effects = Effect.objects.filter(order=order, kind=Effect.Kind.CANCEL_AT_WMS, state=Effect.State.WAITING)
+    waiting = effects.first()  # asked for here: that it was carried out the effect finds out, and what follows
+    asked = order.cancel_requested_at is not None or waiting is not None
     if any(line.shipped for line in row.lines):
         said = f"The WMS has canceled what it had not shipped of it yet.{reason}"
         moved = move(
@@ -63,7 +65,8 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
         moved = move([row.id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now)
         what = f"was canceled by the WMS.{reason}"
         fix = "Ask the WMS why, then cancel and refund it in the cart, or send it anew."
-        if moved and (not asked or order.cancel_by):
+        again = waiting is not None and waiting.data.get("again")
+        if moved and (not asked or order.cancel_by) and not again:
             tell_of_cancellation(moved, now, actor=order.cancel_by, why="The WMS has canceled it.")
     if not moved:
         return

@@ -27,6 +27,7 @@ from integration_manager.kit.errors import (
     RateLimited,
     Transient,
 )
+from orders.intake import ADDED
 from orders.models import Shipment as ShipmentRow
 from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
@@ -139,7 +140,10 @@ def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     data = orjson.loads(row[13])
     if row[14]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        data["lines"] = [line for line in orjson.loads(row[14]) if line["line_id"]]
+        lines = [line for line in orjson.loads(row[14]) if line["line_id"]]
+        known = [line for line in lines if not line["line_id"].startswith(ADDED)]
+        # What was added here has no line there; a parcel of nothing else says what is in it all the same.
+        data["lines"] = known or [{name: line[name] for name in ("item", "quantity")} for line in lines]
     if row[15]:
         data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped
     values = [*row[:13], from_json(Shipment, data), start_before]

@@ -11,6 +11,10 @@ register = template.Library()
 # kind → (title, icon); other kinds take both from the state that the order came to
 _KINDS = {
     "loaded": ("Loaded", "s-new"),
+    "note": ("Note", "edit"),
+    "rules": ("Rules", "filter"),
+    "parcel_there": ("Tracking is in the cart", "s-confirmed"),
+    "changed_after_sending": ("Changed after sending", "warn"),
     "changed": ("Changed at the source", "edit"),
     "edited": ("Edited", "edit"),
     "sent": ("Accepted by the WMS", "s-wms"),

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from orders import actions
+from orders import actions, cancelling, parcel_actions
 from orders.models import Order
 from orders.views import order_or_404
 
@@ -23,6 +23,11 @@ def _actor(request: AccountRequest) -> str:
 def _key(request: AccountRequest) -> str:
     """The WMS's own number, as typed."""
     return request.POST.get("wms_key", "").replace("\x00", "").strip()[:100]
+
+
+def _parcel(request: AccountRequest) -> str:
+    """Which of the order's parcels, by the WMS's key."""
+    return request.POST.get("parcel", "").replace("\x00", "")[:150]
 
 
 # action → what to call, and what to say once it is done
@@ -39,6 +44,15 @@ ACTIONS: dict[str, tuple[Act, str]] = {
     "new_reference": (
         lambda o, r: actions.new_reference(o, _actor(r)),
         "The order goes to the WMS under a new reference within a minute or two.",
+    ),
+    "seen": (lambda o, r: cancelling.seen(o), "Noted. The order stays as the WMS has it."),
+    "resend_parcel": (
+        lambda o, r: parcel_actions.resend(o, _parcel(r), _actor(r)),
+        "The tracking of this parcel goes to the cart again within a minute or two.",
+    ),
+    "tracking_there": (
+        lambda o, r: parcel_actions.is_there(o, _parcel(r), _actor(r)),
+        "Noted: the cart has the tracking.",
     ),
     "resend_tracking": (
         lambda o, r: actions.resend_tracking(o, _actor(r)),

@@ -12,10 +12,21 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts.models import Alert
 from merchants.models import Schedule
-from orders import abilities, actions, charges, differences, refunding, tracking_links
+from orders import (
+    abilities,
+    actions,
+    cancelling,
+    charges,
+    comparing,
+    differences,
+    editing,
+    refunding,
+    tracking_links,
+)
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
+from orders.templatetags.order_state import quantity
 from orders.views import order_or_404
 from wms.models import Wms
 
@@ -45,10 +56,19 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         gives_tracking=able.gives_tracking,
     )
     lines = _lines(detail)
+    allowed = actions.allowed(found) if "orders.act" in request.permissions else []
+    if not cancelling.why_not(found):
+        allowed.append("cancel_there")
     context = {
         "order": found,
         "journey": Journey(found, shipments),
-        "allowed": actions.allowed(found) if "orders.act" in request.permissions else [],
+        "allowed": allowed,
+        "can_edit": not editing.why_not(found),
+        "changed_after": comparing.changed_after(detail, alerts),
+        "edited": comparing.edited(detail),
+        "taken": comparing.taken(detail),
+        "revisions": comparing.revisions(found),
+        "still_to_ship": _still_to_ship(found, lines),
         "next": next_of(found, around),
         "problem": next((alert for alert in alerts if alert.key == found.cause), None),
         "data": data,
@@ -61,7 +81,6 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "events": events,
         "effects": effects,
         "able": able,
-        "in_cart": able.cancels_in_cart or able.refunds,
     }
     if request.headers.get("HX-Target") == "live":
         return render(request, "orders/live.html", context)
@@ -86,6 +105,7 @@ def _detail_or_404(public_id: str) -> OrderDetail:
     found: OrderDetail | None = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
     if found is None:
         raise Http404
+    found.order.cart.merchant = found.order.merchant
     return found
 
 
@@ -122,11 +142,23 @@ def _lines(detail: OrderDetail) -> list[dict[str, Any]]:
     return found
 
 
+def _still_to_ship(order: Order, lines: list[dict[str, Any]]) -> str:
+    """What the WMS has of it besides the parcels, where it has shipped a part: "2 × VASE-L"."""
+    if order.status != Status.AT_WMS or not order.qty_shipped:
+        return ""
+    left = [(line["row"], line["row"].quantity - line["row"].qty_shipped) for line in lines if not line["row"].filtered]
+    return ", ".join(f"{quantity(number)} × {row.sent_item or row.item}" for row, number in left if number > 0)
+
+
 def _timeline(order: Order) -> list[Event]:
     """Newest first, each with its before and after where there is one."""
     detail = EventDetail.objects.filter(order_id=order.pk, event_id=OuterRef("pk"))
     events = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
     found = list(events.order_by("-id")[:MOST_EVENTS])
     for event in found:
-        event.differences = differences.of_changes(event.changes) if event.changes else []
+        changes = event.changes or {}
+        if event.kind == "note":
+            event.text = changes.get("note", [None, ""])[1]
+        else:
+            event.differences = differences.of_changes(changes)
     return found

@@ -12,9 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager.kit.canonical import Refund, from_json, to_json
-from orders import refunding
+from orders import abilities, refunding
 from orders.actions import NotNow
-from orders.connections import wms_class
 from orders.models import Order, OrderDetail, Status
 from orders.refund_forms import RefundForm
 from orders.refunds import Left, NotPossible, in_words
@@ -73,20 +72,6 @@ def order_refund_decide(request: AccountRequest, order: str, key: str, decision:
     return _back(request, found)
 
 
-@require("orders.act")
-@require_POST
-def order_cancel_at_wms(request: AccountRequest, order: str) -> HttpResponseBase:
-    """Asks the WMS to cancel an order that it has."""
-    found = order_or_404(order)
-    try:
-        refunding.cancel_there(found, str(request.user))
-    except NotNow as reason:
-        messages.error(request, str(reason))
-    else:
-        messages.success(request, "The WMS is asked to cancel it, within a minute or two. It may be too late there.")
-    return _back(request, found)
-
-
 def _confirmed(request: AccountRequest, order: Order, sealed: str) -> HttpResponse:
     """What was shown is what is done: the sum comes back sealed, with the key that makes it happen once."""
     try:
@@ -110,8 +95,7 @@ def _confirmed(request: AccountRequest, order: Order, sealed: str) -> HttpRespon
 
 def _context(order: Order) -> dict[str, Any]:
     cancels, pays = refunding.can(order)
-    wms = Wms.objects.first()
-    asks = wms is not None and order.status == Status.AT_WMS and wms_class(wms).overrides("cancel")
+    asks = order.status == Status.AT_WMS and abilities.of(order, Wms.current()).cancels_at_wms
     by_hand = "" if asks or order.status != Status.AT_WMS else " by hand"
     return {
         "order": order,
