@@ -101,7 +101,7 @@ def change(member: Membership, by: User, place: Place) -> bool:
         before = place_of(row)
         if str(before) == str(place) and before.merchants == place.merchants:
             return False
-        changes = {"role": (str(before), str(place))}
+        changes: audit.Changes = {"role": (str(before), str(place))}
         fields = place.fields()
         if row.billing and place.role == Role.MERCHANT and before.role != Role.MERCHANT:
             fields["billing"], changes["billing access"] = False, (True, False)

@@ -1,5 +1,6 @@
-"""Granting access by OAuth: the way to a system's consent page and back, and what is kept of it.
+"""Granting access: the way to a system's consent page and back, and what is kept of it.
 
+Some give tokens (OAuth), some make keys and send them here before the person is back (kit/keygrant.py).
 An `Attempt` is one way there and back: its random state comes back with the answer and finds it; it is
 good once, for 10 minutes, and in the browser that set out alone. What was granted is an `Access`.
 """
@@ -10,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import transaction
@@ -18,19 +20,24 @@ from django.urls import reverse
 from accounts.models import User
 from carts.models import Access, Attempt, Cart, SetupLink
 from integration_manager import tenancy
-from integration_manager.kit import oauth
+from integration_manager.kit import keygrant, oauth
 from integration_manager.kit.connector import Connector
 from merchants.models import Merchant
 
 LIVES = timedelta(minutes=10)
 BROWSER = "grants_of"  # in the session: what tells this browser from others
 
-_VALUE = "value:"
+_VALUE, _KEY = "value:", "key:"
 
 
 def redirect_uri() -> str:
     """Where systems lead people back to; operators register it with their apps."""
     return settings.IM_BASE_URL.rstrip("/") + reverse("oauth_callback")
+
+
+def gives_keys(system: type[Connector]) -> bool:
+    """Whether people can have this system make keys for us: it sends them over HTTPS alone."""
+    return system.keys is not None and redirect_uri().startswith("https://")
 
 
 def begin(
@@ -45,9 +52,10 @@ def begin(
     now: datetime,
 ) -> str:
     """Sets out: the address of the consent page. `values`: the connection's, with the app's."""
-    assert system.oauth is not None
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    address = {f"{_VALUE}{name}": oauth.plain(values, name) for name in system.fields if values.get(name)}
+    given = system.keys.fields if system.keys else ()
+    names = [name for name, field in system.fields.items() if not field.option and name not in given]
+    address = {f"{_VALUE}{name}": oauth.plain(values, name) for name in names if values.get(name)}
     Attempt.objects.create(
         digest=digest(state),
         browser=digest(browser),
@@ -60,6 +68,11 @@ def begin(
         created_at=now,
         expires_at=now + LIVES,
     )
+    if system.keys is not None:
+        to = settings.IM_BASE_URL.rstrip("/") + reverse("oauth_keys", args=[state])
+        back = f"{redirect_uri()}?{urlencode({'state': state})}"
+        return keygrant.authorization_url(system.keys, values, to, back)
+    assert system.oauth is not None
     return oauth.authorization_url(system.oauth, values, state, redirect_uri(), verifier)
 
 
@@ -83,6 +96,23 @@ def take(attempt_id: int, browser: str, now: datetime) -> Attempt | None:
     return attempt if mine.update(used_at=now) else None
 
 
+def take_keys(attempt_id: int, keys: Mapping[str, str], now: datetime) -> bool:
+    """Keeps the keys that a system sent, until the person comes back. False where none are waited for (any more)."""
+    with transaction.atomic():
+        mine = Attempt.objects.select_for_update().filter(pk=attempt_id, used_at=None, expires_at__gt=now).first()
+        if mine is None or keys_of(mine):
+            return False
+        mine.secrets = {**mine.secrets, **{f"{_KEY}{name}": value for name, value in keys.items()}}
+        mine.save(update_fields=["secrets"])
+    return True
+
+
+def keys_of(attempt: Attempt) -> dict[str, Any]:
+    """The keys that came for it; {} before they have."""
+    kept = attempt.secrets.items()
+    return {name.removeprefix(_KEY): value for name, value in kept if name.startswith(_KEY)}
+
+
 def address_of(attempt: Attempt) -> dict[str, Any]:
     """The values of the connection that it set out with."""
     kept = attempt.secrets.items()
@@ -97,11 +127,14 @@ def verifier_of(attempt: Attempt) -> str:
 def keep(
     attempt: Attempt, token: Mapping[str, Any], shop: str | None, by: str, now: datetime, cart: Cart | None
 ) -> Access:
-    """Keeps what was granted: for the cart, whose tokens it replaces, or for a setup that goes on."""
+    """Keeps what was granted: for the cart, whose tokens it replaces, or for a setup that goes on.
+
+    Keys stand beside the address, as the values of the connection that they are.
+    """
     with transaction.atomic():
         access = Access.objects.filter(cart=cart).first() if cart is not None else None
         access = access or Access(merchant=attempt.merchant, cart=cart, system=attempt.system)
-        access.address, access.token = address_of(attempt), dict(token)
+        access.address, access.token = {**address_of(attempt), **keys_of(attempt)}, dict(token)
         access.shop, access.granted_by, access.created_at = (shop or "")[:200], by[:254], now
         access.held_until = None
         access.save()

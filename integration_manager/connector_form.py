@@ -1,6 +1,6 @@
 """The form of a connector: made from its Fields, so that a connector needs no form of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -78,6 +78,12 @@ class ConnectorForm(forms.Form):
                 self.errors.pop(name, None)
                 self.cleaned_data.pop(name, None)
                 self.stored.pop(name, None)
+
+    def without(self, names: Iterable[str]) -> None:
+        """These need not be typed, nor are they taken from what is stored: the system gives them itself."""
+        for name in names:
+            self.fields[name].required = False
+            self.stored.pop(name, None)
 
     def moved(self) -> bool:
         """Whether the values typed lead elsewhere than the stored ones."""

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(settings.IM_ADMIN_PATH, operators.site.urls),
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("oauth/callback/", consent.callback, name="oauth_callback"),
+    path("oauth/keys/<str:state>/", consent.receive_keys, name="oauth_keys"),
     path("mails/stop/<str:token>/", stop_pages.stop, name="alerts_stop"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),

@@ -150,7 +150,8 @@ MATRIX: dict[str, dict[str, str]] = {
 # Addresses outside any account, and what sees to them.
 OUTSIDE = {
     "alerts_stop",  # by a signed link in a mail (tests/test_alert_mails.py)
-    "healthz", "readyz", "metrics", "webhook", "oauth_callback", "setup_link", "home", "theme", "styleguide",
+    "healthz", "readyz", "metrics", "webhook", "oauth_callback", "oauth_keys", "setup_link", "home", "theme",
+    "styleguide",
     "staff", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",

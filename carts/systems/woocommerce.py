@@ -23,7 +23,7 @@ from integration_manager.kit.parcel_book import Told, complete, read, written
 from integration_manager.kit.reading import Reader, listed
 from integration_manager.kit.refund_lines import refund_shipping, refund_tax
 from integration_manager.kit.webhooks import SECRET, Hook, verify_hmac
-from integration_manager.kit.wordpress import NO_ROUTE, PAGE, WordPress, error_of, note_words
+from integration_manager.kit.wordpress import KEYS, NO_ROUTE, PAGE, WordPress, error_of, note_words
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -42,7 +42,7 @@ class WooCommerce(CartConnector):
     """A shop on WordPress, connected by a REST API key of its own."""
 
     key, label = "woocommerce", "WooCommerce"
-    rate = Rate(per_second=5, burst=10)
+    rate, keys = Rate(per_second=5, burst=10), KEYS
     guide = (
         "In WordPress: WooCommerce, Settings, Advanced, REST API, Add key. Choose a user who is an administrator or "
         "a shop manager, and the permissions Read/Write. Generate the key, and copy the consumer key (ck_…) and the "

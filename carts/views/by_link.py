@@ -67,10 +67,10 @@ def _page(request: HttpRequest, account: Account, link: SetupLink) -> HttpRespon
     system = registry().get(link.system)
     form = GetInForm(system, request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {"link": link, "account": account, "label": system.label, "guide": system.guide}
-    context |= {"values": form, "consent": system.oauth is not None}
+    context |= {"values": form, "consent": system.oauth is not None, "by_keys": grants.gives_keys(system)}
     if request.method != "POST":
         return render(request, "carts/link.html", context)
-    if system.oauth is not None:
+    if system.oauth is not None or (context["by_keys"] and "grant" in request.POST):
         said = leave(request, form, link.merchant, link.cart, link)
         if isinstance(said, HttpResponse):
             return said

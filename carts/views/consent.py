@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
 from accounts.models import Account
@@ -21,7 +23,7 @@ from carts.views.leaving import TYPED
 from carts.views.lookup import may_edit_carts
 from integration_manager import tenancy, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
-from integration_manager.kit import clock, oauth
+from integration_manager.kit import clock, keygrant, oauth
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.oauth import ACCESS, BadCallback, Denied
 from integration_manager.kit.tokens import MemoryStore, Token
@@ -39,9 +41,11 @@ class Consent:
     def __init__(self, request: HttpRequest, system: type[Connector], cart: Cart) -> None:
         """`cart`: the page's own; one without a key is being set up."""
         self.needed = system.oauth is not None
+        self.by_keys = grants.gives_keys(system)  # they can be typed in as well
+        self.offered = self.needed or self.by_keys
         self.access: Access | None = None
         self.typed: dict[str, Any] = {}
-        if not self.needed:
+        if not self.offered or (cart.pk and self.by_keys):
             return
         if cart.pk:
             self.access = Access.objects.filter(cart=cart).first()
@@ -73,11 +77,13 @@ class Consent:
 
     def credentials(self) -> dict[str, Any]:
         """What the cart's credentials have besides its fields."""
-        return {ACCESS: self.access.public_id} if self.access else {}
+        return {ACCESS: self.access.public_id} if self.access and self.needed else {}
 
     def attach(self, cart: Cart) -> None:
-        """What was granted is the (new) cart's."""
-        if self.access is not None and self.access.cart_id is None:
+        """What was granted is the (new) cart's. Keys are among its credentials by now."""
+        if self.access is not None and self.by_keys:
+            self.access.delete()
+        elif self.access is not None and self.access.cart_id is None:
             Access.objects.filter(pk=self.access.pk).update(cart=cart)
 
 
@@ -110,40 +116,70 @@ def callback(request: HttpRequest) -> HttpResponseBase:
         return _back(request, account, attempt)
 
 
+@open_to("anyone")
+@csrf_exempt
+@never_cache
+@require_POST
+@sensitive_variables("state", "keys")
+def receive_keys(request: HttpRequest, state: str) -> HttpResponse:
+    """The keys that a shop's server sends, before it leads the person back. Anything but 200 makes it drop them."""
+    found = grants.find(state)
+    if found is None:
+        return HttpResponse("There is nothing here.", "text/plain", 404)
+    account_id, attempt_id = found
+    with tenancy.activate(account_id):
+        system = registry().get(Attempt.objects.values_list("system", flat=True).get(pk=attempt_id))
+        try:
+            if system.keys is None:
+                raise BadCallback("No keys are waited for.")
+            keys = keygrant.keys_of(system.keys, request.body)
+        except (BadCallback, UnreadablePostError, RequestDataTooBig) as error:
+            return HttpResponse(str(error), "text/plain", 400)
+        if not grants.take_keys(attempt_id, keys, clock.now()):
+            return HttpResponse("It is too late for these.", "text/plain", 410)
+    return HttpResponse("Thank you.", "text/plain")
+
+
 def _back(request: HttpRequest, account: Account, attempt: Attempt) -> HttpResponse:
     system = registry().get(attempt.system)
     there = _setup_page(account, attempt)
     query = {name: values[0] for name, values in request.GET.lists() if len(values) == 1}
-    address = grants.address_of(attempt)
-    answer, token = _granted(account, attempt, system, address, query)
-    if token is None or not answer.works:
+    address = grants.address_of(attempt) | grants.keys_of(attempt)
+    if system.keys is not None:
+        answer, token = _with_keys(account, attempt, system, address, query), None
+    else:
+        answer, token = _granted(account, attempt, system, address, query)
+    if not answer.works:
         return _said(request, answer.title, answer.text, 422, back=there)
+    kept = stored(token) if token is not None else None
     if attempt.link is not None:
         link = attempt.link
-        problem = by_link.finish(link, account, system, address, answer.identity, token=stored(token), attempt=attempt)
+        problem = by_link.finish(link, account, system, address, answer.identity, token=kept, attempt=attempt)
         if problem:
             return _said(request, problem.title, problem.text, 422, back=there)
         return render(request, "carts/granted.html", {"label": system.label, "link": link, "account": account})
     by, now = request.user, clock.now()
     if attempt.cart is None:
-        access = grants.keep(attempt, stored(token), answer.identity, str(getattr(by, "email", "")), now, None)
+        access = grants.keep(attempt, kept or {}, answer.identity, str(getattr(by, "email", "")), now, None)
         there = f"{there}&grant={access.public_id}"
         audit.record(by, "access.granted", f"{system.label} for {attempt.merchant.name}")
     elif answer.identity not in (None, attempt.cart.shop):
         text = "Its orders must not mix with this cart’s. Nothing was changed; add it as a cart of its own."
         return _said(request, "That is another shop", text, 422, back=there)
     else:
-        access = grants.keep(attempt, stored(token), answer.identity, str(getattr(by, "email", "")), now, attempt.cart)
-        _give(attempt.cart, address, access)
+        if kept is not None:
+            who = str(getattr(by, "email", ""))
+            address[ACCESS] = grants.keep(attempt, kept, answer.identity, who, now, attempt.cart).public_id
+        _give(attempt.cart, address)
         audit.record(by, "access.granted", attempt.cart.name)
     response = render(request, "carts/granted.html", {"label": system.label, "back": there})
     response["Cross-Origin-Opener-Policy"] = "unsafe-none"  # so that the window that our script opened can be closed
     return response
 
 
-def _give(cart: Cart, address: Mapping[str, Any], access: Access) -> None:
-    """The cart uses these tokens from now on."""
-    cart.credentials = {**cart.credentials, **address, ACCESS: access.public_id}
+def _give(cart: Cart, granted: Mapping[str, Any]) -> None:
+    """The cart uses these tokens or keys from now on."""
+    cart.credentials = {**cart.credentials, **granted}
     cart.save(update_fields=["credentials"])
     trying_pages.let_in_again(cart=cart)
 
@@ -174,6 +210,21 @@ def _granted(
     answer, identity = trying.answer_of(system, address, account, attempt.merchant, question)
     found = Answer(answer.works, answer.title, answer.text, answer.said, answer.seconds, identity)
     return found, tokens.load()
+
+
+def _with_keys(
+    account: Account, attempt: Attempt, system: type[Connector], values: Mapping[str, Any], query: Mapping[str, str]
+) -> Answer:
+    """Whether the keys have come, and work at the address that the person gave."""
+    try:
+        keygrant.check_return(query)
+    except Denied as error:
+        return Answer(False, "Access was not granted", f"{error} Nothing was changed.")
+    if not grants.keys_of(attempt):
+        text = f"{system.label} sent the keys, and they have not come here. Try again, or make them there by hand."
+        return Answer(False, "The keys have not come", text)
+    options = {name: one.default for name, one in system.fields.items() if one.option and one.default is not None}
+    return trying.check(system, {**options, **values}, account, attempt.merchant)
 
 
 def _setup_page(account: Account, attempt: Attempt) -> str:

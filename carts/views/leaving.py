@@ -28,12 +28,15 @@ def leave(
     which has opened a window for it, gets the address alone.
     """
     system = form.system
+    if system.keys is not None:
+        form.without(system.keys.fields)
     if not form.is_valid():
         return ""
     values = {**form.values(), **app_of(system, form.values())}
-    assert system.oauth is not None
+    declared = system.oauth or system.keys
+    assert declared is not None
     try:
-        for address in (system.oauth.authorize(values), system.oauth.token(values)):
+        for address in (declared.authorize(values), *([system.oauth.token(values)] if system.oauth else [])):
             guard().check_url(address)
     except AddressRefused as error:
         return str(error)

@@ -133,14 +133,14 @@ def _store(cart: Cart, mark: str) -> bool:
 
 def _render(request: AccountRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
     response = render(request, "carts/setup.html", context, status=status)
-    if context["consent"].needed:  # a window that our script opens for the consent page stays ours
+    if context["consent"].offered:  # a window that our script opens for the consent page stays ours
         response["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
     return response
 
 
 def _leave(request: AccountRequest, context: dict[str, Any], values: ConnectorForm, cart: Cart) -> HttpResponse:
     """To the system's consent page, where there is one."""
-    if context["consent"].needed:
+    if context["consent"].offered:
         if not reauth.is_recent(request):
             return reauth.ask(request)
         said = leave(request, values, cart.merchant, cart if cart.pk else None)

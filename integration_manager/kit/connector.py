@@ -30,6 +30,7 @@ from integration_manager.kit.filepresets import presets_of
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
+    from integration_manager.kit.keygrant import KeyGrant
     from integration_manager.kit.oauth import OAuth
     from integration_manager.kit.transport import Answer, Http
     from integration_manager.kit.webhooks import Hook
@@ -201,6 +202,7 @@ class Connector:
     hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
     guide: ClassVar[str] = ""  # where to find the credentials, in plain words
     oauth: ClassVar["OAuth | None"] = None  # people grant access on the system's own page (see kit/oauth.py)
+    keys: ClassVar["KeyGrant | None"] = None  # it makes keys for us there, besides those that are typed in
     fields: ClassVar[dict[str, Field]] = {}
 
     def __init_subclass__(cls, *, without: Sequence[str] = (), **kwargs: Any) -> None:

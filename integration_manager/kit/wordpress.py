@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from integration_manager.kit.errors import AuthFailed, BadAnswer, ConnectorError, Permanent
+from integration_manager.kit.keygrant import KeyGrant
+from integration_manager.kit.oauth import plain
 from integration_manager.kit.oauth1 import OneLegged
 from integration_manager.kit.php import page_error, told
 from integration_manager.kit.reading import Reader
@@ -27,6 +29,18 @@ NO_ROUTE = "rest_no_route"  # a Permanent's code: no plug-in answers to this rou
 NOT_SEEN = "not_seen"  # an AuthFailed's: it says that nobody has identified himself
 
 
+def home_of(url: str) -> str:
+    """A site's address, from one of its pages that people take for it."""
+    return re.split(r"/(?:wp-json|wp-admin|index\.php)\b|[?#]", url)[0].rstrip("/")
+
+
+# WooCommerce asks whoever manages the shop, and makes a key for them.
+KEYS = KeyGrant(
+    authorize=lambda values: f"{home_of(plain(values, 'url'))}/wc-auth/v1/authorize",
+    fields=("consumer_key", "consumer_secret"),
+)
+
+
 class WordPress:
     """One site. Routes begin with their namespace: /wc/v3/orders."""
 
@@ -35,7 +49,7 @@ class WordPress:
 
         url: the site's address, or one of its pages that people take for it.
         """
-        http.base_url = re.split(r"/(?:wp-json|wp-admin|index\.php)\b|[?#]", url)[0].rstrip("/")
+        http.base_url = home_of(url)
         self.http, self._keys = http, (key, secret)
         http.auth = self._keys if http.base_url.startswith("https:") else OneLegged(key, secret)
         self._way = ("header", "pretty")

@@ -7,7 +7,7 @@ import re
 import time
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from integration_manager.kit.simulator import Fake, Reply, Request
 
@@ -16,6 +16,7 @@ WINDOW = 15 * 60  # seconds that a signature is good for
 NOTICE = "<br />\n<b>Notice</b>:  Undefined index: weight in <b>/www/shop/x.php</b> on line <b>[12]</b><br />\n"
 PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 ORDERS = {"asc", "desc"}
+ASKED = ("app_name", "user_id", "return_url", "callback_url", "scope")  # by whoever wants a key
 
 
 class WordPress(Fake):
@@ -40,6 +41,23 @@ class WordPress(Fake):
         if status == 401 and code == "unauthorized":
             code = "woocommerce_rest_cannot_view"
         return Reply({"code": code, "message": message, "data": {"status": status, **data}}, status)
+
+    def consent(self, url: str, decision: str = "approve") -> tuple[str, dict[str, Any], str]:
+        """What a shop manager does on the page at `url`: where the keys are posted, what, and the way back.
+
+        As strict as WC_Auth is with what it was asked for; the scope that is granted is the one asked for.
+        """
+        query = dict(parse_qsl(urlsplit(url).query))
+        missing = [name for name in ASKED if not query.get(name)]
+        assert urlsplit(url).path.endswith("/wc-auth/v1/authorize") and not missing, f"Missing parameter {missing}"
+        assert query["scope"] in ("read", "write", "read_write"), "Invalid scope"
+        to, back = unquote(query["callback_url"]), unquote(query["return_url"])
+        assert to.startswith("https://"), "The callback_url needs to be over SSL"
+        assert urlsplit(back).hostname, "The return_url is not a valid URL"
+        keys = {"consumer_key": KEY, "consumer_secret": SECRET, "key_permissions": query["scope"]}
+        said = urlencode({"success": int(decision == "approve"), "user_id": query["user_id"]})
+        back = f"{back}{'&' if '?' in back else '?'}{said}"
+        return to, {"key_id": 1, "user_id": query["user_id"], **keys} if decision == "approve" else {}, back
 
     def answer(self, request: Request) -> Reply:
         if request.path.startswith("/_sim/"):
