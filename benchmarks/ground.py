@@ -33,6 +33,9 @@ class Ground:
             import django
 
             django.setup()
+            from integration_manager.startup import spare_collector
+
+            spare_collector()  # as in every worker
         except BaseException:
             self.stop()
             raise

@@ -19,8 +19,8 @@ app = Celery("integration_manager")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # A task stands in <app>/jobs.py, or in the one file of its app that is named after what it does.
 app.autodiscover_tasks(related_name="jobs")
-app.autodiscover_tasks(["alerts"], related_name="mail")
 app.autodiscover_tasks(["orders"], related_name="bulk_run")
+app.autodiscover_tasks(["orders"], related_name="watch")
 app.autodiscover_tasks(["orders.services"], related_name="dry_run")
 app.autodiscover_tasks(["billing"], related_name="usage")
 
@@ -93,3 +93,10 @@ def _refuse_wrong_role(**kwargs: Any) -> None:
     from integration_manager.startup import refuse_wrong_role
 
     refuse_wrong_role()
+
+
+@signals.worker_process_init.connect
+def _spare_collector(**kwargs: Any) -> None:
+    from integration_manager.startup import spare_collector
+
+    spare_collector()

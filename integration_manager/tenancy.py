@@ -202,6 +202,21 @@ class TenantModel(models.Model):
         super().save(*args, **kwargs)
 
 
+class OwnedModel(TenantModel):
+    """A row that always has a `TenantKey`, which proves its account with it.
+
+    The account needs no constraint of its own then, which would be looked at for every row once more: these are
+    the tables with the most rows.
+    """
+
+    account = models.ForeignKey(
+        "accounts.Account", models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta(TenantModel.Meta):
+        abstract = True
+
+
 class TenantKey(models.ForeignKey[Any, Any]):
     """A foreign key between tenant tables. The database's constraint is composite, made by `Wall`.
 

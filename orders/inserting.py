@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from carts.models import Cart, CartShipMethod
-from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Order
 from merchants.rules import Outcome
@@ -17,8 +14,8 @@ from orders import bulk, ruling
 from orders import causes as because
 from orders.content import fold
 from orders.intake import Incoming, Intake, Stored
+from orders.models import Event, OrderDetail, OrderLine, SkippedOrder, Status
 from orders.models import Order as OrderRow
-from orders.models import OrderDetail, OrderLine, SkippedOrder, Status
 from orders.reading import LeftOut
 from orders.references import wms_ref
 
@@ -107,19 +104,16 @@ def insert_orders(
     )
     judged = {ids[i.key][0]: i.outcome for i in written if i.outcome}
     insert_lines(judged)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """INSERT INTO orders_event (account_id, order_id, at, kind, frm, "to", actor, message)
-               SELECT %s, t.id, %s, 'loaded', '', t.status, '', t.message
-               FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t(id, status, message)""",
-            [
-                tenancy.account_id(),
-                now,
-                [ids[i.key][0] for i in written],
-                [ids[i.key][1] for i in written],
-                [p.why for i, p in zip(wanted, placed, strict=True) if i.key in ids],
-            ],
-        )
+    bulk.insert(
+        Event,
+        {
+            "order_id": each(ids[i.key][0] for i in written),
+            "at": now,
+            "kind": "loaded",
+            "to": each(ids[i.key][1] for i in written),
+            "message": each(p.why for i, p in zip(wanted, placed, strict=True) if i.key in ids),
+        },
+    )
     ruling.tell(judged, now)
     list_codes(intake, written, now)
     stored.new += len(written)

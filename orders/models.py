@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 
 from integration_manager.ids import public_id
-from integration_manager.tenancy import TenantKey, TenantModel
+from integration_manager.tenancy import OwnedModel, TenantKey, TenantModel
 from orders.list_models import BulkAction as BulkAction
 from orders.list_models import BulkRow as BulkRow
 from orders.list_models import SavedView as SavedView
@@ -39,7 +39,7 @@ class Status(models.TextChoices):
     CANCELED = "canceled"
 
 
-class Order(TenantModel):
+class Order(OwnedModel):
     """One order: its keys, its state and the claim on it."""
 
     merchant_field = "merchant_id"
@@ -134,7 +134,7 @@ class Order(TenantModel):
         return self.cust_po_no
 
 
-class OrderDetail(TenantModel):
+class OrderDetail(OwnedModel):
     """What is personal or bulky of an order. Removing personal data is blanking these rows."""
 
     order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)
@@ -162,7 +162,7 @@ class OrderDetail(TenantModel):
         ]
 
 
-class OrderLine(TenantModel):
+class OrderLine(OwnedModel):
     """One line: the source's, what is sent for it, and how much of it has shipped."""
 
     order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)

@@ -29,7 +29,8 @@ NEED_STATE = ("US", "CA", "AU")
 OF_LINE = frozenset(name for name, field in FIELDS["orders"].items() if field.of == "item")
 SIDES = {side: [(name, f"{side}_{name}") for name in ADDRESS] for side in ("ship", "cust")}
 AMOUNTS = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
-KNOWN = frozenset(FIELDS["orders"])
+# Whether what a column says is one of the item, or of the whole order.
+OF_THE_ITEM = {name: name in OF_LINE for name in FIELDS["orders"]}
 
 
 class CsvCart(FolderSystem, CartConnector):
@@ -268,22 +269,23 @@ class _Rows:
         self.of_items: list[dict[str, str]] = []  # the extra fields of each row
         for index, row in enumerate(rows):
             items: dict[str, str] = {}
+            more: dict[str, str] = {}
             self.rows.append(items)
-            self.of_items.append({})
+            self.of_items.append(more)
             for name, value in row.raw.items():
                 # Nearly all is plain text, and a file has millions of cells.
                 plain = isinstance(value, str) and value.isprintable()
                 text = value.strip() if plain else _text(row, index, name)
                 if not text:
                     continue
-                if name in OF_LINE:
+                of_item = OF_THE_ITEM.get(name)
+                if of_item:
                     items[name] = text
-                elif name in KNOWN:
-                    known = self.head.setdefault(name, text)
-                    if known != text:
-                        self._agreed(index, name, known, text)
+                elif of_item is not None:
+                    if self.head.setdefault(name, text) != text:
+                        self._agreed(index, name, self.head[name], text)
                 elif name.startswith(ITEM_EXTRA):
-                    self.of_items[index][name[len(ITEM_EXTRA) :]] = text
+                    more[name[len(ITEM_EXTRA) :]] = text
                 elif name.startswith(ORDER_EXTRA):
                     known = self.extra_fields.setdefault(name[len(ORDER_EXTRA) :], text)
                     if known != text:

@@ -73,10 +73,8 @@ class Plan:
                 if cells:
                     items.append(self.of_items | cells)
         if self.start is None:
-            head = self.of_items | head
-        found = [head | items[0] if items else head, *items[1:]]
-        found[0] = self.of_rows | found[0]
-        return found, problem
+            return [self._constants | head], problem
+        return [self.of_rows | head | (items[0] if items else {}), *items[1:]], problem
 
     def head_of(self, row: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
         """Some fields of the whole order, as `parts` would give them, without the work for all others."""

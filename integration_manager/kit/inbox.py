@@ -7,6 +7,7 @@ bad rows these go there, with line number and reason, while the others load.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -23,7 +24,7 @@ from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.fileformat import Format
 from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool, why_unusable
 
-CHUNK_ROWS = 200  # orders, parcels or levels of a page
+CHUNK_ROWS = 400  # orders, parcels or levels of a page
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
 EMPTY_REST = timedelta(hours=1)  # an empty file may be one that a slow program has only just created
 STEM = 190  # bytes of a name that are kept; what we add to it is at most 60, and names have 255
@@ -285,7 +286,7 @@ def pages(
             with Groups(table, key, names[0]) as groups:
                 for rows in groups.fill():
                     yield Page((), progress=Progress(file.entry.name, rows, table.percent))
-                yield from _pages_of(file, table, groups, build, names[1])
+                yield from ahead(_pages_of(file, table, groups, build, names[1]))
         except Broken as error:
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
@@ -299,6 +300,15 @@ def _unread(file: Incoming, known: Known) -> Page:
     if known is Known.SAME_CONTENT:
         return Page((), done=file.pass_over, file=file.read(same=True))
     return Page((), done=partial(file.finish, None))
+
+
+def ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """The same pages, each made in a thread while the one before it is being stored."""
+    with ThreadPoolExecutor(1, thread_name_prefix="page") as maker:
+        coming = maker.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = maker.submit(next, pages, None)
+            yield page
 
 
 def parts(records: list[Record]) -> list[tuple[Record, dict[str, str]]]:
