@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core import signing
 from django.db.models import Q, QuerySet
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -18,9 +18,8 @@ from accounts.audit_words import KINDS, in_words, shown
 from accounts.models import AuditEntry, Membership
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import spreadsheet, tenancy
+from integration_manager import spreadsheet
 from integration_manager.chips import chips
-from integration_manager.kit import clock
 
 PAGE = 50
 BATCH = 500
@@ -92,10 +91,7 @@ def audit_csv(request: AccountRequest) -> HttpResponseBase:
     form = AuditFilter(request.GET)
     entries = form.entries()
     audit.record(request.user, "audit.exported", request.account.name)
-    pieces = tenancy.stream(request.account.pk, request.merchants, lambda: spreadsheet.lines(HEAD, _rows(entries)))
-    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="audit-{clock.now():%Y-%m-%d}.csv"'
-    return answer
+    return spreadsheet.streamed(request, "audit", HEAD, lambda: _rows(entries))
 
 
 def _rows(entries: QuerySet[AuditEntry]) -> Iterator[list[str]]:

@@ -1,9 +1,12 @@
 """What may be asked of the order list, from its address."""
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
+from integration_manager.kit import clock
 from orders.search import SORTS, STATES, Filters
 
 STATE_CHOICES = [("", "All but canceled"), *((state, state) for state in STATES)]
@@ -17,22 +20,44 @@ class FilterForm(forms.Form):
     merchant = forms.SlugField(required=False, max_length=12)
     cart = forms.SlugField(required=False, max_length=12)
     cause = forms.CharField(required=False, max_length=200)
+    country = forms.CharField(required=False, max_length=3)
+    method = forms.CharField(required=False, max_length=100)
     placed_from = forms.DateField(required=False)
     placed_to = forms.DateField(required=False)
+    loaded_from = forms.DateField(required=False)
+    loaded_to = forms.DateField(required=False)
     loaded = forms.ChoiceField(required=False, choices=[("", ""), ("today", "today")])
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
 
-    def filters(self, **more: Any) -> Filters:
+    def filters(self) -> Filters:
         """The filters that were given and make sense."""
         self.is_valid()
-        data = self.cleaned_data
+        data: dict[str, Any] = self.cleaned_data
+        since = data.get("loaded_from")
+        if data.get("loaded") == "today":
+            since = timezone.localtime(clock.now()).date()
+        until = data.get("loaded_to")
         return Filters(
             state=data.get("state") or "",
             text=(data.get("q") or "").strip(),
             merchant=data.get("merchant") or "",
             cart=data.get("cart") or "",
             cause=data.get("cause") or "",
+            country=(data.get("country") or "").strip().upper(),
+            method=(data.get("method") or "").strip(),
             placed_from=data.get("placed_from"),
             placed_to=data.get("placed_to"),
-            **more,
+            loaded_from=_midnight(since) if since else None,
+            loaded_to=_midnight(until + timedelta(days=1)) if until and until < date.max else None,
         )
+
+    @property
+    def sort_by(self) -> str:
+        """One of search.SORTS."""
+        self.is_valid()
+        return self.cleaned_data.get("sort") or "loaded"
+
+
+def _midnight(day: date) -> datetime:
+    """The start of a day in the user's time zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))

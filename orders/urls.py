@@ -2,12 +2,21 @@
 
 from django.urls import path
 
-from orders.views import acting, cancel, edit, listing, page, refund, skipped
+from orders.views import acting, bulk, cancel, edit, export, importing, listing, page, refund, saved, skipped
 
 urlpatterns = [
     path("orders/", listing.orders, name="orders"),
     path("orders/skipped/", skipped.skipped, name="skipped"),
     path("orders/skipped/load/", skipped.skipped_load, name="skipped_load"),
+    path("orders/skipped/export/", skipped.skipped_csv, name="skipped_csv"),
+    path("orders/bulk/", bulk.orders_bulk, name="orders_bulk"),
+    path("orders/bulk/<id:bulk>/", bulk.bulk, name="bulk"),
+    path("orders/bulk/<id:bulk>/csv/", bulk.bulk_csv, name="bulk_csv"),
+    path("orders/export/", export.orders_export, name="orders_export"),
+    path("orders/import/", importing.orders_import, name="orders_import"),
+    path("orders/views/", saved.order_views, name="order_views"),
+    path("orders/views/<id:view>/", saved.order_view_act, name="order_view_act"),
+    path("orders/columns/", saved.order_columns, name="order_columns"),
     path("orders/filter/", listing.order_filter, name="order_filter"),
     path("orders/<id:order>/", page.order, name="order"),
     path("orders/<id:order>/do/<slug:action>/", acting.order_act, name="order_act"),

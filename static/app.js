@@ -195,8 +195,18 @@
       form.querySelectorAll('[data-when-selected]').forEach(function (part) { part.hidden = !chosen.length; });
     });
   }
-  document.addEventListener('change', function (event) { if (event.target.closest('[data-selection]')) count(); });
-  document.addEventListener('htmx:afterSwap', count);
+  document.addEventListener('change', function (event) {
+    var form = event.target.closest('[data-selection]');
+    if (!form) return;
+    if (event.target.matches('[data-select-all]')) {
+      form.querySelectorAll('[data-row] input[type=checkbox]').forEach(function (pick) { pick.checked = event.target.checked; });
+    }
+    count();
+  });
+  document.addEventListener('htmx:afterSwap', function (event) {
+    event.target.querySelectorAll('[data-script]').forEach(function (part) { part.hidden = false; });
+    count();
+  });
   count();
 
   var seen = Date.now(), LONG = 15 * 60 * 1000;

@@ -1,53 +1,78 @@
 """The order list and its filters."""
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.utils import timezone
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
-from integration_manager.chips import chips
+from integration_manager.chips import Chip, chips
 from integration_manager.context import chosen_merchant
-from integration_manager.kit import clock
 from merchants.models import Merchant
-from orders import search
+from orders import columns, many, saved_views, search
 from orders.forms import FilterForm
+from orders.models import Order
 from orders.next_step import in_words
 from orders.state_words import BY_KEY
-from orders.views.tabs import TABS, tabs
+from orders.views.tabs import EVERYTHING, TABS, tabs
 
 MOST_CHOICES = 500
+NEWEST = 500  # orders among whose ship methods and countries one can choose
+# What is offered for a selection, by the state that the list shows.
+OFFERED = {
+    "": ("resend", "cancel_sending", "release", "undo_cancel", "resend_tracking"),
+    "new": ("resend", "cancel_sending"),
+    "at-wms": ("resend_tracking",),
+    "shipped": ("resend_tracking",),
+    "confirmed": ("resend_tracking",),
+    "error": ("resend", "cancel_sending", "it_arrived", "it_did_not"),
+    "on-hold": ("release",),
+    "cancel-sending": ("undo_cancel",),
+}
 
 
 @require("orders.view")
 @require_GET
-def orders(request: AccountRequest) -> HttpResponse:
+def orders(request: AccountRequest) -> HttpResponseBase:
     """The list of orders. Everything that it shows is in its address."""
+    views = saved_views.of(request)
+    if not request.GET and views.default is not None and "HX-Request" not in request.headers:
+        return redirect(reverse("orders", args=[request.account.public_id]) + saved_views.address(views.default))
     form = FilterForm(request.GET)
-    filters = form.filters()
-    if form.cleaned_data.get("loaded") == "today":
-        filters = form.filters(loaded_from=_midnight())
-    sort = form.cleaned_data.get("sort") or "loaded"
+    filters, sort = form.filters(), form.sort_by
     matches = search.matching(filters.text) if filters.text else None
     rows = search.filtered(filters, matches)
     page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""))
     for order in page.items:
         order.next_words = in_words(order)
-    context: dict[str, Any] = {"page": page, "sort": sort, "filters": filters, "narrowed": _narrowed(filters)}
+    acts = "orders.act" in request.permissions
+    context: dict[str, Any] = {
+        "page": page,
+        "sort": sort,
+        "filters": filters,
+        "narrowed": filters != search.Filters(),
+        "shows": dict.fromkeys(views.columns, True),
+        "acts": [many.KINDS[key] for key in OFFERED.get(filters.state, ())] if acts else [],
+    }
     if request.headers.get("HX-Target") == "rows":
         return render(request, "orders/rows.html", context)
     context |= {
         "most_matches": search.MOST_MATCHES if matches and matches.capped else 0,
         "tabs": tabs(request, filters),
-        "chips": chips(request, _chips(request, filters, page)),
-        "clear_url": "?",
+        "chips": _chips(request, filters, page),
+        "clear_url": EVERYTHING,
         "state": BY_KEY.get(filters.state),
         "first_page": not (request.GET.get("after") or request.GET.get("before")),
+        "views": [(view, saved_views.address(view)) for view in views.named],
+        "view": next((view for view in views.named if view.public_id == request.GET.get("view")), None),
+        "columns": columns.COLUMNS,
+        "why_url": f"{reverse('why_not', args=[request.account.public_id])}?{urlencode({'number': filters.text})}",
     }
     return render(request, "orders/list.html", context)
 
@@ -57,10 +82,13 @@ def orders(request: AccountRequest) -> HttpResponse:
 def order_filter(request: AccountRequest) -> HttpResponse:
     """The form for choosing filters, on a page of its own or inside the list."""
     carts = Cart.objects.select_related("merchant").order_by("merchant__name", "name")[:MOST_CHOICES]
+    newest = list(Order.objects.order_by("-pk").values_list("ship_code", "ship_country")[:NEWEST])
     context = {
         "form": FilterForm(request.GET),
         "merchants": Merchant.objects.order_by("name")[:MOST_CHOICES] if request.merchants is None else [],
         "carts": carts,
+        "methods": sorted({method for method, _ in newest if method}),
+        "countries": sorted({country for _, country in newest if country}),
         "states": [BY_KEY[state] for state in TABS],
         "given": request.GET,
     }
@@ -68,26 +96,34 @@ def order_filter(request: AccountRequest) -> HttpResponse:
     return render(request, "orders/filter_form.html" if inside else "orders/filter.html", context)
 
 
-def _midnight() -> datetime:
-    """The start of today in the user's time zone."""
-    return timezone.localtime(clock.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _narrowed(filters: search.Filters) -> bool:
-    return filters != search.Filters()
-
-
-def _chips(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[tuple[str, str, str]]:
+def _chips(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[Chip]:
     merchant = chosen_merchant(request)() if filters.merchant else None
     cart = next((order.cart for order in page.items if order.cart.public_id == filters.cart), None)
     if filters.cart and cart is None:
         cart = Cart.objects.filter(public_id=filters.cart).first()
-    return [
-        ("q", "Contains", filters.text),
-        ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
-        ("cart", "Cart", (cart.name if cart else "unknown") if filters.cart else ""),
-        ("cause", "Cause", filters.cause),
-        ("loaded", "Loaded", "today" if filters.loaded_from else ""),
-        ("placed_from", "Placed from", f"{filters.placed_from:%d %b %Y}" if filters.placed_from else ""),
-        ("placed_to", "Placed until", f"{filters.placed_to:%d %b %Y}" if filters.placed_to else ""),
-    ]
+    given = request.GET
+    found = chips(
+        request,
+        [
+            ("q", "Contains", filters.text),
+            ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
+            ("cart", "Cart", (cart.name if cart else "unknown") if filters.cart else ""),
+            ("cause", "Cause", _cause(page, filters)),
+            ("country", "Country", filters.country),
+            ("method", "Ship method", filters.method),
+            ("loaded", "Loaded", "today" if given.get("loaded") == "today" and filters.loaded_from else ""),
+            ("loaded_from", "Loaded from", given.get("loaded_from", "") if filters.loaded_from else ""),
+            ("loaded_to", "Loaded until", given.get("loaded_to", "") if filters.loaded_to else ""),
+            ("placed_from", "Placed from", f"{filters.placed_from:%d %b %Y}" if filters.placed_from else ""),
+            ("placed_to", "Placed until", f"{filters.placed_to:%d %b %Y}" if filters.placed_to else ""),
+        ],
+    )
+    # An address without anything is that of the view that is seen first.
+    return [replace(chip, without=EVERYTHING) if chip.without == "?" else chip for chip in found]
+
+
+def _cause(page: search.Page, filters: search.Filters) -> str:
+    """A cause in words: what it says of its orders."""
+    if not filters.cause:
+        return ""
+    return next((order.error_message for order in page.items if order.error_message), filters.cause)

@@ -1,73 +1,171 @@
 """What was knowingly not loaded, and loading it anyway."""
 
-import contextlib
+import time
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from datetime import time as day_time
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.core import signing
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import trying
+from carts.models import Cart
+from integration_manager import spreadsheet, trying
+from integration_manager.chips import chips
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
-from orders import loading, search
+from orders import loading, search, skip_reasons
 from orders.actions import NotNow
 from orders.connections import cart_class
-from orders.models import SkippedOrder
+from orders.models import Order, SkippedOrder
 from orders.views.tabs import tabs
+
+MOST_CHOICES = 500
+MOST_AT_ONCE = 50
+SECONDS = 12.0  # after which no further shop is asked
+HEAD = ["Order", "Merchant", "Cart", "Reason", "Why it was not loaded", "Placed", "Seen (UTC)"]
+
+
+class SkippedFilter(forms.Form):
+    """Which of them. What cannot be read is left out, never an error."""
+
+    q = forms.CharField(required=False, max_length=100)
+    merchant = forms.SlugField(required=False, max_length=12)
+    cart = forms.SlugField(required=False, max_length=12)
+    reason = forms.ChoiceField(required=False, choices=[("", "All"), *skip_reasons.REASONS.items()])
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+
+    def rows(self) -> QuerySet[SkippedOrder]:
+        """What the filters let through."""
+        self.is_valid()
+        data: dict[str, Any] = self.cleaned_data
+        found: QuerySet[SkippedOrder] = SkippedOrder.objects.all()
+        for name, value in (
+            ("merchant__public_id", data.get("merchant")),
+            ("cart__public_id", data.get("cart")),
+            ("seen_at__gte", _midnight(data.get("since"))),
+            ("seen_at__lt", _midnight(data.get("until"), 1)),
+        ):
+            if value:
+                found = found.filter(**{name: value})
+        if data.get("reason"):
+            found = found.filter(skip_reasons.of(data["reason"]))
+        text = (data.get("q") or "").strip()
+        return found.filter(Q(number__istartswith=text) | Q(key__istartswith=text)) if text else found
 
 
 @require("orders.view")
 @require_GET
 def skipped(request: AccountRequest) -> HttpResponse:
-    """What was knowingly not loaded, with the reason."""
-    rows = SkippedOrder.objects.select_related("merchant", "cart").order_by("-pk")
-    merchant = chosen_merchant(request)()
-    if merchant is not None:
-        rows = rows.filter(merchant=merchant)
-    if request.GET.get("until"):
-        # These rows have no public id; signed, so that nobody tries numbers.
-        with contextlib.suppress(signing.BadSignature):
-            rows = rows.filter(pk__lt=int(signing.loads(request.GET["until"], salt="skipped")))
-    found = list(rows[: search.PAGE + 1])
-    more = len(found) > search.PAGE
-    filters = search.Filters(merchant=merchant.public_id if merchant else "")
-    for row in found:
+    """What was knowingly not loaded, with the reason, newest first."""
+    form = SkippedFilter(request.GET)
+    rows = form.rows().select_related("merchant", "cart")
+    page = _page(rows, request.GET)
+    for row in page.items:
         row.can_load = row.reason in loading.CAN
-        row.mark = signing.dumps(row.pk, salt=loading.SALT)
+        row.mark = _mark(row, loading.SALT)
+        row.reason_word = skip_reasons.label_of(row.reason)
+    data = form.cleaned_data
+    merchant = chosen_merchant(request)() if data.get("merchant") else None
+    carts = list(Cart.objects.select_related("merchant").order_by("merchant__name", "name")[:MOST_CHOICES])
+    cart = next((one for one in carts if one.public_id == data.get("cart")), None)
+    given = [
+        ("q", "Number begins with", data.get("q") or ""),
+        ("merchant", "Merchant", (merchant.name if merchant else "unknown") if data.get("merchant") else ""),
+        ("cart", "Cart", (cart.name if cart else "unknown") if data.get("cart") else ""),
+        ("reason", "Reason", skip_reasons.label_of(data["reason"]) if data.get("reason") else ""),
+        ("since", "Seen from", f"{data['since']:%d %b %Y}" if data.get("since") else ""),
+        ("until", "Seen until", f"{data['until']:%d %b %Y}" if data.get("until") else ""),
+    ]
+    filters = search.Filters(merchant=merchant.public_id if merchant else "")
     context = {
-        "skipped": found[: search.PAGE],
-        "older": signing.dumps(found[search.PAGE - 1].pk, salt="skipped") if more else "",
+        "page": page,
+        "form": form,
+        "carts": carts,
+        "reasons": skip_reasons.REASONS.items(),
+        "chips": chips(request, given),
+        "clear_url": "?",
         "tabs": tabs(request, filters, "skipped"),
+        "loadable": any(row.can_load for row in page.items),
     }
     return render(request, "orders/skipped.html", context)
+
+
+@require("orders.view")
+@require_GET
+def skipped_csv(request: AccountRequest) -> HttpResponseBase:
+    """The same as a file."""
+    rows = SkippedFilter(request.GET).rows().select_related("merchant", "cart").defer("raw")
+    audit.record(request.user, "orders.exported", "skipped orders")
+    return spreadsheet.streamed(request, "skipped-orders", HEAD, lambda: _cells(rows))
+
+
+def _cells(rows: QuerySet[SkippedOrder]) -> Iterator[list[object]]:
+    for row in spreadsheet.newest_first(rows):
+        about = [
+            row.number or row.key,
+            row.merchant.name,
+            row.cart.name,
+            skip_reasons.label_of(row.reason),
+            row.message,
+        ]
+        yield [*about, row.order_date or "", f"{row.seen_at:%Y-%m-%d %H:%M:%S}"]
 
 
 @require("orders.act")
 @require_POST
 def skipped_load(request: AccountRequest) -> HttpResponseBase:
-    """Loads one, as its cart has it now where that can be asked, else as it was read."""
-    row = _row(request.POST.get("row", ""))
+    """Loads one or those that were ticked, as their carts have them now where these can be asked, else as read."""
+    back = reverse("skipped", args=[request.account.public_id])
+    marks = request.POST.getlist("one") or request.POST.getlist("row")[:MOST_AT_ONCE]
+    if not marks:
+        messages.info(request, "No order was selected.")
+        return redirect(back)
+    began, loaded, troubles = time.monotonic(), [], []
+    for number, mark in enumerate(marks):
+        if number and time.monotonic() - began > SECONDS:
+            troubles.append(f"{len(marks) - number} were not come to: the shops took their time. Load them again.")
+            break
+        order, trouble = _load(request, _row(mark))
+        if order is not None:
+            loaded.append(order)
+        elif trouble not in troubles:
+            troubles.append(trouble)
+    for trouble in troubles[:5]:
+        messages.error(request, trouble)
+    if len(marks) == 1 and loaded:
+        messages.success(request, "The order is loaded, and goes its way like the others.")
+        return redirect("order", request.account.public_id, loaded[0].public_id)
+    if loaded:
+        verb = "orders are" if len(loaded) > 1 else "order is"
+        messages.success(request, f"{len(loaded)} {verb} loaded, and go their way like the others.")
+    return redirect(back)
+
+
+def _load(request: AccountRequest, row: SkippedOrder | None) -> tuple[Order | None, str]:
+    """The order that was made of a row, or what stands against that."""
     if row is None or row.reason not in loading.CAN:
-        messages.error(request, "It is not skipped any more. Look for it among the orders.")
-        return redirect("skipped", request.account.public_id)
+        return None, "It is not skipped any more. Look for it among the orders."
     raw, trouble = _now(request, row)
     if trouble:
-        messages.error(request, trouble)
-        return redirect("skipped", request.account.public_id)
+        return None, trouble
     try:
         order = loading.load_anyway(row, raw, request.account, request.user.email, clock.now())
     except NotNow as reason:
-        messages.error(request, str(reason))
-        return redirect("skipped", request.account.public_id)
+        return None, str(reason)
     audit.record(request.user, "order.loaded_anyway", f"{row.cart.name}: {order.cust_po_no}")
-    messages.success(request, "The order is loaded, and goes its way like the others.")
-    return redirect("order", request.account.public_id, order.public_id)
+    return order, ""
 
 
 def _row(mark: str) -> SkippedOrder | None:
@@ -96,3 +194,39 @@ def _now(request: AccountRequest, row: SkippedOrder) -> tuple[Any, str]:
     if found is None:
         return None, f"{answer.title}. {answer.text}"
     return found[0], "" if found[0] is not None else f"{cart.name} does not have this order any more."
+
+
+def _page(rows: QuerySet[SkippedOrder], asked: Any) -> search.Page:
+    """A page by id. These rows have no public id; the cursors are signed, so that nobody tries numbers."""
+    upward = bool(asked.get("before") and not asked.get("after"))
+    mark = _read(asked.get("after") or asked.get("before") or "")
+    if mark is None:
+        upward = False
+    else:
+        rows = rows.filter(pk__gt=mark) if upward else rows.filter(pk__lt=mark)
+    found = list(rows.order_by("pk" if upward else "-pk")[: search.PAGE + 1])
+    more, items = len(found) > search.PAGE, found[: search.PAGE]
+    if upward:
+        items.reverse()
+    if not items:
+        return search.Page()
+    newer, older = (more if upward else mark is not None), (upward or more)
+    return search.Page(items, _mark(items[0]) if newer else "", _mark(items[-1]) if older else "")
+
+
+def _mark(row: SkippedOrder, salt: str = "skipped") -> str:
+    return signing.dumps(row.pk, salt=salt)
+
+
+def _read(text: str) -> int | None:
+    try:
+        return int(signing.loads(text, salt="skipped"))
+    except signing.BadSignature:
+        return None
+
+
+def _midnight(day: date | None, more: int = 0) -> datetime | None:
+    """The start of a day in the user's time zone, or of one of the days after it."""
+    if day is None or day >= date.max - timedelta(days=more):
+        return None
+    return timezone.make_aware(datetime.combine(day + timedelta(days=more), day_time.min))
