@@ -22,7 +22,8 @@ def needed_here(request: HttpRequest, user: User) -> HttpResponse | None:
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     messages.info(request, "Your password was set by who added you. Choose one that only you know, then go on.")
-    request.session[NEXT] = request.get_full_path() if request.method == "GET" else request.path
+    account = "/".join(request.path.split("/")[:3]) + "/"
+    request.session[NEXT] = request.get_full_path() if request.method == "GET" else account
     return HttpResponseRedirect(reverse("account_change_password"))
 
 

@@ -91,5 +91,7 @@ def rotate() -> int:
 
 def _to_set_up(request: HttpRequest, text: str) -> HttpResponse:
     messages.warning(request, text)
-    request.session[NEXT] = request.get_full_path() if request.method == "GET" else request.path
+    # What was sent is not done, and its address alone may show nothing: back to the first page below it.
+    first = "/".join(request.path.split("/")[:3]) + "/" if request.path.startswith("/a/") else "/"
+    request.session[NEXT] = request.get_full_path() if request.method == "GET" else first
     return HttpResponseRedirect(reverse("mfa_index"))

@@ -256,6 +256,7 @@ def test_an_account_may_require_it_and_others_are_not_affected(desk: Desk) -> No
     assert owner.get(desk.url()).status_code == 200
     for answer in (colleague.get(desk.url("orders/")), colleague.post(desk.url("alerts/dismiss/"))):
         assert answer.headers["Location"] == "/security/"
+    assert colleague.session["two_step_next"] == desk.url(), "a page, not what only takes a form"
     assert "requires two-step" in colleague.get("/security/").content.decode()
     assert colleague.get(desk.url(), headers={"HX-Request": "true"}).headers["HX-Refresh"] == "true"
     other = desks.build("Elsewhere", orders=0)

@@ -157,6 +157,8 @@ def test_a_made_user_gets_in_by_the_password_once_the_address_is_verified(desk: 
     browser = Client()
     browser.post("/login/", login)
     orders = desk.url("orders/")
+    assert browser.post(desk.url("alerts/dismiss/")).headers["Location"] == "/security/password/"
+    assert browser.session["password_next"] == desk.url(), "a page, not what only takes a form"
     assert browser.get(orders).headers["Location"] == "/security/password/", "who added them knows the password"
     again = {"oldpassword": login["password"], "password1": login["password"]}
     assert "Choose another" in browser.post("/security/password/", again).content.decode()
