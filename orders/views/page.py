@@ -68,6 +68,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "edited": comparing.edited(detail),
         "taken": comparing.taken(detail),
         "revisions": comparing.revisions(found),
+        "shipped_words": f"{quantity(found.qty_shipped)} of {quantity(found.qty_total)}",
         "still_to_ship": _still_to_ship(found, lines),
         "next": next_of(found, around),
         "problem": next((alert for alert in alerts if alert.key == found.cause), None),
