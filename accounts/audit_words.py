@@ -19,6 +19,8 @@ _SAID = {
     "account.opened": "Account opened by staff",
     "account.left": "Account left by staff",
     "audit.exported": "Audit log exported",
+    "cart.item_filter": "Cart: item filter changed",
+    "cart.order_filters": "Cart: order filters changed",
     "cart.dry_run": "Cart: dry run started",
     "cart.repulled": "Cart: orders pulled again",
     "cart.ship_methods": "Cart: ship methods mapped",

@@ -15,6 +15,11 @@ class Cart(TenantModel):
 
     merchant_field = "merchant_id"
 
+    class Filtering(models.TextChoices):
+        DISABLED = "", "Disabled"
+        BLACKLIST = "blacklist", "Blacklist: everything but what is listed"
+        WHITELIST = "whitelist", "Whitelist: only what is listed"
+
     public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
     merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="carts")
     system = models.CharField(max_length=40)  # a connector's key
@@ -32,6 +37,11 @@ class Cart(TenantModel):
     reject_unmapped = models.BooleanField(default=False, db_default=False)
     # Translate Item Code: "" not at all, "*" by any code of a product to its SKU, else by this kind of code.
     translate_items = models.CharField(max_length=40, blank=True, default="", db_default="")
+    # Item Filters, of its orders and its inventory alike; what they list is in ItemFilter.
+    item_filter = models.CharField(max_length=9, choices=Filtering, default="", blank=True, db_default="")
+    filter_whole_order = models.BooleanField(default=False, db_default=False)
+    # Order Filters, one for each field: as merchants/rules/filters.py has them.
+    order_filters = models.JSONField(default=list, blank=True, db_default=models.Value([], models.JSONField()))
     # What it is told of the stock: of one warehouse or of all; by the SKU or by another kind of code; less the
     # buffer, of the rest this part, and none where that is fewer than the minimum (merchants/offers.py).
     stock_warehouse = TenantKey("merchants.Warehouse", models.RESTRICT, null=True, blank=True, related_name="+")
@@ -102,6 +112,23 @@ class CartShipMethod(TenantModel):
 
     def __str__(self) -> str:
         return self.code
+
+
+class ItemFilter(TenantModel):
+    """An item code that a cart's item filter lists. "" stands for items without a code."""
+
+    merchant_field = "cart__merchant_id"
+
+    cart = TenantKey(Cart, models.CASCADE, related_name="+", db_index=False)
+    item = models.CharField(max_length=100, blank=True)  # as a person wrote it
+    key = models.CharField(max_length=100, blank=True)  # as it is compared: merchants/rules/methods.py
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "cart", "key"], name="filtered_item_once")]
+
+    def __str__(self) -> str:
+        return self.item
 
 
 class CartActivation(TenantModel):

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from carts.views import gallery, golive, life, listing, made_up, page, preview, setup, share, ship_methods, webhooks
+from carts.views import (
+    gallery,
+    golive,
+    item_filters,
+    life,
+    listing,
+    made_up,
+    order_filters,
+    page,
+    preview,
+    setup,
+    share,
+    ship_methods,
+    webhooks,
+)
 
 urlpatterns = [
     path("ship-methods/", ship_methods.ship_methods, name="ship_methods"),
@@ -31,6 +45,12 @@ urlpatterns = [
     path("carts/<id:cart>/delete/", life.cart_delete, name="cart_delete"),
     path("carts/<id:cart>/restore/", life.cart_restore, name="cart_restore"),
     path("carts/<id:cart>/test-orders/", made_up.cart_test_orders, name="cart_test_orders"),
+    path("carts/<id:cart>/item-filters/", item_filters.item_filters, name="item_filters"),
+    path("carts/<id:cart>/item-filters/csv/", item_filters.item_filters_csv, name="item_filters_csv"),
+    path("carts/<id:cart>/item-filters/import/", item_filters.item_filters_import, name="item_filters_import"),
+    path("carts/<id:cart>/order-filters/", order_filters.order_filters, name="order_filters"),
+    path("carts/<id:cart>/order-filters/csv/", order_filters.order_filters_csv, name="order_filters_csv"),
+    path("carts/<id:cart>/order-filters/import/", order_filters.order_filters_import, name="order_filters_import"),
     path("carts/<id:cart>/runs/", page.cart_runs, name="cart_runs"),
     path("carts/<id:cart>/services/", page.cart_services, name="cart_services"),
     path("carts/<id:cart>/webhooks/<slug:act>/", webhooks.cart_webhooks, name="cart_webhooks"),

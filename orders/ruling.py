@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -11,11 +12,15 @@ from integration_manager import tenancy
 from integration_manager.ids import public_id
 from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
+from merchants.rules.filters import OrderFilter
 from merchants.rules.methods import Method, Pattern, ShipMethods
-from orders import item_codes
+from orders import item_codes, item_filters
 
 # What of a cart the rules go by: read again where its mark has changed.
-FIELDS = ("rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items")
+FIELDS = (
+    "rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items",
+    "item_filter", "filter_whole_order", "order_filters",
+)  # fmt: skip
 Match = CartShipMethod.Match
 
 
@@ -25,7 +30,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
     They are as new as `carts` at least: the mark was read before what it stands for.
     """
     carts = list(carts)
-    methods = _ship_methods([cart.pk for cart in carts])
+    methods, filters = _ship_methods([cart.pk for cart in carts]), item_filters.of(carts)
     return {
         cart.pk: Rules(
             merchant_code=merchant.code,
@@ -35,6 +40,8 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             mark=cart.rules_mark,
             ship_methods=_map(cart, methods.get(cart.pk, [])),
             item_codes=item_codes.of(merchant, cart),
+            item_filter=filters[cart.pk],
+            order_filters=tuple(order_filter(row) for row in cart.order_filters),
         )
         for cart in carts
     }
@@ -129,6 +136,11 @@ def _changes(outcome: Outcome) -> dict[str, list[str | None]]:
         if "before" in one or "after" in one:
             found.setdefault(one["field"], [one.get("before"), None])[1] = one.get("after")
     return found
+
+
+def order_filter(row: Mapping[str, Any]) -> OrderFilter:
+    """An order filter as a cart keeps it."""
+    return OrderFilter(row["field"], tuple(row["values"]), row["restricted"], row["match"])
 
 
 def _map(cart: Cart, rows: Sequence[tuple[str, str, str, str]]) -> ShipMethods:

@@ -11,7 +11,8 @@ from django.db import connection
 from carts.models import Cart
 from integration_manager import tenancy
 from merchants.models import Merchant, ProductAlias
-from merchants.offers import Counted, Offer, Place, StockRules, offers
+from merchants.offers import Counted, Offer, Place, StockRules, nothing_withheld, offers
+from orders import item_filters
 
 # A count of the WMS older than this says nothing about orders of then: all of a year need not be read for it.
 OLDEST = timedelta(days=30)
@@ -121,14 +122,17 @@ def codes_of(merchant_id: int, kind: str, skus: Sequence[str] | None = None) -> 
 
 
 def stock_rules(cart: Cart) -> StockRules:
-    """What a cart's General Order Options say of its inventory.
+    """What a cart's General Order Options say of its inventory, and what its item filter keeps from it."""
+    known = item_filters.of([cart])[cart.pk]
 
-    Its item filters belong here too, as `withheld`: what they keep from its orders it is not told of either.
-    """
+    def withheld(code: str, sku: str) -> str:
+        return known.why(code) if known.catches((code, sku)) else ""
+
     return StockRules(
         warehouse=cart.stock_warehouse_id,
         alias=cart.stock_alias,
         minimum=Decimal(cart.stock_minimum),
         buffer=Decimal(cart.stock_buffer),
         percent=cart.stock_percent,
+        withheld=withheld if known.kind else nothing_withheld,
     )

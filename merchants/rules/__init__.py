@@ -7,7 +7,7 @@ through it, so that what is shown and what is sent cannot differ. How a rule is 
 from collections.abc import Callable
 
 from integration_manager.kit.canonical import Order
-from merchants.rules import address, item_code, items, order_source, ship_method
+from merchants.rules import address, item_code, item_filter, items, order_filter, order_source, ship_method
 from merchants.rules.draft import HOLDS, REFUSALS, Applied, Draft, Hold, Outcome, Problem, Refused
 from merchants.rules.known import Rules
 
@@ -29,8 +29,10 @@ __all__ = [
 # In this order. Of several problems people see the first; those that one fix cures for many orders come
 # last, so that what it releases has no other problem.
 ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
+    order_filter.apply,
     order_source.apply,
     items.leave_out_nothing,
+    item_filter.apply,
     address.check,
     items.check,
     item_code.apply,

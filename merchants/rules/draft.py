@@ -8,7 +8,8 @@ from typing import Any
 from integration_manager.kit.canonical import ZERO, Line, Order, Prepared, PreparedLine
 
 FILTERED = "filter"  # holds an order that a filter would not load any more
-REFUSALS: tuple[str, ...] = ()  # every `Refused.reason` there is; a person can load such an order anyway
+ITEMS_FILTERED, ORDER_FILTERED = "items_filtered", "order_filtered"
+REFUSALS = (ITEMS_FILTERED, ORDER_FILTERED)  # every `Refused.reason` there is; a person can load such an order anyway
 HOLDS = (FILTERED,)  # every `Hold.by` there is; what they hold goes on by itself once its rule lets it
 
 

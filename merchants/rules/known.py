@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from merchants.rules.codes import ItemCodes
+from merchants.rules.filters import ItemFilter, OrderFilter
 from merchants.rules.methods import ShipMethods
 
 
@@ -17,3 +18,5 @@ class Rules:
     mark: str = ""  # of the settings: another one after every change of them
     ship_methods: ShipMethods = field(default_factory=ShipMethods)
     item_codes: ItemCodes | None = None  # None: items are sent by the cart's own codes
+    item_filter: ItemFilter = field(default_factory=ItemFilter)
+    order_filters: tuple[OrderFilter, ...] = ()

@@ -1,0 +1,151 @@
+"""A cart's filters as CSV files: what the exports write, the imports read."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from carts.models import Cart, ItemFilter
+from integration_manager.kit import clock
+from integration_manager.list_files import Column, Row
+from integration_manager.list_pages import Change, Plan
+from merchants.rules.filters import EXTRA, FIELDS
+from orders import filters
+
+ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
+ORDER_COLUMNS = (
+    Column("field", "Field"),
+    Column("kind", "Type"),
+    Column("match", "Match", needed=False),
+    Column("value", "Value", also=("Filter Value", "Filter Values")),
+)
+_EXTRA_LABEL = "extra field "
+_NAMES = {filters.label_of(name).casefold(): name for name in FIELDS} | {name: name for name in FIELDS}
+_MATCHES = {"": filters.FULL} | {words: match for match, words in filters.MATCHES.items()}
+
+
+def item_rows(cart: Cart) -> list[list[str]]:
+    """What a cart's item filter lists."""
+    items = ItemFilter.objects.filter(cart=cart).order_by("key").values_list("item", flat=True)
+    return [[item or filters.BLANK] for item in items]
+
+
+def order_rows(cart: Cart) -> list[list[str]]:
+    """A cart's order filters, a row for each value."""
+    return [
+        [
+            filters.label_of(row["field"]),
+            "restricted" if row["restricted"] else "required",
+            filters.MATCHES[row["match"]],
+            value,
+        ]
+        for row in cart.order_filters
+        for value in row["values"]
+    ]
+
+
+class ItemImport:
+    """Takes up a file of item codes: an importer of integration_manager/list_pages.py."""
+
+    noun = "items"
+    columns: Sequence[Column] = ITEM_COLUMNS
+    example = (("GIFT-WRAP",), ("SHIPPING-PROTECTION",), (filters.BLANK,))
+
+    def __init__(self, cart: Cart, back: str, actor: object, in_words: Callable[[filters.Saved], str]) -> None:
+        self.cart, self.back, self._actor, self._in_words = cart, back, actor, in_words
+        self.title = f"Import the item filter of {cart.name}"
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """Which codes are new."""
+        plan = Plan()
+        known = set(ItemFilter.objects.filter(cart=self.cart).values_list("key", flat=True))
+        for row in rows:
+            key = filters.item_key(row.cells["item"])
+            if not row.cells["item"]:
+                plan.problems.append((row.line, f"It is empty. Items without a code are written {filters.BLANK}."))
+            elif key in known:
+                plan.same += 1
+            else:
+                known.add(key)
+                plan.good.append(row)
+                plan.changes.append(Change(row.cells["item"], None, "listed"))
+        return plan
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Lists them."""
+        items = [row.cells["item"] for row in rows]
+        try:
+            return self._in_words(filters.change_items(self.cart, clock.now(), self._actor, add=items))
+        except filters.Refused as why:
+            return f"Nothing was changed. {why}"
+
+
+class OrderImport:
+    """Takes up a file of order filters; rows of one field are one filter, which replaces the cart's own."""
+
+    noun = "filters"
+    columns: Sequence[Column] = ORDER_COLUMNS
+    example = (
+        ("Shipping country", "required", "is", "USA"),
+        ("Shipping country", "required", "is", "CAN"),
+        ("Shipping postal code", "restricted", "starts with", "331"),
+        ("Extra field Gift tag", "restricted", "is", "HOLD"),
+    )
+
+    def __init__(self, cart: Cart, back: str, actor: object, in_words: Callable[[filters.Saved], str]) -> None:
+        self.cart, self.back, self._actor, self._in_words = cart, back, actor, in_words
+        self.title = f"Import the order filters of {cart.name}"
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """What the filters of the file would replace."""
+        plan = Plan()
+        known = {row["field"]: row for row in self.cart.order_filters}
+        for group in _fields(rows).values():
+            try:
+                wanted = _checked(group)
+            except filters.Refused as why:
+                plan.problems += [(row.line, str(why)) for row in group]
+                continue
+            plan.good += group
+            before = known.get(wanted["field"])
+            if before == wanted:
+                plan.same += 1
+                continue
+            said = filters.in_words(before) if before else None
+            plan.changes.append(Change(filters.label_of(wanted["field"]), said, filters.in_words(wanted)))
+        return plan
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Puts them in place."""
+        try:
+            put = [_checked(group) for group in _fields(rows).values()]
+            return self._in_words(filters.change_orders(self.cart, clock.now(), self._actor, put=put))
+        except filters.Refused as why:
+            return f"Nothing was changed. {why}"
+
+
+def _fields(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows by their field, as they are written."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(_field(row.cells["field"]), []).append(row)
+    return found
+
+
+def _field(text: str) -> str:
+    if text.casefold().startswith(_EXTRA_LABEL):
+        return EXTRA + text[len(_EXTRA_LABEL) :].strip()
+    return _NAMES.get(text.casefold(), text)
+
+
+def _checked(group: Sequence[Row]) -> dict[str, Any]:
+    """The filter that rows of one field are. Raises Refused."""
+    kinds, matches = {row.cells["kind"].casefold() for row in group}, {row.cells["match"].casefold() for row in group}
+    name = _field(group[0].cells["field"])
+    if len(kinds) > 1 or len(matches) > 1:
+        raise filters.Refused("Rows of one field need the same Type and the same Match.")
+    match = _MATCHES.get(matches.pop())
+    if match is None:
+        raise filters.Refused(f"Match may be {', '.join(f'“{words}”' for words in filters.MATCHES.values())}.")
+    if not name.startswith(EXTRA) and name not in FIELDS:
+        known = ", ".join(filters.label_of(one) for one in FIELDS)
+        raise filters.Refused(f"There is no field “{name}”. There are {known}, and Extra field with its name.")
+    return filters.checked(name, kinds.pop(), match, [row.cells["value"] for row in group])

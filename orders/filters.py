@@ -1,0 +1,213 @@
+"""A cart's filters: changing them, with all that follows for the orders that they held or kept out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import transaction
+
+from accounts import audit
+from carts.models import Cart, ItemFilter
+from integration_manager.kit.countries import alpha_2
+from merchants.models import Service
+from merchants.rules.draft import FILTERED, ITEMS_FILTERED, ORDER_FILTERED
+from merchants.rules.filters import AMOUNTS, AT_LEAST, BELOW, COUNTRIES, ENDS, EXTRA, FIELDS, FULL, STARTS
+from merchants.rules.methods import code_key
+from merchants.schedules import wake
+from orders import releasing, ruling
+from orders.models import SkippedOrder
+
+MOST_ITEMS = 20_000  # that a cart's filter lists
+MOST_FILTERS = 40  # of a cart's orders: each order is compared with every one
+MOST_VALUES = 500  # of one of them
+MOST_TOLD = 50  # changes that one entry of the audit log names
+BLANK = "(no code)"  # how people write the entry for items without a code
+# What an item filter may cure besides what it held itself: an item that it leaves out need not have a code.
+_CURED = (FILTERED, "sku_missing", "item_code_unknown")
+
+
+class Refused(Exception):
+    """What was asked for cannot be stored; the message says why, for the person who asked."""
+
+
+@dataclass(slots=True)
+class Saved:
+    """What a change came to. `skipped`: orders that were not loaded because of such filters, and could be now."""
+
+    changes: audit.Changes = field(default_factory=dict)
+    released: int = 0
+    skipped: int = 0
+
+
+def item_key(text: str) -> str:
+    """An entry as it is compared; "" for items without a code."""
+    key = code_key(text)
+    return "" if key == BLANK else key
+
+
+def change_items(
+    cart: Cart,
+    now: datetime,
+    actor: object,
+    *,
+    kind: str | None = None,
+    whole_order: bool | None = None,
+    add: Iterable[str] = (),
+    remove: Iterable[str] = (),
+) -> Saved:
+    """Changes a cart's item filter, its entries or both; all of it or nothing.
+
+    `add`: codes as written, "" for items without one. `remove`: keys. `actor`: the user. Raises Refused.
+    """
+    saved = Saved()
+    wanted = {item_key(text): " ".join(text.split())[:100] for text in add}
+    with transaction.atomic():
+        ruling.change([cart.pk])
+        before = Cart.objects.values("item_filter", "filter_whole_order").get(pk=cart.pk)
+        after = dict(before)
+        if kind is not None:
+            after["item_filter"] = str(Cart.Filtering(kind))
+        if whole_order is not None:
+            after["filter_whole_order"] = whole_order
+        Cart.objects.filter(pk=cart.pk).update(**after)
+        saved.changes |= audit.difference(_in_words(before), _in_words(after))
+        rows = {row.key: row.item for row in ItemFilter.objects.filter(cart=cart)}
+        gone = [key for key in remove if key in rows]
+        new = {key: item for key, item in wanted.items() if key not in rows}
+        if len(rows) - len(gone) + len(new) > MOST_ITEMS:
+            raise Refused(f"An item filter lists at most {MOST_ITEMS:,} codes.")
+        ItemFilter.objects.filter(cart=cart, key__in=gone).delete()
+        ItemFilter.objects.bulk_create(
+            [ItemFilter(cart=cart, key=key, item=item if key else "", created_at=now) for key, item in new.items()],
+            ignore_conflicts=True,
+        )
+        saved.changes |= {rows[key] or BLANK: ("listed", None) for key in gone}
+        saved.changes |= {(item if key else BLANK): (None, "listed") for key, item in new.items()}
+        _follow(cart, now, actor, saved, _CURED, ITEMS_FILTERED)
+        _enter(actor, "cart.item_filter", cart, saved)
+    return saved
+
+
+def change_orders(
+    cart: Cart,
+    now: datetime,
+    actor: object,
+    *,
+    put: Iterable[Mapping[str, Any]] = (),
+    remove: Iterable[str] = (),
+) -> Saved:
+    """Changes a cart's order filters: one for each field. `put`: as `checked` gives them. Raises Refused."""
+    saved = Saved()
+    with transaction.atomic():
+        ruling.change([cart.pk])
+        before = Cart.objects.values_list("order_filters", flat=True).get(pk=cart.pk)
+        after = {row["field"]: row for row in before} | {row["field"]: dict(row) for row in put}
+        for name in remove:
+            after.pop(name, None)
+        if len(after) > MOST_FILTERS:
+            raise Refused(f"A cart has at most {MOST_FILTERS} order filters.")
+        Cart.objects.filter(pk=cart.pk).update(order_filters=list(after.values()))
+        saved.changes = audit.difference(_said(before), _said(after.values()))
+        _follow(cart, now, actor, saved, (FILTERED,), ORDER_FILTERED)
+        _enter(actor, "cart.order_filters", cart, saved)
+    return saved
+
+
+def checked(name: str, kind: str, match: str, values: Iterable[str]) -> dict[str, Any]:
+    """An order filter as a cart keeps it. `kind`: required or restricted. Raises Refused."""
+    field_name = name.strip()
+    if field_name.startswith(EXTRA):
+        field_name = EXTRA + " ".join(field_name.removeprefix(EXTRA).split())[:100]
+        if field_name == EXTRA:
+            raise Refused("Write the name of the extra field.")
+    elif field_name not in FIELDS:
+        raise Refused("Choose a field.")
+    if kind not in KINDS:
+        raise Refused("Choose whether it is required or restricted.")
+    if match not in matches_of(field_name):
+        allowed = ", ".join(f"“{MATCHES[one]}”" for one in matches_of(field_name))
+        raise Refused(f"{label_of(field_name)} is compared by {allowed}.")
+    found = list(dict.fromkeys(_value(field_name, text) for text in values if text.strip()))
+    if not found:
+        raise Refused("Write at least one value.")
+    if len(found) > MOST_VALUES:
+        raise Refused(f"A filter has at most {MOST_VALUES} values.")
+    return {"field": field_name, "restricted": kind == "restricted", "match": match, "values": found}
+
+
+def _value(field_name: str, text: str) -> str:
+    value = " ".join(text.replace("\x00", "").split())[:100]
+    if field_name in COUNTRIES:
+        country = alpha_2(value)
+        if country is None:
+            raise Refused(f"“{value}” is no country. Write its code, as in US or USA.")
+        return country
+    if field_name in AMOUNTS:
+        try:
+            amount = Decimal(value)
+        except InvalidOperation:
+            raise Refused(f"“{value}” is no amount. Write it as in 49.90.") from None
+        if not amount.is_finite():
+            raise Refused(f"“{value}” is no amount. Write it as in 49.90.")
+    return value
+
+
+def matches_of(field_name: str) -> tuple[str, ...]:
+    """How a field can be compared."""
+    if field_name in COUNTRIES:
+        return (FULL,)
+    return (FULL, AT_LEAST, BELOW) if field_name in AMOUNTS else (FULL, STARTS, ENDS)
+
+
+def label_of(field_name: str) -> str:
+    """A field of orders, as people call it: "Shipping country"."""
+    if field_name.startswith(EXTRA):
+        return f"Extra field {field_name.removeprefix(EXTRA)}"
+    return FIELDS[field_name][0][:1].upper() + FIELDS[field_name][0][1:]
+
+
+KINDS = {"required": "Required for loading", "restricted": "Restricted: prevents loading"}
+MATCHES = {
+    FULL: "is",
+    STARTS: "starts with",
+    ENDS: "ends with",
+    AT_LEAST: "is at least",
+    BELOW: "is below",
+}
+
+
+def _follow(cart: Cart, now: datetime, actor: object, saved: Saved, codes: Sequence[str], reason: str) -> None:
+    """Lets the rules see again what stands still because of them."""
+    fresh = Cart.objects.select_related("merchant").get(pk=cart.pk)
+    for code in codes:
+        said = "The cart's filters were changed."
+        saved.released += releasing.review(fresh.merchant, fresh, code, said, now, actor=str(actor)).released
+    if saved.changes:
+        saved.skipped = SkippedOrder.objects.filter(cart=cart, reason=reason).count()
+        wake(Service.UPLOAD_INVENTORY, now, merchant_id=cart.merchant_id, cart_ids=[cart.pk])
+
+
+def _enter(actor: object, verb: str, cart: Cart, saved: Saved) -> None:
+    if not saved.changes:
+        return
+    told = dict(list(saved.changes.items())[:MOST_TOLD])
+    if len(saved.changes) > MOST_TOLD:
+        told["more"] = (None, len(saved.changes) - MOST_TOLD)
+    audit.record(actor, verb, cart.name, told)
+
+
+def _in_words(values: Mapping[str, Any]) -> dict[str, str]:
+    level = "Filter Order" if values["filter_whole_order"] else "Filter Item"
+    return {"Filter Type": str(Cart.Filtering(values["item_filter"]).label), "Filter Level": level}
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """An order filter in words: "required: is US or CA"."""
+    kind = "restricted" if row["restricted"] else "required"
+    return f"{kind}: {MATCHES[row['match']]} {' or '.join(row['values'])}"
+
+
+def _said(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {label_of(row["field"]): in_words(row) for row in rows}
