@@ -65,4 +65,7 @@ urlpatterns = [
     path("security/again/passkey/", signed_in(passkeys.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
 ]
 if settings.DEBUG:
-    urlpatterns.append(path("styleguide/", views.styleguide, name="styleguide"))
+    urlpatterns += [
+        path("styleguide/", views.styleguide, name="styleguide"),
+        path("styleguide/mails/<slug:kind>/", views.styleguide_mail, name="styleguide_mail"),
+    ]

@@ -1,6 +1,8 @@
 """Pages about the person: the start page, the theme, the profile."""
 
 from allauth.usersessions.models import UserSession
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -80,6 +82,21 @@ def styleguide(request: HttpRequest) -> HttpResponse:
     from integration_manager.styleguide import samples
 
     return render(request, "styleguide.html", samples())
+
+
+@open_to("anyone")
+@csp({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "frame-ancestors": [NONE]})  # type: ignore[arg-type]
+@require_GET
+def styleguide_mail(request: HttpRequest, kind: str) -> HttpResponse:
+    """One of the mails, as a mail program shows it. Its styles stand in it, as those need them."""
+    if not settings.DEBUG:
+        raise Http404
+    from integration_manager.styleguide import mails
+
+    shown = mails().get(kind)
+    if shown is None:
+        raise Http404
+    return HttpResponse(str(shown.alternatives[0][0]))
 
 
 def _themed(response: HttpResponse, chosen: str) -> HttpResponse:

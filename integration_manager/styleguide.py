@@ -7,21 +7,39 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.messages import constants
+from django.contrib.messages.storage.base import Message
+from django.core.mail import EmailMultiAlternatives
+from django.core.paginator import Paginator
 
-from accounts.models import Account, User
+from accounts import mail
+from accounts.models import Account, AuditEntry, Mail, User
+from alerts import kinds
 from alerts.contacts import Contact
 from alerts.forms import EmailsForm, PreferenceForm
+from alerts.models import Alert
 from integration_manager import runs, service_rows
 from integration_manager.checklist import Step
+from integration_manager.embedded import CLONE
 from integration_manager.kit import clock
 from integration_manager.systems import offered
 from integration_manager.today import moved
 from integration_manager.trying import Answer
 from merchants.models import Schedule, Service
-from orders.models import Event, Run
+from orders import pulls
+from orders.models import Event, Exchange, Run
+from orders.search import Page
 from orders.state_words import FACES
+from orders.whereabouts import AtWms
 
 ACCOUNT = Account(name="Northquay", public_id="northquay", timezone="Europe/London")
+# What a mail says; how something was done to a sign-in is said in those of SIGN_IN only.
+SAID = {
+    "account": "Northquay Fulfilment", "by": "Priya Raman", "merchant": "Alder & Finch", "system": "WooCommerce",
+    "name": "Alder & Finch shop", "place": "Admin user", "from_email": "old@northquay.example",
+    "to_email": "new@northquay.example", "url": "https://im.northquay.example/some/path/mfW2zJ8Yw0uQF2mH4kq7Z1bA9/",
+}  # fmt: skip
+DONE = {"when": "22 November 2026, 09:41 GMT", "device": "Firefox on Linux", "ip": "203.0.113.7"}
 
 
 class _Fields(forms.Form):
@@ -67,6 +85,19 @@ def samples() -> dict[str, Any]:
         "events": _events(),
         "runs": found,
         "health": runs.health(found),
+        "messages": _messages(),
+        "mark": "",
+        "last_change": AuditEntry(
+            actor="priya@example.com", at=clock.now(), changes={"Name": ["Alder", "Alder & Finch"]}
+        ),
+        "pull": pulls.Pull(clock.now() - timedelta(days=30), clock.now(), None, "", 12_400, 8_112, 0, 31),
+        "alert_groups": _alerts(),
+        "may": {"alerts_act": True},
+        "numbered": Paginator(range(1284), 50).page(2),
+        "keyset": Page(["entry"] * 50, newer="a", older="b"),
+        "there": AtWms(4, 1, 0),
+        "exchanges": _exchanges(),
+        "mail_kinds": sorted(mails()),
         "chips": [{"label": "Merchant", "value": "Alder & Finch", "without": "#menus"}],
     }
 
@@ -135,4 +166,53 @@ def _runs() -> list[Any]:
         run.label, run.did, run.an_answer = Service(run.service).label, moved({"stored": 2}), 0.3
         run.failed_by = "Not reached" if run.outcome == "failed" else ""
         run.problem = "The shop could not be reached." if run.outcome == "failed" else ""
+    return found
+
+
+def _messages() -> list[Message]:
+    return [
+        Message(constants.SUCCESS, "Saved."),
+        Message(constants.INFO, "It is being read; that takes a while."),
+        Message(constants.WARNING, "Saved. The services stay off until the connection was tested."),
+        Message(constants.ERROR, "Nothing was saved: somebody has deleted this merchant meanwhile."),
+    ]
+
+
+def _alerts() -> list[dict[str, Any]]:
+    now = clock.now()
+    first, last = now - timedelta(hours=4), now - timedelta(minutes=3)
+    seen = {"public_id": "sample", "first_seen": first, "last_seen": last}
+    unmapped = Alert(
+        kind="ship_method_unknown", message="17 orders: ship method “UPS Worldwide Saver” is not mapped", count=17,
+        fix="Map it once; the orders that wait are sent then.", said="422 unknown ship method", **seen,
+    )  # fmt: skip
+    away = Alert(
+        kind="unreachable", message="The warehouse does not answer", fix="It is tried again by itself.", **seen
+    )
+    for alert, button in ((unmapped, "Map it"), (away, "Open WMS Setup")):  # as a page presents them
+        alert.about, alert.headline, alert.fix_url, alert.button = kinds.of(alert.kind), alert.message, "#", button  # type: ignore[attr-defined]
+        alert.waiting, alert.order_page = alert.count if alert is unmapped else 0, None  # type: ignore[attr-defined]
+    text = "Nothing is retried until someone acts."
+    return [
+        {"id": "sample-held", "title": "Orders are held", "text": text, "alerts": [unmapped]},
+        {"id": "sample-rest", "title": "Connections and the rest", "text": "", "alerts": [away]},
+    ]
+
+
+def _exchanges() -> list[Exchange]:
+    said = {"method": "POST", "url": "https://wms.example/orders", "at": clock.now(), "seconds": 0.4}
+    return [
+        Exchange(status=201, request='{"order_number": "OAK-1"}', response='{"id": "W-10482"}', **said),
+        Exchange(status=None, error="No answer within 20 s", **said),
+    ]
+
+
+def mails() -> dict[str, EmailMultiAlternatives]:
+    """Every mail about a person, as it would be sent: kind → mail."""
+    found = {}
+    for template in sorted((CLONE / "templates" / "mail").glob("*.html")):
+        if template.read_text().startswith("{% extends base %}"):
+            kind = template.stem
+            done = DONE if kind.startswith(("app_", "passkey_")) or kind.endswith(("_changed", "_made")) else {}
+            found[kind] = mail.message(Mail(kind=kind, to="dock@northquay.example", context=SAID | done))
     return found
