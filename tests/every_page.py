@@ -117,6 +117,7 @@ def fill(desk: Desk) -> dict[str, str]:
         "deleted carts": desk.url("carts/?deleted"),
         "gallery": desk.url(f"carts/new/?merchant={merchant}"),
         "nothing in the gallery": desk.url(f"carts/new/?merchant={merchant}&q=zzz"),
+        "settings of a WMS by files": desk.url("wms/setup/csv_wms/"),
         "why not": desk.url(f"carts/why/?cart={cart.public_id}&number=1"),
     }
 

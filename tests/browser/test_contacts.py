@@ -58,22 +58,3 @@ def test_they_move_on_a_phone_without_scripts(browser: Browser, live_server: Any
     expect(page.get_by_label("Users Not Alerted")).to_contain_text(OWNER)
     assert not alerted(desk)
     context.close()
-
-
-def test_every_page_of_the_setup_fits_a_phone(page: Page, live_server: Any, desk: Desk) -> None:
-    page.set_viewport_size({"width": 360, "height": 780})
-    sign_in(page, live_server.url)
-    one = desk.merchants[0].public_id
-    for path in (
-        "merchants/",
-        "merchants/new/",
-        f"merchants/{one}/",
-        f"merchants/{one}/edit/",
-        f"merchants/{one}/archive/",
-        "wms/",
-        "wms/choose/",
-        "wms/setup/csv_wms/",
-        "wms/ship-methods/",
-    ):
-        page.goto(live_server.url + desk.url(path))
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path

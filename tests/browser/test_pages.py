@@ -1,21 +1,19 @@
-"""The pages in a real browser: a login, an order's way to Confirmed, keys, themes, accessibility."""
+"""The pages in a real browser: a login, keys, themes, work without scripts. That all of them fit and are accessible:
+tests/browser/test_every_page.py."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from orders.models import Order
 from tests import desk as desks
 from tests.desk import PASSWORD, Desk, make_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
@@ -43,72 +41,6 @@ def sign_in(page: Page, base: str, email: str = "owner@northquay.example", passw
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/a/**")
-
-
-def addresses(desk: Desk) -> dict[str, str]:
-    order, error = desk.orders[0].public_id, desk.alert.public_id
-    merchant, cart = desk.merchants[0].public_id, desk.carts[0].public_id
-    with tenancy.activate(desk.account.pk):
-        held = Order.objects.get(cust_po_no="ONE-ERR").public_id
-    return {
-        "dashboard": "",
-        "orders": "orders/",
-        "skipped": "orders/skipped/",
-        "filter": "orders/filter/",
-        "no order": "orders/?q=zzz",
-        "order": f"orders/{order}/",
-        "order in error": f"orders/{held}/",
-        "exchanges": f"orders/{order}/exchanges/",
-        "merchants": "merchants/",
-        "merchant": f"merchants/{merchant}/",
-        "merchant settings": f"merchants/{merchant}/edit/",
-        "new merchant": "merchants/new/",
-        "carts": "carts/",
-        "gallery": f"carts/new/?merchant={merchant}",
-        "new cart": f"carts/new/sandbox_shop/?merchant={merchant}",
-        "cart": f"carts/{cart}/",
-        "wms": "wms/",
-        "choose wms": "wms/choose/",
-        "wms settings": "wms/setup/sandbox_wms/",
-        "alerts": "alerts/",
-        "alert": f"alerts/{error}/",
-        "profile": "profile/",
-    }
-
-
-@pytest.mark.parametrize("width", [1600, 1280, 1000, 720, 360])
-def test_every_page_fits_and_nothing_is_blocked(
-    page: Page, live_server: Any, desk: Desk, complaints: list[str], width: int
-) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    sign_in(page, live_server.url)
-    for name, path in addresses(desk).items():
-        page.goto(live_server.url + desk.url(path))
-        wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wider <= 0, f"{name} is {wider} px too wide"
-
-
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")])
-def test_every_page_is_accessible(page: Page, live_server: Any, desk: Desk, width: int, theme: str) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=theme)
-    axe, problems = Axe(), []
-    page.goto(live_server.url + "/login/")
-    problems += serious(axe, page, "login")
-    sign_in(page, live_server.url)
-    for name, path in addresses(desk).items():
-        page.goto(live_server.url + desk.url(path))
-        problems += serious(axe, page, name)
-    assert problems == []
-
-
-def serious(axe: Axe, page: Page, name: str) -> list[str]:
-    violations = axe.run(page).response["violations"]
-    return [
-        f"{name}: {v['id']}: {v['nodes'][0]['html'][:160]} ({len(v['nodes'])})"
-        for v in violations
-        if v["impact"] in SERIOUS
-    ]
 
 
 def test_keys_search_move_and_help(page: Page, live_server: Any, desk: Desk, complaints: list[str]) -> None:

@@ -1,0 +1,26 @@
+"""Pictures of every page, for people to look at (make screenshots): screenshots/<page>-<width>-<theme>.png."""
+
+import pytest
+from playwright.sync_api import Page
+
+from integration_manager.embedded import CLONE
+from tests.browser.showing import look, shown, widths
+from tests.every_view import View
+
+pytestmark = [pytest.mark.django_db, pytest.mark.screenshots]
+PICTURES = CLONE / "screenshots"
+
+
+def test_pictures_of_every_page(page: Page, views: list[View]) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    with shown(views) as base:
+        for number, view in enumerate(views):
+            page.goto(f"{base}{number}")
+            name = "".join(letter if letter.isalnum() else "-" for letter in view.name)
+            for width in widths(view):
+                for theme in ("light", "dark"):
+                    look(page, width, theme)
+                    page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=True)
+    assert len(list(PICTURES.glob("*.png"))) == 4 * len(views), "two pages have one name"

@@ -1,0 +1,221 @@
+"""What everybody sees, as it stands in their browsers: every page of tests/every_page.py and those around an account
+(before, during and after a sign-in, by a link out of a mail, of staff, when something goes wrong), forms that were
+refused, each mail, and the style guide.
+
+The answers are taken through the whole stack, headers included, and shown in a browser afterwards (tests/browser).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
+from django.test.utils import override_settings
+
+from accounts import invitations, people
+from accounts.models import Account, Mail, Membership, User
+from carts.models import Cart, DryRun
+from integration_manager import styleguide, tenancy
+from orders.services import dry_run
+from tests import desk as desks
+from tests import every_page
+from tests.desk import PASSWORD, Desk
+from tests.world import ago
+
+LINK = re.compile(r"https?://[^/]+(/.*)")
+
+
+@dataclass(frozen=True)
+class View:
+    """A page as it was answered. Mails are shown at the width of mail programs."""
+
+    name: str
+    body: bytes
+    headers: dict[str, str]
+    mail: bool = False
+
+
+def views(shop: Any, url: str) -> list[View]:
+    """All of them. `shop`: a sandbox shop that is being served at `url`, for what is read from a cart."""
+    pages = every_page.build()
+    desk, found = pages.desk, list[View]()
+
+    def see(name: str, answer: HttpResponse) -> None:
+        assert answer.status_code not in (301, 302), f"{name} leads on to {answer.headers['Location']}"
+        found.append(View(name, answer.content, dict(answer.headers)))
+
+    owner = desk.client("owner")
+    for name, address in pages.signed_in.items():
+        see(name, owner.get(address))
+    empty = every_page.empty()
+    for name, address in empty.below_account.items():
+        see(name, empty.desk.client("owner").get(address))
+    for name, address in every_page.OUTSIDE.items():
+        see(name, Client().get(address))
+    _from_a_shop(desk, see, shop, url)
+    for part in (_refused, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
+        part(desk, see)
+    factory = RequestFactory().get("/styleguide/")
+    see("style guide", HttpResponse(render_to_string("styleguide.html", styleguide.samples(), factory)))
+    for kind, message in styleguide.mails().items():
+        found.append(View(f"mail {kind}", str(message.alternatives[0][0]).encode(), {}, mail=True))
+    return found
+
+
+See = Callable[[str, HttpResponse], None]
+
+
+def _refused(desk: Desk, see: See) -> None:
+    """Forms with something wrong in them."""
+    owner, merchant = desk.client("owner"), desk.merchants[0].public_id
+    for name, path in {
+        "new merchant": "merchants/new/",
+        "new cart": f"carts/new/sandbox_shop/?merchant={merchant}",
+        "new user": "users/new/",
+        "profile": "profile/",
+        "WMS settings": "wms/setup/sandbox_wms/",
+    }.items():
+        see(f"{name}, refused", owner.post(desk.url(path), {"email": "nobody", "earliest_order_date": "yesterday"}))
+    see("sign-in, refused", Client().post("/login/", {"login": "owner@northquay.example", "password": "wrong"}))
+    see("sign-up, refused", Client().post("/signup/", {"email": "x", "password1": "short"}))
+    see("change of password, refused", owner.post("/security/password/", {"oldpassword": "wrong", "password1": "x"}))
+
+
+def _from_a_shop(desk: Desk, see: See, shop: Any, url: str) -> None:
+    """What is read from a cart: a test that works, a preview, a dry run."""
+    cart, owner = desk.carts[0], desk.client("owner")
+    for number in range(1, 5):
+        shop.place(number, ago(minutes=number))
+    shop.orders.change("2", status="canceled")
+    shop.orders.change("3", lines=[])
+    with tenancy.activate(desk.account.pk):
+        mine = Cart.objects.get(pk=cart.pk)
+        mine.shop, mine.credentials = shop.name, {"url": url, "api_key": shop.credential}
+        mine.save()
+    path = desk.url(f"carts/{cart.public_id}/")
+    see("connection that was tested", owner.post(path + "test/", follow=True))
+    see("preview of orders", owner.post(path + "preview/"))
+    owner.post(path + "dry-run/")
+    with tenancy.activate(desk.account.pk):
+        dry = DryRun.objects.get()
+        while dry_run.carry_on(dry.pk, desk.account):
+            pass
+    see("dry run", owner.get(path + "going-live/"))
+
+
+def _signing_in(desk: Desk, see: See) -> None:
+    """On the way in, with links out of the mails."""
+    client, email = Client(), "owner@northquay.example"
+    client.post("/login/link/", {"email": email})
+    see("sign-in link, mailed", client.get("/login/link/sent/"))
+    see("sign-in link, opened", client.get(_link("sign_in_link")))
+    client.post("/password/", {"email": email})
+    see("new password", client.get(_link("password_reset"), follow=True))
+    owner = desk.client("owner")
+    owner.post("/security/email/", {"email": "new@northquay.example", "action_add": ""})
+    see("address to be verified", owner.get("/security/email/"))
+    see("verification", client.get(_link("verify_address")))
+    with override_settings(IM_DEMO=True, EMAIL_URL=""):
+        see("mails of the demo", client.get("/outbox/"))
+        see("one of the demo’s mails", client.get(f"/outbox/?mail={Mail.objects.latest('pk').key}"))
+
+
+def _by_link(desk: Desk, see: See) -> None:
+    """Who was invited, or sent a setup link."""
+    with tenancy.activate(desk.account.pk):
+        place = people.Place("admin")
+        invitations.invite(desk.account, "newcomer@guests.example", place, by=desk.users["owner"])
+    there = _link("invitation")
+    see("invitation", Client().get(there))
+    see("invitation, refused", Client().post(there, {"password": "short"}))
+    see("invitation of somebody known", desk.client("stranger").get(there))
+    owner = desk.client("owner")
+    share = desk.url(f"carts/share/sandbox_shop/?merchant={desk.merchants[0].public_id}")
+    see("setup link, made", owner.post(share, {"name": "Alder main shop", "email": "shop@alder.example"}))
+    see("setup link", Client().get(_link("setup_link")))
+    see("setup link, refused", Client().post(_link("setup_link"), {"save": "1"}))
+    see("setup link, gone", Client().get("/setup/nonsense/"))
+    see("access not granted", owner.get("/oauth/callback/"))
+
+
+def _two_steps(desk: Desk, see: See) -> None:
+    """Somebody with an authenticator app and a passkey."""
+    user = desk.users["colleague"]
+    client = desk.client("colleague")
+    key = Authenticator.objects.create(user=user, type="webauthn", data={"name": "Laptop", "credential": {}})
+    desks.with_app(user)
+    see("security with two steps", client.get("/security/"))
+    client.post("/security/codes/new/")
+    see("recovery codes", client.get("/security/codes/"))
+    see("recovery codes, once more", client.get("/security/codes/"))
+    for name, path in {
+        "new recovery codes": "codes/new/",
+        "app to be removed": "app/remove/",
+        "passkey to be renamed": f"passkeys/{key.pk}/rename/",
+        "passkey to be removed": f"passkeys/{key.pk}/remove/",
+        "once more the code": "again/code/",
+    }.items():
+        see(name, client.get(f"/security/{path}"))
+    key.delete()  # it is not one that a browser made: nobody can be asked for it
+    half = Client()
+    half.post("/login/", {"login": user.email, "password": PASSWORD})
+    see("second step", half.get("/login/second/"))
+    see("second step, refused", half.post("/login/second/", {"code": "000000"}))
+
+
+def _people(desk: Desk, see: See) -> None:
+    """A merchant user, an account of one merchant, somebody with several accounts."""
+    client = desk.client("stranger")
+    see("no account", client.get("/"))
+    with tenancy.activate(desk.account.pk):
+        Membership.objects.create(user=desk.users["stranger"], role="merchant", merchant=desk.merchants[1])
+    for name, path in {
+        "dashboard": "",
+        "carts": "carts/",
+        "WMS": "wms/",
+        "merchant": "merchants/",
+        "users": "users/",
+    }.items():
+        see(f"{name} of a merchant user", client.get(desk.url(path), follow=True))
+    see("not for this user", client.get(desk.url("audit/")))
+    for name in ("Harbour", "Eastgate"):
+        other = Account.objects.create(name=name)
+        with tenancy.activate(other.pk):
+            Membership.objects.create(user=desk.users["stranger"], role="primary")
+    see("several accounts", client.get("/"))
+
+
+def _operators(desk: Desk, see: See) -> None:
+    """Staff, and what they see of an account."""
+    staff = User.objects.create_user("staff@operator.example", PASSWORD, is_staff=True, name="Op")
+    desks.with_app(staff)
+    client = desks.signed_in(staff)
+    see("staff", client.get("/staff/"))
+    see("staff, none found", client.get("/staff/?q=zzz"))
+    client.post(f"/staff/open/{desk.account.public_id}/")
+    see("account opened by staff", client.get(desk.url()))
+    see("staff may not", client.post(desk.url("profile/"), {"name": "x"}))
+
+
+def _trouble(desk: Desk, see: See) -> None:
+    """When something goes wrong."""
+    see("no such page in an account", desk.client("owner").get(desk.url("nothing/")))
+    see("form without its token", Client(enforce_csrf_checks=True).post("/login/"))
+    for status in ("429", "500"):
+        see(f"error {status}", HttpResponse(render_to_string(f"{status}.html", {}, RequestFactory().get("/"))))
+    ended = desk.client("owner")
+    there = desk.url("merchants/new/")
+    ended.logout()
+    ended.post(there, {"name": "Typed before"})
+    see("sign-in with a form that waits", ended.get("/login/"))
+
+
+def _link(kind: str) -> str:
+    """Where the newest mail of this kind leads, below the host."""
+    found = LINK.match(Mail.objects.filter(kind=kind).latest("pk").context["url"].reveal())
+    assert found
+    return found[1]
