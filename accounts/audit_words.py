@@ -30,6 +30,7 @@ _SAID = {
     "exchanges.read": "Exchanges with the other system read",
     "file.did_not": "File: said not to have arrived",
     "file.arrived": "File: said to have arrived",
+    "merchant.scac": "Merchant: SCAC mapping changed",
     "order.asked": "Order looked up in the cart",
     "order.loaded_anyway": "Skipped order loaded",
     "orders.cancel_sending": "Orders: sending canceled",

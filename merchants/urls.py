@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants.views import archiving, listing, page, setup
+from merchants.views import archiving, listing, page, scac, setup
 
 urlpatterns = [
     path("merchants/", listing.merchants, name="merchants"),
@@ -15,5 +15,8 @@ urlpatterns = [
     path("merchants/<id:merchant>/archive/", archiving.merchant_archive, name="merchant_archive"),
     path("merchants/<id:merchant>/restore/", archiving.merchant_restore, name="merchant_restore"),
     path("merchants/<id:merchant>/delete/", archiving.merchant_delete, name="merchant_delete"),
+    path("merchants/<id:merchant>/scac/", scac.merchant_scac, name="merchant_scac"),
+    path("merchants/<id:merchant>/scac/csv/", scac.merchant_scac_csv, name="merchant_scac_csv"),
+    path("merchants/<id:merchant>/scac/import/", scac.merchant_scac_import, name="merchant_scac_import"),
     path("merchants/<id:merchant>/<slug:what>/<slug:service>/", page.merchant_service, name="merchant_service"),
 ]

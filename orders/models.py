@@ -192,6 +192,7 @@ class Shipment(TenantModel):
     tracking_no = models.CharField(max_length=100, blank=True, default="")
     tracking_key = _folded(100)
     carrier = models.CharField(max_length=60, blank=True, default="")
+    sent_carrier = models.CharField(max_length=20, blank=True, default="", db_default="")  # told the cart instead
     method = models.CharField(max_length=100, blank=True, default="")
     shipped_at = models.DateTimeField(null=True, blank=True)
     data = models.JSONField()  # the canonical shipment

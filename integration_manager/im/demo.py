@@ -15,6 +15,7 @@ SHOPS = {
     "elm": ("Elm Studio", "ELM", "C3"),
 }
 LOOPBACK = "http://127.0.0.1:"  # where the simulator is, at whatever port
+STRICT = "oak"  # it holds orders whose ship method is not mapped
 SECOND = {"elm": ("studio", "Elm Studio on WooCommerce")}
 
 
@@ -29,7 +30,7 @@ def run(options: dict[str, Any]) -> None:
     from accounts import addresses
     from accounts.models import Account, Membership, User
     from carts.systems import registry
-    from integration_manager import demo_files, tenancy
+    from integration_manager import demo_files, demo_methods, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from merchants import schedules
@@ -47,14 +48,14 @@ def run(options: dict[str, Any]) -> None:
     with tenancy.activate(account.pk):
         Membership.objects.create(user=user, role=Membership.Role.PRIMARY, billing=True)
         wms = places["wms"]
-        Wms.objects.create(
-            system=wms.system,
-            credentials={name: value for name, value in wms.values.items() if name != "customer"},
-        )
+        kept = {name: value for name, value in wms.values.items() if name != "customer"}
+        demo_methods.of_warehouse(Wms.objects.create(system=wms.system, credentials=kept))
         for shop, (name, code, customer) in SHOPS.items():
             merchant = _merchant(name, code, customer)
             since = clock.now() - timedelta(days=1)
-            _cart(merchant, places[shop], 1, f"{name} shop", since)
+            cart = _cart(merchant, places[shop], 1, f"{name} shop", since)
+            if shop == STRICT:
+                demo_methods.strict(cart, clock.now())
             if shop in SECOND:
                 place, title = SECOND[shop]
                 _cart(merchant, places[place], 2, title, since)
@@ -74,7 +75,7 @@ def _merchant(name: str, code: str, customer: str) -> Any:
     return merchant
 
 
-def _cart(merchant: Any, place: Any, number: int, title: str, since: datetime) -> None:
+def _cart(merchant: Any, place: Any, number: int, title: str, since: datetime) -> Any:
     from carts.models import Cart
     from carts.systems import registry as carts
     from merchants import schedules
@@ -90,6 +91,7 @@ def _cart(merchant: Any, place: Any, number: int, title: str, since: datetime) -
         earliest_order_date=since.date(),
     )
     _switch_on(merchant, cart, schedules.CART_SERVICES, carts().get(place.system))
+    return cart
 
 
 def _switch_on(merchant: Any, cart: Any, services: Any, system: Any) -> None:

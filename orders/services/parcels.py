@@ -9,6 +9,7 @@ from django.db import connection
 from integration_manager import tenancy
 from integration_manager.kit.canonical import ZERO, Canceled, Shipment, ShipmentLine, to_json
 from integration_manager.kit.connector import WmsConnector
+from merchants import scac
 from merchants.models import Merchant
 from orders import bulk
 from orders.content import fold
@@ -114,6 +115,7 @@ def insert_parcels(run: Run, fresh: Sequence[tuple[Row, Shipment]]) -> None:
         conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
         returning=("id", "order_id", "key"),
     )
+    scac.note(run.merchant.pk, (s.carrier for _, s in fresh), now)
     ids = {(order_id, key): pk for pk, order_id, key in written}
     lines: list[tuple[int, str, ShipmentLine]] = []
     for row, shipment in fresh:

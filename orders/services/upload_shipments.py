@@ -5,7 +5,7 @@ Failures are tried again at every run, up to 30 days or 100 tries, of which at m
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from integration_manager.kit.errors import (
     RateLimited,
     Transient,
 )
+from merchants import scac
 from orders.intake import ADDED
 from orders.models import Shipment as ShipmentRow
 from orders.models import Status
@@ -131,7 +132,22 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                           AND n.id > s.id AND n.voided_at IS NULL)""",
             [run.cart.pk, run.now, limit, lease],
         )
-        return [_parcel(row, start_before) for row in cursor.fetchall()]
+        return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk)
+
+
+def _as_carts_say(parcels: list[Parcel], merchant_id: int) -> list[Parcel]:
+    """The parcels with the carriers of the merchant's SCAC Mapping, which is noted on those that it changes."""
+    known = scac.translation(merchant_id) if parcels else {}
+    said = {p.id: code for p in parcels if (code := known.get(scac.carrier_key(p.shipment.carrier)))}
+    if not said:
+        return parcels
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment s SET sent_carrier = g.code
+               FROM unnest(%s::bigint[], %s::text[]) AS g(id, code) WHERE s.id = g.id""",
+            [list(said), list(said.values())],
+        )
+    return [replace(p, shipment=replace(p.shipment, carrier=said.get(p.id, p.shipment.carrier))) for p in parcels]
 
 
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
@@ -195,7 +211,8 @@ class _Uploads:
     def __init__(self, run: Run, connector: CartConnector) -> None:
         self.run, self.connector = run, connector
         self.connection_failures = 0
-        self._failing = bool(run.state.get("failing"))
+        self._failing = int(run.state.get("failing") or 0)  # runs in a row with parcels that failed
+        self._told = False
 
     def record(self, group: Sequence[tuple[Parcel, Any]]) -> None:
         """Records what has arrived; what succeeded together in two statements."""
@@ -297,14 +314,15 @@ class _Uploads:
                 order_id=parcel.order_id,
                 now=now,
             )
-        else:
-            self._failing = True
+        elif not self._told:
+            self._told, self._failing = True, self._failing + 1
             raise_alert(
                 "tracking_failing",
                 f"cart:{run.cart.pk}",
                 f"{run.cart.name} does not take tracking numbers at the moment: {error}",
                 fix="Nothing to do: it is tried again at every run.",
                 said=error.said,
+                total=self._failing,
                 merchant_id=run.merchant.pk,
                 cart_id=run.cart.pk,
                 now=now,
@@ -317,7 +335,7 @@ class _Uploads:
         waiting = ShipmentRow.objects.filter(cart=run.cart, uploaded_at__isnull=True, parked_at__isnull=True)
         if self._failing and not waiting.filter(failures__gt=0).exists():
             resolve("tracking_failing", [f"cart:{run.cart.pk}"], run.now)
-            self._failing = False
+            self._failing = 0
         run.state["failing"] = self._failing
 
 

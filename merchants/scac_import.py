@@ -1,0 +1,92 @@
+"""A merchant's SCAC Mapping as a CSV file: what the export writes, the import reads."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from accounts import audit
+from integration_manager.list_files import Column, Row
+from integration_manager.list_pages import Change, Plan
+from merchants.models import CarrierCode, Merchant
+from merchants.scac import LONGEST, MOST, carrier_key
+
+PASS = "*PASSTHROUGH*"  # noqa: S105 (no password: the word for "do not translate")
+COLUMNS = (
+    Column("code", "WMS Carrier Code", also=("Carrier", "Code"), longest=LONGEST),
+    Column("scac", "Mapped SCAC Code", also=("SCAC", "Mapped"), longest=20),
+)
+
+
+def rows_of(merchant: Merchant) -> list[list[str]]:
+    """The mapping's rows."""
+    rows = CarrierCode.objects.filter(merchant=merchant).order_by("code")
+    return [[row.code, row.scac or PASS] for row in rows]
+
+
+def save(merchant: Merchant, wanted: dict[str, tuple[str, str]], actor: object) -> int:
+    """Stores what carriers are to be: key → (code, SCAC). Returns how many that changed."""
+    changes: audit.Changes = {}
+    with transaction.atomic():
+        rows = {row.key: row for row in CarrierCode.objects.select_for_update().filter(merchant=merchant)}
+        put = []
+        for key, (code, scac) in wanted.items():
+            row = rows.get(key) or CarrierCode(merchant=merchant, code=code, key=key, by_hand=True)
+            if row.pk and row.scac == scac:
+                continue
+            changes[row.code] = (row.scac or PASS if row.pk else None, scac or PASS)
+            row.scac = scac
+            put.append(row)
+        CarrierCode.objects.bulk_create(
+            put, update_conflicts=True, unique_fields=["account", "merchant", "key"], update_fields=["scac"]
+        )
+        if changes:
+            audit.record(actor, "merchant.scac", merchant.name, dict(list(changes.items())[:50]))
+    return len(changes)
+
+
+def as_scac(text: str) -> str:
+    """A mapped code as it is stored: "" for passing through."""
+    text = " ".join(text.replace("\x00", "").split())
+    return "" if text.upper().startswith(PASS) else text
+
+
+class ScacImport:
+    """Takes up such a file: an importer of integration_manager/list_pages.py."""
+
+    noun = "carriers"
+    columns: Sequence[Column] = COLUMNS
+    example = (("UPS-G", "UPS"), ("FDX", "FEDEX"), ("LOCAL", PASS))
+
+    def __init__(self, merchant: Merchant, back: str, actor: object) -> None:
+        self.merchant, self.back, self._actor = merchant, back, actor
+        self.title = f"Import SCAC Mapping of {merchant.name}"
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """What the rows would change. Of a carrier that comes twice, the last row counts."""
+        plan, found = Plan(), {}
+        known = dict(CarrierCode.objects.filter(merchant=self.merchant).values_list("key", "scac"))
+        for row in rows:
+            key = carrier_key(row.cells["code"])
+            if not key:
+                plan.problems.append((row.line, "It has no carrier code."))
+            elif key not in known and key not in found and len(known.keys() | found.keys()) >= MOST:
+                plan.problems.append((row.line, f"The list has at most {MOST:,} carriers."))
+            else:
+                if key in found:
+                    plan.warnings.append((row.line, f"{row.cells['code']} comes twice; this row counts."))
+                found[key] = row
+        for key, row in found.items():
+            plan.good.append(row)
+            scac = as_scac(row.cells["scac"])
+            if known.get(key) == scac:
+                plan.same += 1
+            else:
+                before = (known[key] or PASS) if key in known else None
+                plan.changes.append(Change(row.cells["code"], before, scac or PASS))
+        return plan
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Saves them."""
+        wanted = {carrier_key(row.cells["code"]): (row.cells["code"], as_scac(row.cells["scac"])) for row in rows}
+        number = save(self.merchant, wanted, self._actor)
+        return f"{number} carrier{'' if number == 1 else 's'} changed."
