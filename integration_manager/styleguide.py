@@ -97,7 +97,7 @@ def samples() -> dict[str, Any]:
         "keyset": Page(["entry"] * 50, newer="a", older="b"),
         "there": AtWms(4, 1, 0),
         "exchanges": _exchanges(),
-        "mail_kinds": sorted(mails()),
+        "mail_pages": [(kind, f"/styleguide/mails/{kind}/") for kind in mails()],  # addresses that only DEBUG has
         "chips": [{"label": "Merchant", "value": "Alder & Finch", "without": "#menus"}],
     }
 

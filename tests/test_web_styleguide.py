@@ -19,6 +19,8 @@ def shown() -> str:
 def test_it_shows_the_real_parts_without_any_row_stored(shown: str, django_assert_num_queries: Any) -> None:
     for part in ("invalid-feedback", "btn-danger", 'class="timeline"', "data-mover", 'class="gallery"', "checklist"):
         assert part in shown, part
+    for part in ("toasts", "table-signs", "has-check", 'class="exch"', "as staff", 'rel="next"', "mails/invitation/"):
+        assert part in shown, part
     for word in ("Credentials refused", "Paused", "as data arrives", "Off", "Last 38 runs", "2 fields to correct"):
         assert word in shown, word
     with django_assert_num_queries(0):
