@@ -4,9 +4,13 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator
 
 from carts.models import Cart
+from merchants import catalog
+from merchants.models import Warehouse
 
+STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -16,26 +20,73 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Cart
-        fields = ["name", "order_source", "description", "earliest_order_date"]
+        fields = [
+            "name", "order_source", "description", "earliest_order_date", "translate_items",
+            "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
+        ]  # fmt: skip
         labels = {
             "name": "Name",
             "order_source": "Order Source",
             "description": "Description",
             "earliest_order_date": "Earliest Order Date",
+            "translate_items": "Translate Item Code",
+            "stock_warehouse": "Sync Inventory With Warehouse",
+            "stock_alias": "Push Inventory Using Alias",
+            "stock_minimum": "Minimum Inventory Level",
+            "stock_buffer": "Buffer",
+            "stock_percent": "Percentage",
         }
         help_texts = {
             "name": "What the cart is called on our pages. Example: Alder & Finch, main shop.",
             "order_source": "Sent to the WMS with every order. Example: SHOPIFY-US. Empty: what the order says itself.",
             "description": "Shown on our pages only. Example: wholesale orders; ask Dana before changing anything.",
             "earliest_order_date": EARLIEST,
+            "translate_items": "What the shop calls an item becomes the WMS’s SKU before the order is sent. An order "
+            "with a code that is no such alias waits until it is added.",
+            "stock_warehouse": "Whose stock this cart is told.",
+            "stock_alias": "By which code this cart is told the stock. Products without such a code are skipped.",
+            "stock_minimum": "Fewer than this are told as none. Example: with 5, 4 or fewer become 0. 0: off.",
+            "stock_buffer": "So many of each product are held back. Example: 2.",
+            "stock_percent": "So much of the rest is offered here, rounded down. Example: 50 where two shops share.",
         }
         widgets = {"earliest_order_date": forms.DateInput(**DAY)}
 
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
         super().__init__(*args, **kwargs)
+        self.stock_fields()
         if not self.instance.pk:
             self.initial["earliest_order_date"] = today
+
+    def stock_fields(self) -> None:
+        """Its merchant's warehouses and kinds of other codes are what can be chosen. What is not sent stays."""
+        merchant, cart = self.instance.merchant, self.instance
+        warehouses = Warehouse.objects.filter(merchant=merchant).order_by("-is_default", "name")
+        places: Any = self.fields["stock_warehouse"]
+        places.queryset, places.empty_label, places.to_field_name = warehouses, "All that are enabled", "public_id"
+        self.initial["stock_warehouse"] = cart.stock_warehouse
+        kinds = catalog.kinds(merchant.pk)
+        translated = [("", "No"), (catalog.ANY_CODE, "Master SKU: any alias to the WMS’s SKU")]
+        for name, first, also in (
+            ("translate_items", translated, cart.translate_items),
+            ("stock_alias", [("", "No, by the SKU")], cart.stock_alias),
+        ):
+            own = [(kind, kind) for kind in sorted({*kinds, also} - {"", catalog.ANY_CODE})]
+            self.fields[name] = forms.ChoiceField(
+                label=self.fields[name].label,
+                help_text=self.fields[name].help_text,
+                choices=[*first, *own],
+                required=False,
+            )
+        self.fields["stock_percent"].validators.append(MaxValueValidator(100))
+        for name in STOCK:
+            if name not in self.data and self.is_bound:  # a form without them leaves them as they are
+                del self.fields[name]
+
+    @property
+    def stock(self) -> list[forms.BoundField]:
+        """What this cart is told of the stock."""
+        return [self[name] for name in STOCK if name in self.fields and name != "translate_items"]
 
 
 class EarliestForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -1,9 +1,14 @@
 """Merchants on the operators' site (integration_manager/operators.py)."""
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin
+from django.http import HttpRequest
+
+from integration_manager.kit import clock
 from integration_manager.operators import OperatorAdmin, masked, site
-from merchants.models import FileFormat, Merchant, ReadFile, Schedule, StockLevel, StoredFile, Warehouse
+from merchants.models import FileFormat, Merchant, Product, ReadFile, Schedule, StockLevel, StoredFile, Warehouse
+from orders import managed
 
 
 @admin.register(Merchant, site=site)
@@ -13,7 +18,16 @@ class MerchantAdmin(OperatorAdmin):
     list_display = ("name", "code", "account", "public_id", "created_at", "archived_at")
     list_filter = (("archived_at", admin.EmptyFieldListFilter),)
     search_fields = ("name", "=code", "=public_id", "account__name")
-    fields = ("name", "code", "account", "public_id", masked("wms_values"), "created_at", "archived_at")
+    editable = ("managed_inventory",)
+    fields = (
+        "name", "code", "account", "public_id", "managed_inventory", masked("wms_values"), "created_at", "archived_at",
+    )  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: Merchant, form: Any, change: bool) -> None:
+        """Managed Inventory begins and ends with levels that mean something."""
+        super().save_model(request, obj, form, change)
+        if "managed_inventory" in form.changed_data:
+            managed.switched(obj, clock.now())
 
 
 @admin.register(Schedule, site=site)
@@ -34,10 +48,20 @@ class ScheduleAdmin(OperatorAdmin):
 class WarehouseAdmin(OperatorAdmin):
     """Warehouses of merchants."""
 
-    list_display = ("name", "merchant", "account", "enabled")
+    list_display = ("name", "wms_name", "merchant", "account", "is_default", "enabled")
     list_select_related = ("account", "merchant")
     search_fields = ("name", "merchant__name")
-    fields = ("name", "merchant", "account", "enabled")
+    fields = ("name", "wms_name", "merchant", "account", "is_default", "enabled", "address")
+
+
+@admin.register(Product, site=site)
+class ProductAdmin(OperatorAdmin):
+    """Products of merchants."""
+
+    list_display = ("sku", "name", "merchant", "account", "origin", "created_at")
+    list_select_related = ("account", "merchant")
+    search_fields = ("=sku", "=public_id")
+    fields = ("sku", "name", "public_id", "merchant", "account", "origin", "created_at")
 
 
 @admin.register(StockLevel, site=site)

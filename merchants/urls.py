@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from merchants import stock_urls
 from merchants.views import archiving, listing, page, scac, setup
 
 urlpatterns = [
@@ -18,5 +19,6 @@ urlpatterns = [
     path("merchants/<id:merchant>/scac/", scac.merchant_scac, name="merchant_scac"),
     path("merchants/<id:merchant>/scac/csv/", scac.merchant_scac_csv, name="merchant_scac_csv"),
     path("merchants/<id:merchant>/scac/import/", scac.merchant_scac_import, name="merchant_scac_import"),
+    *stock_urls.urlpatterns,
     path("merchants/<id:merchant>/<slug:what>/<slug:service>/", page.merchant_service, name="merchant_service"),
 ]

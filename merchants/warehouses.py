@@ -86,5 +86,5 @@ def remap(merchant: Merchant, names: Mapping[int, str], default: int, now: datet
 
 def ask_for_all(merchant: Merchant, now: datetime) -> None:
     """The next run of Inventory, which is at once, reads all levels and not only those that have changed."""
-    found = Schedule.objects.filter(merchant=merchant, service=Service.INVENTORY, every__gt=0)
+    found = Schedule.objects.filter(merchant=merchant, service=Service.INVENTORY)
     start_over(found, now, cursor=None, reached_back_at=None, state={})

@@ -9,7 +9,7 @@ from django.db import transaction
 from alerts.raising import raise_alert
 from merchants.models import Service
 from merchants.schedules import wake
-from orders import causes
+from orders import causes, managed
 from orders.content import changed_fields
 from orders.models import Effect, Event, EventDetail, Order, Status
 from orders.states import UNSENT, move, note
@@ -120,6 +120,7 @@ def cancel(
             error_message="",
         )
         causes.settle(held_by, now)
+        managed.settle_orders(moved, now)
         _tell_carts(moved, now)
     return moved
 

@@ -9,7 +9,7 @@ from django.db import connection
 from integration_manager import tenancy
 from merchants import schedules
 from merchants.models import Service
-from orders import causes
+from orders import causes, item_codes, managed
 from orders.following import update_known
 from orders.inserting import insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
@@ -34,6 +34,8 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
         if incoming.hash != old_hash or waits:
             news = True
             update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
+    if news:
+        managed.settle(intake.merchant, now)
     return news
 
 
@@ -78,6 +80,8 @@ def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str
 
 def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: datetime, stored: Stored) -> None:
     wanted = []
+    if fresh:
+        item_codes.know(intake.rules, item_codes.codes_of(incoming.order for incoming in fresh))
     for incoming in fresh:
         why = left_out(intake, incoming, handled=incoming.key in handled)
         if why is None:

@@ -5,6 +5,7 @@ Foreign rows are not there (404): never a 403, which would say that they are, an
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.filepresets import SIMPLE
 from integration_manager.mapping.state import Mapping
-from merchants.models import FileFormat, FormatDraft, Merchant
+from merchants import catalog
+from merchants.models import FileFormat, FormatDraft, Merchant, Product, Warehouse
 from merchants.stored_files import StoredFolder
+from orders import managed
 from orders.models import BulkAction, Order, SavedView
 from tests import desk as desks
 from tests.desk import Desk
@@ -67,6 +70,23 @@ MATRIX: dict[str, dict[str, str]] = {
     "merchant_restore": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_delete": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_service": OF_A_MERCHANT,
+    "products": OF_A_MERCHANT,
+    "product_new": OF_A_MERCHANT,
+    "products_import": OF_A_MERCHANT,
+    "products_csv": OF_A_MERCHANT,
+    "product": OF_A_MERCHANT,
+    "product_act": OF_A_MERCHANT,
+    "product_adjust": OF_A_MERCHANT,
+    "warehouses": OF_A_MERCHANT,
+    "warehouse_new": OF_A_MERCHANT,
+    "warehouses_map": OF_A_MERCHANT,
+    "warehouse": OF_A_MERCHANT,
+    "warehouse_edit": OF_A_MERCHANT,
+    "warehouse_act": OF_A_MERCHANT,
+    "adjustments": OF_A_MERCHANT,
+    "adjustments_csv": OF_A_MERCHANT,
+    "cart_product_sync": OF_A_MERCHANT,
+    "cart_product_sync_csv": OF_A_MERCHANT,
     "ship_methods": FOR_ALL_MEMBERS,
     "ship_map": OF_A_MERCHANT,
     "ship_map_csv": OF_A_MERCHANT,
@@ -178,7 +198,9 @@ OUTSIDE = {
 OPERATORS = settings.IM_ADMIN_PATH  # Django's admin: tests/test_operators.py
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link", "bulk", "view"}
+ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link", "bulk", "view"} | {
+    "product", "warehouse"
+}
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 QUERIES = {"cart_new": "?merchant=", "share_new": "?merchant="}  # a row that stands behind the question mark
 
@@ -268,6 +290,23 @@ def setup_link_of(desk: Desk) -> str:
     return made[0].public_id
 
 
+def stock_of(desk: Desk) -> dict[str, str]:
+    """A product of the first merchant, kept here, with a level and another code; a warehouse: name → public id."""
+    with tenancy.activate(desk.account.pk):
+        merchant = desk.merchants[0]
+        Merchant.objects.filter(pk=merchant.pk).update(managed_inventory=True)
+        warehouse = Warehouse.objects.get(merchant=merchant, is_default=True)
+        product, new = Product.objects.get_or_create(
+            merchant=merchant,
+            sku="CANDLE-8",
+            defaults={"sku_key": "candle-8", "name": f"Candle of {desk.account.name}"},
+        )
+        if new:
+            managed.adjust(merchant, [(warehouse, product.sku, Decimal(9), "counted")], "x@x.example", clock.now())
+            catalog.add_alias(product, "UPC", "0123")
+    return {"product": product.public_id, "warehouse": warehouse.public_id}
+
+
 def client(desk: Desk, who: str) -> Client:
     return Client() if who == "anonymous" else desk.client(who)
 
@@ -297,6 +336,8 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         values |= lists_of(of)
     if "<id:link>" in route:
         values["link"] = setup_link_of(of)
+    if "/products/" in route or "/warehouses/" in route or "/adjustments/" in route:
+        values |= stock_of(of) | {"what": "alias" if "/products/" in route else "enable", "kind": "aliases"}
     if "/files/" in route or "/formats/" in route:
         wms, ids = "/wms/" in route, by_files(of)
         values |= {

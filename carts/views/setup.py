@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import audit, reauth
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from carts.forms import CartForm
+from carts.forms import STOCK, CartForm
 from carts.models import Cart
 from carts.views import share, switching
 from carts.views.adding import add
@@ -21,12 +21,16 @@ from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_fo
 from integration_manager import kept, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
+from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import system_or_404
-from merchants.models import Merchant, Schedule
+from merchants import schedules
+from merchants.models import Merchant, Schedule, Service
+from merchants.rules import item_code
 from merchants.schedules import CART_SERVICES
 from merchants.services import services_of
+from orders import releasing
 from orders.connections import cart_class
 
 
@@ -102,7 +106,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
         context["answer"] = answer
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
-            if not _store(found, now):
+            if not _store(found, now, request.user.email):
                 context |= {"overtaken": True, "last_change": stale.last_change(before["name"])}
                 return _render(request, context, status=422)
             if changed:
@@ -121,13 +125,17 @@ def _mark(cart: Cart) -> str:
     return stale.mark(_plain(cart), cart.options, cart.credentials)
 
 
-def _store(cart: Cart, mark: str) -> bool:
-    """Writes what was set. False where somebody changed or deleted the cart while its shop was being asked."""
+def _store(cart: Cart, mark: str, actor: str) -> bool:
+    """Writes what was set, with what that means for orders.
+
+    False where somebody changed or deleted the cart while its shop was being asked.
+    """
     with transaction.atomic():
         stored = Cart.objects.select_for_update().filter(pk=cart.pk, archived_at__isnull=True).first()
         if stored is None or _mark(stored) != mark:
             return False
         cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
+        _follow(cart, _plain(stored), actor)
     return True
 
 
@@ -193,6 +201,16 @@ def _services(request: AccountRequest, cart: Cart, system: type[Connector], said
         return
     switching.plan(cart, wanted)
     messages.success(request, f"{said} Its services are off: look at a preview, then switch them on.")
+
+
+def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
+    """What other settings mean for orders that wait and for the stock that the cart has been told."""
+    now = clock.now()
+    if cart.translate_items != before["translate_items"]:
+        message = "Item codes of this cart are translated another way now."
+        releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
+    if any(getattr(cart, name) != before[name] for name in STOCK):
+        schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
 
 
 def _test(

@@ -30,7 +30,7 @@ def run(options: dict[str, Any]) -> None:
     from accounts import addresses
     from accounts.models import Account, Membership, User
     from carts.systems import registry
-    from integration_manager import demo_files, demo_methods, tenancy
+    from integration_manager import demo_files, demo_methods, demo_stock, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from merchants import schedules
@@ -53,6 +53,7 @@ def run(options: dict[str, Any]) -> None:
         for shop, (name, code, customer) in SHOPS.items():
             merchant = _merchant(name, code, customer)
             since = clock.now() - timedelta(days=1)
+            demo_stock.of_shop(merchant, clock.now())
             cart = _cart(merchant, places[shop], 1, f"{name} shop", since)
             if shop == STRICT:
                 demo_methods.strict(cart, clock.now())
@@ -60,6 +61,7 @@ def run(options: dict[str, Any]) -> None:
                 place, title = SECOND[shop]
                 _cart(merchant, places[place], 2, title, since)
         merchant = _merchant(demo_files.NAME, demo_files.CODE, demo_files.CUSTOMER)
+        demo_stock.kept_here(merchant, clock.now())
         cart = demo_files.orders_by_file(merchant, clock.now().date())
         _switch_on(merchant, cart, schedules.CART_SERVICES, registry().get(cart.system))
     print(f"demo account ready: {settings.DEMO_EMAIL}")

@@ -15,7 +15,7 @@ from merchants import schedules
 from merchants.catalog import LONGEST, learn
 from merchants.models import Product, Service
 from merchants.warehouses import places_of
-from orders import cursors, files_read, rejects
+from orders import cursors, files_read, managed, rejects
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
@@ -40,7 +40,10 @@ def inventory(run: Run) -> None:
     connector = run.connector
     assert isinstance(connector, WmsConnector)
     if run.merchant.managed_inventory:
-        return  # what there is, is kept here
+        changed = managed.settle(run.merchant, run.now)  # what there is, is kept here
+        if changed:
+            run.counts["changed"] = changed
+        return
     now = run.now
     going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run)
     changed = 0

@@ -14,6 +14,7 @@ from integration_manager.kit.canonical import Stock, StockResult
 from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
 from merchants.models import Schedule, Service
+from orders import managed
 from orders.run import LostLease, Run
 from orders.services import out_files
 from orders.services.download import download
@@ -37,6 +38,7 @@ def upload_inventory(run: Run) -> None:
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
     _download_first(run)
+    managed.settle(run.merchant, run.now)
     last = run.schedule.reached_back_at
     full = None
     if SINCE in run.state:

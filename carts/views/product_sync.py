@@ -1,0 +1,105 @@
+"""View Product Sync: what a cart is told of each product, what it was told last, and why it is not told."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.models import Cart
+from carts.views.lookup import live_cart_or_404
+from integration_manager import spreadsheet, tenancy
+from integration_manager.kit import clock
+from merchants import catalog
+from merchants.models import Product, Schedule, Service
+from merchants.offers import ZERO, plain
+from merchants.services import services_of
+from orders import product_facts
+from orders.connections import cart_class
+from orders.product_facts import NEVER, REFUSED, SKIPPED, Told
+
+BATCH = 500
+HEAD = [
+    "SKU", "Inventory Enabled", "Last Cart Sync Date (UTC)", "WMS SKU", "Available in all warehouses",
+    "To be told", "Told last", "Why",
+]  # fmt: skip
+
+
+@require("carts.view")
+@require_GET
+def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
+    """The products of the cart's merchant, by SKU."""
+    found = live_cart_or_404(cart)
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    products = catalog.matching(found.merchant_id, text)
+    page = catalog.page(products, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
+    there, told = product_facts.of_cart(found, [one.sku for one in page.items], clock.now())
+    ids = {one.sku: one.public_id for one in page.items}
+    context = {
+        "cart": found,
+        "shown": found.merchant,
+        "page": page,
+        "rows": [_row(one, there, ids) for one in told],
+        "text": text,
+        "service": Schedule.objects.filter(cart=found, service=Service.UPLOAD_INVENTORY).first(),
+        "takes": bool(services_of(cart_class(found), [Service.UPLOAD_INVENTORY])),
+    }
+    return render(request, "carts/product_sync.html", context)
+
+
+@require("carts.view")
+@require_GET
+def product_sync_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
+    """The same for all products, as a file."""
+    found = live_cart_or_404(cart)
+    audit.record(request.user, "cart.product_sync_exported", found.name)
+    pieces = tenancy.stream(request.account.pk, request.merchants, lambda: spreadsheet.lines(HEAD, _lines(found)))
+    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="product-sync-{found.public_id}-{clock.now():%Y-%m-%d}.csv"'
+    return answer
+
+
+def enabled(told: Told) -> str:
+    """Whether the cart keeps count of it, as far as it has said."""
+    return {NEVER: "Not known", SKIPPED: "No"}.get(told.result, "Yes")
+
+
+def _row(told: Told, there: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
+    counted = there.get(told.offer.sku)
+    return {
+        "told": told,
+        "product": ids[told.offer.sku],
+        "enabled": enabled(told),
+        "places": counted.places if counted else (),
+    }
+
+
+def _lines(cart: Cart) -> Iterator[list[str]]:
+    """Read in parts by SKU: a catalog is never in memory as a whole."""
+    last = ""
+    while True:
+        part = Product.objects.filter(merchant=cart.merchant_id, sku__gt=last).order_by("sku")
+        skus = list(part.values_list("sku", flat=True)[:BATCH])
+        if not skus:
+            return
+        there, told = product_facts.of_cart(cart, skus, clock.now())
+        for one in told:
+            counted, sent = there.get(one.offer.sku), one.last
+            synced = sent is not None and one.result not in (NEVER, SKIPPED)
+            there_now = sum((p.available for p in counted.places if p.enabled), start=ZERO) if counted else None
+            why = sent.error if sent is not None and one.result == REFUSED else one.offer.sentence
+            yield [
+                one.offer.code,
+                enabled(one),
+                f"{sent.sent_at:%Y-%m-%d %H:%M:%S}" if synced and sent is not None and sent.sent_at else "NEVER",
+                one.offer.sku,
+                "" if there_now is None else plain(there_now),
+                plain(one.offer.quantity) if one.offer.told else "",
+                plain(sent.quantity) if sent is not None and synced and sent.quantity is not None else "",
+                why,
+            ]
+        last = skus[-1]

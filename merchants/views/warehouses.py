@@ -1,0 +1,192 @@
+"""Locations & Products: the warehouses of a merchant, which is which at the WMS, and what is in each."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, Max, QuerySet
+from django.db.models.deletion import RestrictedError
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import audit
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from carts.models import Cart
+from integration_manager import stale
+from integration_manager.kept import typed
+from integration_manager.kit import clock
+from merchants import catalog, schedules
+from merchants import warehouses as places
+from merchants.models import Merchant, Schedule, Service, StockLevel, Warehouse
+from merchants.stock_forms import WarehouseForm
+from merchants.views.page import merchant_or_404
+
+
+@require("merchants.view")
+@require_GET
+def warehouses(request: AccountRequest, merchant: str) -> HttpResponse:
+    """All warehouses with how many products each has, and when they were loaded last."""
+    found = merchant_or_404(merchant)
+    rows = list(_rows(found))
+    levels = StockLevel.objects.filter(warehouse__in=rows).order_by().values("warehouse_id")
+    numbers = {row["warehouse_id"]: row for row in levels.annotate(products=Count("pk"), latest=Max("at"))}
+    for row in rows:
+        row.products = numbers.get(row.pk, {}).get("products", 0)
+        row.latest = numbers.get(row.pk, {}).get("latest")
+    service = Schedule.objects.filter(merchant=found, service=Service.INVENTORY).first()
+    context = {"shown": found, "rows": rows, "service": service}
+    return render(request, "merchants/warehouses.html", context)
+
+
+@require("merchants.view")
+@require_GET
+def warehouse(request: AccountRequest, merchant: str, warehouse: str) -> HttpResponse:
+    """What one warehouse has, by SKU, with when each was loaded."""
+    found, one = _one(merchant, warehouse)
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    rows = StockLevel.objects.filter(warehouse=one)
+    if text:
+        rows = rows.filter(sku__in=list(catalog.matching(found.pk, text).values_list("sku", flat=True)))
+    page = catalog.page(rows, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
+    told = list(Cart.objects.filter(stock_warehouse=one, archived_at__isnull=True).order_by("number"))
+    context = {"shown": found, "warehouse": one, "page": page, "text": text, "told": told}
+    return render(request, "merchants/warehouse.html", context)
+
+
+@require("merchants.edit")
+@require_http_methods(["GET", "POST"])
+def warehouse_new(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Adds a warehouse."""
+    found = merchant_or_404(merchant)
+    form = WarehouseForm(typed(request), merchant=found)
+    if request.method == "POST" and form.is_valid():
+        name = form.cleaned_data["name"]
+        Warehouse.objects.create(merchant=found, name=name, address=form.address())
+        audit.record(request.user, "warehouse.added", f"{found.name}: {name}", {"Name": (None, name)})
+        messages.success(request, f"{name} is added. Say under Map Warehouses what the WMS calls it.")
+        return redirect("warehouses", request.account.public_id, found.public_id)
+    return _form(request, found, form, None)
+
+
+@require("merchants.edit")
+@require_http_methods(["GET", "POST"])
+def warehouse_edit(request: AccountRequest, merchant: str, warehouse: str) -> HttpResponseBase:
+    """A warehouse's name and address."""
+    found, one = _one(merchant, warehouse)
+    mark = stale.mark(one.name, one.address)
+    form = WarehouseForm(typed(request), merchant=found, warehouse=one)
+    if request.method == "POST" and stale.overtaken(request.POST, mark):
+        said = {"overtaken": True, "last_change": stale.last_change(f"{found.name}: {one.name}")}
+        return _form(request, found, form, one, mark=mark, **said)
+    if request.method == "POST" and form.is_valid():
+        before = {"Name": one.name, "Address": ", ".join(one.address.values())}
+        one.name, one.address = form.cleaned_data["name"], form.address()
+        one.save(update_fields=["name", "address"])
+        changes = audit.difference(before, {"Name": one.name, "Address": ", ".join(one.address.values())})
+        if changes:
+            audit.record(request.user, "warehouse.changed", f"{found.name}: {one.name}", changes)
+        messages.success(request, "Saved.")
+        return redirect("warehouse", request.account.public_id, found.public_id, one.public_id)
+    return _form(request, found, form, one, mark=mark)
+
+
+@require("merchants.edit")
+@require_http_methods(["GET", "POST"])
+def warehouses_map(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Map Warehouses: what the WMS calls each of ours, and which one is the default."""
+    found = merchant_or_404(merchant)
+    rows = list(_rows(found))
+    mark = stale.mark([(row.pk, row.wms_name, row.is_default) for row in rows])
+    for row in rows:
+        row.typed = " ".join(request.POST.get(f"w-{row.public_id}", row.wms_name).replace("\x00", "").split())
+        row.error = ""
+    chosen = request.POST.get("default") or next((row.public_id for row in rows if row.is_default), "")
+    context: dict[str, Any] = {"shown": found, "rows": rows, "mark": mark, "chosen": chosen}
+    if request.method == "POST":
+        if stale.overtaken(request.POST, mark):
+            context["overtaken"] = True
+        elif _mapping_is_good(rows, chosen):
+            return _remap(request, found, rows, chosen)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "merchants/warehouses_map.html", context, status=status)
+
+
+@require("merchants.edit")
+@require_POST
+def warehouse_act(request: AccountRequest, merchant: str, warehouse: str, what: str) -> HttpResponseBase:
+    """Leaves a warehouse out of what carts are told, takes it in again, or removes it."""
+    found, one = _one(merchant, warehouse)
+    if what in ("enable", "disable"):
+        enabled = what == "enable"
+        if Warehouse.objects.filter(pk=one.pk, enabled=not enabled).update(enabled=enabled):
+            changes = {"Enabled": (not enabled, enabled)}
+            audit.record(request.user, "warehouse.changed", f"{found.name}: {one.name}", changes)
+            schedules.wake(Service.UPLOAD_INVENTORY, clock.now(), merchant_id=found.pk)
+        messages.success(request, f"{one.name} is {'part' if enabled else 'no part'} of what carts are told.")
+        return redirect("warehouses", request.account.public_id, found.public_id)
+    if what != "remove":
+        raise Http404
+    if one.is_default:
+        messages.error(request, "The default warehouse stays. Make another one the default first.")
+    else:
+        try:
+            with transaction.atomic():
+                one.delete()
+                audit.record(request.user, "warehouse.removed", f"{found.name}: {one.name}", {"Name": (one.name, None)})
+            schedules.wake(Service.UPLOAD_INVENTORY, clock.now(), merchant_id=found.pk)
+            messages.success(request, f"{one.name} is removed, with its levels.")
+        except RestrictedError:
+            messages.error(request, f"A cart is told the stock of {one.name} alone. Change that in its setup first.")
+    return redirect("warehouses", request.account.public_id, found.public_id)
+
+
+def _rows(found: Merchant) -> QuerySet[Warehouse]:
+    rows: QuerySet[Warehouse] = Warehouse.objects.filter(merchant=found).order_by("-is_default", "name")
+    return rows
+
+
+def _one(merchant: str, warehouse: str) -> tuple[Merchant, Warehouse]:
+    found = merchant_or_404(merchant)
+    one = Warehouse.objects.filter(merchant=found, public_id=warehouse).first()
+    if one is None:
+        raise Http404
+    return found, one
+
+
+def _form(
+    request: AccountRequest, found: Merchant, form: WarehouseForm, one: Warehouse | None, **more: Any
+) -> HttpResponse:
+    status = 422 if request.method == "POST" else 200
+    context = {"shown": found, "form": form, "warehouse": one, **more}
+    return render(request, "merchants/warehouse_form.html", context, status=status)
+
+
+def _mapping_is_good(rows: list[Any], chosen: str) -> bool:
+    """Notes at each row what is wrong with it."""
+    seen: dict[str, str] = {}
+    for row in rows:
+        if len(row.typed) > places.MOST:
+            row.error = f"It has more than {places.MOST} characters."
+        elif row.typed and row.typed in seen:
+            row.error = f"{seen[row.typed]} is this one at the WMS already."
+        seen.setdefault(row.typed, row.name)
+    return not any(row.error for row in rows) and any(row.public_id == chosen for row in rows)
+
+
+def _remap(request: AccountRequest, found: Merchant, rows: list[Any], chosen: str) -> HttpResponseBase:
+    default = next(row for row in rows if row.public_id == chosen)
+    before = {row.name: row.wms_name for row in rows}
+    changes = audit.difference(before, {row.name: row.typed for row in rows})
+    was = next((row.name for row in rows if row.is_default), None)
+    if was != default.name:
+        changes["Default"] = (was, default.name)
+    if changes:
+        places.remap(found, {row.pk: row.typed for row in rows}, default.pk, clock.now())
+        audit.record(request.user, "warehouse.mapped", found.name, changes)
+        again = "" if found.managed_inventory else " The levels of those that changed are read again now."
+        messages.success(request, f"Saved.{again}")
+    else:
+        messages.success(request, "Nothing was changed.")
+    return redirect("warehouses", request.account.public_id, found.public_id)

@@ -1,0 +1,159 @@
+"""Managed Inventory: orders take what they are to send when they are loaded, once, and give it back if canceled."""
+
+import threading
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from merchants.models import Adjustment, Service, StockLevel, Taken, Warehouse
+from orders import changes, managed
+from orders.models import Order, Status
+from orders.stock import offered, stock_rules
+from tests.world import World, asked, place, run
+
+DOWNLOAD, DELIVER, INVENTORY, UPLOAD = (
+    Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY,
+)  # fmt: skip
+MUG = "MUG-BLUE"
+
+
+def keep_here(world: World, there: int = 10) -> Warehouse:
+    """The merchant's stock is kept here, and somebody has counted."""
+    world.merchant.managed_inventory = True
+    world.merchant.save()
+    default: Warehouse = Warehouse.objects.get(merchant=world.merchant, is_default=True)
+    managed.adjust(world.merchant, [(default, MUG, Decimal(there), "counted")], "dana@x.example", clock.now())
+    return default
+
+
+def left(world: World) -> int:
+    return int(StockLevel.objects.get(merchant=world.merchant, sku=MUG, warehouse__is_default=True).available)
+
+
+@pytest.fixture
+def kept(calm: World) -> World:
+    keep_here(calm)
+    return calm
+
+
+def test_an_order_takes_its_items_when_it_is_loaded_and_only_once(kept: World) -> None:
+    place(kept, 1, (MUG, 3), ("GIFT-CARD", 1))
+    run(kept, DOWNLOAD, DOWNLOAD, UPLOAD, INVENTORY)
+    assert left(kept) == 7
+    (loaded,) = Adjustment.objects.exclude(order_number="")
+    assert (loaded.before, loaded.after, loaded.reason, loaded.order_number) == (
+        10,
+        7,
+        "Loaded",
+        kept.only().cust_po_no,
+    )
+    run(kept, DELIVER, INVENTORY)
+    assert (left(kept), kept.only().status) == (7, Status.AT_WMS), "it stays taken"
+
+
+def test_what_carts_are_told_is_what_is_left(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    told = {offer.code: offer.quantity for offer in offered(kept.merchant, stock_rules(kept.cart), clock.now())}
+    assert told == {MUG: 7}
+
+
+def test_the_wms_is_not_asked(kept: World) -> None:
+    run(kept, INVENTORY)
+    assert asked(kept.warehouse, "GET", "/v1/stock") == 0
+
+
+def test_canceled_before_it_is_sent_gives_back_and_once(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    order = kept.only()
+    changes.cancel([order.pk], Status(order.status), "No more wanted.", clock.now())
+    assert left(kept) == 10
+    for _ in range(2):
+        managed.settle(kept.merchant, clock.now())
+    assert left(kept) == 10
+    assert [row.reason for row in Adjustment.objects.exclude(order_number="").order_by("pk")] == [
+        "Loaded",
+        "Given back",
+    ]
+
+
+def test_cancel_sending_gives_back_and_its_undoing_takes_again(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    for status, held_by, there in ((Status.HELD, "person", 10), (Status.READY, "", 7), (Status.HELD, "rule", 7)):
+        Order.objects.update(status=status, held_by=held_by)
+        managed.settle(kept.merchant, clock.now())
+        assert left(kept) == there
+
+
+def test_what_the_wms_has_stays_taken_even_if_it_is_canceled_later(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD, DELIVER)
+    Order.objects.update(status=Status.CANCELED)
+    managed.settle(kept.merchant, clock.now())
+    assert left(kept) == 7
+
+
+def test_an_edit_moves_the_difference(kept: World) -> None:
+    key = place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    line = {"id": f"{key}-1", "sku": MUG, "title": MUG, "price": "5.00", "quantity": 5}
+    kept.shop.change(key, lines=[line])  # type: ignore[attr-defined]
+    run(kept, DOWNLOAD)
+    assert (left(kept), Taken.objects.get(sku=MUG).quantity) == (5, 5)
+
+
+def test_it_takes_from_the_warehouse_that_the_order_names(kept: World) -> None:
+    east = Warehouse.objects.create(merchant=kept.merchant, name="East hall", wms_name="EAST")
+    managed.adjust(kept.merchant, [(east, MUG, Decimal(4), "counted")], "dana@x.example", clock.now())
+    place(kept, 1, (MUG, 3), warehouse="EAST")
+    run(kept, DOWNLOAD)
+    assert (left(kept), StockLevel.objects.get(warehouse=east).available) == (10, 1)
+
+
+def test_orders_of_before_the_first_count_take_theirs_when_it_is_counted(kept: World) -> None:
+    place(kept, 1, ("TIN-SMALL", 2))
+    run(kept, DOWNLOAD)
+    assert not Taken.objects.exists()
+    default = Warehouse.objects.get(is_default=True)
+    managed.adjust(kept.merchant, [(default, "TIN-SMALL", Decimal(5), "counted")], "dana@x.example", clock.now())
+    assert StockLevel.objects.get(sku="TIN-SMALL").available == 3
+
+
+def test_two_at_a_time_take_once(world: World) -> None:
+    """Two uploads settle at the same moment while somebody counts."""
+    place(world, 1, (MUG, 3))
+    run(world, DOWNLOAD)  # not managed yet: nothing is taken
+    default = keep_here(world, 10)
+    Taken.objects.all().delete()
+    StockLevel.objects.update(available=10)
+    begin, account = threading.Barrier(4), world.account.pk
+
+    def settle() -> None:
+        try:
+            with tenancy.activate(account):
+                begin.wait()
+                managed.settle(world.merchant, clock.now())
+        finally:
+            connection.close()
+
+    def count() -> None:
+        try:
+            with tenancy.activate(account):
+                begin.wait()
+                rows = [(default, "TIN-SMALL", Decimal(4), "counted")]
+                managed.adjust(world.merchant, rows, "dana@x.example", clock.now())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=target) for target in (settle, settle, settle, count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (left(world), Taken.objects.get(sku=MUG).quantity) == (7, 3)
+    assert Adjustment.objects.filter(sku=MUG).exclude(order_number="").count() == 2  # that of before, and this one
