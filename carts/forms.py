@@ -7,6 +7,7 @@ from django import forms
 from django.core.validators import MaxValueValidator
 
 from carts.models import Cart
+from orders import ship_methods
 from merchants import catalog
 from merchants.models import Warehouse
 
@@ -21,7 +22,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Cart
         fields = [
-            "name", "order_source", "description", "earliest_order_date", "translate_items",
+            "name", "order_source", "description", "earliest_order_date", "reject_unmapped", "translate_items",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
         ]  # fmt: skip
         labels = {
@@ -29,6 +30,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "order_source": "Order Source",
             "description": "Description",
             "earliest_order_date": "Earliest Order Date",
+            "reject_unmapped": ship_methods.REJECT,
             "translate_items": "Translate Item Code",
             "stock_warehouse": "Sync Inventory With Warehouse",
             "stock_alias": "Push Inventory Using Alias",
@@ -41,6 +43,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "order_source": "Sent to the WMS with every order. Example: SHOPIFY-US. Empty: what the order says itself.",
             "description": "Shown on our pages only. Example: wholesale orders; ask Dana before changing anything.",
             "earliest_order_date": EARLIEST,
+            "reject_unmapped": "An order whose ship code is not mapped to one of the WMS’s waits until it is, under Ship "
+            "Methods. Without it the code is sent as it is.",
             "translate_items": "What the shop calls an item becomes the WMS’s SKU before the order is sent. An order "
             "with a code that is no such alias waits until it is added.",
             "stock_warehouse": "Whose stock this cart is told.",

@@ -99,7 +99,7 @@ def change(
             before = Cart.objects.values_list("reject_unmapped", flat=True).get(pk=cart.pk)
             Cart.objects.filter(pk=cart.pk).update(reject_unmapped=reject)
             saved.changes |= audit.difference({REJECT: before}, {REJECT: reject})
-        saved.released = _release(cart, now, str(actor))
+        saved.released = let_go(cart, now, str(actor))
         if saved.changes:
             told = dict(list(saved.changes.items())[:MOST_TOLD])
             if len(saved.changes) > MOST_TOLD:
@@ -164,8 +164,11 @@ def _arrange(order: Sequence[tuple[str, str]], rows: dict[tuple[str, str], CartS
         saved.changes["order of patterns"] = (said[0], said[1])
 
 
-def _release(cart: Cart, now: datetime, actor: str) -> int:
-    """Lets go what the map decides now. Whatever was changed: an earlier release that failed is made up for."""
+def let_go(cart: Cart, now: datetime, actor: str) -> int:
+    """Lets go what the map decides now; gives how many. Call it where the cart is locked and its rules are changed.
+
+    Whatever was changed: a release that failed is made up for.
+    """
     fresh = Cart.objects.select_related("merchant").get(pk=cart.pk)
     methods = ruling.load(fresh.merchant, [fresh])[cart.pk].ship_methods
     with connection.cursor() as cursor:

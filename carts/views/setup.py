@@ -30,7 +30,7 @@ from merchants.models import Merchant, Schedule, Service
 from merchants.rules import item_code
 from merchants.schedules import CART_SERVICES
 from merchants.services import services_of
-from orders import releasing
+from orders import releasing, ship_methods
 from orders.connections import cart_class
 
 
@@ -135,6 +135,8 @@ def _store(cart: Cart, mark: str, actor: str) -> bool:
         if stored is None or _mark(stored) != mark:
             return False
         cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
+        if stored.reject_unmapped and not cart.reject_unmapped:
+            ship_methods.let_go(cart, clock.now(), actor)
         _follow(cart, _plain(stored), actor)
     return True
 
