@@ -7,9 +7,9 @@ from django import forms
 from django.core.validators import MaxValueValidator
 
 from carts.models import Cart
-from orders import ship_methods
 from merchants import catalog
 from merchants.models import Warehouse
+from orders import ship_methods
 
 STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
@@ -43,8 +43,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "order_source": "Sent to the WMS with every order. Example: SHOPIFY-US. Empty: what the order says itself.",
             "description": "Shown on our pages only. Example: wholesale orders; ask Dana before changing anything.",
             "earliest_order_date": EARLIEST,
-            "reject_unmapped": "An order whose ship code is not mapped to one of the WMS’s waits until it is, under Ship "
-            "Methods. Without it the code is sent as it is.",
+            "reject_unmapped": "An order whose ship code is not mapped to one of the WMS’s waits until it is, under "
+            "Ship Methods. Without it the code is sent as it is.",
             "translate_items": "What the shop calls an item becomes the WMS’s SKU before the order is sent. An order "
             "with a code that is no such alias waits until it is added.",
             "stock_warehouse": "Whose stock this cart is told.",
