@@ -1,8 +1,7 @@
-"""Addresses of Locations & Products, below a merchant's, and of what a cart is told of them."""
+"""Addresses of Locations & Products, below a merchant's."""
 
 from django.urls import path
 
-from carts.views import product_sync
 from merchants.views import managed, products, warehouses
 
 _OF = "merchants/<id:merchant>/"
@@ -23,6 +22,4 @@ urlpatterns = [
     path(f"{_OF}warehouses/<id:warehouse>/<slug:what>/", warehouses.warehouse_act, name="warehouse_act"),
     path(f"{_OF}adjustments/", managed.adjustments, name="adjustments"),
     path(f"{_OF}adjustments/export/", managed.adjustments_csv, name="adjustments_csv"),
-    path("carts/<id:cart>/product-sync/", product_sync.product_sync, name="cart_product_sync"),
-    path("carts/<id:cart>/product-sync-csv/", product_sync.product_sync_csv, name="cart_product_sync_csv"),
 ]
