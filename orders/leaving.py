@@ -93,7 +93,8 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     gone.update(phase=OutFile.Phase.DROPPED)
     for merchant_id, name, ids in asked:
         _ask_person(merchant_id, name, ids, now)
-    StockLevel.objects.all().delete()  # what the old one has is no longer for sale
+    # What the old one has is no longer for sale; what is kept here is as it was.
+    StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
     keys = [f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True)]
