@@ -43,7 +43,6 @@ class Importer(Protocol):
     """A kind of list."""
 
     title: str
-    noun: str  # of its rows: "codes"
     back: str  # the address of the list
     columns: Sequence[Column]
     example: Sequence[Sequence[str]]

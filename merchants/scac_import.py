@@ -53,7 +53,6 @@ def as_scac(text: str) -> str:
 class ScacImport:
     """Takes up such a file: an importer of integration_manager/list_pages.py."""
 
-    noun = "carriers"
     columns: Sequence[Column] = COLUMNS
     example = (("UPS-G", "UPS"), ("FDX", "FEDEX"), ("LOCAL", PASS))
 

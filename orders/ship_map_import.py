@@ -34,7 +34,6 @@ def rows_of(cart: Cart) -> list[list[str]]:
 class MapImport:
     """Takes up such a file: an importer of integration_manager/list_pages.py."""
 
-    noun = "codes"
     columns: Sequence[Column] = COLUMNS
     example = (
         ("UPS Ground", "UPSG", "Is"),

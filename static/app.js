@@ -81,6 +81,19 @@
   });
   showWhatApplies();
 
+  // ── how many orders a mapping releases: said on its button before it is saved ──
+  document.addEventListener('change', function (event) {
+    var form = event.target.form, button = form && form.querySelector('[data-releases]');
+    if (!button) return;
+    var number = 0;
+    form.querySelectorAll('[data-waits]').forEach(function (choice) {
+      if (choice.value) number += Number(choice.dataset.waits);
+    });
+    button.dataset.plain = button.dataset.plain || button.textContent;
+    button.textContent = !number ? button.dataset.plain
+      : button.dataset.releases + ' ' + number + (number === 1 ? ' order' : ' orders');
+  });
+
   // ── two lists with arrows: a double click, or Enter in a list, moves what is chosen there ──
   function moves(list) {
     var form = list.closest('form'), first = form.querySelector('select') === list;

@@ -25,7 +25,6 @@ def rows_of(wms: Wms) -> list[list[str]]:
 class MethodsImport:
     """Takes up such a file: an importer of integration_manager/list_pages.py."""
 
-    noun = "ship codes"
     title = "Import the WMS's ship methods"
     columns: Sequence[Column] = COLUMNS
     example = (("UPSG", "UPS Ground", "UPS"), ("USPSGA", "USPS Ground Advantage", "USPS"))
