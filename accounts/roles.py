@@ -20,6 +20,7 @@ PERMISSIONS = {
     "orders.act": "send, hold and release orders",
     "alerts.view": "see alerts",
     "alerts.act": "dismiss alerts and open them again",
+    "alerts.edit": "say where alerts are posted and which orders are watched",
     "carts.view": "see carts",
     "carts.edit": "connect and change carts, run and pause their services",
     "merchants.view": "see merchants",

@@ -33,6 +33,7 @@ class Fix(StrEnum):
     WMS = "wms"
     CONNECTION = "connection"  # the credentials of the cart, or of the merchant at the WMS
     CART = "cart"
+    PRODUCTS = "products"  # of the merchant
     MERCHANTS = "merchants"
     CHANNELS = "channels"
 
@@ -90,6 +91,11 @@ TABLE = (
         "An item has no SKU, so the WMS cannot know what to pick. Give it one in the shop, or filter such items out.",
         Fix.ORDERS, "Add the SKU", anew=Anew.EACH,
     ),
+    _held(
+        "item_code_unknown", "Item code of no product",
+        "The shop calls an item by a code that no product has. Added as an alias, all orders that wait for it go out.",
+        "Open the products", Fix.PRODUCTS,
+    ),
     Kind(
         "item_unknown", "Product not known to the WMS", Acts.PERSON,
         "The WMS does not know this product for this customer. Add it there, or map it by an alias.",
@@ -122,7 +128,7 @@ TABLE = (
     Kind(
         "out_of_stock", "Not enough inventory", Acts.KNOW,
         "The WMS has not enough of an item. The order is on hold and sent again every day at about 1:00 Pacific.",
-        Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+        Fix.ORDERS, "Open the orders",
     ),
     Kind(
         "internal", "A mistake of ours", Acts.PERSON,

@@ -17,7 +17,7 @@ def page(account: Account, alert: Alert) -> str:
 def orders(account: Account, alert: Alert) -> str:
     """The orders that wait for it; a single one itself. The alert needs `with_orders` (orders/alerted.py)."""
     one = getattr(alert, "order_page", None)
-    if one:
+    if one and getattr(alert, "waiting", 0) <= 1:
         return reverse("order", args=[account.public_id, one])
     return reverse("orders", args=[account.public_id]) + "?" + urlencode({"cause": alert.key})
 
@@ -43,6 +43,8 @@ def fix(account: Account, alert: Alert) -> str:
         return reverse("merchant_edit", args=[account.public_id, merchant])
     if known.fix is Fix.CART and cart:
         return reverse("cart", args=[account.public_id, cart])
+    if known.fix is Fix.PRODUCTS and merchant:
+        return reverse("products", args=[account.public_id, merchant])
     simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
     if known.fix in simple:
         return reverse(simple[known.fix], args=[account.public_id])

@@ -13,13 +13,14 @@ from accounts import audit
 from accounts.models import Account
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from alerts.kinds import BY_ITSELF
+from alerts import kinds
 from alerts.models import Alert
-from integration_manager.chips import address
+from alerts.presenting import groups, present
+from integration_manager.chips import address, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
-from merchants.models import Merchant, StoredFile
+from merchants.models import StoredFile
 from merchants.read_files import ReadBook
 from orders import actions, file_actions, files_read
 from orders.alerted import with_orders
@@ -41,21 +42,34 @@ MOST_SELECTED = 200
 @require("alerts.view")
 @require_GET
 def alerts(request: AccountRequest) -> HttpResponse:
-    """The alerts of one tab, those that hold orders first."""
-    state = request.GET.get("state", "")
+    """The alerts of one tab, by who acts; those that hold orders first. Filters stand in the address."""
+    state, kind, cart = (request.GET.get(name, "") for name in ("state", "kind", "cart"))
     if state not in TABS:
         raise Http404
-    rows = with_orders(Alert.objects.filter(TABS[state][1]).select_related("merchant", "cart"))
     merchant = chosen_merchant(request)()
+    listed = Alert.objects.filter(TABS[state][1])
     if merchant is not None:
-        rows = rows.filter(merchant=merchant)
+        listed = listed.filter(merchant=merchant)
+    choices = _choices(listed)
+    if kind:
+        listed = listed.filter(kind=kind.replace("\x00", "")[:40])
+    if looks_like_one(cart):
+        listed = listed.filter(cart__public_id=cart)
+    rows = with_orders(listed.select_related("merchant", "cart"))
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     page = keyset(rows, "last_seen", after, before, PAGE, lambda alert: alert.public_id)
+    found = present(request.account, page.items, request.permissions)
+    _like(found, {} if state else choices["numbers"])
+    given = [("kind", "Kind", kinds.of(kind).title if kind else ""), ("cart", "Cart", choices["carts"].get(cart, ""))]
     context = {
         "page": page,
         "state": state,
-        "by_itself": BY_ITSELF,
-        "groups": _groups(page.items, _active_of_kinds(merchant) if not state else {}),
+        "groups": groups(found),
+        "filters": {"kind": kind, "cart": cart},
+        "kinds": choices["kinds"],
+        "carts": choices["carts"].items(),
+        "chips": chips(request, given),
+        "clear_url": address(request, "kind", "cart"),
         "tabs": [
             {"label": label, "url": address(request, state=key) if key else address(request, "state"), "key": key}
             for key, (label, _) in TABS.items()
@@ -69,9 +83,11 @@ def alerts(request: AccountRequest) -> HttpResponse:
 @require_GET
 def alert(request: AccountRequest, alert: str) -> HttpResponse:
     """One alert: our explanation, the system's own words, and the orders that wait for it."""
-    found = Alert.objects.select_related("merchant", "cart").filter(public_id=alert).first()
+    rows = with_orders(Alert.objects.select_related("merchant", "cart").filter(public_id=alert))
+    found = rows.first()
     if found is None:
         raise Http404
+    present(request.account, [found], request.permissions)
     held: QuerySet[Order] = with_details(filtered(Filters(cause=found.key)))
     orders: list[Any] = list(held.order_by("-created_at")[: MOST_ORDERS + 1])
     one = Order.objects.filter(pk=found.order_id).first() if found.order_id and not orders else None
@@ -95,6 +111,8 @@ def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
         rows = rows.filter(kind=kind)
         if looks_like_one(merchant):  # the list showed this one's only
             rows = rows.filter(merchant__public_id=merchant)
+        if looks_like_one(cart := request.POST.get("cart", "")):
+            rows = rows.filter(cart__public_id=cart)
     else:
         rows = rows.filter(public_id__in=request.POST.getlist("alert")[:MOST_SELECTED])
     number = rows.update(dismissed_at=clock.now())
@@ -157,27 +175,23 @@ def _same_files(account: Account, alert: Alert) -> list[StoredFile]:
     return list(files)
 
 
-def _active_of_kinds(merchant: Merchant | None) -> dict[str, int]:
-    """How many alerts of each kind are active."""
-    rows = Alert.objects.filter(TABS[""][1])
-    if merchant is not None:
-        rows = rows.filter(merchant=merchant)
-    return dict(rows.order_by().values_list("kind").annotate(Count("pk")))
+def _choices(listed: QuerySet[Alert]) -> dict[str, Any]:
+    """What there is to filter by: kinds with how many there are of each, and carts."""
+    rows = listed.order_by().values_list("kind", "cart__public_id", "cart__name").annotate(Count("pk"))
+    numbers: dict[str, int] = {}
+    carts: dict[str, str] = {}
+    for kind, cart, name, number in rows:
+        numbers[kind] = numbers.get(kind, 0) + number
+        if cart:
+            carts[cart] = name
+    titled = sorted((kinds.of(kind).title, kind) for kind in numbers)
+    twice = {title for title, _ in titled if sum(1 for other, _ in titled if other == title) > 1}
+    named = [(kind, f"{title} ({kind.replace('_', ' ')})" if title in twice else title) for title, kind in titled]
+    return {"numbers": numbers, "kinds": named, "carts": dict(sorted(carts.items(), key=lambda pair: pair[1]))}
 
 
-def _groups(found: list[Any], of_kind: dict[str, int]) -> list[dict[str, Any]]:
-    """Those that hold orders, then those of connections and the rest.
-
-    The first of each kind gets `like`: how many there are of it, to be dismissed together.
-    """
+def _like(found: list[Any], of_kind: dict[str, int]) -> None:
+    """The first of each kind gets `like`: how many there are of it, to be dismissed together."""
+    left = dict(of_kind)
     for alert in found:
-        alert.like = of_kind.pop(alert.kind, 0)
-    held = [alert for alert in found if alert.holds]
-    alone = [alert for alert in found if alert.kind in BY_ITSELF]
-    other = [alert for alert in found if alert not in held and alert not in alone]
-    groups = [
-        {"id": "held", "title": "Orders are held", "text": "Nothing is retried until someone acts.", "alerts": held},
-        {"id": "other", "title": "Connections and the rest", "text": "", "alerts": other},
-        {"id": "alone", "title": "Tried again by itself", "text": "Ends by itself; nothing to do.", "alerts": alone},
-    ]
-    return [group for group in groups if group["alerts"]]
+        alert.like = left.pop(alert.kind, 0)

@@ -15,7 +15,7 @@ from integration_manager.context import chosen_merchant
 def dashboard(request: AccountRequest) -> HttpResponse:
     """Today's orders, fourteen days, what waits for a person, which connections need a look."""
     merchant = chosen_merchant(request)()
-    context = today.overview(request.account, merchant)
+    context = today.overview(request.account, merchant, request.permissions)
     if request.headers.get("HX-Target") == "live":
         return render(request, "dashboard/live.html", context)
     return render(request, "dashboard/dashboard.html", context)

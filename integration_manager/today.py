@@ -1,6 +1,7 @@
 """What the dashboard shows, asked in a handful of bounded queries."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Account
 from alerts.kinds import BY_ITSELF
 from alerts.models import Alert
+from alerts.presenting import present
 from integration_manager.checklist import steps
 from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule, Service
@@ -65,7 +67,7 @@ class ServiceLine:
     moved: str
 
 
-def overview(account: Account, merchant: Merchant | None) -> dict[str, Any]:
+def overview(account: Account, merchant: Merchant | None, permissions: Collection[str]) -> dict[str, Any]:
     """Everything on the dashboard, for all merchants or one."""
     now = timezone.localtime(clock.now())
     schedules = list(_scoped(Schedule.objects.select_related("merchant", "cart"), merchant).order_by("id")[:5000])
@@ -82,7 +84,7 @@ def overview(account: Account, merchant: Merchant | None) -> dict[str, Any]:
         "parts": parts,
         "total": sum(part.number for part in parts),
         "bars": _bars(now.date(), days),
-        "causes": causes[:MOST_CAUSES],
+        "causes": present(account, causes[:MOST_CAUSES], permissions),
         "more_causes": len(causes) > MOST_CAUSES,
         "connections": ill[:MOST_CONNECTIONS],
         "connections_on": sum(1 for schedule in schedules if schedule.every),

@@ -18,6 +18,7 @@ from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
+from orders import out_of_stock
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def watch() -> None:
     close_old_connections()
     now = clock.now()
     look(now)
+    out_of_stock.release_due(now)
     _end_what_is_gone(now)
 
 

@@ -43,6 +43,7 @@ EVERYONE = {
     ("orders/bulk_run.py", "bulk actions"),  # of which nobody is at
     ("orders/jobs.py", "tick"),
     ("orders/retention.py", "retention"),
+    ("orders/out_of_stock.py", "orders that wait for stock"),
     ("orders/watch.py", "the watch over orders"),
     ("orders/watch.py", "alerts about what is gone"),
 }

@@ -50,8 +50,10 @@ def test_an_alert_has_its_fix_the_systems_own_words_and_a_way_on(desk: Desk, pat
     assert "Correct the address." in text
     assert '<code class="said">E_ADDR &lt;b&gt;</code></details>' in text
     assert f'/orders/{order.public_id}/">Open ONE-7' in text
-    assert "View orders" in text
+    assert f'/ship-methods/{desk.carts[0].public_id}/">Map the method' in text
+    assert "View 1 order</a>" in text
     with tenancy.activate(desk.account.pk):
+        Alert.objects.filter(pk=desk.alert.pk).update(kind="bad_rows")
         Order.objects.update(cause="")
     assert f'/carts/{desk.carts[0].public_id}/">Open cart' in page(desk, path)
 
@@ -70,7 +72,7 @@ def test_all_of_a_kind_are_dismissed_at_once(desk: Desk) -> None:
         another(desk, "refused", f"refused {number}")
     another(desk, "refused", "of the other", merchant=desk.merchants[1])
     text = page(desk, "alerts/")
-    assert text.count('name="kind"') == 1  # once, with the first of them
+    assert text.count('type="submit" name="kind"') == 1  # once, with the first of them
     assert "Dismiss all 4 of this kind" in text
     here = f"alerts/?merchant={desk.merchants[0].public_id}"
     assert "Dismiss all 3 of this kind" in page(desk, here)

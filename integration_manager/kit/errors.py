@@ -92,6 +92,10 @@ class NeedsHuman(ConnectorError):
         self.fix = fix
 
 
+# As the code of a Permanent or a NeedsHuman of a send: the order is on hold and sent again every night.
+OUT_OF_STOCK = "out_of_stock"
+
+
 class Permanent(ConnectorError):
     """The other side refuses this record; trying it again unchanged is of no use."""
 

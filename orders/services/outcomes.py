@@ -13,6 +13,7 @@ from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Found, to_json
 from integration_manager.kit.connector import Dedupe, Pending, WmsConnector
 from integration_manager.kit.errors import (
+    OUT_OF_STOCK,
     AlreadyDone,
     AuthFailed,
     ConnectionFailed,
@@ -24,7 +25,7 @@ from integration_manager.kit.errors import (
     Transient,
     storable,
 )
-from orders import causes
+from orders import causes, out_of_stock
 from orders.changes import cancel, cancel_at_wms, changed_after_sending
 from orders.content import same_lines
 from orders.models import Order, OrderDetail, Status
@@ -66,7 +67,8 @@ class Outcomes:
         self.connection_failures = 0  # in a row
         self.wait_until: datetime | None = None
         self._checked = False  # whether check() was asked about a 403
-        self._failing = bool(run.state.get("failing"))
+        self._failing = int(run.state.get("failing") or 0)  # runs in a row with orders that failed
+        self._told = False
         self._down = bool(run.state.get("down"))
 
     def record(self, group: Sequence[tuple[Item, Any]]) -> None:
@@ -315,7 +317,9 @@ class Outcomes:
             self._alert_failing(error)
 
     def _alert_failing(self, error: ConnectorError) -> None:
-        self._failing = True
+        if self._told:
+            return
+        self._told, self._failing = True, self._failing + 1
         raise_alert(
             "delivery_failing",
             f"deliver:{self.run.merchant.pk}",
@@ -323,6 +327,7 @@ class Outcomes:
             now=self.run.now,
             fix="Nothing to do: each is tried once an hour for 15 days.",
             said=error.said,
+            total=self._failing,
             merchant_id=self.run.merchant.pk,
         )
 
@@ -353,8 +358,10 @@ class Outcomes:
                 sent_hash="", handle="", **self._not_begun()
             )
         cause = causes.of_error(self.run.merchant.pk, error)
-        causes.to_error([claimed.id], Status.SENDING, error, cause, self.run.now, tokens=[claimed.token])
+        stopped = causes.to_error([claimed.id], Status.SENDING, error, cause, self.run.now, tokens=[claimed.token])
         self.run.counts["in_error"] += 1
+        if error.code == OUT_OF_STOCK:
+            out_of_stock.hold(self.run, stopped)
 
     def _not_begun(self) -> dict[str, Any]:
         """An answer says that it is not there; with no look-up, the next send must not count as a second one."""
@@ -396,7 +403,8 @@ class Outcomes:
         unsent = Order.objects.filter(merchant=run.merchant, status__in=[Status.READY, Status.SENDING])
         if self._failing and not unsent.filter(failures__gt=0).exists():
             resolve("delivery_failing", [f"deliver:{run.merchant.pk}"], run.now)
-            self._failing = False
+            self._failing = 0
+        out_of_stock.settle(run)
         run.state["failing"] = self._failing
         run.state["down"] = self._down
 

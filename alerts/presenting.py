@@ -1,0 +1,50 @@
+"""Alerts as pages show them: how many orders wait, and the button to the fix that the viewer may use."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from accounts.models import Account
+from alerts import kinds, links
+from alerts.kinds import Acts, Fix
+from alerts.mail import headline
+
+# What a viewer needs for a page with a fix; without it the alert's own page explains.
+NEEDED = {Fix.CONNECTION: ("carts.edit", "merchants.edit"), Fix.CHANNELS: ("alerts.edit",)}
+
+
+def present(account: Account, alerts: Sequence[Any], permissions: Collection[str]) -> list[Any]:
+    """Adds to alerts (with their orders) `headline`, `about` (their kind), `fix_url` and `button`; "" for none."""
+    for alert in alerts:
+        alert.about = kinds.of(alert.kind)
+        alert.headline = headline(alert)
+        alert.fix_url = alert.button = ""
+        if alert.active and set(NEEDED.get(alert.about.fix, ())) <= set(permissions):
+            url = links.fix(account, alert)
+            if url != links.page(account, alert):
+                alert.fix_url, alert.button = url, _button(alert)
+    return list(alerts)
+
+
+def _button(alert: Any) -> str:
+    if alert.about.fix is Fix.ORDERS and alert.order_page and alert.waiting <= 1:
+        return f"Open {alert.order_number}"
+    if alert.about.fix is Fix.ORDERS and alert.waiting > 1:
+        return f"Open {alert.waiting} orders"
+    return str(alert.about.button)
+
+
+def groups(found: Sequence[Any]) -> list[dict[str, Any]]:
+    """Presented alerts by who acts: what holds orders first, what cures itself last."""
+    held = [alert for alert in found if alert.about.acts is Acts.PERSON and alert.waiting]
+    person = [alert for alert in found if alert.about.acts is Acts.PERSON and not alert.waiting]
+    know = [alert for alert in found if alert.about.acts is Acts.KNOW]
+    alone = [alert for alert in found if alert.about.acts is Acts.MACHINE]
+    orders = sum(alert.waiting for alert in held)
+    number = f"{orders} order{'' if orders == 1 else 's'}, nothing is retried until someone acts."
+    parts = [
+        ("held", "Orders are held", number, held),
+        ("person", "Connections and setup", "Each needs a person.", person),
+        ("know", "To know", "Dismiss what is settled.", know),
+        ("alone", "Tried again by itself", "Ends by itself; nothing to do.", alone),
+    ]
+    return [{"id": key, "title": title, "text": text, "alerts": rows} for key, title, text, rows in parts if rows]

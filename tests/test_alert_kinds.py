@@ -1,0 +1,403 @@
+"""Every alert that the product names: what raises and resolves it, who acts; and when a dismissed one opens again."""
+
+import ast
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.urls import reverse
+
+from alerts import kinds, links
+from alerts.kinds import KINDS, Acts, Anew, Fix
+from alerts.models import Alert
+from alerts.raising import raise_alert, resolve
+from carts.models import Cart
+from integration_manager import tenancy
+from integration_manager.embedded import CLONE
+from merchants.models import Schedule, Service
+from orders import actions, out_of_stock
+from orders.models import Order, Status
+from orders.out_of_stock import release_due
+from orders.services import outcomes
+from orders.services.outcomes import TRIES
+from tests import desk as desks
+from tests.test_inventory import count, refusing
+from tests.world import START, World, alerts, answers, asked, at, change, pack, place, run
+from wms.models import Wms
+from wms.systems.sandbox_wms import SandboxWms
+from wms.views.saving import tell_of_missing
+
+pytestmark = pytest.mark.django_db
+DOWNLOAD, DELIVER, CONFIRM = Service.DOWNLOAD, Service.DELIVER, Service.SHIP_CONFIRM
+UPLOAD, STOCK, TELL_STOCK = Service.UPLOAD_SHIPMENTS, Service.INVENTORY, Service.UPLOAD_INVENTORY
+DANA = "dana@mail.example"
+NOW = datetime(2031, 3, 12, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def world(calm: World) -> World:
+    return calm
+
+
+# ── the rows of the list: each raises, is what it should be, and resolves ──
+
+
+def missing_wms(world: World) -> Callable[[], object]:
+    archived = Wms.objects.filter(pk=world.wms.pk)
+    place(world)
+    archived.update(archived_at=START)
+    run(world, DOWNLOAD, DELIVER)
+
+    def cure() -> None:
+        archived.update(archived_at=None)
+        tell_of_missing(SandboxWms)  # what saving the WMS Setup does
+
+    return cure
+
+
+def unmapped(world: World) -> Callable[[], object]:
+    Cart.objects.update(reject_unmapped=True)
+    place(world, shipping_method="CAMEL")
+    run(world, DOWNLOAD, DELIVER)
+
+    def cure() -> None:
+        Cart.objects.update(reject_unmapped=False)
+        actions.resend(world.only(), DANA)
+
+    return cure
+
+
+def bad_address(world: World) -> Callable[[], object]:
+    key = place(world, ship_to={"first_name": "Ada", "country": "US"})
+    run(world, DOWNLOAD, DELIVER)
+    whole = {"first_name": "Ada", "address_1": "12 Mill Lane", "city": "Portland", "zip": "97201", "country": "US"}
+
+    def cure() -> None:
+        change(world, key, ship_to=whole)
+        run(world, DOWNLOAD, DELIVER)
+
+    return cure
+
+
+def given_up(world: World) -> Callable[[], object]:
+    place(world)
+    run(world, DOWNLOAD)
+    Order.objects.update(failures=TRIES - 1, starts=TRIES - 1, first_failed_at=START - timedelta(days=15))
+    world.warehouse.faults.script("POST /v1/orders", "error", times=1)
+    run(world, DELIVER)
+    return lambda: actions.resend(world.only(), DANA)
+
+
+def without_sku(world: World) -> Callable[[], object]:
+    key = place(world, 1, ("", 1))
+    run(world, DOWNLOAD, DELIVER)
+    line = {"id": "1-1", "sku": "MUG-BLUE", "title": "Mug", "price": "5.00", "quantity": 1}
+
+    def cure() -> None:
+        change(world, key, lines=[line])
+        run(world, DOWNLOAD, DELIVER)
+
+    return cure
+
+
+def refused_order(code: str, message: str) -> Callable[[World], Callable[[], object]]:
+    def raises(world: World) -> Callable[[], object]:
+        place(world)
+        usual = world.warehouse._exact["POST", "/v1/orders"]
+        answers(world.warehouse, "POST", "/v1/orders", lambda *_: world.warehouse.refuse(422, code, message))
+        run(world, DOWNLOAD, DELIVER)
+        assert Alert.objects.get().message == message, "in the system's own words"
+
+        def cure() -> None:
+            world.warehouse._exact["POST", "/v1/orders"] = usual
+            if code == "out_of_stock":
+                Order.objects.update(retry_at=START)  # the night has come
+                release_due(START)
+            else:
+                actions.resend(world.only(), DANA)
+            with at(0):
+                run(world, DELIVER)
+
+        return cure
+
+    return raises
+
+
+def refused_tracking(world: World) -> Callable[[], object]:
+    place(world)
+    run(world, DOWNLOAD, DELIVER)
+    pack(world)
+    run(world, CONFIRM)
+    key = world.only().cart_key
+    world.shop.table("orders").change(key, status="canceled")
+    run(world, UPLOAD)
+
+    def cure() -> None:
+        world.shop.table("orders").change(key, status="open")
+        actions.resend_tracking(world.only(), DANA)
+        run(world, UPLOAD)
+
+    return cure
+
+
+def refused_stock(world: World) -> Callable[[], object]:
+    count(world, 10)
+    run(world, STOCK)
+    usual = world.shop._exact["POST", "/api/stock"]
+    refusing(world)
+    with at(0):
+        run(world, TELL_STOCK)
+
+    def cure() -> None:
+        world.shop._exact["POST", "/api/stock"] = usual
+        with at(3):
+            run(world, TELL_STOCK)
+
+    return cure
+
+
+def server_error(world: World) -> Callable[[], object]:
+    place(world)
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "error", times=1)
+    with at(0):
+        run(world, DELIVER)
+
+    def cure() -> None:
+        with at(1):
+            run(world, DELIVER)
+
+    return cure
+
+
+def bad_credentials(world: World) -> Callable[[], object]:
+    good = world.cart.credentials
+    world.cart.credentials = {**good, "api_key": "expired"}
+    world.cart.save()
+    with at(0):
+        run(world, DOWNLOAD)
+
+    def cure() -> None:
+        world.cart.credentials = good
+        world.cart.save()
+        with at(1):
+            run(world, DOWNLOAD)
+
+    return cure
+
+
+STORY: dict[str, tuple[str, str, Callable[[World], Callable[[], object]]]] = {
+    # row of the list → the kind, its title, what happens
+    "Missing WMS Setup": ("missing_wms", "Missing WMS Setup", missing_wms),
+    "Unmapped ship method": ("ship_method_unmapped", "Unmapped ship method", unmapped),
+    "Address error": ("address_incomplete", "Address error", bad_address),
+    "Record skipped after too many failures": ("gave_up", "Record skipped after too many failures", given_up),
+    "500 Error": ("delivery_failing", "Remote system unavailable", server_error),
+    "Missing product code": ("sku_missing", "Missing product code", without_sku),
+    "Could not change status to Shipped": ("tracking_refused", "Tracking refused by the cart", refused_tracking),
+    "Could not upload inventory information": (
+        "stock_refused", "Could not upload inventory information", refused_stock,
+    ),
+    "credentials or permissions": ("credentials", "Credentials do not work", bad_credentials),
+    "The Customer is inactive": (
+        "inactive", "Refused by the WMS",
+        refused_order("inactive", "The Customer is inactive. Please enter an active Customer."),
+    ),
+    "ValueNotSupported": (
+        "item_unknown", "Product not known to the WMS",
+        refused_order("item_unknown", "ValueNotSupported. Not assigned to Customer 88"),
+    ),
+    "unmapped listing": (
+        "unmappable_listing", "Refused by the WMS",
+        refused_order("unmappable_listing", "Could not retrieve order items: listing 7 is not mapped."),
+    ),
+    "not enough inventory": (
+        "out_of_stock", "Not enough inventory", refused_order("out_of_stock", "Not enough of MUG-BLUE."),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", STORY)
+def test_every_alert_of_the_list_is_raised_and_resolves(world: World, row: str) -> None:
+    kind, title, happens = STORY[row]
+    cure = happens(world)
+    assert alerts() == [kind]
+    alert = Alert.objects.select_related("merchant", "cart").get()
+    assert alert.known.title == title
+    assert alert.fix or alert.known.text
+    assert links.fix(world.account, alert).startswith(f"/a/{world.account.public_id}/")
+    cure()
+    assert alerts() == []
+
+
+# ── for lack of stock ──
+
+
+def test_what_lacks_stock_is_on_hold_and_sent_again_every_night_at_one_pacific(world: World) -> None:
+    place(world)
+    usual = world.warehouse._exact["POST", "/v1/orders"]
+    refuse = world.warehouse.refuse(422, "out_of_stock", "Not enough of MUG-BLUE.")
+    answers(world.warehouse, "POST", "/v1/orders", lambda *_: refuse)
+    run(world, DOWNLOAD, DELIVER)
+    order = world.only()
+    assert (order.status, order.held_by) == (Status.HELD, out_of_stock.HELD_BY)
+    for _ in range(2):
+        again = order.retry_at
+        assert again is not None and timedelta() < again - START < timedelta(days=2)
+        local = again.astimezone(ZoneInfo("America/Los_Angeles"))
+        assert local.hour == 1 and local.minute < 15
+        sends = asked(world.warehouse, "POST", "/v1/orders")
+        with at(seconds=(again - START).total_seconds() - 1):
+            assert release_due(again - timedelta(seconds=1)) == 0
+        with at(seconds=(again - START).total_seconds()):
+            assert release_due(again) == 1
+            run(world, DELIVER)
+            assert asked(world.warehouse, "POST", "/v1/orders") == sends + 1
+            order = world.only()
+            assert (order.status, order.failures) == (Status.HELD, 0)
+            assert alerts() == ["out_of_stock"], "one alert from night to night"
+    assert Alert.objects.get().count == 3
+    world.warehouse._exact["POST", "/v1/orders"] = usual
+    with at(seconds=(order.retry_at - START).total_seconds()):
+        release_due(order.retry_at)
+        run(world, DELIVER)
+        assert (world.only().status, world.only().held_by, alerts()) == (Status.AT_WMS, "", [])
+
+
+# ── a system that is away ──
+
+
+def test_errors_of_the_server_are_one_alert_that_counts_runs_in_a_row(world: World) -> None:
+    for number in (1, 2, 3):
+        place(world, number)
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "error", times=100)
+    for hour in (0, 1, 2):
+        with at(hour):
+            run(world, DELIVER)
+        alert = Alert.objects.get()
+        assert (alert.kind, alert.count) == ("delivery_failing", hour + 1), "three orders of a run are one failure"
+        assert (alert.news_at is not None) == (hour == 2), "mailed after three in a row"
+    assert set(Order.objects.values_list("failures", flat=True)) == {3}
+    assert timedelta(hours=1) == outcomes.AGAIN
+
+
+@pytest.mark.usefixtures("world")
+def test_of_a_connection_the_service_that_fails_longest_counts() -> None:
+    for in_a_row in (1, 2, 3):
+        raise_alert("unreachable", "cart:1", "x", now=START, total=in_a_row)
+        raise_alert("unreachable", "cart:1", "x", now=START, total=1)
+    assert Alert.objects.get().count == 3
+
+
+# ── opening, counting, dismissing, opening again ──
+
+
+def opened(kind: str = "sku_missing", **how: Any) -> Alert:
+    raise_alert(kind, "k", "About it", now=how.pop("now", NOW), **how)
+    return Alert.objects.get()
+
+
+def dismiss() -> None:
+    Alert.objects.update(dismissed_at=NOW, news_at=None)
+
+
+@pytest.fixture
+def tenant(db: None) -> Any:
+    desk = desks.build(orders=0)
+    with tenancy.activate(desk.account.pk):
+        Alert.objects.all().delete()
+        yield desk
+
+
+@pytest.mark.usefixtures("tenant")
+class TestOneCause:
+    def test_it_is_news_once(self) -> None:
+        assert opened().news_at == NOW
+        Alert.objects.update(news_at=None)
+        assert opened(count=4).news_at is None
+        assert Alert.objects.get().count == 5
+
+    def test_resolved_and_back_it_is_news_again_and_counts_anew(self) -> None:
+        opened(count=7)
+        resolve("sku_missing", ["k"], NOW)
+        later = NOW + timedelta(hours=1)
+        again = opened(now=later)
+        assert (again.active, again.count, again.first_seen, again.news_at) == (True, 1, later, later)
+
+    def test_dismissed_it_opens_when_another_order_comes(self) -> None:
+        opened()
+        dismiss()
+        again = opened()
+        assert (again.active, again.news_at is not None) == (True, True)
+
+    def test_dismissed_a_trouble_that_goes_on_stays_quiet_until_it_was_gone(self) -> None:
+        opened("credentials")
+        dismiss()
+        assert (opened("credentials").active, Alert.objects.get().news_at) == (False, None)
+        resolve("credentials", ["k"], NOW)
+        assert opened("credentials").active
+
+    def test_dismissed_the_watch_opens_when_there_are_more(self) -> None:
+        opened("stuck_ready", total=4)
+        dismiss()
+        assert not opened("stuck_ready", total=4).active
+        assert not opened("stuck_ready", total=3).active
+        assert opened("stuck_ready", total=4).active
+
+
+# ── the table ──
+
+
+def raised() -> set[str]:
+    """Every kind that is written out in a call of raise_alert."""
+    found = set()
+    for folder in ("alerts", "carts", "integration_manager", "merchants", "orders", "wms", "billing"):
+        for path in (CLONE / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = getattr(node, "func", None)
+                if isinstance(node, ast.Call) and getattr(name, "id", getattr(name, "attr", "")) == "raise_alert":
+                    first = ast.walk(node.args[0]) if node.args else iter(())
+                    found |= {part.value for part in first if isinstance(part, ast.Constant)}
+    return {str(kind) for kind in found}
+
+
+def test_the_table_knows_every_kind_that_is_raised() -> None:
+    assert raised() <= set(KINDS), raised() - set(KINDS)
+    assert {"missing_wms", "credentials", "tracking_refused", "tracking_skipped"} <= raised()
+
+
+@pytest.mark.parametrize("code", [*KINDS, "what a connector calls it", "address_whatever"])
+def test_every_kind_is_whole(code: str, tenant: Any) -> None:
+    kind = kinds.of(code)
+    assert kind.title and kind.text.endswith(".") and kind.button
+    assert not (kind.cures_itself and kind.at_once)
+    assert (kind.patience > 1) == kind.cures_itself, "what cures itself is told when it lasts, the rest at once"
+    assert kind.acts in Acts and kind.anew in Anew and kind.fix in Fix
+    row = Alert(kind=code, key="k", public_id="abcabcabcabc", merchant=tenant.merchants[0], cart=tenant.carts[0])
+    client = tenant.client("owner")
+    address = links.fix(tenant.account, row)
+    if address != reverse("alert", args=[tenant.account.public_id, row.public_id]):
+        assert client.get(address).status_code == 200, address
+
+
+def test_what_needs_a_person_at_once_is_mailed_at_once() -> None:
+    assert {"ship_method_unmapped", "address_incomplete", "credentials"} <= set(kinds.AT_ONCE)
+    assert not set(kinds.AT_ONCE) & set(kinds.BY_ITSELF)
+
+
+def test_who_is_gone_waits_for_nobody(tenant: Any) -> None:
+    """A service that was switched off, a cart or a merchant that was taken away."""
+    from orders.watch import _end_what_is_gone
+
+    cart, other = tenant.carts
+    off, on = Schedule.objects.filter(cart=cart)[:2]
+    Schedule.objects.filter(pk=off.pk).update(every=0)
+    raise_alert("service_failing", f"schedule:{off.pk}", "x", now=NOW)
+    raise_alert("service_failing", f"schedule:{on.pk}", "x", now=NOW)
+    raise_alert("credentials", f"cart:{other.pk}", "x", now=NOW, cart_id=other.pk)
+    Cart.objects.filter(pk=other.pk).update(archived_at=NOW)
+    _end_what_is_gone(NOW)
+    assert list(Alert.objects.filter(resolved_at=None).values_list("key", flat=True)) == [f"schedule:{on.pk}"]

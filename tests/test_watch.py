@@ -1,0 +1,134 @@
+"""Orders that do not move: told of after hours or days, and no more once they do."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.models import Account
+from alerts.models import Alert, Watch
+from integration_manager import tenancy
+from merchants.models import Merchant, Schedule
+from orders import watch
+from orders.models import Order
+from tests import desk as desks
+from tests.desk import Desk, make_order
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2031, 3, 12, 12, 0, tzinfo=UTC)
+
+
+def ago(**delta: float) -> datetime:
+    return NOON - timedelta(**delta)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = desks.build(orders=0)
+    with tenancy.activate(made.account.pk):
+        Alert.objects.all().delete()
+        Schedule.objects.filter(service="deliver").update(every=300)
+    return made
+
+
+def order(desk: Desk, number: str, status: str, since: datetime, cart: int = 0, **fields: Any) -> None:
+    values = {"delivered_at": since} if status == "at_wms" else {}
+    made = make_order(desk.carts[cart], number, status=status, created_at=since, **values | fields)
+    Order.objects.filter(pk=made.pk).update(updated_at=since)
+
+
+def told(desk: Desk) -> list[tuple[str, int]]:
+    with tenancy.activate(desk.account.pk):
+        rows = Alert.objects.filter(resolved_at=None).order_by("kind", "merchant__name")
+        return list(rows.values_list("kind", "count"))
+
+
+def test_after_two_hours_ready_and_three_days_at_the_wms(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        order(desk, "A", "ready", ago(hours=2, minutes=6))
+        order(desk, "B", "ready", ago(hours=2, minutes=10))
+        order(desk, "young", "ready", ago(hours=1, minutes=59))
+        order(desk, "C", "at_wms", ago(days=3, minutes=1), 1)
+        order(desk, "new there", "at_wms", ago(days=2, hours=23), 1)
+        order(desk, "done", "shipped", ago(days=9))
+    watch.look(NOON)
+    assert told(desk) == [("stuck_at_wms", 1), ("stuck_ready", 2)]
+    with tenancy.activate(desk.account.pk):
+        words = list(Alert.objects.order_by("kind").values_list("message", flat=True))
+        assert words == [
+            "1 order of Northquay Two has been at the WMS for more than 3 days.",
+            "2 orders of Northquay One have been ready for more than 2 hours.",
+        ]
+        Order.objects.filter(status="ready").update(status="at_wms", delivered_at=NOON)
+    watch.look(NOON + timedelta(minutes=5))
+    assert told(desk) == [("stuck_at_wms", 1)], "it resolves by itself"
+
+
+def test_the_wait_is_counted_from_when_it_became_ready_and_the_first_failure(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        order(desk, "released just now", "ready", ago(days=9))
+        Order.objects.update(updated_at=ago(minutes=5))
+        order(desk, "fails since hours", "ready", ago(minutes=20), failures=4, first_failed_at=ago(hours=4))
+        order(desk, "waits for its day", "ready", ago(days=1), cart=1)
+        Order.objects.filter(cust_ref="waits for its day").update(retry_at=NOON + timedelta(days=1))
+    watch.look(NOON)
+    assert told(desk) == [("stuck_ready", 1)]
+
+
+def test_a_rare_delivery_is_no_trouble(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        Schedule.objects.filter(service="deliver").update(every=6 * 3600)
+        order(desk, "A", "ready", ago(hours=7, minutes=59))
+    watch.look(NOON)
+    assert told(desk) == []
+    watch.look(NOON + timedelta(minutes=2))
+    assert told(desk) == [("stuck_ready", 1)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [((0, 3), ["stuck_at_wms"]), ((2, 0), ["stuck_ready"]), ((0, 0), []), ((5, 6), []), ((4, 5), ["stuck_ready"])],
+)
+def test_each_account_sets_it_and_can_switch_it_off(desk: Desk, settings: tuple[int, int], found: list[str]) -> None:
+    other = desks.build("Eastport", orders=0)
+    for one in (desk, other):
+        with tenancy.activate(one.account.pk):
+            Alert.objects.all().delete()
+            order(one, "A", "ready", ago(hours=4, minutes=30))
+            order(one, "B", "at_wms", ago(days=4))
+    hours, days = settings
+    path = desk.url("alerts/channels/watch/")
+    assert desk.client("owner").post(path, {"ready_hours": hours, "at_wms_days": days}).status_code == 302
+    assert desk.client("owner").post(path, {"ready_hours": -1, "at_wms_days": 1}).status_code == 422
+    watch.look(NOON)
+    assert [kind for kind, _ in told(desk)] == found
+    assert [kind for kind, _ in told(other)] == ["stuck_at_wms", "stuck_ready"], "of the usual limits"
+    with tenancy.activate(desk.account.pk):
+        assert Watch.objects.count() == 1
+
+
+def test_nobody_watches_what_is_suspended_or_archived(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        order(desk, "A", "ready", ago(days=1))
+    watch.look(NOON)
+    assert len(told(desk)) == 1
+    Account.objects.filter(pk=desk.account.pk).update(suspended_at=NOON)
+    watch.look(NOON)
+    assert told(desk) == []
+    Account.objects.filter(pk=desk.account.pk).update(suspended_at=None)
+    with tenancy.activate(desk.account.pk):
+        Merchant.objects.update(archived_at=NOON)
+    watch.look(NOON)
+    assert told(desk) == []
+
+
+def test_it_looks_by_the_indexes_of_what_is_open(desk: Desk) -> None:
+    """Not at each of a million orders."""
+    with tenancy.everyone("a test"), connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("EXPLAIN " + watch._SQL, {"now": NOON})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "order_ready" in plan and "order_at_wms" in plan, plan
+    assert "Seq Scan on orders_order" not in plan
