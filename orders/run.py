@@ -18,6 +18,7 @@ from accounts.models import Account
 from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector, Page, Progress
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed
+from integration_manager.kit.folder_system import FolderSystem
 from merchants import schedules
 from merchants.models import Merchant, Schedule
 from merchants.rules import Rules
@@ -74,6 +75,8 @@ class Run:
         self._page_began = self._given = self._told = 0.0
         self._held_until = held_until
         self._pool: ThreadPoolExecutor | None = None
+        if isinstance(connector, FolderSystem):
+            connector.beat = self.hold
 
     @property
     def now(self) -> datetime:

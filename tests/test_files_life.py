@@ -1,20 +1,25 @@
 """An order's life by files over a real SFTP server, with the worker killed in every phase of a file."""
 
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import models
 
 from accounts.models import Account
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import clock, crash
+from integration_manager.kit import clock, crash, inbox
+from integration_manager.kit.sftp import SftpFolder
+from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
 from orders import connections, jobs
+from orders import run as run_module
 from orders.models import Order, OutFile, SkippedOrder, Status
-from orders.run import Run
+from orders.run import LostLease, Run
 from tests.dying import dying
 from tests.sftp_server import SftpServer
 from wms.models import Wms
@@ -197,6 +202,20 @@ def test_a_file_that_was_taken_right_after_its_rename_is_not_sent_again(files: F
     assert files.names("hall/orders") == []
 
 
+def test_news_of_an_order_wait_for_the_file_of_a_dead_worker_and_are_taken_up_with_it(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('D-2')}\n")
+    files.run(Service.DOWNLOAD)
+    with dying(point="after_uploaded"):
+        files.run(Service.DELIVER)
+    files.put("shop/orders/tuesday.csv", f"{HEADER}\n{row('D-2', quantity='5')}\n")
+    files.run(Service.DOWNLOAD)
+    assert Order.objects.get().source_changed, "it is being sent: the news wait"
+    files.expire()
+    files.run(Service.DELIVER)
+    order = Order.objects.get()
+    assert (order.status, order.source_changed) == (Status.AT_WMS, False)
+
+
 def test_a_server_that_is_away_drops_the_file_and_the_orders_wait_uncharged(files: Files) -> None:
     files.put("shop/orders/monday.csv", f"{HEADER}\n{row('E-1')}\n")
     files.run(Service.DOWNLOAD)
@@ -211,3 +230,56 @@ def test_a_server_that_is_away_drops_the_file_and_the_orders_wait_uncharged(file
     assert Order.objects.get().status == Status.AT_WMS
     assert files.text("hall/orders").count("E-1") >= 1
     assert len(files.names("hall/orders")) == 1
+
+
+def test_a_fetch_that_lasts_longer_than_the_lease_does_not_lose_it(files: Files, monkeypatch: Any) -> None:
+    files.put("shop/orders/slow.csv", f"{HEADER}\n{row('C-1')}\n")
+    renewed, enough = [0], threading.Event()
+    renew, fetch = schedules.renew, SftpFolder.fetch
+
+    def counted(*args: Any) -> bool:
+        renewed[0] += 1
+        if renewed[0] == 5:
+            enough.set()
+        return renew(*args)
+
+    def slow(self: SftpFolder, *args: Any) -> Any:
+        assert enough.wait(60), "nobody renewed the lease while the file was on its way"
+        return fetch(self, *args)
+
+    monkeypatch.setattr(inbox, "BEAT", 0.01)
+    monkeypatch.setattr(run_module, "RENEW", 0.0)  # a lease never covers more than the stretch it is for
+    monkeypatch.setattr(schedules, "renew", counted)
+    monkeypatch.setattr(SftpFolder, "fetch", slow)
+    files.run(Service.DOWNLOAD)
+    assert Order.objects.get().cust_po_no == "C-1"
+    assert files.names("shop/orders") == []
+
+
+def test_who_lost_the_lease_while_fetching_stores_nothing(files: Files, monkeypatch: Any) -> None:
+    files.put("shop/orders/slow.csv", f"{HEADER}\n{row('C-1')}\n")
+    fetch, hold, taken = SftpFolder.fetch, Run.hold, threading.Event()
+
+    def held(self: Run) -> None:
+        if fetching.is_set():
+            Schedule.objects.filter(pk=self.leased).update(token=models.F("token") + 1)  # another run took it over
+            self._held_until = 0.0
+        try:
+            hold(self)
+        except LostLease:
+            taken.set()
+            raise
+
+    fetching = threading.Event()
+
+    def slow(self: SftpFolder, *args: Any) -> Any:
+        fetching.set()
+        assert taken.wait(60)
+        return fetch(self, *args)
+
+    monkeypatch.setattr(inbox, "BEAT", 0.01)
+    monkeypatch.setattr(Run, "hold", held)
+    monkeypatch.setattr(SftpFolder, "fetch", slow)
+    files.run(Service.DOWNLOAD)
+    assert not Order.objects.exists()
+    assert files.names("shop/orders") == ["slow.csv"]

@@ -82,6 +82,8 @@ class CsvCart(FolderSystem, CartConnector):
             )
             # What cannot become an order is refused here, where the row is known.
             raw.means = options, to_order(raw, options)
+            if self.reading is not None:
+                raw.read = self.reading(raw)
             return raw
 
         form = self.format_of("orders", options)
@@ -179,6 +181,7 @@ class Mapped(dict[str, Any]):
     """A raw order, and what it means with which options: a file has many, and is read for that already."""
 
     means: tuple[Mapping[str, Any], Order] | None = None
+    read: Any = None  # what the engine made of it
 
 
 def key_of(raw: Any) -> str:

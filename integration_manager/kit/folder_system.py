@@ -33,6 +33,9 @@ class FolderSystem(MailPlace):
     places: ClassVar[dict[str, str]] = {}
     uploads: "Folder | None" = None  # what people upload in the browser, wherever else the files come from
     book: Book | None = None  # the files read before
+    # What the engine makes of each order: asked where a page is made, which may be while another one is stored.
+    reading: "Callable[[Any], Any] | None" = None
+    beat: "Callable[[], object] | None" = None  # called again and again while one call takes long
 
     directory = Field("Main directory", required=False, when=("place", FILES), help="Empty: where the login leads.")
     archive_dir = Field(
@@ -123,6 +126,7 @@ class FolderSystem(MailPlace):
             uploads,
             kind,
             self.book,
+            beat=self.beat,
         )
 
     @property

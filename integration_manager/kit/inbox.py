@@ -7,7 +7,7 @@ bad rows these go there, with line number and reason, while the others load.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -24,11 +24,12 @@ from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.fileformat import Format
 from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool, why_unusable
 
-CHUNK_ROWS = 400  # orders, parcels or levels of a page
+CHUNK_ROWS = 600  # orders, parcels or levels of a page
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
 EMPTY_REST = timedelta(hours=1)  # an empty file may be one that a slow program has only just created
 STEM = 190  # bytes of a name that are kept; what we add to it is at most 60, and names have 255
 SUFFIX = 16  # bytes; a longer one is no extension
+BEAT = 5.0  # seconds
 FUTURE = timedelta(days=1)  # a file from so far ahead has a wrong date, so its age says nothing
 
 
@@ -75,6 +76,7 @@ class Inbox:
     kind: str = ""
     book: Book | None = None
     by_hand: bool = False  # people put the files there, who were asked whether the same is to be read again
+    beat: Callable[[], object] | None = None  # called every BEAT seconds while a file is being fetched
     _left: list[str] = field(default_factory=list, init=False, compare=False)  # notes of the last look
     _missed: list[Entry] = field(default_factory=list, init=False, compare=False)  # listed, and not found
 
@@ -119,7 +121,7 @@ class Inbox:
         path = join(self.directory, entry.name)
         why = ""
         try:
-            stream = self.folder.fetch(path)
+            stream = self._fetched(path)
         except Missing:
             self._missed.append(entry)
             return None
@@ -137,6 +139,16 @@ class Inbox:
             stream.close()
             return None
         return Incoming(self, entry, stream, digest.hexdigest() if not why else "", why)
+
+    def _fetched(self, path: str) -> IO[bytes]:
+        """A copy of the file. Of a large one from a slow server it takes longer than any lease lasts."""
+        if self.beat is None or self.by_hand:
+            return self.folder.fetch(path)  # what people upload is here already
+        with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
+            coming = fetcher.submit(self.folder.fetch, path)
+            while not wait([coming], timeout=BEAT).done:
+                self.beat()
+            return coming.result()
 
 
 @dataclass(slots=True)

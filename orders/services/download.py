@@ -2,13 +2,15 @@
 
 import hashlib
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 from django.db import transaction
 
-from integration_manager.kit.connector import CartConnector, Page
+from integration_manager.kit.connector import CartConnector, Connector, Page
+from integration_manager.kit.folder_system import FolderSystem
 from orders import cursors, files_read, inserting, pulls, rejects
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
@@ -34,6 +36,8 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     cursor = run.schedule.cursor
     pull = pulls.Counter.of(run, since) if save_cursor else None
     left_out = 0  # orders of the file that is being read
+    if isinstance(connector, FolderSystem):
+        connector.reading = partial(_made_of, connector, run.account.timezone, connector.options())
     for page in run.pages(connector.orders(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
@@ -91,10 +95,18 @@ def beginning(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
+def _made_of(connector: Connector, zone: str, options: dict[str, Any], raw: Any) -> Incoming | Unreadable:
+    return read_raw(raw, connector, zone, options)
+
+
 def _read(run: Run, raw: Any, options: dict[str, Any]) -> Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
-    found = read_raw(raw, run.connector, run.account.timezone, options)
+    found = getattr(raw, "read", None)
+    if found is None:
+        found = _made_of(run.connector, run.account.timezone, options, raw)
+    else:
+        raw.read = None  # they hold on to each other
     if isinstance(found, Unreadable):
         inserting.skip(run.cart, found.key, "unreadable", found.why, run.now, raw=found.raw)
         run.counts["unreadable"] += 1

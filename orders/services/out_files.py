@@ -38,9 +38,8 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     Returns the orders that were taken. `outcomes` records those that never get into a file.
     """
     connector = outcomes.connector
-    recover(run, "orders")
+    taken = recover(run, "orders")
     connector.ready("orders")
-    taken: list[int] = []
     while run.keep_alive() and not run.stopping.is_set():
         run.current()
         claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now, run.wms_id)
@@ -138,12 +137,16 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
     carry(run, file)
 
 
-def recover(run: Run, kind: str) -> None:
-    """Goes on with files whose worker died, and clears away halves that were given up."""
+def recover(run: Run, kind: str) -> list[Any]:
+    """Goes on with files whose worker died, and clears away halves that were given up.
+
+    Returns the records of those that it took up.
+    """
+    taken: list[Any] = []
     files = OutFile.objects.filter(merchant=run.merchant, cart=run.cart, kind=kind)
     for pk in files.filter(phase__in=OPEN).order_by("id").values_list("id", flat=True):
         if not run.keep_alive() or run.stopping.is_set():
-            return
+            return taken
         with connection.cursor() as cursor:
             cursor.execute(
                 """UPDATE orders_outfile SET token = token + 1, lease_until = now() + make_interval(secs => %s)
@@ -152,11 +155,14 @@ def recover(run: Run, kind: str) -> None:
             )
             mine = cursor.fetchone()
         if mine:
-            carry(run, OutFile.objects.get(pk=pk))
+            file = OutFile.objects.get(pk=pk)
+            taken += file.records
+            carry(run, file)
     _let_go(files)
     for file in files.filter(phase=Phase.DROPPED).exclude(temporary=""):
         run.call(run.connector.remove, file.kind, file.temporary)
         files.filter(pk=file.pk).update(temporary="")
+    return taken
 
 
 def _let_go(files: QuerySet[OutFile]) -> None:
