@@ -13,20 +13,18 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from integration_manager import tenancy
-from integration_manager.kit import clock
+from integration_manager.kit import clock, csvwriting
 
 if TYPE_CHECKING:
     from accounts.requests import AccountRequest
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PIECE = 16_384  # characters
 _BATCH = 1_000
 
 
 def safe(cell: object) -> str:
     """The cell's text, which no spreadsheet calculates."""
-    text = "" if cell is None else str(cell).replace("\x00", "")
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csvwriting.safe("" if cell is None else str(cell).replace("\x00", ""))
 
 
 def lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:

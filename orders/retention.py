@@ -33,6 +33,8 @@ class Rule:
 # A file that waits to be loaded, or has never been fetched, stays longer than one that is done with.
 _DONE_WITH = "(loaded_at IS NOT NULL OR fetched_at IS NOT NULL OR NOT whole)"
 _PIECES = f"file_id IN (SELECT f.id FROM merchants_storedfile f WHERE {_DONE_WITH})"  # noqa: S608 (names of ours)
+# Where a person says what became of a file, also after having dismissed the alert: nobody else can.
+_ONLY_TOLD = "(dismissed_at IS NOT NULL AND kind <> 'file_unknown')"
 
 RULES = (
     Rule("orders_exchange", "at", timedelta(days=30), grows=True),
@@ -57,7 +59,7 @@ RULES = (
     Rule("merchants_readfile", "read_at", timedelta(days=90), grows=True),
     Rule("alerts_alertmail", "slot", timedelta(days=30), grows=True),
     Rule("alerts_post", "created_at", timedelta(days=30), grows=True),
-    Rule("alerts_alert", "last_seen", timedelta(days=90), "(resolved_at IS NOT NULL OR dismissed_at IS NOT NULL)"),
+    Rule("alerts_alert", "last_seen", timedelta(days=90), f"(resolved_at IS NOT NULL OR {_ONLY_TOLD})"),
 )
 
 
