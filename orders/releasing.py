@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from carts.models import Cart
 from integration_manager.kit.canonical import Order as Canonical
@@ -18,12 +18,6 @@ from orders.states import Each
 
 BATCH = 1000  # orders of one statement
 STANDING = (Status.ERROR, Status.HELD)
-
-
-def waiting(keys: Sequence[str]) -> dict[str, int]:
-    """How many orders wait for each of these causes, by the index of causes."""
-    rows = Order.objects.filter(cause__in=keys, status=Status.ERROR).order_by()
-    return dict(rows.values_list("cause").annotate(Count("pk")))
 
 
 def release(merchant: Merchant, keys: Sequence[str], message: str, now: datetime, *, actor: str) -> int:

@@ -10,7 +10,7 @@ from accounts import audit
 from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
 from merchants.rules import ship_method
-from merchants.rules.methods import MOST, MOST_CODES, code_key
+from merchants.rules.methods import MOST, MOST_CODES, cause_of, code_key
 from orders import releasing, ruling
 
 Match = CartShipMethod.Match
@@ -179,5 +179,7 @@ def let_go(cart: Cart, now: datetime, actor: str) -> int:
             [tenancy.account_id(), ship_method.CODE, cart.pk],
         )
         held = cursor.fetchall()
-    keys = [key for key, code in held if not methods.reject or methods.decide(code_key(code)) is not None]
-    return releasing.release(fresh.merchant, sorted(set(keys)), "Its ship method is mapped now.", now, actor=actor)
+    # Those on the list too, whose alert may have been dismissed and forgotten.
+    wait = {cause_of(cart.public_id, key): key for key in methods.listed} | {key: code_key(code) for key, code in held}
+    keys = [cause for cause, key in wait.items() if not methods.reject or methods.decide(key) is not None]
+    return releasing.release(fresh.merchant, sorted(keys), "Its ship method is mapped now.", now, actor=actor)
