@@ -20,6 +20,8 @@ ANY_CODE = "*"  # in place of a kind: any of them
 MOST_MATCHES = 500  # of one way to search
 PAGE = 50
 STATEMENT = 1000  # rows
+_RENAME = """DO UPDATE SET name = excluded.name, name_key = excluded.name_key
+    WHERE excluded.name <> '' AND old.name <> excluded.name"""
 _LAST = chr(0x10FFFF)  # sorts behind every text, byte by byte
 
 
@@ -34,18 +36,17 @@ def store(merchant_id: int, rows: Sequence[tuple[str, str]], origin: Product.Ori
 
     A name that is not given stays as it is. Each SKU may be there once.
     """
+    # Without names nothing of a known product is even locked: most of what the WMS reports is known.
+    known = _RENAME if any(name for _, name in rows) else "DO NOTHING"
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO merchants_product AS old
                    (account_id, merchant_id, public_id, sku, sku_key, name, name_key, origin, created_at)
             SELECT %s, %s, t.public_id, t.sku, t.sku_key, t.name, t.name_key, %s, %s
             FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
                  AS t(public_id, sku, sku_key, name, name_key)
-            ON CONFLICT (account_id, merchant_id, sku) DO UPDATE
-                SET name = excluded.name, name_key = excluded.name_key
-                WHERE excluded.name <> '' AND old.name <> excluded.name
-            RETURNING sku""",
+            ON CONFLICT (account_id, merchant_id, sku) {known} RETURNING sku""",  # noqa: S608 (a text of ours)
             [
                 tenancy.account_id(),
                 merchant_id,

@@ -43,6 +43,7 @@ class StockRules:
     """
 
     warehouse: int | None = None  # None: the total of all that are enabled
+    closed: bool = False  # that one warehouse is disabled: nothing is told, rather than none of everything
     alias: str = ""  # the kind of code that it is told by; "": the SKU
     minimum: Decimal = ZERO  # fewer than that are none
     buffer: Decimal = ZERO  # so many are held back
@@ -97,6 +98,9 @@ def offers(counted: Counted, codes: Sequence[str], rules: StockRules) -> Iterato
     elif not codes:
         yield Offer(sku, skipped=f"It has no {rules.alias}.")
         return
+    if rules.closed:
+        yield Offer(sku, code=codes[0], skipped="The warehouse that this cart is told of is disabled.")
+        return
     places = [place for place in counted.places if _counts(place, rules)]
     if not places and (rules.warehouse is None or not counted.places):
         yield Offer(sku, code=codes[0], skipped="No warehouse that is enabled has a count of it.")
@@ -109,7 +113,7 @@ def offers(counted: Counted, codes: Sequence[str], rules: StockRules) -> Iterato
 
 
 def _counts(place: Place, rules: StockRules) -> bool:
-    return place.enabled if rules.warehouse is None else place.warehouse == rules.warehouse and place.enabled
+    return place.enabled if rules.warehouse is None else place.warehouse == rules.warehouse
 
 
 def _calculated(places: Sequence[Place], elsewhere: Decimal, rules: StockRules) -> tuple[Decimal, list[Step]]:

@@ -130,6 +130,7 @@ def stock_rules(cart: Cart) -> StockRules:
 
     return StockRules(
         warehouse=cart.stock_warehouse_id,
+        closed=cart.stock_warehouse is not None and not cart.stock_warehouse.enabled,
         alias=cart.stock_alias,
         minimum=Decimal(cart.stock_minimum),
         buffer=Decimal(cart.stock_buffer),

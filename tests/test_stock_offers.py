@@ -1,5 +1,6 @@
 """What a cart is told of a product: the calculation alone, by examples and by any numbers there may be."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -52,6 +53,11 @@ def test_of_all_warehouses_or_of_one() -> None:
     assert "enabled" in one([Place(3, "Old", D(9), enabled=False)]).skipped
 
 
+def test_of_a_warehouse_that_is_disabled_nothing_is_told_rather_than_none() -> None:
+    offer = one(warehouse=1, closed=True)
+    assert (offer.told, offer.skipped) == (False, "The warehouse that this cart is told of is disabled.")
+
+
 def test_told_by_another_code_each_that_it_has_and_not_at_all_without_one() -> None:
     counted = Counted("MUG", (Place(1, "Main", D(3)),))
     found = list(offers(counted, ("111", "222"), StockRules(alias="UPC")))
@@ -73,7 +79,7 @@ def test_whatever_the_numbers(places: list[Place], open_: Decimal, rules: StockR
     for offer in offers(Counted("MUG", tuple(places), open_), (), rules):
         if not offer.told:
             continue
-        counting = [p for p in places if p.enabled and rules.warehouse in (None, p.warehouse)]
+        counting = [p for p in places if (p.enabled if rules.warehouse is None else p.warehouse == rules.warehouse)]
         there = sum((max(p.available, D(0)) for p in counting), D(0))
         assert 0 <= offer.quantity <= there
         assert sum((step.amount for step in offer.steps), D(0)) == offer.quantity, "the lines add up"
@@ -86,7 +92,7 @@ def test_more_orders_or_a_larger_buffer_never_raise_it(
     places: list[Place], open_: Decimal, rules: StockRules, more: int
 ) -> None:
     def told(opened: Decimal, buffer: Decimal) -> list[Decimal]:
-        known = StockRules(rules.warehouse, "", rules.minimum, buffer, rules.percent)
+        known = replace(rules, buffer=buffer)
         return [offer.quantity for offer in offers(Counted("MUG", tuple(places), opened), (), known) if offer.told]
 
     before = told(open_, rules.buffer)
