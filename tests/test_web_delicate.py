@@ -1,12 +1,16 @@
 """Credentials are set by who has just shown who they are; what is archived or deleted stays off, whoever hurries."""
 
+import threading
+from datetime import date
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import Invitation
 from carts.models import Cart, SetupLink
+from carts.views.adding import add
 from integration_manager import tenancy, trying
 from merchants.models import Merchant, Schedule
 from tests import desk as desks
@@ -165,3 +169,42 @@ def test_a_zero_byte_in_a_draft_of_consent_is_nobodys(desk: Desk, settings: Any)
     settings.IM_OAUTH = {"sandbox_oauth": ("app", "secret")}
     path = desk.url(f"carts/new/sandbox_oauth/?merchant={desk.merchants[0].public_id}")
     assert desk.client("owner").post(path, NEW | {"grant_id": "a\x00b"}).status_code == 422
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_shops_that_are_connected_at_once_are_both_connected(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one waits for its number, and is not told that its shop is taken."""
+    inside, second_done, save = threading.Event(), threading.Event(), Cart.save
+    said: list[Any] = []
+
+    def slowly(cart: Cart, *args: Any, **kwargs: Any) -> None:
+        if cart.shop == "first":
+            inside.set()
+            second_done.wait(1)  # which it is only where nothing keeps it
+        save(cart, *args, **kwargs)
+
+    def connect(shop: str) -> None:
+        try:
+            with tenancy.activate(desk.account.pk):
+                merchant = Merchant.objects.get(pk=desk.merchants[0].pk)
+                day = date(2026, 1, 1)
+                cart = Cart(merchant=merchant, system="sandbox_shop", name=shop, shop=shop, earliest_order_date=day)
+                said.append(add(cart))
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(Cart, "save", slowly)
+    first = threading.Thread(target=connect, args=("first",))
+    first.start()
+    assert inside.wait(20)
+    second = threading.Thread(target=connect, args=("second",))
+    second.start()
+    second.join(0.5)
+    if not second.is_alive():
+        second_done.set()
+    first.join(20)
+    second.join(20)
+    assert said == [None, None]
+    with tenancy.activate(desk.account.pk):
+        numbers = Cart.objects.filter(merchant=desk.merchants[0]).order_by("number").values_list("number", flat=True)
+        assert list(numbers) == [1, 2, 3]
