@@ -206,3 +206,34 @@ def test_a_person_loads_it_again_from_the_alert_or_the_list_of_files(tmp_path: P
         assert download(disk)["found"] == 2
         assert ReadFile.objects.get(by_hand=True).rows == 2
     assert "Not loaded" in (page := owner.get(files).content.decode()) and act in page  # as loaded, to be loaded again
+
+
+@pytest.mark.django_db
+def test_so_of_the_warehouses_files(tmp_path: Path, settings: Any) -> None:
+    settings.IM_FOLDER_ROOT = str(tmp_path)
+    desk = desks.build(orders=0)
+    with tenancy.activate(desk.account.pk):
+        Schedule.objects.all().delete()
+        disk = Disk(tmp_path, desk.account)
+        disk.put("shop/orders/monday.csv", MONDAY)
+        download(disk)
+        disk.run(Service.DELIVER)
+        confirm(disk)
+        text = disk.text("hall/confirmations")
+        for turn in (2, 1):
+            disk.put("hall/confirmations/confirmed.csv", text, hours=turn)
+            disk.run(Service.SHIP_CONFIRM)
+        assert Shipment.objects.count() == 2
+        (alert,) = again()
+        held = StoredFile.objects.get(directory__startswith="uploads/held")
+    owner, files = desk.client("owner"), desk.url(f"wms/of/{disk.merchant.public_id}/files/")
+    act = f"{files}{held.public_id}/again/"
+    page = owner.get(files).content.decode()
+    assert "confirmed.csv" in page and "Not loaded" in page and act in page
+    assert act in owner.get(desk.url(f"alerts/{alert.public_id}/")).content.decode()
+    assert "is being loaded" in owner.post(act, follow=True).content.decode()
+    with tenancy.activate(desk.account.pk):
+        assert again() == [], "what waited for a person is decided"
+        disk.run(Service.SHIP_CONFIRM)
+        assert ReadFile.objects.get(by_hand=True).rows == 2
+        assert Shipment.objects.count() == 2, "the parcels are known"

@@ -1,16 +1,19 @@
 """Files by e-mail: out by a real SMTP server with its accidents, in from a real mailbox."""
 
 import contextlib
+import imaplib
 import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import getaddresses
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from carts.systems.csv_cart import CsvCart
+from integration_manager.kit import imap_link
 from integration_manager.kit.certificates import CertificateChanged, CertificateUnknown
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.egress import Guard
@@ -399,3 +402,28 @@ def test_the_time_of_a_file_is_its_mails(box: MailboxServer) -> None:
     box.deliver(mail("Orders", {"a.csv": HEAD}), at=at)
     (entry,) = connected(CsvCart, box.values()).folder.entries("INBOX")
     assert entry.modified == at and entry.size == len(HEAD)
+
+
+def test_a_mailbox_that_talks_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap_link, "LARGEST_ANSWER", 100_000)
+    ours, theirs = socket.socketpair()
+
+    def talk() -> None:
+        with theirs, contextlib.suppress(OSError):
+            said = theirs.makefile("rb")
+            theirs.sendall(b"* OK hello\r\n")
+            theirs.sendall(b"* CAPABILITY IMAP4rev1\r\n%s OK done\r\n" % said.readline().split()[0])
+            said.readline()
+            while True:  # each line is short, and there is no last one
+                theirs.sendall(b"* 1 EXISTS\r\n" * 100)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    guard = SimpleNamespace(connect=lambda *given: ours)
+    trust = SimpleNamespace(wrap=lambda sock: sock)
+    client = imap_link._Client(imap_link.Account("mail.test", 993, "u", "p"), trust, guard, 30.0)  # type: ignore[arg-type]
+    with pytest.raises(imaplib.IMAP4.abort, match="too long"):
+        client.noop()
+    client.shutdown()
+    talker.join(30)
+    assert not talker.is_alive()

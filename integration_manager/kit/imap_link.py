@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imap_tools.errors import ImapToolsError
 from imap_tools.mailbox import BaseMailBox
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
 
 
-LARGEST_ANSWER = 64 * 1024 * 1024  # bytes
+LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of all that comes for one command
+LINE = 200  # bytes that a line takes in memory, however short it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Account:
 class _Client(imaplib.IMAP4):
     """IMAP over a connection that the guard has made."""
 
+    _heard = 0  # bytes since the last command
+
     def __init__(self, account: Account, trust: Trust, guard: "Guard", timeout: float) -> None:
         self._dial: Callable[[], socket.socket] = lambda: guard.connect(account.host, account.port, timeout)
         self._trust, self._implicit = trust, account.security == "tls"
@@ -47,11 +50,25 @@ class _Client(imaplib.IMAP4):
         sock = self._dial()
         return self._trust.wrap(sock) if self._implicit else sock
 
+    def _command(self, name: str, *args: Any) -> Any:
+        self._heard = 0
+        return super()._command(name, *args)  # type: ignore[misc]  # unknown to the types
+
     def read(self, size: int) -> bytes:
         """Part of an answer, of which the server says how long it is."""
-        if size > LARGEST_ANSWER:
-            raise imaplib.IMAP4.abort("the answer is too long")
+        self._hear(size)
         return super().read(size)
+
+    def readline(self) -> bytes:
+        """A line of an answer, which may have any number of them."""
+        line = super().readline()
+        self._hear(len(line) + LINE)
+        return line
+
+    def _hear(self, size: int) -> None:
+        self._heard += size
+        if self._heard > LARGEST_ANSWER:
+            raise imaplib.IMAP4.abort("the answer is too long")
 
     def _start_tls(self) -> None:
         if "STARTTLS" not in self.capabilities or self._simple_command("STARTTLS")[0] != "OK":
