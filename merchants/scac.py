@@ -66,7 +66,8 @@ def carrier_key(carrier: str | None) -> str:
 
 def note(merchant_id: int, carriers: Iterable[str | None], now: datetime) -> None:
     """Puts carriers on the merchant's list, where they can be mapped, once each."""
-    new = {key: carrier for carrier in carriers if carrier and (key := carrier_key(carrier))}
+    said = ((carrier or "").replace("\x00", "") for carrier in carriers)
+    new = {key: carrier for carrier in said if (key := carrier_key(carrier))}
     if not new:
         return
     keys = sorted(new)

@@ -9,9 +9,12 @@ from django.db import connection, transaction
 from accounts import audit
 from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
+from merchants.models import Service
 from merchants.rules import ship_method
-from merchants.rules.methods import MOST, MOST_CODES, cause_of, code_key
-from orders import releasing, ruling
+from merchants.rules.methods import MOST, MOST_CODES, Method, ShipMethods, cause_of, code_key
+from merchants.schedules import wake
+from orders import causes, releasing, ruling
+from orders.models import Status
 
 Match = CartShipMethod.Match
 MOST_PATTERNS = 100  # of a cart: each order's code is compared with every one
@@ -91,15 +94,15 @@ def change(
     saved = Saved()
     with transaction.atomic():
         ruling.change([cart.pk])
+        before = _methods(cart)
         rows = {(row.match, row.key): row for row in CartShipMethod.objects.filter(cart=cart).order_by("position")}
         _put(cart, list(put), rows, saved)
         _remove(list(remove), rows, saved)
         _arrange(order, rows, saved)
         if reject is not None:
-            before = Cart.objects.values_list("reject_unmapped", flat=True).get(pk=cart.pk)
             Cart.objects.filter(pk=cart.pk).update(reject_unmapped=reject)
-            saved.changes |= audit.difference({REJECT: before}, {REJECT: reject})
-        saved.released = let_go(cart, now, str(actor))
+            saved.changes |= audit.difference({REJECT: before.reject}, {REJECT: reject})
+        saved.released = let_go(cart, now, str(actor)) + _try_again(cart, before, now, str(actor))
         if saved.changes:
             told = dict(list(saved.changes.items())[:MOST_TOLD])
             if len(saved.changes) > MOST_TOLD:
@@ -109,6 +112,9 @@ def change(
 
 
 REJECT = "Reject Unmapped Shipping Codes"
+REFUSED = "ship_method_unknown"  # what connectors call it when the WMS does not know a method
+MAPPED = "Its ship method is mapped now."
+MOST_AGAIN = 10_000  # orders of one saving
 
 
 def _put(cart: Cart, entries: list[Entry], rows: dict[tuple[str, str], CartShipMethod], saved: Saved) -> None:
@@ -169,8 +175,7 @@ def let_go(cart: Cart, now: datetime, actor: str) -> int:
 
     Whatever was changed: a release that failed is made up for.
     """
-    fresh = Cart.objects.select_related("merchant").get(pk=cart.pk)
-    methods = ruling.load(fresh.merchant, [fresh])[cart.pk].ship_methods
+    methods = _methods(cart)
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT DISTINCT o.cause, o.ship_code FROM alerts_alert a
@@ -182,4 +187,34 @@ def let_go(cart: Cart, now: datetime, actor: str) -> int:
     # Those on the list too, whose alert may have been dismissed and forgotten.
     wait = {cause_of(cart.public_id, key): key for key in methods.listed} | {key: code_key(code) for key, code in held}
     keys = [cause for cause, key in wait.items() if not methods.reject or methods.decide(key) is not None]
-    return releasing.release(fresh.merchant, sorted(keys), "Its ship method is mapped now.", now, actor=actor)
+    return releasing.release(cart.merchant, sorted(keys), MAPPED, now, actor=actor)
+
+
+def _try_again(cart: Cart, before: ShipMethods, now: datetime, actor: str) -> int:
+    """Sends again what the WMS refused for its ship method, where the map makes another one of it now."""
+    after = _methods(cart)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT o.id, o.ship_code FROM alerts_alert a
+               JOIN orders_order o ON o.account_id = a.account_id AND o.cause = a.key AND o.status = 'error'
+               WHERE a.account_id = %s AND a.kind = %s AND a.resolved_at IS NULL AND o.cart_id = %s
+               ORDER BY o.id LIMIT %s""",
+            [tenancy.account_id(), REFUSED, cart.pk, MOST_AGAIN],
+        )
+        refused = [(order_id, code_key(code)) for order_id, code in cursor.fetchall()]
+    wanted = [pk for pk, key in refused if (new := after.decide(key)) and new.method != _method(before, key)]
+    freed = causes.free(wanted, Status.ERROR, MAPPED, now, actor=actor) if wanted else []
+    if freed:
+        wake(Service.DELIVER, now, merchant_id=cart.merchant_id)
+    return len(freed)
+
+
+def _methods(cart: Cart) -> ShipMethods:
+    """The map as it is stored now."""
+    fresh = Cart.objects.select_related("merchant").get(pk=cart.pk)
+    return ruling.load(fresh.merchant, [fresh])[cart.pk].ship_methods
+
+
+def _method(methods: ShipMethods, key: str) -> Method | None:
+    decided = methods.decide(key)
+    return decided.method if decided else None

@@ -44,8 +44,9 @@ def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> 
 
     Call it in the same transaction, since nobody could later tell that its orders were never announced.
     """
-    for cause, count in Counter(stored.causes).items():
-        causes.open_alert(cause, now, count=count)
+    first = {cause.key: cause for cause in reversed(stored.causes)}
+    for key, count in Counter(cause.key for cause in stored.causes).items():
+        causes.open_alert(first[key], now, count=count)
     stored.causes.clear()
     if news:
         schedules.wake(Service.DELIVER, now, merchant_id=merchant_id)

@@ -178,6 +178,18 @@ def test_a_delivery_that_read_the_old_map_gives_the_order_back_instead_of_stoppi
     assert Event.objects.filter(kind="error").count() == 0
 
 
+def test_what_the_wms_refused_for_its_method_goes_again_when_its_code_is_mapped(world: World) -> None:
+    for number, code in enumerate(["DRONE", "DRONE", "KITE"], 1):
+        place(world, number, shipping_method=code)
+    run(world, DOWNLOAD, DELIVER)
+    assert alerts() == ["ship_method_unknown", "ship_method_unknown"]
+    assert put(world, ("exact", "drone", "EXPRESS")).released == 2
+    assert put(world, ("starts", "zeppelin", "GROUND")).released == 0
+    run(world, DELIVER)
+    assert sent_codes(world) == ["EXPRESS", "EXPRESS"]
+    assert alerts() == ["ship_method_unknown"], "the other one stands"
+
+
 def test_what_is_saved_is_audited_and_the_same_again_is_not(world: World) -> None:
     put(world, ("exact", "Drone", "EXPRESS"), ("starts", "Free", "GROUND"), reject=True)
     put(world, ("exact", " DRONE", "EXPRESS"))

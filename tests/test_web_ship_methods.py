@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from orders.models import Order, Status
 
 from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
 from merchants.rules import ship_method
 from merchants.rules.methods import cause_of, code_key
 from orders import causes
+from orders.models import Order, Status
 from tests import desk as desks
 from tests.desk import Desk
 from tests.statements import counted
@@ -240,10 +240,11 @@ def test_5000_codes_and_a_long_wms_list_cost_no_more_queries(desk: Desk) -> None
         )
         WmsShipMethod.objects.bulk_create([WmsShipMethod(wms=wms, code=f"W{n}") for n in range(2000)])
     client = desk.client("owner")
+    client.get(url(desk))  # the first request of a session writes that it is there
     with counted() as sent:
         html = client.get(url(desk)).content.decode()
-    assert len(sent) <= 14, "\n".join(sent)  # 12, and those that name the tenant
+    assert len(sent) <= 12, "\n".join(sent)
     assert "datalist" in html
     with counted() as sent:
         client.get(desk.url("ship-methods/"))
-    assert len(sent) <= 14, "\n".join(sent)
+    assert len(sent) <= 12, "\n".join(sent)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, When
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -10,6 +12,8 @@ from django.views.decorators.http import require_GET
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from alerts import kinds, links
+from alerts.kinds import Fix
 from alerts.models import Alert
 from merchants.models import Schedule
 from orders import (
@@ -26,6 +30,7 @@ from orders import (
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
+from orders.states import UNSENT
 from orders.templatetags.order_state import quantity
 from orders.views import order_or_404
 from wms.models import Wms
@@ -33,6 +38,7 @@ from wms.models import Wms
 MOST_ALERTS = 10
 MOST_EVENTS = 200
 MOST_EXCHANGES = 30
+MOST_REVISIONS = 10
 
 
 @require("orders.view")
@@ -44,7 +50,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
     shipments, events = _shipments(found), _timeline(found)
     effects = refunding.effects_of(found, events)
     alerts = _alerts(found)
-    able = abilities.of(found, Wms.current())
+    able = abilities.of(found, Wms(pk=detail.wms_pk, system=detail.wms_system) if detail.wms_pk else None)
     around = Around(
         schedules=_schedules(found),
         shipments=shipments,
@@ -67,11 +73,11 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "changed_after": comparing.changed_after(detail, alerts),
         "edited": comparing.edited(detail),
         "taken": comparing.taken(detail),
-        "revisions": comparing.revisions(found),
+        "revisions": detail.revisions,
         "shipped_words": f"{quantity(found.qty_shipped)} of {quantity(found.qty_total)}",
         "still_to_ship": _still_to_ship(found, lines),
         "next": next_of(found, around),
-        "problem": next((alert for alert in alerts if alert.key == found.cause), None),
+        "problem": _problem(request, found, alerts),
         "data": data,
         "applied": detail.applied,
         "charges": charges.of_order(data, source=found.cart.name, edited=found.edited_fields),
@@ -88,6 +94,15 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
     return render(request, "orders/order.html", context)
 
 
+def _problem(request: AccountRequest, order: Order, alerts: list[Any]) -> Any:
+    """The alert of what holds the order, with the button to a fix that is not on this page."""
+    found = next((alert for alert in alerts if alert.key == order.cause), None)
+    if found is not None and kinds.of(found.kind).fix is Fix.SHIP_METHODS and "carts.edit" in request.permissions:
+        found.merchant, found.cart = order.merchant, order.cart
+        found.fix_url, found.button = links.fix(request.account, found), kinds.of(found.kind).button
+    return found
+
+
 @require("orders.view")
 @require_GET
 def exchanges(request: AccountRequest, order: str) -> HttpResponse:
@@ -101,11 +116,32 @@ def exchanges(request: AccountRequest, order: str) -> HttpResponse:
 
 
 def _detail_or_404(public_id: str) -> OrderDetail:
-    """An order's content, with the order, its merchant and its cart, by one query."""
+    """An order's content, with the order, its merchant and its cart, and what else its page needs: by one query.
+
+    The source's own form is only read where the page compares with it; `wms_pk`, `wms_system`: the account's WMS.
+    """
+    compared = ~Q(order__edited_fields=[]) | Exists(
+        Alert.objects.filter(kind="changed_after_sending", order_id=OuterRef("order_id"), resolved_at=None)
+    )
+    wms = Wms.objects.filter(archived_at__isnull=True)
+    same = Order.objects.filter(
+        merchant=OuterRef("order__merchant"), source=OuterRef("order__source"), cart_key=OuterRef("order__cart_key")
+    ).exclude(pk=OuterRef("order_id"))
     details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw", "newer")
+    details = details.annotate(
+        wms_pk=Subquery(wms.values("pk")[:1]),
+        wms_system=Subquery(wms.values("system")[:1]),
+        source=Case(When(compared, then=F("raw")), default=None),
+        revisions=ArraySubquery(
+            same.order_by("revision").values(
+                row=JSONObject(public_id="public_id", revision="revision", wms_ref="wms_ref")
+            )[:MOST_REVISIONS]
+        ),
+    )
     found: OrderDetail | None = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
     if found is None:
         raise Http404
+    found.raw = found.source
     found.order.cart.merchant = found.order.merchant
     return found
 
@@ -124,6 +160,8 @@ def _alerts(order: Order) -> list[Alert]:
 
 
 def _shipments(order: Order) -> list[Shipment]:
+    if order.status in UNSENT and not order.qty_shipped:
+        return []  # one that the WMS reports moves the order
     found = list(Shipment.objects.filter(order=order).order_by("id"))
     for shipment in found:
         given = shipment.data.get("tracking_url")
