@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Invitation, Membership, User
 from accounts.roles import PERMISSIONS
+from alerts.models import Channel
 from carts import setup_links
 from carts.models import Cart
 from integration_manager import tenancy
@@ -156,6 +157,11 @@ MATRIX: dict[str, dict[str, str]] = {
     "order_note": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
     "alerts_dismiss": FOR_ALL_MEMBERS,
+    "channels": FOR_ALL_MEMBERS,
+    "alerts_watch": FOR_ADMINS,
+    "channel_new": FOR_ALL_MEMBERS,
+    "channel": OF_A_MERCHANT,
+    "channel_act": OF_A_MERCHANT,
     "alert": OF_A_MERCHANT,
     "alert_reopen": OF_A_MERCHANT,
     "alert_file": OF_A_MERCHANT,
@@ -198,8 +204,22 @@ OUTSIDE = {
 OPERATORS = settings.IM_ADMIN_PATH  # Django's admin: tests/test_operators.py
 MACHINES = {"healthz", "readyz", "metrics"}
 # What stands in an address besides ids.
-ROWS = {"order", "merchant", "cart", "alert", "format", "draft", "file", "member", "offer", "link", "bulk", "view"} | {
-    "product", "warehouse"
+ROWS = {
+    "order",
+    "merchant",
+    "cart",
+    "alert",
+    "format",
+    "draft",
+    "file",
+    "member",
+    "offer",
+    "link",
+    "bulk",
+    "view",
+    "product",
+    "warehouse",
+    "channel",
 }
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 QUERIES = {"cart_new": "?merchant=", "share_new": "?merchant="}  # a row that stands behind the question mark
@@ -280,6 +300,14 @@ def lists_of(desk: Desk) -> dict[str, str]:
     return {"bulk": bulk.public_id, "view": view.public_id}
 
 
+def channel_of(desk: Desk) -> str:
+    """Where the first merchant's alerts are posted: its public id."""
+    with tenancy.activate(desk.account.pk):
+        values = {"kind": "slack", "topics": ["person"], "created_at": FUTURE}
+        found, _ = Channel.objects.get_or_create(name="Dock", merchant=desk.merchants[0], defaults=values)
+    return found.public_id
+
+
 def setup_link_of(desk: Desk) -> str:
     """A link for the first merchant's cart that still works: its public id."""
     with tenancy.activate(desk.account.pk):
@@ -334,6 +362,8 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         values |= users_of(of) | {"what": "resend" if "invitations" in route else "deactivate"}
     if "/orders/bulk/" in route or "/orders/views/" in route:
         values |= lists_of(of)
+    if "/alerts/channels/" in route:
+        values |= {"channel": channel_of(of), "kind": "slack"}
     if "<id:link>" in route:
         values["link"] = setup_link_of(of)
     if "/products/" in route or "/warehouses/" in route or "/adjustments/" in route:
@@ -415,7 +445,8 @@ def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str) -> None:
         asked = url
         for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
             asked = asked.replace(row.public_id, wrong)
-        for public_id in (*by_files(desk).values(), *users_of(desk).values(), *lists_of(desk).values()):
+        made = (by_files(desk), users_of(desk), lists_of(desk), {"channel": channel_of(desk)})
+        for public_id in (one for group in made for one in group.values()):
             asked = asked.replace(public_id, wrong)
         assert browser.get(asked).status_code in (404, 405), asked
 
