@@ -1,7 +1,7 @@
 """Locations & Products: the products of a merchant, their other codes, and what the carts are told of each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +15,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, tenancy
+from integration_manager.folding import fold
 from integration_manager.kept import typed
 from integration_manager.kit import clock
 from merchants import catalog
@@ -96,13 +97,8 @@ def products_import(request: AccountRequest, merchant: str, kind: str) -> HttpRe
         raise Http404
     above = reverse("products", args=[request.account.public_id, found.public_id])
     page = reverse("merchant", args=[request.account.public_id, found.public_id])
-    others = [
-        (one.title, reverse("products_import", args=[request.account.public_id, found.public_id, name]))
-        for name, one in lists.KINDS.items()
-        if name != kind and (found.managed_inventory or not one.managed)
-    ]
     crumbs = [(found.name, page), ("Locations & Products", above)]
-    return list_pages.importing(request, importer(request, found), {"crumbs": crumbs, "others": others})
+    return list_pages.importing(request, importer(request, found), {"crumbs": crumbs})
 
 
 @require("merchants.view")
@@ -110,7 +106,7 @@ def products_import(request: AccountRequest, merchant: str, kind: str) -> HttpRe
 def products_csv(request: AccountRequest, merchant: str, kind: str) -> HttpResponseBase:
     """All products, their other codes, or the levels, as a file that a spreadsheet opens and the import reads."""
     found = merchant_or_404(merchant)
-    rows = {"products": _product_rows, "aliases": _alias_rows, "levels": _level_rows}.get(kind)
+    rows = _ROWS.get(kind)
     if rows is None:
         raise Http404
     audit.record(request.user, "products.exported", found.name, {"file": (None, kind)})
@@ -152,7 +148,7 @@ def _name(request: AccountRequest, found: Merchant, one: Product) -> HttpRespons
     name = " ".join(request.POST.get("name", "").replace("\x00", "").split())[:200]
     if name != one.name:
         audit.record(request.user, "product.named", f"{found.name}: {one.sku}", {"Name": (one.name, name)})
-        one.name, one.name_key = name, catalog.fold(name)
+        one.name, one.name_key = name, fold(name)
         one.save(update_fields=["name", "name_key"])
         messages.success(request, "Saved.")
     return _back(request, found, one)
@@ -238,3 +234,10 @@ def _level_rows(merchant_id: int) -> Iterator[list[object]]:
                 "" if row.on_hand is None else f"{row.on_hand.normalize():f}",
                 f"{row.at:%Y-%m-%d %H:%M:%S}",
             ]
+
+
+_ROWS: dict[str, Callable[[int], Iterator[Sequence[object]]]] = {
+    "products": _product_rows,
+    "aliases": _alias_rows,
+    "levels": _level_rows,
+}

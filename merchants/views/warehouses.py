@@ -29,7 +29,7 @@ from merchants.views.page import merchant_or_404
 def warehouses(request: AccountRequest, merchant: str) -> HttpResponse:
     """All warehouses with how many products each has, and when they were loaded last."""
     found = merchant_or_404(merchant)
-    rows = list(_rows(found))
+    rows: list[Any] = list(_rows(found))
     levels = StockLevel.objects.filter(warehouse__in=rows).order_by().values("warehouse_id")
     numbers = {row["warehouse_id"]: row for row in levels.annotate(products=Count("pk"), latest=Max("at"))}
     for row in rows:
@@ -97,7 +97,7 @@ def warehouse_edit(request: AccountRequest, merchant: str, warehouse: str) -> Ht
 def warehouses_map(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Map Warehouses: what the WMS calls each of ours, and which one is the default."""
     found = merchant_or_404(merchant)
-    rows = list(_rows(found))
+    rows: list[Any] = list(_rows(found))
     mark = stale.mark([(row.pk, row.wms_name, row.is_default) for row in rows])
     for row in rows:
         row.typed = " ".join(request.POST.get(f"w-{row.public_id}", row.wms_name).replace("\x00", "").split())
