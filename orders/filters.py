@@ -62,7 +62,9 @@ def change_items(
     `add`: codes as written, "" for items without one. `remove`: keys. `actor`: the user. Raises Refused.
     """
     saved = Saved()
-    wanted = {item_key(text): " ".join(text.split())[:100] for text in add}
+    wanted: dict[str, str] = {}
+    for text in add:
+        wanted.setdefault(item_key(text), " ".join(text.split())[:100])
     with transaction.atomic():
         ruling.change([cart.pk])
         before = Cart.objects.values("item_filter", "filter_whole_order").get(pk=cart.pk)
