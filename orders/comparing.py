@@ -87,11 +87,3 @@ def taken(detail: OrderDetail) -> Taken | None:
     ours = Order.objects.filter(same, merchant=order.merchant_id).exclude(pk=order.pk).first() if key else None
     lines = [(item, quantity) for item, quantity in there.get("lines", [])]
     return Taken(key, number, lines, bool(there.get("canceled")), ours)
-
-
-def revisions(order: Order) -> list[Order]:
-    """The other revisions of the same order of its source, oldest first."""
-    if not order.revision and order.status != Status.CANCELED:
-        return []
-    same = Order.objects.filter(merchant=order.merchant_id, source=order.source, cart_key=order.cart_key)
-    return list(same.exclude(pk=order.pk).order_by("revision")[:10])

@@ -149,7 +149,7 @@ def save(order: Order, base: Values, wanted: Values, actor: str) -> list[str]:
         parts = [name for name in PARTS if changed.get(name) != data.get(name)]
         if parts:
             edited = sorted({*row.edited_fields, *parts})
-            _store(intake, row, detail, changed, now, actor, "Edited here.", edited)
+            _store(intake, row, detail, changed, now, actor, "", edited)
     return parts
 
 

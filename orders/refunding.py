@@ -42,9 +42,25 @@ def why_not(order: Order, at_wms: str = "") -> str:
         return "It has shipped. What comes back is refunded in the cart itself, by whoever takes it back."
     if status in UNSENT and order.error_code == "outcome_unknown":
         return "First say whether the order arrived at the WMS."
-    if status is not Status.CANCELED and order.starts and order.failures:
+    looked = status is Status.HELD and order.held_by == "person"  # as it says below
+    if status is not Status.CANCELED and not looked and order.starts and _may_be_there(order):
         return "A try to send it has failed, and it may be at the WMS. Cancel Sending first, and look there."
     return ""
+
+
+def _may_be_there(order: Order) -> bool:
+    """Whether a try to send it ended without an answer that says that the WMS does not have it.
+
+    Its timeline knows, whatever has been done to the order since: a clear refusal came after the try, or not.
+    """
+    if order.failures:
+        return True
+    kinds = Event.objects.filter(order_id=order.pk, kind__in=("failed", "unknown", *_CLEAR)).order_by("-id")
+    last = kinds.values_list("kind", flat=True).first()
+    return last is not None and last not in _CLEAR
+
+
+_CLEAR = ("error", "it_did_not", "new_reference")
 
 
 def left_of(order: Order, data: dict[str, object]) -> Left:

@@ -189,6 +189,20 @@ def test_canceled_at_the_wms_first_then_refunded(world: World, key: str) -> None
     assert (paid_back(world), len(world.shop.effects("cancel"))) == (["29.95"], 1)
 
 
+def test_a_try_that_may_have_arrived_is_not_forgotten_by_a_resend(world: World, key: str) -> None:
+    world.warehouse.faults.script("POST /v1/orders", "error_after")
+    refund = everything(world.only())
+    with at(0):
+        run(world, DELIVER)
+        assert world.only().failures == 1
+        actions.resend(world.only(), PERSON)
+        assert world.only().failures == 0
+        with pytest.raises(actions.NotNow, match="may be at the WMS"):
+            refunding.ask(world.only(), refund, PERSON)
+        actions.cancel_sending(world.only(), PERSON)  # and has looked there, as it was told
+        assert refunding.ask(world.only(), refund, PERSON)
+
+
 def test_an_order_that_is_being_sent_is_left_alone(world: World, key: str) -> None:
     refund = everything(world.only())
     Order.objects.update(status=Status.SENDING, starts=1)
@@ -566,7 +580,8 @@ def test_a_sum_that_was_tampered_with_or_is_another_orders_is_not_taken(world: W
 
 def test_at_the_wms_the_page_offers_to_ask_the_wms(world: World, key: str, owner: Client) -> None:
     run(world, DELIVER)
-    assert "Ask the WMS to cancel it" in owner.get(address(world)).content.decode()
+    assert "Cancel at the WMS…" in owner.get(address(world)).content.decode()
+    assert "Ask the WMS to cancel it" in owner.get(address(world, "cancel-at-wms/")).content.decode()
     owner.post(address(world, "cancel-at-wms/"))
     run(world, DELIVER)
     assert world.only().status == Status.CANCELED

@@ -8,6 +8,7 @@ import pytest
 
 from alerts.models import Alert
 from integration_manager import tenancy
+from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Shipment, Status
 from tests import desk as desks
@@ -61,7 +62,7 @@ def everything(desk: Desk) -> Order:
         last_seen=now,
     )
     parcels(order, {"uploaded_at": now}, {"parked_at": now, "error_message": "No such order."}, {"voided_at": now})
-    event = Event.objects.create(order_id=order.pk, at=now, kind="edited", actor="Priya", message="Edited here.")
+    event = Event.objects.create(order_id=order.pk, at=now, kind="edited", actor="Priya")
     EventDetail.objects.create(event_id=event.pk, order_id=order.pk, changes={"ship": [{"zip": "A"}, {"zip": "B"}]})
     Event.objects.create(order_id=order.pk, at=now, kind="cancel_requested")
     for kind, state in (("cancel_at_wms", "refused"), ("refund", "done")):
@@ -73,21 +74,29 @@ def everything(desk: Desk) -> Order:
     return order
 
 
+def rows(sent: list[str]) -> int:
+    """The statements that read rows."""
+    return sum(not sql.startswith("SELECT set_config") for sql in sent)
+
+
 def test_everything_is_said_within_twelve_queries(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
         order = everything(desk)
+        earlier = Order.objects.get()
+        earlier.pk, earlier.public_id, earlier.revision, earlier.wms_ref = None, public_id(), 0, "AF-7-before"
+        earlier.save()
     client, url = desk.client("owner"), desk.url(f"orders/{order.public_id}/")
     client.get(url)  # the session and the membership note their first page
     with counted() as sent:
         text = unescape(client.get(url).content.decode())
-    assert len(sent) <= MOST, "\n".join(sent)
+    assert rows(sent) <= MOST, "\n".join(sent)
     for words in (
         "Test order", "Not sent", "WICK is left out: it is on the cart’s item filter.", "sent as", "AFC8",
         "says 50.00 in all: 2.00 more than its parts add up to, 48.00",
         "Changed in Northquay One shop after it was sent", "Ring three times.", "Edited here", "LS9 9ZZ", "LS1 4DY",
         "https://www.ups.com/track?tracknum=1Z000000001", "The cart does not take it", "It is in the cart",
         "It is not, send it", "Still to ship", "1 × AFC8", "did not cancel it", "Ship to, postcode", "by Priya",
-        "Cancel at the WMS…", "<progress",
+        "Cancel at the WMS…", "<progress", "earlier: AF-7-before",
     ):  # fmt: skip
         assert words in text, words
     assert "Edit</a>" not in text, "the WMS has it"
@@ -105,7 +114,7 @@ def test_an_order_that_waits_is_within_twelve_queries_too(desk: Desk) -> None:
     for one in (order, taken):
         with counted() as sent:
             text = unescape(client.get(desk.url(f"orders/{one.public_id}/")).content.decode())
-        assert len(sent) <= MOST, "\n".join(sent)
+        assert rows(sent) <= MOST, "\n".join(sent)
     for words in ("At the WMS", "4 × ", "TEA", "our order AF-7", 'value="W9"', "It is the same order"):
         assert words in text, words
 
@@ -183,4 +192,5 @@ def test_who_may_only_look_sees_no_button(desk: Desk) -> None:
     client.post(f"/staff/open/{desk.account.public_id}/")
     text = client.get(desk.url(f"orders/{order.public_id}/")).content.decode()
     main = text[text.index("<main") : text.index("</main")]
-    assert "<form" not in main
+    assert 'action="/a/' not in main
+    assert "Give back" not in main

@@ -30,6 +30,7 @@ from orders import (
 from orders.journey import Journey
 from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
+from orders.rewriting import DECIDED_BY_PEOPLE
 from orders.states import UNSENT
 from orders.templatetags.order_state import quantity
 from orders.views import order_or_404
@@ -45,12 +46,12 @@ MOST_REVISIONS = 10
 @require_GET
 def order(request: AccountRequest, order: str) -> HttpResponse:
     """One order: where it stands, what comes next, what is in it, what happened."""
-    detail = _detail_or_404(order)
+    detail, wms, revisions = _detail_or_404(order)
     found, data = detail.order, detail.data or {}
     shipments, events = _shipments(found), _timeline(found)
     effects = refunding.effects_of(found, events)
     alerts = _alerts(found)
-    able = abilities.of(found, Wms(pk=detail.wms_pk, system=detail.wms_system) if detail.wms_pk else None)
+    able = abilities.of(found, wms)
     around = Around(
         schedules=_schedules(found),
         shipments=shipments,
@@ -70,10 +71,11 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "journey": Journey(found, shipments),
         "allowed": allowed,
         "can_edit": not editing.why_not(found),
+        "edit_at": _edit_at(found),
         "changed_after": comparing.changed_after(detail, alerts),
         "edited": comparing.edited(detail),
         "taken": comparing.taken(detail),
-        "revisions": detail.revisions,
+        "revisions": revisions,
         "shipped_words": f"{quantity(found.qty_shipped)} of {quantity(found.qty_total)}",
         "still_to_ship": _still_to_ship(found, lines),
         "next": next_of(found, around),
@@ -115,10 +117,10 @@ def exchanges(request: AccountRequest, order: str) -> HttpResponse:
     return render(request, "orders/exchanges_list.html" if inside else "orders/exchanges.html", context)
 
 
-def _detail_or_404(public_id: str) -> OrderDetail:
-    """An order's content, with the order, its merchant and its cart, and what else its page needs: by one query.
+def _detail_or_404(public_id: str) -> tuple[OrderDetail, Wms | None, list[dict[str, Any]]]:
+    """An order's content with the order, its merchant and cart; the account's WMS; other revisions. By one query.
 
-    The source's own form is only read where the page compares with it; `wms_pk`, `wms_system`: the account's WMS.
+    The source's own form is only read where the page compares with it.
     """
     compared = ~Q(order__edited_fields=[]) | Exists(
         Alert.objects.filter(kind="changed_after_sending", order_id=OuterRef("order_id"), resolved_at=None)
@@ -138,12 +140,27 @@ def _detail_or_404(public_id: str) -> OrderDetail:
             )[:MOST_REVISIONS]
         ),
     )
-    found: OrderDetail | None = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
+    found: Any = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
     if found is None:
         raise Http404
     found.raw = found.source
     found.order.cart.merchant = found.order.merchant
-    return found
+    return found, Wms(pk=found.wms_pk, system=found.wms_system) if found.wms_pk else None, found.revisions
+
+
+def _edit_at(order: Order) -> str:
+    """The section of the edit page in which an error is corrected; "" where no edit helps."""
+    stopped = order.status in (Status.ERROR, Status.GAVE_UP) and order.error_code not in DECIDED_BY_PEOPLE
+    return _EDIT_AT.get(order.error_code, "ship-h") if stopped and not editing.why_not(order) else ""
+
+
+_EDIT_AT = {
+    "sku_missing": "items-h",
+    "item_unknown": "items-h",
+    "nothing_to_ship": "items-h",
+    "ship_method_unknown": "how-h",
+    "ship_method_unmapped": "how-h",
+}
 
 
 def _schedules(order: Order) -> list[Schedule]:
