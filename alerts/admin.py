@@ -57,6 +57,7 @@ class PreferenceAdmin(OperatorAdmin):
 class SilencedAdmin(OperatorAdmin):
     """Addresses that get no mails about alerts. Deleting a row has the address tried again."""
 
+    plural = "silenced"
     list_display = ("address", "account", "why", "said", "at")
     list_filter = ("why",)
     list_select_related = ("account",)

@@ -197,7 +197,7 @@ def test_a_link_signs_no_operator_out(desk: Desk) -> None:
 def test_what_several_are_called_is_english(desk: Desk) -> None:
     text = desk.client("root").get(HOME).content.decode()
     assert "Audit entries" in text
-    assert not re.search(r"ys</a>|sss</a>|mss</a>", text)
+    assert not re.search(r"[^aeiou]ys</a>|sss</a>|mss</a>|eds</a>", text)
 
 
 def test_the_way_in_with_two_real_steps(desk: Desk) -> None:
