@@ -8,7 +8,8 @@ import integration_manager.kit.clock
 import integration_manager.tenancy
 
 # Until now a warehouse was called what the WMS calls it, and the default one "". Each gets its id (letters
-# and digits of ours, random), its name there and its name here; who has no default one gets it.
+# and digits of ours, random), its name there and its name here; who has no default one gets it. The keys of what
+# is inserted are checked at once, since a table that waits for its checks cannot be altered.
 _ID = "substr(translate(replace(gen_random_uuid()::text, '-', ''), '01', 'xy'), 1, 12)"
 EACH_ITS_OWN = f"""
     UPDATE merchants_warehouse SET public_id = {_ID}, wms_name = name, is_default = (name = '');
@@ -22,6 +23,8 @@ EACH_ITS_OWN = f"""
         THEN 'Default (ours)' ELSE 'Default' END, '', true, true, '{{}}', now()
     FROM merchants_merchant m
     WHERE NOT EXISTS (SELECT 1 FROM merchants_warehouse w WHERE w.merchant_id = m.id AND w.is_default);
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
 """  # noqa: S608 (texts of ours)
 
 
