@@ -34,6 +34,11 @@ class CodeRow:
         return f"m{self.pk}"
 
     @property
+    def stuck(self) -> bool:
+        """Whether orders with it are held."""
+        return self.decided is None and not self.passes
+
+    @property
     def kept(self) -> str:
         """Its method, where the WMS does not list it any more."""
         return "" if self.listed else self.wms_code

@@ -56,7 +56,7 @@ def test_twenty_orders_of_one_unmapped_method_are_one_group_and_one_mapping_send
     expect(page.locator("h1")).to_have_text("Ship Methods of Shop")
     expect(page.get_by_text(f"{HELD} orders wait")).to_be_visible()
     page.get_by_label("WMS ship method for Drone").select_option("EXPRESS")
-    page.get_by_role("button", name="Save").first.click()
+    page.get_by_role("button", name=f"Save and release {HELD} orders").click()
     expect(page.get_by_text(f"1 change saved. {HELD} orders go to the WMS")).to_be_visible()
 
     assert Alert.objects.filter(resolved_at=None, kind="ship_method_unmapped").count() == 0
@@ -67,4 +67,4 @@ def test_twenty_orders_of_one_unmapped_method_are_one_group_and_one_mapping_send
     expect(page.get_by_text("“Drone”")).to_have_count(0)
     main.get_by_role("link", name="Orders").click()
     page.locator("[data-row] a.rowlink").first.click()
-    expect(page.get_by_text("“Drone” is sent as EXPRESS")).to_be_visible()
+    expect(page.locator(".timeline").get_by_text("“Drone” is sent as EXPRESS")).to_be_visible()
