@@ -9,14 +9,13 @@ from datetime import datetime
 from alerts.raising import resolve
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import SourceState, from_json
-from merchants.models import Service
-from merchants.schedules import wake
 from orders.content import source_hash
 from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Order, OrderDetail
 from orders.reading import source_of
 from orders.states import note
+from orders.storing import announce
 
 
 def intake_of(order_id: int) -> Intake:
@@ -50,8 +49,5 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
     note(ids, "revision", f"Sent again as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)
     note([row.pk], "revision", f"Sent again as {fresh.wms_ref}.", now=now, actor=actor)
     resolve("changed_after_sending", [f"order:{row.pk}"], now)
-    from orders.storing import announce
-
     announce(row.merchant_id, stored, now, news=True)
-    wake(Service.DELIVER, now, merchant_id=row.merchant_id)
     return fresh
