@@ -3,9 +3,11 @@
 from django.urls import path
 
 from alerts import channel_pages, views
+from integration_manager import list_exports
 
 urlpatterns = [
     path("alerts/", views.alerts, name="alerts"),
+    path("alerts/export/", list_exports.alerts_csv, name="alerts_csv"),
     path("alerts/dismiss/", views.alerts_dismiss, name="alerts_dismiss"),
     path("alerts/channels/", channel_pages.channels, name="channels"),
     path("alerts/channels/watch/", channel_pages.watch, name="alerts_watch"),

@@ -18,6 +18,7 @@ from carts.views import (
     ship_methods,
     webhooks,
 )
+from integration_manager import list_exports
 
 urlpatterns = [
     path("ship-methods/", ship_methods.ship_methods, name="ship_methods"),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("ship-methods/<id:cart>/csv/", ship_methods.ship_map_csv, name="ship_map_csv"),
     path("ship-methods/<id:cart>/import/", ship_methods.ship_map_import, name="ship_map_import"),
     path("carts/", listing.carts, name="carts"),
+    path("carts/export/", list_exports.carts_csv, name="carts_csv"),
     path("carts/new/", gallery.cart_gallery, name="cart_gallery"),
     path("carts/new/<slug:system>/", setup.cart_new, name="cart_new"),
     path("carts/share/<slug:system>/", share.share_new, name="share_new"),

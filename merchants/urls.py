@@ -2,11 +2,13 @@
 
 from django.urls import path
 
+from integration_manager import list_exports
 from merchants import stock_urls
 from merchants.views import archiving, listing, page, scac, setup
 
 urlpatterns = [
     path("merchants/", listing.merchants, name="merchants"),
+    path("merchants/export/", list_exports.merchants_csv, name="merchants_csv"),
     path("merchants/new/", setup.merchant_new, name="merchant_new"),
     path("merchants/<id:merchant>/", page.merchant, name="merchant"),
     path("merchants/<id:merchant>/edit/", setup.merchant_edit, name="merchant_edit"),

@@ -58,6 +58,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "audit": FOR_ADMINS,
     "audit_csv": FOR_ADMINS,
     "merchants": FOR_ALL_MEMBERS,
+    "merchants_csv": FOR_ALL_MEMBERS,
     "merchant_new": FOR_ADMINS,
     "merchant": OF_A_MERCHANT,
     "merchant_edit": OF_A_MERCHANT,
@@ -93,6 +94,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "ship_map_csv": OF_A_MERCHANT,
     "ship_map_import": OF_A_MERCHANT,
     "carts": FOR_ALL_MEMBERS,
+    "carts_csv": FOR_ALL_MEMBERS,
     "cart_gallery": FOR_ALL_MEMBERS,
     "cart_new": OF_A_MERCHANT,  # that of the query
     "cart": OF_A_MERCHANT,
@@ -156,6 +158,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "order_give_back": OF_A_MERCHANT,
     "order_note": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
+    "alerts_csv": FOR_ALL_MEMBERS,
     "alerts_dismiss": FOR_ALL_MEMBERS,
     "channels": FOR_ALL_MEMBERS,
     "alerts_watch": FOR_ADMINS,

@@ -218,6 +218,17 @@ def test_skipped_orders_by_reason_cart_number_and_date_and_as_a_file(desk: Desk)
     assert "No order was selected" in none
 
 
+def test_the_other_lists_are_files_too_within_the_own_merchants(desk: Desk) -> None:
+    owner, colleague = desk.client("owner"), desk.client("colleague")
+    merchants = [row["Merchant"] for row in rows(owner.get(desk.url("merchants/export/")))]
+    assert sorted(merchants) == ["Northquay One", "Northquay Two"]
+    assert [row["Merchant"] for row in rows(colleague.get(desk.url("merchants/export/")))] == ["Northquay Two"]
+    assert [row["Cart"] for row in rows(colleague.get(desk.url("carts/export/")))] == ["Northquay Two shop"]
+    alerts = rows(owner.get(desk.url("alerts/export/")))
+    assert [(row["What to do"], row["Merchant"]) for row in alerts] == [("Map it.", "Northquay One")]
+    assert rows(colleague.get(desk.url("alerts/export/"))) == []
+
+
 def test_import_offers_the_carts_that_take_files_and_is_their_own_upload(desk: Desk) -> None:
     from datetime import date
 

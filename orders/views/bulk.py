@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import spreadsheet
+from integration_manager.kit import clock
 from orders import bulk_run, selection
 from orders.many import KINDS
 from orders.models import BulkAction, BulkRow, Order
@@ -40,7 +41,7 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
         return redirect(back)
     if request.method == "POST":
         key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
-        begun = bulk_run.begin(chosen.orders, kind, request.user, key, chosen.words, bulk_run.clock.now())
+        begun = bulk_run.begin(chosen.orders, kind, request.user, key, chosen.words, clock.now())
         return redirect("bulk", request.account.public_id, begun.public_id)
     context = {
         "kind": kind,
