@@ -136,10 +136,11 @@ def create_database(environment: dict[str, str] | os._Environ[str]) -> None:
 
 def _make_template(environment: dict[str, str] | os._Environ[str], name: str) -> None:
     url = environment["DATABASE_URL"].replace(f"/{name}?", f"/{TEMPLATE}?")
-    known = _dump()
+    home = Path(environment["IM_DATA"]).parents[1]  # of every test run of this clone
+    known = _dump(home)
     if known.exists():
         migrate_roles.ensure(url, environment["IM_ADMIN_DATABASE_URL"])
-        _program("psql", environment, "-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-f", str(known))
+        _program(home, "psql", environment, "-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-f", str(known))
         return
     result = subprocess.run(
         [sys.executable, "manage.py", "im", "migrate"],
@@ -154,13 +155,13 @@ def _make_template(environment: dict[str, str] | os._Environ[str], name: str) ->
         # Tests with transactions of their own are undone by TRUNCATE; nowhere else may im_app.
         cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO im_app")
     begun = known.with_suffix(f".{os.getpid()}")
-    _program("pg_dump", environment, "-f", str(begun))
+    _program(home, "pg_dump", environment, "-f", str(begun))
     begun.rename(known)
 
 
-def _dump() -> Path:
+def _dump(home: Path) -> Path:
     """What migrating made last, for the next run: good as long as nothing that migrating goes by has changed."""
-    folder = make_folder(make_folder(data_folder()) / "tests-template")
+    folder = make_folder(home / "tests-template")
     sources = [*CLONE.glob("*/migrations/*.py"), *CLONE.glob("integration_manager/im/migrate*.py")]
     sources += [CLONE / "integration_manager/tenancy.py", CLONE / "requirements.txt", Path(__file__)]
     digest = hashlib.sha256()
@@ -173,9 +174,9 @@ def _dump() -> Path:
     return known
 
 
-def _program(name: str, environment: dict[str, str] | os._Environ[str], *arguments: str) -> None:
+def _program(home: Path, name: str, environment: dict[str, str] | os._Environ[str], *arguments: str) -> None:
     """Runs one of PostgreSQL's programs on the template, as its superuser."""
-    found = postgres_programs(data_folder()) / name
+    found = postgres_programs(home) / name
     url = environment["IM_ADMIN_DATABASE_URL"].replace("/postgres?", f"/{TEMPLATE}?")
     result = subprocess.run([str(found), "-d", url, *arguments], capture_output=True, text=True)
     if result.returncode:
