@@ -44,8 +44,14 @@ class Importer(Protocol):
 
     title: str
     back: str  # the address of the list
-    columns: Sequence[Column]
-    example: Sequence[Sequence[str]]
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """What its file has."""
+
+    @property
+    def example(self) -> Sequence[Sequence[str]]:
+        """Some rows, for people."""
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What these rows would do."""
@@ -68,7 +74,7 @@ def importing(request: AccountRequest, importer: Importer, context: dict[str, An
         messages.success(request, importer.carry_out(plan.good) if plan.good else "Nothing was changed.")
         return redirect(importer.back)
     upload = request.FILES.get("file")
-    if upload is None or not upload.size:
+    if upload is None or upload.file is None or not upload.size:
         return _refused(request, context, "Choose a file that is not empty.")
     try:
         found = read(upload.file, upload.size, importer.columns)

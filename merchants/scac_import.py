@@ -62,7 +62,8 @@ class ScacImport:
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rows would change. Of a carrier that comes twice, the last row counts."""
-        plan, found = Plan(), {}
+        plan = Plan()
+        found: dict[str, Row] = {}
         known = dict(CarrierCode.objects.filter(merchant=self.merchant).values_list("key", "scac"))
         for row in rows:
             key = carrier_key(row.cells["code"])

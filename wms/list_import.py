@@ -34,7 +34,8 @@ class MethodsImport:
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rows would change. Of a code that comes twice, the last row counts."""
-        plan, found = Plan(), {}
+        plan = Plan()
+        found: dict[str, Row] = {}
         known = {row.code: row for row in WmsShipMethod.objects.filter(wms=self.wms)}
         for row in rows:
             code = row.cells["code"]

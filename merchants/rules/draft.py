@@ -77,7 +77,9 @@ class Draft:
     @classmethod
     def of(cls, order: Order, *, anyway: bool = False) -> "Draft":
         """An order that no rule has seen."""
-        lines = {at: (prepared_line(line),) for at, line in enumerate(order.lines, 1)}
+        lines: dict[int, tuple[PreparedLine, ...]] = {}
+        for position, line in enumerate(order.lines, 1):
+            lines[position] = (prepared_line(line),)
         return cls(order, lines, anyway=anyway)
 
     @property

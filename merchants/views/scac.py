@@ -89,10 +89,11 @@ def _act(request: AccountRequest, merchant: Merchant) -> tuple[str, str]:
         save(merchant, {carrier_key(code): (code, as_scac(scac))}, request.user)
         return f"{code} is added.", ""
     if what == "delete":
-        row: Any = rows.filter(pk=int(of)).first() if of.isascii() and of.isdigit() and len(of) < 19 else None
-        if row is not None:
-            row.delete()
-            audit.record(request.user, "merchant.scac", merchant.name, {row.code: (row.scac, None)})
+        known = of.isascii() and of.isdigit() and len(of) < 19
+        gone: Any = rows.filter(pk=int(of)).first() if known else None
+        if gone is not None:
+            gone.delete()
+            audit.record(request.user, "merchant.scac", merchant.name, {gone.code: (gone.scac, None)})
         return "It is deleted. It comes back, passed through, with the next confirmation that names it.", ""
     return "", "Press one of the buttons."
 
