@@ -7,7 +7,7 @@ from carts.models import Cart, ItemFilter
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
-from merchants.rules.filters import EXTRA, FIELDS
+from merchants.rules.filters import EXTRA, FIELDS, FULL
 from orders import filters
 
 ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
@@ -19,7 +19,7 @@ ORDER_COLUMNS = (
 )
 _EXTRA_LABEL = "extra field "
 _NAMES = {filters.label_of(name).casefold(): name for name in FIELDS} | {name: name for name in FIELDS}
-_MATCHES = {"": filters.FULL} | {words: match for match, words in filters.MATCHES.items()}
+_MATCHES = {"": FULL} | {words: match for match, words in filters.MATCHES.items()}
 
 
 def item_rows(cart: Cart) -> list[list[str]]:

@@ -248,7 +248,8 @@ def from_order(order: Order) -> dict[str, Any]:
     total = str(sum((line.extended_amount for line in order.lines), ZERO))
     return {
         "id": order.cust_po_no, "number": order.cust_po_no, "shipping_method": order.ship_code, "tags": ["test"],
-        "currency": order.currency_code, "ship_to": {**there, "email": order.ship.e_mail}, "bill_to": {}, "lines": lines,
+        "currency": order.currency_code, "ship_to": {**there, "email": order.ship.e_mail}, "bill_to": {},
+        "lines": lines,
         "subtotal": total, "discount": "0.00", "tax": "0.00", "shipping": "0.00", "total": total,
     }  # fmt: skip
 

@@ -16,7 +16,7 @@ from carts.views.item_filters import crumbs, in_words
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet
 from integration_manager.kit import clock
-from merchants.rules.filters import EXTRA, FIELDS
+from merchants.rules.filters import EXTRA, FIELDS, FULL
 from orders import filters
 from orders.filter_imports import ORDER_COLUMNS, OrderImport, order_rows
 
@@ -106,7 +106,7 @@ def _form(request: AccountRequest, cart: Cart) -> dict[str, Any]:
     was = request.GET.get("change", "")
     row = next((row for row in cart.order_filters if row["field"] == was), None)
     if row is None:
-        return {"was": "", "field": "", "name": "", "kind": "required", "match": filters.FULL, "values": ""}
+        return {"was": "", "field": "", "name": "", "kind": "required", "match": FULL, "values": ""}
     extra = was.startswith(EXTRA)
     return {
         "was": was,
