@@ -1,12 +1,14 @@
 """The part *Error Contacts* of a page: two lists with arrows between them, and Additional Error Emails."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from accounts.audit import record
 from accounts.requests import AccountRequest
 from alerts import contacts
 from alerts.forms import EmailsForm
+from alerts.models import Silenced
 from merchants.models import Merchant
 
 ALL = "All merchants"
@@ -15,14 +17,15 @@ ALL = "All merchants"
 def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm | None = None) -> dict[str, Any]:
     """What templates/parts/contacts.html shows, of a merchant or (None) of the account."""
     people = contacts.contacts(merchant, own_only=request.merchants is not None)
-    addresses = contacts.emails(merchant)
+    addresses = contacts.addresses(merchant)
+    quiet = [*addresses, *((c.user.email, c.silenced) for c in people if c.alerted)]
     return {
-        "silenced": contacts.silenced([*addresses, *(c.user.email for c in people if c.alerted)]),
+        "silenced": [_shown(address, silenced) for address, silenced in quiet if silenced],
         "contact_lists": [
             ("quiet", "Users Not Alerted", [c for c in people if not c.alerted]),
             ("alerted", "Users to Alert", [c for c in people if c.alerted]),
         ],
-        "emails_form": form or EmailsForm(initial={"emails": ", ".join(addresses)}),
+        "emails_form": form or EmailsForm(initial={"emails": ", ".join(address for address, _ in addresses)}),
     }
 
 
@@ -57,6 +60,11 @@ def _move(request: AccountRequest, merchant: Merchant | None, *, alerted: bool) 
         record(request.user, "contacts.changed", _name(merchant), {user.email: change})
     verb = "is" if len(changed) == 1 else "are"
     return f"{names} {verb} alerted from now on." if alerted else f"{names} {verb} no longer alerted here."
+
+
+def _shown(address: str, silenced: dict[str, Any]) -> dict[str, Any]:
+    why = Silenced.Why(silenced["why"])
+    return {**silenced, "address": address, "label": why.label, "at": datetime.fromisoformat(silenced["at"])}
 
 
 def _again(request: AccountRequest, merchant: Merchant | None) -> str:

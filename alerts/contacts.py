@@ -6,9 +6,11 @@ merchant user of their own. A row of ErrorContact says where a person wants it o
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
+from django.db.models.functions import JSONObject, Lower
 
 from accounts.models import Membership, User
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
@@ -19,13 +21,13 @@ from merchants.models import Merchant
 
 __all__ = [
     "Contact",
+    "addresses",
     "choose",
     "contacts",
     "emails",
     "preference",
     "set_emails",
     "set_preference",
-    "silenced",
     "to_alert",
     "try_again",
 ]
@@ -40,6 +42,7 @@ class Contact:
     user: User
     alerted: bool
     everywhere: bool = False  # told of this merchant's alerts because they are told of all
+    silenced: dict[str, Any] | None = None  # gets no mails: why, said, at
 
     def __str__(self) -> str:
         name = f"{self.user.name} ({self.user.email})" if self.user.name else self.user.email
@@ -53,17 +56,18 @@ def contacts(merchant: Merchant | None, *, own_only: bool = False) -> list[Conta
     """
     people = Membership.objects.filter(user__is_active=True, deactivated_at=None).select_related("user")
     found = []
-    for person in people.annotate(here=_chosen(merchant), overall=_chosen(None)):
+    silenced = _silenced("user__email")
+    for person in people.annotate(here=_chosen(merchant), overall=_chosen(None), silenced=silenced):
         sees = person.merchant_ids
         if own_only and sees is None:
             continue
         overall = sees is None and person.overall is not False
         if merchant is None:
             if sees is None:
-                found.append(Contact(person.user, overall))
+                found.append(Contact(person.user, overall, silenced=person.silenced))
         elif sees is None or merchant.pk in sees:
             alerted = sees is not None if person.here is None else person.here
-            found.append(Contact(person.user, alerted, overall))
+            found.append(Contact(person.user, alerted, overall, person.silenced))
     return sorted(found, key=lambda contact: str(contact).casefold())
 
 
@@ -91,9 +95,10 @@ def set_emails(merchant: Merchant | None, wanted: Iterable[str]) -> None:
         )
 
 
-def silenced(addresses: Iterable[str]) -> list[Silenced]:
-    """Those of these addresses that get no mails, and why."""
-    return list(Silenced.objects.filter(address__in={address.lower() for address in addresses}).order_by("address"))
+def addresses(merchant: Merchant | None) -> list[tuple[str, dict[str, Any] | None]]:
+    """The Additional Error Emails, each with why it gets no mails (`Contact.silenced`)."""
+    rows = ErrorEmail.objects.filter(merchant=merchant).annotate(silenced=_silenced("address"))
+    return list(rows.order_by("address").values_list("address", "silenced"))
 
 
 def to_alert(merchant: Merchant) -> tuple[list[User], list[str]]:
@@ -120,3 +125,9 @@ def _chosen(merchant: Merchant | None) -> Subquery:
     """Whether a member is to be told of this merchant's alerts, or (None) of all; null where nobody said."""
     said = ErrorContact.objects.filter(user=OuterRef("user"), merchant=merchant)
     return Subquery(said.values("alerted")[:1])
+
+
+def _silenced(address: str) -> Subquery:
+    """Why this address gets no mails; null where it gets them."""
+    found = Silenced.objects.filter(address=Lower(OuterRef(address)))
+    return Subquery(found.values(json=JSONObject(why="why", said="said", at="at"))[:1])
