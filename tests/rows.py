@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models import Account, User
@@ -54,6 +55,8 @@ class Rows:
 def _value(field: Any) -> Any:
     if field.choices:
         return field.choices[0][0]
+    if isinstance(field, ArrayField):
+        return []
     if isinstance(field, models.CharField | models.TextField):
         return public_id()[: field.max_length or 12]
     if isinstance(field, models.DateTimeField):
