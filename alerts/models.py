@@ -152,4 +152,5 @@ class Watch(TenantModel):
         constraints = [models.UniqueConstraint(fields=["account"], name="one_watch")]
 
 
-from alerts.channel_models import Channel, Post  # noqa: E402, F401  (Django looks for models here)
+from alerts.channel_models import Channel as Channel  # noqa: E402  (Django looks for models here)
+from alerts.channel_models import Post as Post  # noqa: E402

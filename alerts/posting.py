@@ -41,7 +41,7 @@ def plan(news: Sequence[Alert], now: datetime) -> None:
             Post(channel=channel, alert_id=alert.pk, news_at=alert.news_at, created_at=now, retry_at=now)
             for channel in channels
             for alert in news
-            if wants(channel, alert)
+            if alert.news_at and wants(channel, alert)
         ],
         ignore_conflicts=True,
     )

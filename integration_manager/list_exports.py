@@ -11,7 +11,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts import kinds
 from alerts.models import Alert
-from alerts.views import TABS
+from alerts.views.tab import TABS
 from carts.models import Cart
 from carts.views.lookup import label_of
 from integration_manager import spreadsheet

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from alerts import stop_pages
+from alerts.views import stop
 from carts.views import by_link, consent, webhooks
 from integration_manager import health, operators
 from integration_manager.converters import PublicId
@@ -18,7 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("oauth/callback/", consent.callback, name="oauth_callback"),
     path("oauth/keys/<str:state>/", consent.receive_keys, name="oauth_keys"),
-    path("mails/stop/<str:token>/", stop_pages.stop, name="alerts_stop"),
+    path("mails/stop/<str:token>/", stop.stop, name="alerts_stop"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),
     # Below /a/<public id>/ the middleware has made this account the active tenant.

@@ -16,7 +16,7 @@ class Webhook(Kind):
     """The event as JSON; `webhook-id` is the same in every try, so that a repetition is known as one."""
 
     key, label, signs = "webhook", "Webhook", True
-    help = "An address of your own program. Each request is signed with a secret that is shown once, after saving."
+    help = "An address of your own program. Each request is signed with the secret below."
     example = "https://erp.example.com/hooks/alerts"
 
     def body(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The pages of alerts: the tab, who is told, and the link that stops mails."""
