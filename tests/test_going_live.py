@@ -173,7 +173,7 @@ def test_what_was_loaded_meanwhile_is_left_alone(world: World, owner: Counter, d
 
 
 def mark_of(owner: Counter, key: str) -> str:
-    rows = owner.get("orders/skipped/").context["skipped"]
+    rows = owner.get("orders/skipped/").context["page"].items
     return str(next(row.mark for row in rows if row.key == key))
 
 

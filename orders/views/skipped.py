@@ -75,6 +75,7 @@ def skipped(request: AccountRequest) -> HttpResponse:
     for row in page.items:
         row.can_load = row.reason in loading.CAN
         row.mark = _mark(row, loading.SALT)
+        row.called = _called(row)
         row.reason_word = skip_reasons.label_of(row.reason)
     data = form.cleaned_data
     merchant = chosen_merchant(request)() if data.get("merchant") else None
@@ -114,13 +115,18 @@ def skipped_csv(request: AccountRequest) -> HttpResponseBase:
 def _cells(rows: QuerySet[SkippedOrder]) -> Iterator[list[object]]:
     for row in spreadsheet.newest_first(rows):
         about = [
-            row.number or row.key,
+            _called(row),
             row.merchant.name,
             row.cart.name,
             skip_reasons.label_of(row.reason),
             row.message,
         ]
         yield [*about, row.order_date or "", f"{row.seen_at:%Y-%m-%d %H:%M:%S}"]
+
+
+def _called(row: SkippedOrder) -> str:
+    """What a person knows it by: what could not be read has no number, only a mark of ours."""
+    return row.number or ("Without a number" if row.key.startswith(("row:", "content:")) else row.key)
 
 
 @require("orders.act")
