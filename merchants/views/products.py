@@ -25,7 +25,7 @@ from merchants.views import lists
 from merchants.views.page import merchant_or_404
 from orders import aliases, product_facts
 
-BATCH = 500  # products of one read of an export
+BATCH = 2000  # products of one read of an export
 FILES = {
     "products": ["SKU", "Name"],
     "aliases": ["SKU", "Alias name", "Alias value"],
