@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from alerts.models import Alert
-from orders.models import Event, Order, OrderLine, Shipment, ShipmentLine, Status
+from orders.models import Effect, Event, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
 from orders.states import TRANSITIONS
 from tests.world import World
 
@@ -25,7 +25,8 @@ class Books:
     system: ClassVar[str]
 
     held: set[str]  # orders that a person keeps from being sent
-    must_alert: set[str]  # changed at the shop, while the warehouse has the old version
+    must_alert: dict[str, str]  # changed at the shop, while the warehouse has the old version: its key there
+    typed: dict[int, str]  # by order: the gift message that a person wrote
     before: Any  # what the neighbour had at the beginning
 
     # ── what always holds ──
@@ -37,6 +38,8 @@ class Books:
         self.every_order_is_in_one_place(orders)
         self.the_timeline_is_lawful(orders)
         self.quantities_add_up(orders)
+        self.what_a_person_wrote_stays()
+        self.nothing_is_paid_back_twice()
         assert self.neighbours() == self.before, "another tenant's rows have changed"
 
     def nothing_is_sent_twice(self) -> None:
@@ -82,6 +85,21 @@ class Books:
             assert order.qty_total == total[order.pk] > 0
             assert order.qty_shipped == shipped[order.pk]
 
+    def what_a_person_wrote_stays(self) -> None:
+        for detail in OrderDetail.objects.filter(order__in=self.typed):
+            assert detail.data.get("gift_message") == self.typed[detail.order_id], "an edit was lost"
+
+    def nothing_is_paid_back_twice(self) -> None:
+        paid = Counter(one["reference"] for one in self.world.shop.effects("refund"))
+        assert not [key for key, n in paid.items() if n > 1], "a refund was made twice"
+
+    def check_refunds(self) -> None:
+        """In the end: what we call done is in the shop, what we call refused is not, and nothing is left open."""
+        paid = {one["reference"] for one in self.world.shop.effects("refund")}
+        for effect in Effect.objects.filter(kind="refund"):
+            assert effect.state in ("done", "refused"), (effect.state, effect.error_message)
+            assert (effect.key in paid) == (effect.state == "done"), (effect.key, effect.state)
+
     # ── how every order ends ──
 
     def check_end(self, key: str, order: dict[str, Any]) -> None:
@@ -107,12 +125,18 @@ class Books:
         assert row.status == Status.CONFIRMED, said
         assert there and there[0]["key"] == row.wms_key, said
         leave = {(p["key"], p["tracking_number"]) for p in self.parcels(row.wms_key) if not p["voided"]}
-        told = {(s["reference"], s["tracking_number"]) for s in self.world.shop.effects("shipment", key)}
+        parcels_told = self.world.shop.effects("shipment", key)
+        told = {(s["reference"], s["tracking_number"]) for s in parcels_told}
+        told |= {
+            (s["reference"], corrected["tracking_number"])
+            for s in parcels_told
+            for corrected in self.world.shop.effects("correction", s["id"])
+        }
         assert {parcel for parcel, _ in leave} <= {parcel for parcel, _ in told}, (said, leave, told)
         if not leave <= told:  # changed after the shop was told, and it takes no corrections: people know
             assert Alert.objects.filter(kind="tracking_changed", key=f"order:{row.pk}").exists(), (said, leave, told)
         assert not Shipment.objects.filter(order=row, voided_at=None, uploaded_at=None).exists(), said
-        if key in self.must_alert:
+        if self.must_alert.get(key) == there[0]["key"]:
             assert Alert.objects.filter(kind="changed_after_sending", key=f"order:{row.pk}").exists(), said
         elif self.system != "sandbox_wms_blind":
             mine = sum(line.quantity for line in OrderLine.objects.filter(order=row))

@@ -6,7 +6,7 @@ of what the shop's orders ought to become; the warehouse's own books say what re
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -24,8 +24,8 @@ from integration_manager.kit import clock
 from integration_manager.kit.fake_server import Server
 from integration_manager.kit.faults import Fault
 from merchants.models import Schedule, Service
-from orders import actions, connections
-from orders.models import Effect, Order, Status
+from orders import abilities, actions, cancelling, connections, editing, refunding, refunds
+from orders.models import Effect, Order, OrderDetail, Status
 from tests import services
 from tests.dying import at_statement, dying, mortal
 from tests.machine_books import CUSTOMER, Books, content
@@ -34,6 +34,7 @@ from tests.world import build, fake
 from wms.systems.sandbox_wms import SandboxWms, SandboxWmsBlind, SandboxWmsKey
 
 DAY = timedelta(hours=25)
+PERSON = "p@example.com"
 TABLES = (
     "orders_event", "orders_eventdetail", "orders_exchange", "orders_run", "orders_effect", "orders_shipmentline",
     "orders_shipment", "orders_orderline", "orders_orderdetail", "orders_order", "orders_skippedorder",
@@ -51,6 +52,8 @@ class Machine(Books, RuleBasedStateMachine):
     def clean(self) -> None:
         """An empty shop, an empty warehouse, no orders: in the same world."""
         world = self.world
+        world.cart.cancel_upload = True  # what is canceled here is canceled in the shop
+        world.cart.save()
         world.shop, world.warehouse = fake("sandbox_shop", "oak"), fake("sandbox_wms", "wms")
         self.server.fakes = {"/shop": world.shop, "/wms": world.warehouse}
         with connection.cursor() as cursor:
@@ -65,7 +68,9 @@ class Machine(Books, RuleBasedStateMachine):
         Machine.offset = timedelta(0)
         self.before = self.neighbours()
         self.held = set()  # a person keeps them from being sent
-        self.must_alert = set()  # changed at the shop, and the warehouse has the old version
+        self.must_alert = {}  # changed at the shop, and the warehouse has the old version under this key
+        self.typed = {}  # what a person wrote into an order
+        self.refunds = set()  # asked for by a person, by their keys
         self.place(["plain", "plain", "plain"])
 
     # ── the shop ──
@@ -258,6 +263,66 @@ class Machine(Books, RuleBasedStateMachine):
     def resend_tracking(self, number: int) -> None:
         self.act(actions.resend_tracking, number)
 
+    @rule(number=NUMBERS, text=st.sampled_from(["Love", "Regards"]))
+    def write(self, number: int, text: str) -> None:
+        """Edits an order in the form: the gift message, which the shop never touches."""
+        order = self.latest(number)
+        if order is None:
+            return
+        data = OrderDetail.objects.get(order=order).data
+        if data.get("lines"):
+            base = editing.values_of(data)
+            wanted = editing.Values({**base.fields, "gift_message": text}, base.lines)
+            if self.try_it(lambda: editing.save(order, base, wanted, PERSON)):
+                self.typed[order.pk] = text
+
+    @rule(number=NUMBERS, again=st.booleans(), trouble=TROUBLE)
+    def cancel_at_the_warehouse(self, number: int, again: bool, trouble: Any) -> None:
+        """A person has the warehouse asked to cancel an order, perhaps to send it as it is now."""
+        order = self.latest(number)
+        if order is None:
+            return
+        able = abilities.of(order, self.world.wms)
+        if self.try_it(lambda: cancelling.ask(order, able, PERSON, again=again)):
+            self.try_to(Service.DELIVER, trouble)
+
+    @rule(number=NUMBERS, part=st.booleans(), trouble=TROUBLE)
+    def pay_back(self, number: int, part: bool, trouble: Any) -> None:
+        """A person refunds an order in its cart: the whole, which cancels it, or one unit, which holds it."""
+        order = self.latest(number)
+        if order is None:
+            return
+        if order.status == Status.HELD and any(
+            row["status"] != "canceled" for row in self.at_warehouse(order.cart_key)
+        ):
+            return  # the person has looked, as the page says
+        key = f"m-{len(self.refunds) + 1}"
+
+        def ask() -> None:
+            left = refunding.left_of(order, OrderDetail.objects.get(order=order).data)
+            line = next((line for line in left.lines if line.quantity >= 1), None)
+            if part and line is None:
+                return
+            one = {line.line_id: Decimal(1)} if line is not None else {}
+            refund = refunds.part(left, one, Decimal(0), key, "") if part else refunds.whole(left, key, "")
+            refunding.ask(order, refund, PERSON)
+            self.refunds.add(key)
+            order.refresh_from_db()
+            if (order.status, order.held_by) == (Status.HELD, "person"):
+                self.held.add(order.cart_key)
+
+        if self.try_it(ask):
+            self.try_to(Service.UPLOAD_SHIPMENTS, trouble)
+
+    @rule()
+    def answer_for_the_shop(self) -> None:
+        """A person looks at the shop and says truly whether a refund is there."""
+        for effect in Effect.objects.filter(kind="refund", state=Effect.State.PARKED).select_related("order"):
+            time.sleep(SETTLE)
+            made = any(one["reference"] == effect.key for one in self.world.shop.effects("refund"))
+            decide = refunding.was_made if made else refunding.was_not_made
+            decide(effect.order, effect.key, PERSON)
+
     @rule()
     def answer(self) -> None:
         """A person looks at the warehouse and says truly whether an order is there."""
@@ -266,9 +331,9 @@ class Machine(Books, RuleBasedStateMachine):
             time.sleep(SETTLE)
             known = self.warehouse.refs.get((CUSTOMER, order.wms_ref))
             if known:
-                actions.it_arrived(order, known[0], "p@example.com")
+                actions.it_arrived(order, known[0], PERSON)
             else:
-                actions.it_did_not(order, "p@example.com")
+                actions.it_did_not(order, PERSON)
 
     # ── what always holds, and the end ──
 
@@ -287,14 +352,15 @@ class Machine(Books, RuleBasedStateMachine):
             if order["status"] == "paid" and order["ship_to"] != order["bill_to"]:
                 self.change(order["id"], ship_to=order["bill_to"])
         for order in Order.objects.filter(held_by="reopened"):
-            actions.undo_cancel(order, "p@example.com")
+            actions.undo_cancel(order, PERSON)
         for _ in range(6):
             Machine.offset += DAY
             self.leases_expire()
             self.answer()
+            self.answer_for_the_shop()
             self.complete(Service.DOWNLOAD)
             for order in Order.objects.filter(held_by="reopened"):
-                actions.undo_cancel(order, "p@example.com")
+                actions.undo_cancel(order, PERSON)
             self.complete(Service.DELIVER)
             self.complete(Service.SHIP_CONFIRM)
             self.complete(Service.UPLOAD_SHIPMENTS)
@@ -304,6 +370,7 @@ class Machine(Books, RuleBasedStateMachine):
         for key, order in self.shop_orders.items():
             self.check_end(key, order)
         assert not Effect.objects.filter(state=Effect.State.WAITING, order__status=Status.AT_WMS).exists()
+        self.check_refunds()
 
     # ── words of the rules ──
 
@@ -324,16 +391,21 @@ class Machine(Books, RuleBasedStateMachine):
             assert order["status"] != "paid" or key in known, "an order was not loaded"
             there = [row for row in self.at_warehouse(key) if row["status"] != "canceled"]
             if order["status"] == "paid" and there and content(order) != content(there[0]):
-                self.must_alert.add(key)
+                self.must_alert[key] = there[0]["key"]
 
     def act(self, action: Any, number: int) -> bool:
         """A person tries something with the latest revision of an order."""
-        order = Order.objects.filter(cart_key=self.key(number)).order_by("-revision").first()
-        if order is None:
-            return False
+        order = self.latest(number)
+        return order is not None and self.try_it(lambda: action(order, PERSON))
+
+    def latest(self, number: int) -> Order | None:
+        found: Order | None = Order.objects.filter(cart_key=self.key(number)).order_by("-revision").first()
+        return found
+
+    def try_it(self, what: Callable[[], Any]) -> bool:
         try:
-            action(order, "p@example.com")
-        except actions.NotNow:
+            what()
+        except (actions.NotNow, refunds.NotPossible, editing.Overtaken):
             return False
         return True
 
