@@ -12,7 +12,8 @@ def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
     `holds`, `waiting`; `order_page` and `order_number` are of the one order.
     """
-    held = Order.objects.filter(cause=OuterRef("key"))
+    # That no cause is empty is said too: only then does the index of causes, which has no others, serve it.
+    held = Order.objects.filter(cause=OuterRef("key")).exclude(cause="")
     one = Order.objects.filter(pk=OuterRef("order_id"))
     number = held.order_by().values("cause").annotate(number=Count("pk")).values("number")
     return alerts.annotate(

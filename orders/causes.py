@@ -153,6 +153,8 @@ def settle(keys: Sequence[str], now: datetime) -> None:
         cursor.execute(
             """UPDATE alerts_alert a SET resolved_at = %s
                WHERE a.account_id = %s AND a.key = ANY(%s) AND a.resolved_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM orders_order o WHERE o.account_id = a.account_id AND o.cause = a.key)""",
+                 AND NOT EXISTS (
+                     SELECT 1 FROM orders_order o
+                     WHERE o.account_id = a.account_id AND o.cause = a.key AND o.cause <> '')""",
             [now, tenancy.account_id(), list(keys)],
         )
