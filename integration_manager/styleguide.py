@@ -214,5 +214,6 @@ def mails() -> dict[str, EmailMultiAlternatives]:
         if template.read_text().startswith("{% extends base %}"):
             kind = template.stem
             done = DONE if kind.startswith(("app_", "passkey_")) or kind.endswith(("_changed", "_made")) else {}
-            found[kind] = mail.message(Mail(kind=kind, to="dock@northquay.example", context=SAID | done))
+            if made := mail.message(Mail(kind=kind, to="dock@northquay.example", context=SAID | done)):
+                found[kind] = made
     return found

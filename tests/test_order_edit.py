@@ -87,8 +87,9 @@ def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order)
     with tenancy.activate(desk.account.pk):
         assert not Event.objects.filter(kind="edited"), "nothing was changed"
     sent |= {
-        "ship_zip": "LS1 4DZ", "ship_country": "united kingdom", "ship_code": "EXPRESS", "latest_ship_date": "2026-12-24",
-        "gift_message": "Happy birthday", "shipping_instructions": "", "line1-quantity": "3", "line2-remove": "on",
+        "ship_zip": "LS1 4DZ", "ship_country": "united kingdom", "ship_code": "EXPRESS",
+        "latest_ship_date": "2026-12-24", "gift_message": "Happy birthday",
+        "shipping_instructions": "", "line1-quantity": "3", "line2-remove": "on",
         "line3-item": "TIN", "line3-quantity": "1.5",
     }  # fmt: skip
     text = client.post(url, sent, follow=True).content.decode()
