@@ -22,7 +22,7 @@ from alerts.models import Alert
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from integration_manager.kit.errors import ConnectorError
+from integration_manager.kit.errors import ConnectorError, NeedsHuman
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,8 @@ def event_of(account: Account, alert: Any, key: str, kind: str, now: datetime) -
 
 def _post(channel: Channel, key: str, event: dict[str, Any], now: datetime) -> None:
     secrets = channel.credentials
+    if not secrets.get("url"):
+        raise NeedsHuman("This channel has no address.", code="no_address", field="url", fix="Enter its address.")
     secret = secrets["secret"].reveal() if secrets.get("secret") else ""
     KINDS[channel.kind].send(secrets["url"].reveal(), secret, key, event, now)
 

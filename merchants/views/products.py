@@ -119,11 +119,11 @@ def products_csv(request: AccountRequest, merchant: str, kind: str) -> HttpRespo
 
 
 def _one(merchant: str, product: str) -> tuple[Merchant, Product]:
-    found = merchant_or_404(merchant)
-    one = Product.objects.filter(merchant=found, public_id=product).first()
+    rows = Product.objects.select_related("merchant").filter(merchant__public_id=merchant, public_id=product)
+    one = rows.first()
     if one is None:
         raise Http404
-    return found, one
+    return one.merchant, one
 
 
 def _page(request: AccountRequest, found: Merchant, one: Product, form: AliasForm, status: int = 200) -> HttpResponse:
