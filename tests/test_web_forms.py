@@ -115,6 +115,9 @@ def test_from_a_page_that_somebody_has_overtaken_nothing_is_saved_unseen(pages: 
     assert marked
     for form in marked:
         with undone():
+            if "invalid-feedback" in send(pages, form).content.decode():
+                continue  # it lacks something, whoever was quicker
+        with undone():
             answer = send(pages, form, form.data | {"mark": ["of another day"]})
         assert answer.status_code in (200, 422), form.action
         assert "meanwhile" in answer.content.decode(), form.action
