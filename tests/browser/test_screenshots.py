@@ -15,10 +15,14 @@ def test_pictures_of_every_page(page: Page, views: list[View]) -> None:
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob("*.png"):
         old.unlink()
+    names: set[str] = set()
     with shown(views) as base:
         for number, view in enumerate(views):
             page.goto(f"{base}{number}")
             name = "".join(letter if letter.isalnum() else "-" for letter in view.name)
+            if name in names:
+                name = f"{name}-{number}"  # names that differ in signs alone
+            names.add(name)
             for width in widths(view):
                 for theme in ("light", "dark"):
                     look(page, width, theme)
