@@ -184,7 +184,7 @@
   }
   document.addEventListener('keydown', function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], dialog')) return;
+    if (event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]')) return;
     if (event.key === '?' ) { event.preventDefault(); showKeys(); return; }
     if (box && !box.checked) return;
     if (event.key === '/') {
