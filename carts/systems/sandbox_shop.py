@@ -16,6 +16,7 @@ from integration_manager.kit.canonical import (
     Address,
     Line,
     Order,
+    Product,
     Refund,
     Shipment,
     ShipmentLine,
@@ -123,6 +124,14 @@ class SandboxShop(CartConnector):
         rows = pick(self.http.get(f"/api/orders/{order_key}/refunds"), "refunds", list)
         return next((row["id"] for row in rows if row["reference"] == key), None)
 
+    def products(self, since: datetime) -> Iterator[Page]:
+        def fetch(since: datetime, page: int) -> list[Any]:
+            query = {"modified_since": since.isoformat(), "limit": PAGE, "page": page}
+            return pick(self.http.get("/api/products", params=query), "products", list)
+
+        for page in by_modified(fetch, since, modified_at, PAGE):
+            yield Page([to_product(row) for row in page.rows], page.cursor)
+
     @writes(Dedupe.NATURAL)
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
         return [self.http.post("/api/orders", json=from_order(order), safe=True).json() for order in orders]
@@ -229,6 +238,21 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
         shipping_handling=r.number("shipping"),
         grand_total=r.number("total"),
         tags=r.texts("tags"),
+    )
+
+
+def to_product(raw: Any) -> Product:
+    """A product of the shop's as ours."""
+    r = Reader(raw)
+    return Product(
+        key=r.need("id"),
+        sku=r.text("sku") or "",
+        name=r.text("title"),
+        retail_price=r.number("price"),
+        currency_code=r.text("currency"),
+        weight_lbs=r.number("weight_lb"),
+        barcode=r.text("barcode") or None,
+        modified_at=r.when("modified_at"),
     )
 
 

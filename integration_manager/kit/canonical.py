@@ -198,6 +198,20 @@ class StockResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """One thing that a shop sells; of a product with variants, each variant. The SKU is what a WMS goes by."""
+
+    key: str  # the shop's own stable key
+    sku: str  # "" where the shop gives it none
+    name: str | None = None
+    retail_price: Decimal | None = None
+    currency_code: str | None = None
+    weight_lbs: Decimal | None = None
+    barcode: str | None = None  # UPC, EAN …
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a look-up by our reference found at the WMS."""
 

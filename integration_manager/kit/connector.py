@@ -19,6 +19,7 @@ from integration_manager.kit.canonical import (
     Found,
     Order,
     Prepared,
+    Product,
     Refund,
     Shipment,
     ShipMethod,
@@ -329,6 +330,10 @@ class Connector:
 class CartConnector(Connector):
     """An order source."""
 
+    personal_days: ClassVar[int] = (
+        180  # after an order is done, until its personal data goes, unless operators say else
+    )
+
     def orders(self, since: datetime) -> Iterator[Page]:
         """Every order modified at or after `since`, whatever its status, oldest change first."""
         raise NotImplementedError
@@ -366,6 +371,10 @@ class CartConnector(Connector):
 
     def find_refund(self, order_key: str, key: str) -> str | None:
         """The cart's id of the refund that carries our `key`, if any: what may save a person the decision."""
+        raise NotImplementedError
+
+    def products(self, since: datetime) -> Iterator[Page]:
+        """Products changed at or after `since`, oldest change first: pages of `canonical.Product`."""
         raise NotImplementedError
 
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
@@ -435,6 +444,18 @@ class WmsConnector(Connector):
         """The shipping methods that the WMS knows."""
         raise NotImplementedError
 
+    def create_product(self, product: Product) -> str:
+        """Adds a product by its SKU. Gives the WMS's own key of it. Raises AlreadyDone where it keeps SKUs unique."""
+        raise NotImplementedError
+
+    def update_product(self, wms_key: str, product: Product) -> None:
+        """Changes a product; what is None stays as it is. Repeating it changes nothing."""
+        raise NotImplementedError
+
+    def find_product(self, sku: str) -> str | None:
+        """The WMS's key of the product with exactly this SKU, if it has one."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -451,6 +472,7 @@ CART_CAPABILITIES = (
     Capability("Inventory Sync", ("stock",), "inventory"),
     Capability("Order Cancel Upload", ("cancel",)),
     Capability("Refund in Cart", ("refund",)),
+    Capability("Product Sync", ("products",)),
     Capability("Webhooks", ("webhook",)),
 )
 WMS_CAPABILITIES = (
@@ -459,6 +481,7 @@ WMS_CAPABILITIES = (
     Capability("Inventory Sync Pickup", ("stock",)),
     Capability("Cancel Order in WMS", ("cancel",)),
     Capability("Order Cancel Pickup", ("canceled",)),
+    Capability("Product Loading", ("create_product",), "products"),
 )
 
 

@@ -181,6 +181,10 @@ class Fake:
         """The warehouse cancels order `number` (unknown to us) by itself. Gives its own key of the order."""
         raise NotImplementedError
 
+    def product(self, number: int, modified: datetime) -> str:
+        """The shop's owner adds product `number`; adding it again changes it. Gives the shop's key of it."""
+        raise NotImplementedError
+
     # ── tables, journal ──
 
     def table(self, name: str, sort: str = "") -> Table:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from integration_manager.kit.canonical import (
     Canceled,
     Found,
     Prepared,
+    Product,
     Shipment,
     ShipmentLine,
     ShipMethod,
@@ -130,6 +132,22 @@ class SandboxWms(SandboxWmsBlind):
         lines = tuple((ln["item"], Decimal(ln["quantity"])) for ln in rows[0]["lines"])
         return Found(rows[0]["key"], rows[0]["order_number"], lines, rows[0]["status"] == "canceled")
 
+    @writes(Dedupe.LOOKUP)
+    def create_product(self, product: Product) -> str:
+        return self._create(product)
+
+    def _create(self, product: Product, **headers: str) -> str:
+        answer = self.http.post("/v1/products", json=from_product(product), headers=headers)
+        return pick(answer, "key", str)
+
+    @writes(Dedupe.NATURAL)
+    def update_product(self, wms_key: str, product: Product) -> None:
+        self.http.put(f"/v1/products/{quote(wms_key, safe='')}", json=from_product(product), safe=True)
+
+    def find_product(self, sku: str) -> str | None:
+        rows = pick(self.http.get("/v1/products", params={"sku": sku}), "products", list)
+        return next((row["key"] for row in rows if row["sku"] == sku), None)
+
 
 class SandboxWmsKey(SandboxWms):
     """The same warehouse keeping our reference unique: a repeated call is refused as a duplicate."""
@@ -140,6 +158,10 @@ class SandboxWmsKey(SandboxWms):
     @writes(Dedupe.KEY)
     def send(self, prepared: Prepared, ref: str) -> str:
         return self._send(prepared, ref, **{"Idempotency-Key": ref})
+
+    @writes(Dedupe.KEY)
+    def create_product(self, product: Product) -> str:
+        return self._create(product, **{"Idempotency-Key": product.sku})
 
 
 def payload(prepared: Prepared) -> dict[str, Any]:
@@ -164,6 +186,19 @@ def payload(prepared: Prepared) -> dict[str, Any]:
             for line in prepared.lines
         ],
     }
+
+
+def from_product(product: Product) -> dict[str, Any]:
+    """What the warehouse gets of a product: what is not known is left out, so that it stays as it is there."""
+    known = {
+        "sku": product.sku,
+        "name": product.name,
+        "price": product.retail_price,
+        "currency": product.currency_code,
+        "weight_lb": product.weight_lbs,
+        "barcode": product.barcode,
+    }
+    return {name: to_json(value) for name, value in known.items() if value is not None}
 
 
 def to_canceled(raw: Any) -> Canceled:

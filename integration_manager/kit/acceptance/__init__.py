@@ -17,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integration_manager.kit.acceptance import calls, feeds, files, grants, hooks, mapping, secrets, source, writes
+from integration_manager.kit.acceptance import (
+    calls,
+    feeds,
+    files,
+    grants,
+    hooks,
+    mapping,
+    products,
+    secrets,
+    source,
+    writes,
+)
 from integration_manager.kit.acceptance.bench import Bench
 from integration_manager.kit.connector import Connector
 
@@ -48,7 +59,7 @@ class Case:
 def cases(system: type[Connector], folder: Path) -> list[Case]:
     """Every check that applies to `system`, whose fixtures are in `folder`."""
     bench = Bench(system, folder)
-    parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, hooks, grants, secrets)
+    parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, products, hooks, grants, secrets)
     if system.uses == "folder":
         parts = (source, mapping, files)
     found = [pair for part in parts for pair in part.checks(bench)]

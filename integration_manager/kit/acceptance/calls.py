@@ -44,12 +44,16 @@ def reads(bench: Bench, connector: Any) -> Iterator[tuple[str, Any]]:
     """The readings of a connector, as calls without arguments."""
     if bench.is_cart and bench.has("orders"):
         yield "orders()", lambda: list(connector.orders(START))
+    if bench.is_cart and bench.has("products"):
+        yield "products()", lambda: list(connector.products(START))
     if not bench.is_cart and bench.has("shipments"):
         yield "shipments()", lambda: list(connector.shipments(START))
     if not bench.is_cart and bench.has("stock"):
         yield "stock()", lambda: list(connector.stock(None))
     if not bench.is_cart and bench.has("find"):
         yield "find()", lambda: connector.find("R1")
+    if not bench.is_cart and bench.has("find_product"):
+        yield "find_product()", lambda: connector.find_product("S1")
 
 
 def refused(what: str, call: Any) -> None:

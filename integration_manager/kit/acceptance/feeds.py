@@ -72,6 +72,16 @@ def feeds(bench: Bench) -> list[Feed]:
                     bench.mapper("key_of"),
                 )
             )
+        if bench.has("products"):
+            found.append(
+                Feed(
+                    "products",
+                    lambda c, since: c.products(since),
+                    lambda fake, n, at: fake.product(n, at),
+                    None,
+                    lambda product: str(product.key),
+                )
+            )
         return found
     if bench.has("shipments"):
         found.append(

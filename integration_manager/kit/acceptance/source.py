@@ -14,12 +14,16 @@ from integration_manager.kit.connector import Dedupe, capabilities
 from integration_manager.kit.redact import is_secret
 
 MOST_LINES = 350
-WRITES = {True: ("ship", "correct", "stock", "cancel", "refund", "subscribe", "unsubscribe"), False: ("send", "cancel")}
+WRITES = {
+    True: ("ship", "correct", "stock", "cancel", "refund", "subscribe", "unsubscribe"),
+    False: ("send", "cancel", "create_product", "update_product"),
+}
 OURS = ("accounts", "alerts", "benchmarks", "billing", "carts", "merchants", "orders", "tests", "wms")
 FORBIDDEN_MODULES = ("django", "logging", *OURS)
 FORBIDDEN_CALLS = ("print", "sleep", "breakpoint", "input")
 BROAD = ("Exception", "BaseException", "ConnectorError")
-LOOKS = {"ship": "find_shipments", "send": "find", "refund": "find_refund"}  # what a LOOKUP of that method needs
+# What a LOOKUP of that method needs.
+LOOKS = {"ship": "find_shipments", "send": "find", "refund": "find_refund", "create_product": "find_product"}
 
 
 def checks(bench: Bench) -> list[Check]:

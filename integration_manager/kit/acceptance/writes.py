@@ -13,6 +13,7 @@ from integration_manager.kit.acceptance.bench import LATE, START, Bench, Check, 
 from integration_manager.kit.canonical import (
     ZERO,
     Prepared,
+    Product,
     Refund,
     RefundLine,
     Shipment,
@@ -77,6 +78,16 @@ def writes(bench: Bench) -> list[Write]:
                 functools.partial(_send, bench),
                 _count("order"),
                 lambda c, ref: c.find(ref) is not None,
+            )
+        )
+    if not bench.is_cart and bench.has("create_product"):
+        found.append(
+            Write(
+                "create_product",
+                lambda running: "SKU-ACCEPT-1",
+                lambda c, sku: c.create_product(Product(key="1", sku=sku, name="Thing")),
+                _count("product"),
+                lambda c, sku: c.find_product(sku) is not None,
             )
         )
     return found

@@ -63,6 +63,7 @@ class FakeShop(Grants):
         self.setup_oauth()
         self.orders = self.table("orders", sort="modified_at")
         self.levels = self.table("levels")
+        self.products = self.table("products", sort="modified_at")
         self.plans = self.table("plans", sort="at")  # what the owner and the buyers will do
         self.hooks = self.table("webhooks")
         self.post, self.numbers = Hooks(), itertools.count(1)
@@ -167,6 +168,11 @@ class FakeShop(Grants):
     def list_refunds(self, request: Request) -> Any:
         return {"refunds": self.effects("refund", request.args["key"])}
 
+    @route("GET", "/api/products")
+    def list_products(self, request: Request) -> Any:
+        rows, more = self.page(request, self.products.since(stamp(moment(request.query["modified_since"]))))
+        return {"products": rows, "more": more}
+
     @route("PUT", "/api/webhooks")
     def subscribe(self, request: Request) -> Any:
         said = request.json
@@ -228,6 +234,20 @@ class FakeShop(Grants):
         self.orders.put(key, row)
         self._tell_all(key)
         return key
+
+    def product(self, number: int, modified: datetime) -> str:
+        key = f"G{number}"
+        if key in self.products:
+            self.products.change(key, title=f"Thing {number}, new", modified_at=stamp(modified))
+        else:
+            self.offer(key, f"SKU-{number:05d}", f"Thing {number}", "9.90", at=modified)
+        return key
+
+    def offer(self, key: str, sku: str, title: str, price: str, *, at: datetime | None = None, **more: Any) -> None:
+        """The owner offers a product, or changes one."""
+        row = {"id": key, "sku": sku, "title": title, "price": price, "currency": "USD", "weight_lb": "0.80",
+               "barcode": "", **more}  # fmt: skip
+        self.products.put(key, {**row, "modified_at": stamp(at or self.clock())})
 
     def change(self, key: str, **fields: Any) -> None:
         """The owner changes an order now."""

@@ -14,6 +14,7 @@ METHODS = {
     "ECONOMY": ("Economy, up to 10 days", "USPS"),
 }
 WAREHOUSES = ("MAIN", "EAST")
+LONGEST_SKU = 40
 LEVEL = 200  # pieces of a new item in each warehouse
 
 
@@ -37,6 +38,7 @@ class FakeWms(Fake):
     def setup(self) -> None:
         self.orders = self.table("orders")
         self.waiting = self.table("waiting", sort="at")  # orders to be packed, by time
+        self.products = self.table("products")
         self.refs: dict[tuple[str, str], list[str]] = {}
         for order in self.orders:
             self.refs.setdefault((order["customer"], order["reference"]), []).append(order["key"])
@@ -138,6 +140,35 @@ class FakeWms(Fake):
     def ship_methods(self, request: Request) -> Any:
         rows = [{"code": c, "name": name, "carrier": by} for c, (name, by) in METHODS.items()]
         return {"ship_methods": rows}
+
+    @route("GET", "/v1/products")
+    def find_products(self, request: Request) -> Any:
+        customer, sku = request.headers["x-customer"], request.query["sku"]
+        return {"products": [row for row in self.products if row["customer"] == customer and row["sku"] == sku]}
+
+    @route("POST", "/v1/products")
+    def add_product(self, request: Request) -> Any:
+        """With an idempotency key a SKU is there once; without it twice is twice, as with many a system."""
+        said, customer = request.json, request.headers["x-customer"]
+        known = [row for row in self.products if row["customer"] == customer and row["sku"] == said["sku"]]
+        if known and request.headers.get("idempotency-key"):
+            reply = self.refuse(409, "duplicate", "There is a product with this SKU.")
+            return Reply({**reply.body, "key": known[0]["key"]}, 409)
+        if len(said["sku"]) > LONGEST_SKU:
+            return self.refuse(422, "sku_too_long", f"A SKU has at most {LONGEST_SKU} characters.")
+        key = f"G{len(self.products) + 1:05d}"
+        self.products.put(key, {**said, "key": key, "customer": customer})
+        self.effect("product", said["sku"], wms_key=key, customer=customer, said=said)
+        return Reply({"key": key}, 201)
+
+    @route("PUT", "/v1/products/{key}")
+    def change_product(self, request: Request) -> Any:
+        known = self.products.get(request.args["key"])
+        if known is None or known["customer"] != request.headers["x-customer"]:
+            return self.refuse(404, "no_such_product", "There is no such product.")
+        self.products.change(known["key"], **request.json)
+        self.effect("product change", known["sku"], said=request.json)
+        return {}
 
     # ── what happens in the hall ──
 

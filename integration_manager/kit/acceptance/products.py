@@ -1,0 +1,93 @@
+"""Products: what a shop gives of them, and how a WMS takes them. Paging and once-is-once are in feeds.py, writes.py."""
+
+import dataclasses
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from integration_manager.kit.acceptance.bench import START, Bench, Check
+from integration_manager.kit.acceptance.mapping import NAMES
+from integration_manager.kit.canonical import Product, from_json, to_json
+from integration_manager.kit.connector import Dedupe
+from integration_manager.kit.errors import ConnectorError
+from integration_manager.kit.simulator import Fault
+
+TEAPOT = Product(
+    key="P-1",
+    sku="POT-GLASS-1",
+    name="Teapot, glass",
+    retail_price=Decimal("34.00"),
+    currency_code="EUR",
+    weight_lbs=Decimal("1.20"),
+    barcode="0810012345048",
+)
+
+
+def checks(bench: Bench) -> list[Check]:
+    """The checks of this file."""
+    if bench.is_cart:
+        return [("products: as the shop has them", lambda: well_formed(bench))] if bench.has("products") else []
+    if not bench.has("create_product"):
+        return []
+    found: list[Check] = [("products: never one twice", lambda: declared(bench))]
+    if bench.has("update_product"):
+        found.append(("update_product: changes, and adds none", lambda: update(bench)))
+    if bench.has("find_product"):
+        found.append(("find_product: that SKU and no other", lambda: find(bench)))
+    return found
+
+
+def well_formed(bench: Bench) -> None:
+    """Every product has a key of its own, and comes whole."""
+    with bench.running() as running:
+        made = [running.fake.product(n, START + timedelta(minutes=n)) for n in range(1, 4)]
+        rows = [row for page in running.connector.products(START) for row in page.rows]
+        assert [row.key for row in rows] == made, f"keys {[row.key for row in rows]}, and the shop's are {made}"
+        for row in rows:
+            assert isinstance(row, Product), f"products() gives {type(row).__name__}, no Product"
+            assert row.sku and row.name and row.retail_price is not None, f"SKU, name or price is lost: {row}"
+            assert row.modified_at is not None and row.modified_at.tzinfo, f"{row.key}: when it changed is lost"
+            assert from_json(Product, to_json(row)) == row, "the product does not survive as JSON"
+
+
+def declared(bench: Bench) -> None:
+    """A product whose answer is lost is not added twice, without a person: NONE is not enough."""
+    create = bench.system.dedupe("create_product")
+    assert create is not Dedupe.NONE, "create_product() has to be KEY, NATURAL or LOOKUP (with find_product)"
+    if bench.has("update_product"):
+        update = bench.system.dedupe("update_product")
+        assert update in (Dedupe.KEY, Dedupe.NATURAL), "update_product() has to be NATURAL: it sets values"
+
+
+def update(bench: Bench) -> None:
+    """What is changed arrives, twice is no harm, and what is not known stays as it is."""
+    with bench.running() as running:
+        key = running.connector.create_product(TEAPOT)
+        assert isinstance(key, str) and key, f"create_product() gives {key!r}, not the WMS's key"
+        for name in NAMES:
+            other = dataclasses.replace(TEAPOT, name=name, retail_price=None, currency_code=None)
+            for _ in range(2):
+                running.connector.update_product(key, other)
+        added = running.fake.effects("product", TEAPOT.sku)
+        assert len(added) == 1, f"one product was added and changed, and {len(added)} are there"
+        if bench.has("find_product"):
+            assert running.connector.find_product(TEAPOT.sku) == key, "once changed it is not found any more"
+
+
+def find(bench: Bench) -> None:
+    """find_product() gives the key of exactly this SKU; None for what is not there; no failure is taken for that."""
+    with bench.running() as running:
+        connector: Any = running.connector
+        assert connector.find_product(TEAPOT.sku) is None, "a product from nowhere"
+        longer = dataclasses.replace(TEAPOT, sku=f"{TEAPOT.sku}-BLUE")
+        keys = {one.sku: connector.create_product(one) for one in (TEAPOT, longer)}
+        for sku, key in keys.items():
+            assert connector.find_product(sku) == key, f"{sku} was added as {key}, and is not found as that"
+        for sku in ("POT", "", "POT-GLASS-%", "*", TEAPOT.sku.lower(), "&sku=POT-GLASS-1"):
+            assert connector.find_product(sku) is None, f"find_product({sku!r}) gives another product"
+        running.fail("read", Fault.ERROR, times=99)
+        try:
+            connector.find_product(TEAPOT.sku)
+        except ConnectorError:
+            return
+        raise AssertionError("find_product() swallows a failure: the engine would add it again")
