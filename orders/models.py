@@ -101,6 +101,7 @@ class Order(OwnedModel):
     shipped_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     canceled_at = models.DateTimeField(null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, blank=True)  # its personal data was removed: orders/forgetting.py
     checked_at = models.DateTimeField(null=True, blank=True)  # last asked for one by one at the WMS
 
     class Meta(TenantModel.Meta):
