@@ -20,6 +20,10 @@ class Cart(TenantModel):
         BLACKLIST = "blacklist", "Blacklist: everything but what is listed"
         WHITELIST = "whitelist", "Whitelist: only what is listed"
 
+    class Since(models.TextChoices):
+        LOADED = "loaded", "When the order is loaded here"
+        PLACED = "placed", "When the order is placed in the shop"
+
     public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
     merchant = TenantKey("merchants.Merchant", models.CASCADE, related_name="carts")
     system = models.CharField(max_length=40)  # a connector's key
@@ -42,6 +46,13 @@ class Cart(TenantModel):
     filter_whole_order = models.BooleanField(default=False, db_default=False)
     # Order Filters, one for each field: as merchants/rules/filters.py has them.
     order_filters = models.JSONField(default=list, blank=True, db_default=models.Value([], models.JSONField()))
+    # Delivery Delay: minutes that orders wait before they go to the WMS, and when they may go then (account's time).
+    delay_minutes = models.PositiveIntegerField(default=0, db_default=0)
+    delay_since = models.CharField(max_length=6, choices=Since, default=Since.LOADED, db_default=Since.LOADED)
+    send_not_before = models.TimeField(null=True, blank=True)
+    send_working_days = models.BooleanField(default=False, db_default=False)
+    # Hold rules, one for each name and field: as merchants/rules/holds.py has them.
+    hold_rules = models.JSONField(default=list, blank=True, db_default=models.Value([], models.JSONField()))
     # What it is told of the stock: of one warehouse or of all; by the SKU or by another kind of code; less the
     # buffer, of the rest this part, and none where that is fewer than the minimum (merchants/offers.py).
     stock_warehouse = TenantKey("merchants.Warehouse", models.RESTRICT, null=True, blank=True, related_name="+")
