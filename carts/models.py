@@ -60,6 +60,10 @@ class Cart(TenantModel):
     stock_minimum = models.PositiveIntegerField(default=0, db_default=0)
     stock_buffer = models.PositiveIntegerField(default=0, db_default=0)
     stock_percent = models.PositiveSmallIntegerField(default=100, db_default=100)
+    # Additional Product Options: its products go to the WMS, new ones, or changed ones too; with their prices.
+    sync_products = models.BooleanField(default=False, db_default=False)
+    sync_updates = models.BooleanField(default=False, db_default=False)
+    sync_price = models.BooleanField(default=False, db_default=False)
     # Another one after every change of what the rules go by, so that nobody works by old ones.
     rules_mark = models.CharField(max_length=12, default="", db_default="", editable=False)
     # How often its services are to run once it is switched on (again): {service: value of a frequency}.
@@ -75,6 +79,9 @@ class Cart(TenantModel):
                 condition=models.Q(archived_at__isnull=True),
             ),
             models.UniqueConstraint(fields=["account", "merchant", "number"], name="cart_number"),
+            models.UniqueConstraint(
+                fields=["account", "merchant"], name="one_product_source", condition=models.Q(sync_products=True)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -52,7 +52,7 @@ class Merchant(TenantModel):
 
 
 class Service(models.TextChoices):
-    """The six services."""
+    """The six services that every connection may have, and Product Sync, of one cart of a merchant."""
 
     DOWNLOAD = "download", "Order Download"
     UPLOAD_SHIPMENTS = "upload_shipments", "Shipment Upload"
@@ -60,6 +60,7 @@ class Service(models.TextChoices):
     DELIVER = "deliver", "Order Delivery"
     SHIP_CONFIRM = "ship_confirm", "Shipping Confirmations"
     INVENTORY = "inventory", "Inventory"
+    PRODUCTS = "products", "Product Sync"
 
 
 class Schedule(TenantModel):
@@ -128,6 +129,7 @@ class FileFormat(TenantModel):
         ORDERS = "orders", "Orders"
         CONFIRMATIONS = "confirmations", "Confirmations"
         INVENTORY = "inventory", "Inventory"
+        PRODUCTS = "products", "Products"
 
     class Direction(models.TextChoices):
         IN = "in", "Comes in"

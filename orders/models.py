@@ -13,6 +13,7 @@ from integration_manager.tenancy import OwnedModel, TenantKey, TenantModel
 from orders.list_models import BulkAction as BulkAction
 from orders.list_models import BulkRow as BulkRow
 from orders.list_models import SavedView as SavedView
+from orders.product_models import CartProduct as CartProduct
 
 
 def _quantity(**kwargs: Any) -> "models.DecimalField[Any, Any]":
