@@ -18,6 +18,11 @@ class Account(models.Model):
         FULFILLMENT = "fulfillment", "Fulfillment Center"
         MERCHANT = "merchant", "Merchant"
 
+    class Verification(models.TextChoices):
+        OFF = "off", "Off"
+        RULES = "rules", "By the built-in rules"
+        ONLINE = "online", "By the built-in rules and by look-ups"
+
     public_id = models.CharField(max_length=12, unique=True, default=public_id, editable=False)
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=12, choices=Kind, default=Kind.FULFILLMENT)
@@ -25,6 +30,8 @@ class Account(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     suspended_at = models.DateTimeField(null=True, blank=True)  # nothing runs, no connection is tried
     require_two_step = models.BooleanField(default=False)  # of everybody who opens it (accounts/two_step.py)
+    # Address verification of all its carts: not at all, by the built-in rules, or by look-ups too.
+    verification = models.CharField(max_length=6, choices=Verification, default="rules", db_default="rules")
 
     def __str__(self) -> str:
         return self.name

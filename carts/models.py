@@ -20,6 +20,16 @@ class Cart(TenantModel):
         BLACKLIST = "blacklist", "Blacklist: everything but what is listed"
         WHITELIST = "whitelist", "Whitelist: only what is listed"
 
+    class Verifying(models.TextChoices):
+        OFF = "", "Off"
+        SHIPPING = "ship", "Shipping"
+        BOTH = "both", "Shipping & Billing"
+
+    class VerifiedCountries(models.TextChoices):
+        US = "us", "US only"
+        OTHER = "other", "International only"
+        ALL = "all", "Both"
+
     class Since(models.TextChoices):
         LOADED = "loaded", "When the order is loaded here"
         PLACED = "placed", "When the order is placed in the shop"
@@ -53,6 +63,13 @@ class Cart(TenantModel):
     send_working_days = models.BooleanField(default=False, db_default=False)
     # Hold rules, one for each name and field: as merchants/rules/holds.py has them.
     hold_rules = models.JSONField(default=list, blank=True, db_default=models.Value([], models.JSONField()))
+    # Address verification, as merchants/rules/verify.py has it: whose addresses, of which countries, and whether an
+    # order with an address error is held.
+    verify_addresses = models.CharField(max_length=4, choices=Verifying, default="", blank=True, db_default="")
+    verify_countries = models.CharField(max_length=5, choices=VerifiedCountries, default="all", db_default="all")
+    hold_address_errors = models.BooleanField(default=False, db_default=False)
+    # Country Rules, as merchants/rules/countries.py has them: {} for none of its own.
+    country_rule = models.JSONField(default=dict, blank=True, db_default=models.Value({}, models.JSONField()))
     # What it is told of the stock: of one warehouse or of all; by the SKU or by another kind of code; less the
     # buffer, of the rest this part, and none where that is fewer than the minimum (merchants/offers.py).
     stock_warehouse = TenantKey("merchants.Warehouse", models.RESTRICT, null=True, blank=True, related_name="+")

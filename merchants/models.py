@@ -33,6 +33,8 @@ class Merchant(TenantModel):
     archived_at = models.DateTimeField(null=True, blank=True)  # nothing of it runs; its history stays
     # Its stock is kept here instead of being read from the WMS. An operator switches it.
     managed_inventory = models.BooleanField(default=False, db_default=False)
+    # Country Rules of all its carts, as merchants/rules/countries.py has them: {} for none.
+    country_rule = models.JSONField(default=dict, blank=True, db_default=models.Value({}, models.JSONField()))
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "code"], name="merchant_code")]

@@ -10,6 +10,8 @@ from django.db import models
 
 from integration_manager.ids import public_id
 from integration_manager.tenancy import OwnedModel, TenantKey, TenantModel
+from orders.address_models import AddressAnswer as AddressAnswer
+from orders.address_models import LookupCount as LookupCount
 from orders.list_models import BulkAction as BulkAction
 from orders.list_models import BulkRow as BulkRow
 from orders.list_models import SavedView as SavedView
