@@ -1,5 +1,7 @@
 """Countries as people and systems write them, to ISO 3166 alpha-2."""
 
+from integration_manager.kit.country_names import NAMES
+
 # Alpha-2 and alpha-3 in one word each.
 _CODES = """
     ADAND AEARE AFAFG AGATG AIAIA ALALB AMARM AOAGO AQATA ARARG ASASM ATAUT AUAUS AWABW AXALA AZAZE
@@ -59,13 +61,19 @@ _NAMES = {
     "WALES": "GB",
 }
 ALPHA_2 = frozenset(code[:2] for code in _CODES.split())
-_TO_2 = {code[2:]: code[:2] for code in _CODES.split()} | {code: code for code in ALPHA_2} | _NAMES
+_OFFICIAL = {"".join(char for char in name.upper() if char.isalpha()): code for code, name in NAMES.items()}
+_TO_2 = _OFFICIAL | {code[2:]: code[:2] for code in _CODES.split()} | {code: code for code in ALPHA_2} | _NAMES
 _TO_3 = {code[:2]: code[2:] for code in _CODES.split()}
 
 
 def alpha_2(text: str) -> str | None:
     """The alpha-2 code that `text` means: "us", "USA", "U.S.A.", "United States"; None if none."""
     return _TO_2.get("".join(char for char in text.upper() if char.isalpha()))
+
+
+def name_of(code: str) -> str:
+    """What a country is called, by its alpha-2 code; the code itself where there is no such country."""
+    return NAMES.get(code, code)
 
 
 def alpha_3(code: str) -> str:

@@ -1,0 +1,58 @@
+"""The contract of an online address verifier: a class, a file, like a connector.
+
+    class Acorn(Verifier):
+        key, label = "acorn", "Acorn Addresses"
+        token = Field("Token", secret=True)
+
+        def look_up(self, address):
+            said = self.http.get("verify", params={...}).json()
+            return Answer(...)
+
+It gets `self.http` as connectors do: with the egress guard, rate limit, time-out and careful repetition. It
+raises the errors of `kit.errors`, and decides nothing: what becomes of the order is the rules' business. A
+look-up is a question, so it goes out by GET, or by a POST that is declared safe.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from integration_manager.kit.canonical import Address, from_json, to_json
+from integration_manager.kit.connector import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a look-up came to. `address` has street lines, city, state and postal code, and no name.
+
+    `sure`: it is deliverable as `address` has it. Else `address` is what may have been meant; None: nothing like
+    it was found. `unasked`: nobody could be asked in time, so the built-in rules decide alone.
+    """
+
+    sure: bool
+    address: Address | None = None
+    said: str = ""  # why it is not sure, for people
+    unasked: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        known: dict[str, Any] = to_json(self)
+        return known
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Answer":
+        """The inverse."""
+        return from_json(cls, raw)
+
+
+class Verifier(Connector):
+    """One provider. Its `Field`s are the operator's to set, in the environment: IM_ADDRESS_VERIFIER_<FIELD>."""
+
+    timeout = 10.0
+
+    def serves(self, country: str) -> bool:
+        """Whether addresses of this country (alpha-2) can be looked up."""
+        return True
+
+    def look_up(self, address: Address) -> Answer:
+        """Asks about one address, once. Every answer that comes back is counted, and may be billed."""
+        raise NotImplementedError
