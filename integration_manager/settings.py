@@ -30,6 +30,17 @@ def _list(name: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
 
 
+def _days(name: str) -> dict[str, int]:
+    """Days by kind: "" is for all that are not named."""
+    found = {}
+    for part in _list(name):
+        kind, _, days = part.rpartition("=")
+        if not days.strip().isdecimal() or int(days) < 1:
+            raise ImproperlyConfigured(f"{name}: “{part}” is not a number of days, or kind=days with at least one day.")
+        found[kind.strip()] = int(days)
+    return found
+
+
 DEBUG = _flag("DEBUG")
 EMBEDDED = _flag("IM_EMBEDDED")
 TESTING = _flag("IM_TESTING")
@@ -399,6 +410,8 @@ IM_OAUTH = {
     for name, value in os.environ.items()
     if name.startswith("IM_OAUTH_") and name.endswith("_ID") and value
 }
+# After how many days the personal data of an order that is done goes: "90", "shopify=60, amazon=30", or both.
+IM_PERSONAL_DAYS = _days("IM_PERSONAL_DAYS")
 if IM_DEMO:
     IM_OAUTH.setdefault("sandbox_oauth", ("sandbox-app", "sandbox-app-secret"))
 DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"

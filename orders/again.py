@@ -27,10 +27,13 @@ def intake_of(order_id: int) -> Intake:
 
 
 def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone: str) -> Order | None:
-    """Makes the next revision of an order that the WMS has canceled. None: there is one, or it was canceled since."""
+    """Makes the next revision of an order that the WMS has canceled.
+
+    None: there is one, it was canceled since, or its address is forgotten.
+    """
     row = Order.objects.select_for_update().get(pk=order_id)
     same = Order.objects.filter(merchant=row.merchant_id, source=row.source, cart_key=row.cart_key)
-    if row.cancel_requested_at is not None or same.filter(revision__gt=row.revision).exists():
+    if row.cancel_requested_at or row.forgotten_at or same.filter(revision__gt=row.revision).exists():
         return None
     detail = OrderDetail.objects.select_related("order__cart__merchant").get(order=row)
     source = source_of(detail, zone)
@@ -41,6 +44,7 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
     data = {name: value for name, value in data.items() if name not in row.edited_fields} | kept
     incoming = Incoming(row.cart_key, detail.raw, from_json(Canonical, data), data=data)
     incoming.hash = source_hash(source) if source is not None else row.source_hash
+    intake.judge(incoming, row.created_at, anyway=row.anyway)  # it has waited already
     ids = insert_orders(intake, [incoming], now, stored := Stored(), revision=row.revision + 1, anyway=row.anyway)
     if not ids:
         return None

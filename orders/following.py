@@ -81,11 +81,16 @@ def _cancellation_waits(row_id: int, status: Status) -> bool:
 
 
 def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
-    """Takes note of a source version without changing what we send. False: only its state is new, if anything."""
+    """Takes note of a source version without changing what we send. False: only its state is new, if anything.
+
+    Of an order whose personal data was removed nothing new is kept, and nobody is told: shops remove theirs too.
+    """
     rows = OrderRow.objects.filter(pk=row_id)
-    known = rows.values_list("source_hash", flat=True).get()
+    known, forgotten = rows.values_list("source_hash", "forgotten_at").get()
     changed = known != incoming.hash and not same_but_state(known, incoming.data)
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
+    if forgotten:
+        return False
     raw = {"raw": incoming.raw} if incoming.raw is not None else {}
     OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)
     return changed

@@ -25,10 +25,10 @@ from integration_manager.log import context as log_context
 from merchants import at_wms, schedules
 from merchants.models import Schedule, Service
 from merchants.services import services_of
-from orders import bulk
+from orders import bulk, forgetting
 from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
-from orders.models import Effect
+from orders.models import CartProduct, Effect
 from orders.models import Run as RunRow
 from orders.out_file import Lost
 from orders.retention import sweep
@@ -88,7 +88,9 @@ def tick() -> None:
 def nightly() -> None:
     """Forgets what is past its time."""
     close_old_connections()
-    log.info("forgotten: %s", sweep(clock.now()))
+    now = clock.now()
+    log.info("swept: %s", sweep(now))
+    log.info("personal data of %s orders was removed", forgetting.forget(now))
 
 
 def hint(schedule_id: int, account_id: int, token: int) -> None:

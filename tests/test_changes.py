@@ -1,11 +1,13 @@
 """What the shop changes after we know an order: edits, cancellations and second thoughts, in each state."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from integration_manager.kit import clock
 from merchants.models import Service
-from orders import actions, states
+from orders import actions, forgetting, states
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Status
 from tests.world import START, World, alerts, asked, at, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
@@ -138,6 +140,21 @@ def test_an_edit_after_sending_is_an_alert_once_and_changes_nothing_of_ours(worl
     assert kinds().count("changed_after_sending") == 1
     assert OrderDetail.objects.get().data == before
     assert len(sent(world)) == 1
+
+
+def test_an_edit_after_its_personal_data_was_removed_brings_nothing_back(world: World, key: str) -> None:
+    """Shops remove it too, and that is an edit of every old order."""
+    run(world, DELIVER)
+    pack(world)
+    run(world, CONFIRM, UPLOAD, DOWNLOAD)
+    Order.objects.update(shipped_at=clock.now() - timedelta(days=200))
+    forgetting.forget(clock.now())
+    before = OrderDetail.objects.values("data", "raw", "name_key").get()
+    change(world, key, note="[deleted]")
+    run(world, DOWNLOAD)
+    assert (alerts(), kinds().count("changed_after_sending")) == ([], 0)
+    assert OrderDetail.objects.values("data", "raw", "name_key").get() == before
+    assert before["raw"] is None and world.only().forgotten_at is not None
 
 
 def test_the_shops_own_mark_that_it_is_shipped_is_no_edit(world: World, key: str) -> None:

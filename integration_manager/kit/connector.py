@@ -330,9 +330,7 @@ class Connector:
 class CartConnector(Connector):
     """An order source."""
 
-    personal_days: ClassVar[int] = (
-        180  # after an order is done, until its personal data goes, unless operators say else
-    )
+    personal_days: ClassVar[int] = 180  # after an order is done; then its personal data is removed
 
     def orders(self, since: datetime) -> Iterator[Page]:
         """Every order modified at or after `since`, whatever its status, oldest change first."""

@@ -41,6 +41,7 @@ _KINDS = {
     "refunded": ("Refunded", "s-confirmed"),
     "refund_refused": ("Refund refused", "warn"),
     "refund_unknown": ("Refund not certain", "warn"),
+    "forgotten": ("Personal data removed", "user"),
     "revision": ("Opened again", "resend"),
 }
 

@@ -1,0 +1,164 @@
+"""Removes the personal data of orders that are done, so many days after, by the kind of cart they came from.
+
+Name, street, phone, e-mail, gift message, instructions, notes and extra fields become MARK wherever the order has
+left them: its content, the source's own form, before and after in its timeline, exchanges, search keys, what its
+events and alerts say. It cannot be taken back. Its keys, items, quantities, money, parcels and the place stay.
+
+Only what is done is forgotten: an order that can still be sent needs its address.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+
+from alerts.models import Alert
+from carts.systems import registry
+from integration_manager import tenancy
+from integration_manager.kit.connector import CartConnector
+from orders.models import Event, EventDetail, OrderDetail
+
+MARK = "**PII Removed**"
+PERSONAL = frozenset(
+    (
+        "company", "title", "first_name", "last_name", "address_1", "address_2", "address_3", "phone", "e_mail",
+        "customer_id", "gift_message", "shipping_instructions", "line_comment", "extra_fields", "note",
+    )
+)  # fmt: skip
+BATCH = 500  # orders of one transaction
+_SHORT = 4  # letters; a shorter value in a sentence may as well be another word
+
+# Walks the table by its key: an index by time would have to be written with each order, to be read once a night.
+_NEXT = """
+    SELECT o.id FROM orders_order o JOIN carts_cart c ON c.account_id = o.account_id AND c.id = o.cart_id
+    WHERE o.id > %(last)s AND o.forgotten_at IS NULL AND o.status IN ('shipped', 'confirmed', 'canceled')
+      AND greatest(o.shipped_at, o.canceled_at) < %(now)s
+          - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
+    ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""
+
+
+def days_of(system: str) -> int:
+    """How many days after it was done an order of this kind of cart is forgotten: the operator's word, else its own."""
+    given: Mapping[str, int] = settings.IM_PERSONAL_DAYS
+    if system in given:
+        return given[system]
+    own = registry().systems.get(system, CartConnector)
+    return given.get("") or own.personal_days
+
+
+def forget(now: datetime) -> int:
+    """Forgets what is due, for all accounts. Returns for how many orders it did."""
+    total, last = 0, 0
+    with tenancy.everyone("personal data"):
+        while True:
+            with transaction.atomic():
+                due = _due(now, last)
+                if due:
+                    _forget(due, now)
+            if not due:
+                return total
+            total, last = total + len(due), due[-1]
+
+
+def _due(now: datetime, last: int) -> list[int]:
+    """The next orders after `last`, locked."""
+    values = {"now": now, "last": last, "batch": BATCH}
+    days = {key: days_of(key) for key in registry().systems}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, values | {"days": orjson.dumps(days).decode(), "otherwise": days_of("")})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _forget(ids: Sequence[int], now: datetime) -> None:
+    details = list(OrderDetail.objects.filter(order__in=ids).values_list("order_id", "data", "applied"))
+    edits = list(EventDetail.objects.filter(order_id__in=ids).values_list("id", "order_id", "changes"))
+    events = Event.objects.filter(order_id__in=ids).exclude(message="").values_list("id", "order_id", "message")
+    alerts = Alert.objects.filter(order_id__in=ids).values_list("id", "order_id", "message", "said")
+    names: dict[int, set[str]] = defaultdict(set)
+    for order_id, *forms in details:
+        names[order_id].update(*map(personal, forms))
+    for _, order_id, changes in edits:
+        names[order_id].update(personal(changes))
+    said = {order_id: _pattern(values) for order_id, values in names.items()}
+    _write(
+        """UPDATE orders_orderdetail d SET data = r.data, applied = r.applied, raw = NULL, newer = NULL, there = NULL,
+                  name_key = '', company_key = '', email_key = ''
+           FROM json_to_recordset(%s) AS r(id bigint, data jsonb, applied jsonb) WHERE d.order_id = r.id""",
+        [{"id": key, "data": without(data), "applied": _told(applied, said[key])} for key, data, applied in details],
+    )
+    _write(
+        "UPDATE orders_eventdetail d SET changes = r.changes "
+        "FROM json_to_recordset(%s) AS r(id bigint, changes jsonb) WHERE d.id = r.id",
+        [{"id": key, "changes": without(changes)} for key, _, changes in edits],
+    )
+    _write(
+        "UPDATE orders_event e SET message = r.message FROM json_to_recordset(%s) AS r(id bigint, message text) "
+        "WHERE e.id = r.id",
+        [{"id": key, "message": text} for key, of, old in events if (text := said[of].sub(MARK, old)) != old],
+    )
+    _write(
+        "UPDATE alerts_alert a SET message = r.message, said = r.said "
+        "FROM json_to_recordset(%s) AS r(id bigint, message text, said text) WHERE a.id = r.id",
+        [
+            {"id": key, "message": said[of].sub(MARK, message), "said": said[of].sub(MARK, quoted)}
+            for key, of, message, quoted in alerts
+        ],
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM orders_exchange WHERE order_id = ANY(%s)", [ids])
+        cursor.execute("UPDATE orders_effect SET data = data - 'note' WHERE order_id = ANY(%s)", [ids])
+        cursor.execute("UPDATE orders_order SET forgotten_at = %s WHERE id = ANY(%s)", [now, ids])
+        cursor.execute(
+            'INSERT INTO orders_event (account_id, order_id, at, kind, frm, "to", actor, message) '
+            "SELECT account_id, id, %s, 'forgotten', '', '', '', '' FROM orders_order WHERE id = ANY(%s)",
+            [now, ids],
+        )
+
+
+def without(value: Any, *, inside: bool = False) -> Any:
+    """A stored form with MARK in place of each personal value. `inside`: of something personal."""
+    if isinstance(value, dict):
+        return {name: without(part, inside=inside or name in PERSONAL) for name, part in value.items()}
+    if isinstance(value, list):
+        return [without(part, inside=inside) for part in value]
+    return MARK if inside and value not in (None, "") else value
+
+
+def personal(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """The personal values of a stored form, and a person's name in one piece."""
+    if isinstance(value, dict):
+        yield " ".join(str(value[part]) for part in ("first_name", "last_name") if value.get(part))
+        for name, part in value.items():
+            yield from personal(part, inside=inside or name in PERSONAL)
+    elif isinstance(value, list):
+        for part in value:
+            yield from personal(part, inside=inside)
+    elif inside and isinstance(value, str):
+        yield value
+
+
+def _told(applied: Any, said: re.Pattern[str]) -> Any:
+    """What the rules did to an order, with MARK for what was personal in it."""
+    told = []
+    for entry in applied or []:
+        inside = entry.get("field", "").rpartition(".")[2] in PERSONAL
+        values = {name: MARK if inside and entry.get(name) else entry.get(name) for name in ("before", "after")}
+        told.append({**entry, **values, "why": said.sub(MARK, entry.get("why", ""))})
+    return told
+
+
+def _pattern(values: Iterable[str]) -> re.Pattern[str]:
+    """Finds the values as whole words, longer ones first."""
+    known = sorted({value.strip() for value in values if len(value.strip()) >= _SHORT}, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)" if known else r"(?!)", re.IGNORECASE)
+
+
+def _write(sql: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [orjson.dumps(rows).decode()])

@@ -1,0 +1,174 @@
+"""Personal data of orders that are done goes after its time, wherever the order has left it, and for good."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from alerts.models import Alert
+from carts.systems import registry
+from integration_manager import settings as house
+from integration_manager import tenancy
+from integration_manager.kit import clock
+from orders import forgetting
+from orders.models import Effect, Event, EventDetail, Exchange, Order, OrderDetail
+from tests import desk as desks
+from tests.desk import Desk, make_order
+
+pytestmark = pytest.mark.django_db
+PERSON = ("Dana", "Whitfield", "14 Wellington Place", "dana@mail.example", "0113 496 0999", "for our Robin")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return desks.build(orders=0)
+
+
+def order(
+    desk: Desk, number: str, status: str = "confirmed", *, days: int = 181, cart: int = 0, **fields: Any
+) -> Order:
+    """One order with Dana's traces everywhere, done so many days ago."""
+    now = clock.now()
+    done = {"canceled_at" if status == "canceled" else "shipped_at": now - timedelta(days=days)}
+    made = make_order(desk.carts[0], number, status=status, **done)
+    detail = OrderDetail.objects.get(order=made)
+    detail.data |= {
+        "ship": detail.data["ship"] | {"phone": "0113 496 0999"},
+        "bill": {"first_name": "Dana", "last_name": "Whitfield", "company": "", "address_1": None},
+        "gift_message": "for our Robin",
+        "extra_fields": {"engraving": "for our Robin", "empty": ""},
+        "lines": [{"line_id": "1", "item": "CANDLE-8", "quantity": "2", "extra_fields": {"to": "for our Robin"}}],
+    }
+    detail.raw, detail.newer, detail.there = {"name": "Dana Whitfield"}, {"name": "Dana"}, {"order": {"name": "Dana"}}
+    detail.applied = [
+        {"field": "ship.address_1", "why": "“14 wellington place” is standard", "before": "14 wellington place",
+         "after": "14 Wellington Place"},
+        {"field": "ship_code", "why": "mapped", "before": "Express", "after": "UPS-2"},
+    ]  # fmt: skip
+    detail.save()
+    event = Event.objects.create(
+        order_id=made.pk, at=now, kind="failed", message="“dana whitfield” is not known there."
+    )
+    changes = {"ship": [{"city": "York", "phone": "0113 496 0999"}, None], "note": [None, "for our Robin"]}
+    EventDetail.objects.create(event_id=event.pk, order_id=made.pk, changes=changes)
+    Alert.objects.create(
+        order_id=made.pk, kind="address", key=f"order:{made.pk}", message="14 Wellington Place does not exist.",
+        said="Dana Whitfield: bad address", first_seen=now, last_seen=now, resolved_at=now,
+    )  # fmt: skip
+    Effect.objects.create(
+        merchant=made.merchant, order=made, kind="refund", key="1", data={"note": "for our Robin", "whole": True},
+        actor="x", created_at=now, retry_at=now,
+    )  # fmt: skip
+    return made
+
+
+def everything(made: Order) -> str:
+    """Every value of every row that belongs to an order, as text."""
+    tables = {
+        "orders_order": "id", "orders_orderdetail": "order_id", "orders_orderline": "order_id",
+        "orders_event": "order_id", "orders_eventdetail": "order_id", "orders_exchange": "order_id",
+        "orders_shipment": "order_id", "orders_effect": "order_id", "alerts_alert": "order_id",
+    }  # fmt: skip
+    found = []
+    with tenancy.everyone("a test"), connection.cursor() as cursor:
+        for table, key in tables.items():
+            cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} t WHERE {key} = %s", [made.pk])  # noqa: S608 (names above)
+            found += [row[0] for row in cursor.fetchall()]
+    return "\n".join(found).lower()
+
+
+def test_nothing_of_the_person_is_left_and_everything_else_is(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        made = order(desk, "A-1")
+        before = OrderDetail.objects.get(order=made).data
+    assert all(trace.lower() in everything(made) for trace in PERSON), "or this test proves nothing"
+    assert forgetting.forget(clock.now()) == 1
+    left = everything(made)
+    assert not [trace for trace in PERSON if trace.lower() in left]
+    with tenancy.activate(desk.account.pk):
+        detail = OrderDetail.objects.select_related("order").get(order=made)
+        assert detail.order.forgotten_at is not None and detail.order.status == "confirmed"
+        assert (detail.raw, detail.newer, detail.there, detail.name_key, detail.email_key) == (None,) * 3 + ("", "")
+        assert (detail.ref_key, detail.number_key) == ("a-1", "a-1")
+        kept = {"city": "Leeds", "zip": "LS1 4DY", "country": "GB"}
+        assert detail.data["ship"] == dict.fromkeys(before["ship"], forgetting.MARK) | kept
+        assert detail.data["bill"]["company"] == "" and detail.data["bill"]["address_1"] is None
+        assert detail.data["lines"][0] | {"extra_fields": {}} == before["lines"][0] | {"extra_fields": {}}
+        assert detail.data["extra_fields"] == {"engraving": forgetting.MARK, "empty": ""}
+        assert detail.applied[0]["after"] == forgetting.MARK and detail.applied[1]["after"] == "UPS-2"
+        assert not Exchange.objects.filter(order_id=made.pk).exists()
+        assert Event.objects.filter(order_id=made.pk, message=f"“{forgetting.MARK}” is not known there.").exists()
+        assert EventDetail.objects.get(order_id=made.pk).changes["ship"][0]["city"] == "York"
+        assert Effect.objects.get(order=made).data == {"whole": True}
+    assert forgetting.forget(clock.now()) == 0, "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "gone"),
+    [("confirmed", 179, 0), ("shipped", 181, 1), ("canceled", 181, 1), ("at_wms", 900, 0), ("gave_up", 900, 0)],
+)
+def test_only_what_is_done_is_forgotten_and_in_its_time(desk: Desk, status: str, days: int, gone: int) -> None:
+    with tenancy.activate(desk.account.pk):
+        order(desk, "A-1", status, days=days)
+    assert forgetting.forget(clock.now()) == gone
+
+
+def test_each_kind_of_cart_has_its_time_and_the_operator_the_last_word(
+    desk: Desk, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desks.build("Eastport", orders=0)
+    with tenancy.activate(desk.account.pk):
+        order(desk, "A-1", days=61)
+    with tenancy.activate(other.account.pk):
+        order(other, "B-1", days=61)
+        other.carts[0].system = "woocommerce"
+        other.carts[0].save()
+    assert forgetting.forget(clock.now()) == 0
+    monkeypatch.setattr(registry().get("woocommerce"), "personal_days", 60)
+    assert forgetting.forget(clock.now()) == 1
+    settings.IM_PERSONAL_DAYS = {"sandbox_shop": 62}
+    assert forgetting.forget(clock.now()) == 0
+    settings.IM_PERSONAL_DAYS = {"sandbox_shop": 62, "": 30}
+    assert (forgetting.days_of("woocommerce"), forgetting.days_of("gone"), forgetting.forget(clock.now())) == (
+        30,
+        30,
+        0,
+    )
+    settings.IM_PERSONAL_DAYS = {"": 30}
+    assert forgetting.forget(clock.now()) == 1
+
+
+def test_many_accounts_in_small_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "BATCH", 2)
+    for one in (desk, desks.build("Eastport", orders=0)):
+        with tenancy.activate(one.account.pk):
+            for number in range(3):
+                order(one, f"{one.account.pk}-{number}")
+            order(one, f"{one.account.pk}-young", days=1)
+    assert forgetting.forget(clock.now()) == 6
+
+
+def test_the_page_the_list_and_the_search_of_what_is_forgotten(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        made = order(desk, "A-1")
+    forgetting.forget(clock.now())
+    owner = desk.client("owner")
+    page = owner.get(desk.url(f"orders/{made.public_id}/")).content.decode()
+    assert "Personal data removed" in page and "**PII Removed**" in page and "Wellington" not in page
+    assert "A-1" in owner.get(desk.url("orders/")).content.decode()
+    assert "A-1" in owner.get(desk.url("orders/"), {"q": "A-1"}).content.decode()
+    assert "A-1" not in owner.get(desk.url("orders/"), {"q": "Whitfield"}).content.decode()
+
+
+@pytest.mark.parametrize("value", ["0", "shopify=", "ten", "a=-1", "1.5"])
+def test_a_setting_that_is_no_number_of_days_stops_the_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IM_PERSONAL_DAYS", value)
+    with pytest.raises(ImproperlyConfigured, match="IM_PERSONAL_DAYS"):
+        house._days("IM_PERSONAL_DAYS")
+
+
+def test_the_setting_names_kinds_and_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IM_PERSONAL_DAYS", "90, shopify=60,amazon = 30")
+    assert house._days("IM_PERSONAL_DAYS") == {"": 90, "shopify": 60, "amazon": 30}
