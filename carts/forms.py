@@ -9,9 +9,11 @@ from django.core.validators import MaxValueValidator
 from carts.models import Cart
 from merchants import catalog
 from merchants.models import Warehouse
-from orders import ship_methods
+from merchants.rules import delays
+from orders import delaying, ship_methods
 
 STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
+DELAY = delaying.FIELDS
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -23,6 +25,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Cart
         fields = [
             "name", "order_source", "description", "earliest_order_date", "reject_unmapped", "translate_items",
+            "delay_minutes", "delay_since", "send_not_before", "send_working_days",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
         ]  # fmt: skip
         labels = {
@@ -32,6 +35,10 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "earliest_order_date": "Earliest Order Date",
             "reject_unmapped": ship_methods.REJECT,
             "translate_items": "Translate Item Code",
+            "delay_minutes": "Delivery Delay, in minutes",
+            "delay_since": "Delay Begins",
+            "send_not_before": "Not Before",
+            "send_working_days": "Working Days Only",
             "stock_warehouse": "Sync Inventory With Warehouse",
             "stock_alias": "Push Inventory Using Alias",
             "stock_minimum": "Minimum Inventory Level",
@@ -47,13 +54,21 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "Ship Methods. Without it the code is sent as it is.",
             "translate_items": "What the shop calls an item becomes the WMS’s SKU before the order is sent. An order "
             "with a code that is no such alias waits until it is added.",
+            "delay_minutes": "An order waits so long before it goes to the WMS. Until then its changes and its "
+            "cancellation in the shop are taken over. Example: 120 for two hours. 0: off.",
+            "delay_since": "Where the shop does not say when an order was placed, it counts from its loading.",
+            "send_not_before": "No order goes earlier in the day, by the account’s clock. Empty: at any time.",
+            "send_working_days": "What would go on a Saturday or Sunday goes on Monday.",
             "stock_warehouse": "Whose stock this cart is told.",
             "stock_alias": "By which code this cart is told the stock. Products without such a code are skipped.",
             "stock_minimum": "Fewer than this are told as none. Example: with 5, 4 or fewer become 0. 0: off.",
             "stock_buffer": "So many of each product are held back. Example: 2.",
             "stock_percent": "So much of the rest is offered here, rounded down. Example: 50 where two shops share.",
         }
-        widgets = {"earliest_order_date": forms.DateInput(**DAY)}
+        widgets = {
+            "earliest_order_date": forms.DateInput(**DAY),
+            "send_not_before": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        }
 
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
@@ -83,9 +98,18 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
                 required=False,
             )
         self.fields["stock_percent"].validators.append(MaxValueValidator(100))
+        self.fields["delay_minutes"].validators.append(MaxValueValidator(delays.MOST))
+        if "delay_minutes" not in self.data and self.is_bound:  # (a checkbox that is off is not sent either)
+            for name in DELAY:
+                del self.fields[name]
         for name in STOCK:
             if name not in self.data and self.is_bound:  # a form without them leaves them as they are
                 del self.fields[name]
+
+    @property
+    def delay(self) -> list[forms.BoundField]:
+        """When its orders go to the WMS."""
+        return [self[name] for name in DELAY if name in self.fields]
 
     @property
     def stock(self) -> list[forms.BoundField]:

@@ -40,6 +40,11 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
 }
 
 
+def waits(order: Order) -> bool:
+    """Whether it would go to the WMS by itself, and is not to before its time."""
+    return order.status == Status.READY and not order.failures and bool(order.retry_at and order.retry_at > clock.now())
+
+
 def _undecided(order: Order) -> bool:
     return order.status == Status.ERROR and order.error_code == "outcome_unknown"
 

@@ -1,6 +1,7 @@
 """What would become of an order, by the same functions that decide it: for previews, dry runs and questions."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from carts.models import DryOrder
 from orders.intake import Incoming, Intake
@@ -20,18 +21,20 @@ class Forecast:
     known: int | None = None
 
 
-def foresee(intake: Intake, found: list[Incoming | Unreadable]) -> list[Forecast]:
-    """A forecast for each, by one query."""
+def foresee(intake: Intake, found: list[Incoming | Unreadable], now: datetime) -> list[Forecast]:
+    """A forecast for each, as if it were loaded now; by one query."""
     known, handled = known_of(intake, [one.key for one in found])
-    return [_of(intake, one, known, handled) for one in found]
+    return [_of(intake, one, known, handled, now) for one in found]
 
 
-def _of(intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], handled: set[str]) -> Forecast:
+def _of(
+    intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], handled: set[str], now: datetime
+) -> Forecast:
     if isinstance(one, Unreadable):
         return Forecast(V.SKIP, f"It could not be read and has no number: {one.why}.")
     if one.key in known:
         return Forecast(V.KNOWN, "It is loaded already.", known=known[one.key][0])
-    why = left_out(intake, one, handled=one.key in handled)
+    why = left_out(intake, one, now, handled=one.key in handled)
     if why is not None:
         verdict = V.HANDLED if why.reason == HANDLED else V.SKIP if why.listed else V.LEAVE
         return Forecast(verdict, why.message)

@@ -40,7 +40,7 @@ def insert_orders(
         return []
     for incoming in wanted:
         if incoming.outcome is None:
-            intake.judge(incoming, anyway=anyway)
+            intake.judge(incoming, now, anyway=anyway)
     problems = [incoming.problem for incoming in wanted]
     found = [because.of_problem(intake.merchant.pk, p, intake.cart.pk) if p else None for p in problems]
     orders = [incoming.order for incoming in wanted]

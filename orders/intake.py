@@ -102,10 +102,10 @@ class Intake:
             self._listed = set(self.rules.ship_methods.listed)
         return self._listed
 
-    def judge(self, incoming: Incoming, *, anyway: bool = False) -> None:
+    def judge(self, incoming: Incoming, loaded_at: datetime, *, anyway: bool = False) -> None:
         """Lets the rules see an order, if it could be read. `anyway`: a person wants it, whatever filters say."""
         if incoming.order is not None:
-            incoming.outcome = judge(incoming.order, self.rules, anyway=anyway)
+            incoming.outcome = judge(incoming.order, self.rules, anyway=anyway, loaded_at=loaded_at)
 
 
 def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> Incoming:

@@ -31,7 +31,7 @@ def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, n
         raise NotNow("What the shop has under this number is another order now.")
     intake = Intake(skipped.merchant, cart)
     if incoming.order is not None and incoming.order.source_state is not SourceState.ELIGIBLE:
-        why = left_out(intake, incoming)
+        why = left_out(intake, incoming, now)
         raise NotNow(why.message if why else "")
     stored = Stored()
     with transaction.atomic():

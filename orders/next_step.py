@@ -109,7 +109,10 @@ def _unsent(order: Order, around: Around) -> Next:
     if order.starts and not tried:
         tried = "First the WMS is asked whether it has the order already, so that it is not sent twice."
     if order.retry_at and order.retry_at > clock.now() and around.is_on(Service.DELIVER):
-        return Next(f"{'Next try' if order.failures else 'It goes to the WMS'} at {when(order.retry_at)}.", tried)
+        if order.failures:
+            return Next(f"Next try at {when(order.retry_at)}.", tried)
+        then = "" if order.starts else "Until then it follows its shop: changes and a cancellation there still arrive."
+        return Next(f"It goes to the WMS at {when(order.retry_at)}.", tried or then)
     return Next(goes, tried)
 
 

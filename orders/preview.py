@@ -110,7 +110,7 @@ def preview(cart: Cart, account: Account, raws: Sequence[Any], now: datetime) ->
     """Each raw order as it is in the cart, as ours and as the WMS would get it."""
     reader, intake = reader_of(cart), Intake(cart.merchant, cart)
     found = [read_raw(raw, reader, account.timezone) for raw in raws]
-    forecasts = foresee(intake, found)
+    forecasts = foresee(intake, found, now)
     known = OrderRow.objects.in_bulk([f.known for f in forecasts if f.known is not None])
     destination = Wms.objects.first()
     wms: Any = None
@@ -138,7 +138,8 @@ def _previewed(
         return Previewed(number, forecast, facts(one.raw), raw, order=row)
     order = from_json(Order, one.data)  # as it is stored, and read again when it is sent
     ref = row.wms_ref if row is not None else reference(intake, one)
-    outcome = rules.judge(order, intake.rules, anyway=row is not None and row.anyway)
+    loaded_at = row.created_at if row is not None else now
+    outcome = rules.judge(order, intake.rules, anyway=row is not None and row.anyway, loaded_at=loaded_at)
     shown = Previewed(order.cust_po_no, forecast, facts(one.raw), raw, list(of_order(order)), order=row)
     shown.applied, shown.problems = [*rules.named(order, ref), *outcome.applied], list(outcome.problems)
     if wms is not None and not outcome.problems:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -84,10 +85,10 @@ def read_raw(
     return read(kept, key[:100], order, problem)
 
 
-def left_out(intake: Intake, incoming: Incoming, *, handled: bool = False) -> LeftOut | None:
+def left_out(intake: Intake, incoming: Incoming, now: datetime, *, handled: bool = False) -> LeftOut | None:
     """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: a person said so.
 
-    Lets the rules see it, which may refuse it.
+    Lets the rules see it as loaded now, which may refuse it.
     """
     order = incoming.order
     if order is not None and order.source_state is not SourceState.ELIGIBLE:
@@ -99,7 +100,7 @@ def left_out(intake: Intake, incoming: Incoming, *, handled: bool = False) -> Le
     if order is not None and order.order_date < earliest:
         message = f"Ordered on {order.order_date}, before this cart's Earliest Order Date {earliest}."
         return LeftOut(TOO_OLD, message, listed=True)
-    intake.judge(incoming)
+    intake.judge(incoming, now)
     refused = incoming.outcome.refused if incoming.outcome else None
     return LeftOut(refused.reason, refused.message, listed=True) if refused else None
 

@@ -63,7 +63,10 @@ def review(merchant: Merchant, cart: Cart, code: str, message: str, now: datetim
         lines = (line for data, _ in details.values() for line in data.get("lines", ()))
         item_codes.know(known, [line["item"] for line in lines if line.get("item")])
         judged = {
-            order.pk: judge(from_json(Canonical, details[order.pk][0]), known, anyway=order.anyway) for order in group
+            order.pk: judge(
+                from_json(Canonical, details[order.pk][0]), known, anyway=order.anyway, loaded_at=order.created_at
+            )
+            for order in group
         }
         retold = {pk: outcome for pk, outcome in judged.items() if outcome.story != details[pk][1]}
         ruling.tell(retold, now, store=True)

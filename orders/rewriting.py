@@ -36,7 +36,7 @@ def rewrite(
     """
     order = from_json(Order, data)
     judged = Incoming(row.cart_key, raw, order)
-    intake.judge(judged, anyway=row.anyway)
+    intake.judge(judged, row.created_at, anyway=row.anyway)
     assert judged.outcome is not None
     record_change(row.pk, detail.data, data, now, kind=kind, actor=actor, message=message)
     keys = {name: values[0] for name, values in search_keys([data]).items()}

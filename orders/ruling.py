@@ -12,6 +12,7 @@ from integration_manager import tenancy
 from integration_manager.ids import public_id
 from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
+from merchants.rules.delays import Delay
 from merchants.rules.filters import OrderFilter
 from merchants.rules.methods import Method, Pattern, ShipMethods
 from orders import item_codes, item_filters
@@ -19,7 +20,8 @@ from orders import item_codes, item_filters
 # What of a cart the rules go by: read again where its mark has changed.
 FIELDS = (
     "rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items",
-    "item_filter", "filter_whole_order", "order_filters",
+    "item_filter", "filter_whole_order", "order_filters", "delay_minutes", "delay_since", "send_not_before",
+    "send_working_days",
 )  # fmt: skip
 Match = CartShipMethod.Match
 
@@ -42,6 +44,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             item_codes=item_codes.of(merchant, cart),
             item_filter=filters[cart.pk],
             order_filters=tuple(order_filter(row) for row in cart.order_filters),
+            delay=_delay(cart, merchant),
         )
         for cart in carts
     }
@@ -141,6 +144,20 @@ def _changes(outcome: Outcome) -> dict[str, list[str | None]]:
 def order_filter(row: Mapping[str, Any]) -> OrderFilter:
     """An order filter as a cart keeps it."""
     return OrderFilter(row["field"], tuple(row["values"]), row["restricted"], row["match"])
+
+
+def _delay(cart: Cart, merchant: Merchant) -> Delay | None:
+    """How long its orders wait. The account's time zone is only asked for where it matters."""
+    by_the_clock = cart.send_not_before is not None or cart.send_working_days
+    if not cart.delay_minutes and not by_the_clock:
+        return None
+    return Delay(
+        minutes=cart.delay_minutes,
+        placed=cart.delay_since == Cart.Since.PLACED,
+        not_before=cart.send_not_before,
+        working_days=cart.send_working_days,
+        zone=merchant.account.timezone if by_the_clock else "UTC",
+    )
 
 
 def _map(cart: Cart, rows: Sequence[tuple[str, str, str, str]]) -> ShipMethods:

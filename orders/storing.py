@@ -84,7 +84,7 @@ def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: d
     if fresh:
         item_codes.know(intake.rules, item_codes.codes_of(incoming.order for incoming in fresh))
     for incoming in fresh:
-        why = left_out(intake, incoming, handled=incoming.key in handled)
+        why = left_out(intake, incoming, now, handled=incoming.key in handled)
         if why is None:
             wanted.append(incoming)
         elif why.listed and incoming.order is not None:

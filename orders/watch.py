@@ -1,8 +1,8 @@
 """The watch over orders that do not move: ready for hours, at the WMS for days. Tells, and ends by itself.
 
 One statement looks at every merchant of every account, by indexes, and counts no further than MOST. An order
-is waiting since it became ready; one that is tried again, since its first failure. Where deliveries are rare
-by choice, the wait for one of them is not counted.
+is waiting since it became ready; one that is tried again, since its first failure. A delay that was wanted,
+and where deliveries are rare by choice the wait for one of them, is not counted.
 """
 
 import logging
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 MOST = 1000  # orders counted per merchant
 READY, AT_WMS = "stuck_ready", "stuck_at_wms"
 
+# One that was never taken for sending may go from `retry_at` on: a delay. Later that is a pause that the WMS asked for.
+_SINCE = """coalesce(
+    o.first_failed_at, CASE WHEN o.token = 0 THEN greatest(o.updated_at, o.retry_at) ELSE o.updated_at END)"""
 _SQL = f"""
 WITH watched AS (
     SELECT m.id, m.account_id, coalesce(w.ready_hours, 2) AS hours, coalesce(w.at_wms_days, 3) AS days,
@@ -36,9 +39,9 @@ WITH watched AS (
     WHERE m.archived_at IS NULL)
 SELECT w.account_id, w.id, '{READY}', found.number, found.oldest, w.hours FROM watched w, LATERAL (
     SELECT count(*) AS number, min(since) AS oldest FROM (
-        SELECT coalesce(o.first_failed_at, o.updated_at) AS since FROM orders_order o
+        SELECT {_SINCE} AS since FROM orders_order o
         WHERE o.merchant_id = w.id AND o.status = 'ready' AND o.held_by = ''
-          AND coalesce(o.first_failed_at, o.updated_at) < %(now)s - make_interval(hours => w.hours, secs => w.every)
+          AND {_SINCE} < %(now)s - make_interval(hours => w.hours, secs => w.every)
           AND o.retry_at < %(now)s + interval '1 hour'
         LIMIT {MOST}) late) found
 WHERE w.hours > 0 AND found.number > 0

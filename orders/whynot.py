@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from accounts.models import Account
 from carts.models import Cart, DryOrder
+from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from orders.content import fold
 from orders.foreseeing import foresee
@@ -53,7 +54,7 @@ def of_the_cart(cart: Cart, raw: Any, account: Account) -> Explanation:
         )
     incoming = read_raw(raw, reader_of(cart), account.timezone)
     intake = Intake(cart.merchant, cart)
-    forecast = foresee(intake, [incoming])[0]
+    forecast = foresee(intake, [incoming], clock.now())[0]
     if forecast.known is not None:
         return Explanation("It is here", "Under another number.", order=Order.objects.get(pk=forecast.known))
     if forecast.verdict == V.SEND:

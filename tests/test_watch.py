@@ -72,6 +72,8 @@ def test_the_wait_is_counted_from_when_it_became_ready_and_the_first_failure(des
         order(desk, "fails since hours", "ready", ago(minutes=20), failures=4, first_failed_at=ago(hours=4))
         order(desk, "waits for its day", "ready", ago(days=1), cart=1)
         Order.objects.filter(cust_ref="waits for its day").update(retry_at=NOON + timedelta(days=1))
+        order(desk, "its time has just come", "ready", ago(days=1), cart=1)
+        Order.objects.filter(cust_ref="its time has just come").update(retry_at=ago(hours=1))
     watch.look(NOON)
     assert told(desk) == [("stuck_ready", 1)]
 

@@ -30,7 +30,7 @@ from merchants.models import Merchant, Schedule, Service
 from merchants.rules import item_code
 from merchants.schedules import CART_SERVICES
 from merchants.services import services_of
-from orders import releasing, ship_methods
+from orders import delaying, releasing, ship_methods
 from orders.connections import cart_class
 
 
@@ -211,6 +211,8 @@ def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
     if cart.translate_items != before["translate_items"]:
         message = "Item codes of this cart are translated another way now."
         releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
+    if any(getattr(cart, name) != before[name] for name in delaying.FIELDS):
+        delaying.retime(cart, now, actor=actor)
     if any(getattr(cart, name) != before[name] for name in STOCK):
         schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
 

@@ -5,9 +5,20 @@ through it, so that what is shown and what is sent cannot differ. How a rule is 
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from integration_manager.kit.canonical import Order
-from merchants.rules import address, item_code, item_filter, items, order_filter, order_source, ship_method
+from merchants.rules import (
+    address,
+    country_rule,
+    delivery_delay,
+    item_code,
+    item_filter,
+    items,
+    order_filter,
+    order_source,
+    ship_method,
+)
 from merchants.rules.draft import HOLDS, REFUSALS, Applied, Draft, Hold, Outcome, Problem, Refused
 from merchants.rules.known import Rules
 
@@ -30,6 +41,8 @@ __all__ = [
 # last, so that what it releases has no other problem.
 ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
     order_filter.apply,
+    country_rule.apply,
+    delivery_delay.apply,
     order_source.apply,
     items.leave_out_nothing,
     item_filter.apply,
@@ -40,9 +53,12 @@ ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
 )
 
 
-def judge(order: Order, rules: Rules, *, anyway: bool = False) -> Outcome:
-    """What is to become of an order. `anyway`: a person loaded or released it against what the rules say."""
-    draft = Draft.of(order, anyway=anyway)
+def judge(order: Order, rules: Rules, *, anyway: bool = False, loaded_at: datetime | None = None) -> Outcome:
+    """What is to become of an order. `anyway`: a person loaded or released it against what the rules say.
+
+    `loaded_at`: when it was loaded, by which delays count; None where nobody asks when it goes.
+    """
+    draft = Draft.of(order, anyway=anyway, loaded_at=loaded_at)
     for rule in ORDER:
         rule(draft, rules)
         if draft.refused is not None:
@@ -56,6 +72,7 @@ def judge(order: Order, rules: Rules, *, anyway: bool = False) -> Outcome:
         hold=draft.hold,
         refused=draft.refused,
         merchant_code=rules.merchant_code,
+        suggested=draft.suggested,
     )
 
 

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from integration_manager.kit.canonical import ZERO, Line, Order, Prepared, PreparedLine
+from integration_manager.kit.canonical import ZERO, Address, Line, Order, Prepared, PreparedLine
 
 FILTERED = "filter"  # holds an order that a filter would not load any more
-ITEMS_FILTERED, ORDER_FILTERED = "items_filtered", "order_filtered"
-REFUSALS = (ITEMS_FILTERED, ORDER_FILTERED)  # every `Refused.reason` there is; a person can load such an order anyway
-HOLDS = (FILTERED,)  # every `Hold.by` there is; what they hold goes on by itself once its rule lets it
+DELAYED = "delay"  # lets an order wait until a moment
+COUNTRY = "country"  # holds an order to a country that is not shipped to
+ADDRESS_LOOKUP = "address_lookup"  # holds an order until its address is looked up
+ITEMS_FILTERED, ORDER_FILTERED, COUNTRY_REFUSED = "items_filtered", "order_filtered", "country_refused"
+# Every `Refused.reason` there is; a person can load such an order anyway.
+REFUSALS = (ITEMS_FILTERED, ORDER_FILTERED, COUNTRY_REFUSED)
+# Every `Hold.by` there is; what they hold goes on by itself once its rule lets it.
+HOLDS = (FILTERED, DELAYED, COUNTRY, ADDRESS_LOOKUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,16 @@ class Draft:
     hold: Hold | None = None
     refused: Refused | None = None
     anyway: bool = False  # a person wants it sent: nothing refuses it or lets it wait any more
+    suggested: dict[str, Address] = field(default_factory=dict)  # by "ship" or "bill": what may have been meant
+    loaded_at: datetime | None = None  # None: nobody asks when it goes
 
     @classmethod
-    def of(cls, order: Order, *, anyway: bool = False) -> "Draft":
+    def of(cls, order: Order, *, anyway: bool = False, loaded_at: datetime | None = None) -> "Draft":
         """An order that no rule has seen."""
         lines: dict[int, tuple[PreparedLine, ...]] = {}
         for position, line in enumerate(order.lines, 1):
             lines[position] = (prepared_line(line),)
-        return cls(order, lines, anyway=anyway)
+        return cls(order, lines, anyway=anyway, loaded_at=loaded_at)
 
     @property
     def sent(self) -> list[tuple[int, Line, tuple[PreparedLine, ...]]]:
@@ -102,6 +109,11 @@ class Draft:
     def leave_out(self, position: int, applied: Applied) -> None:
         """Sends nothing for a line."""
         self.left_out[position] = applied.why
+        self.applied.append(applied)
+
+    def suggest(self, side: str, address: Address, applied: Applied) -> None:
+        """Says what may have been meant by an address, for a person to take or to leave."""
+        self.suggested[side] = address
         self.applied.append(applied)
 
     def stop(self, problem: Problem) -> None:
@@ -134,6 +146,7 @@ class Outcome:
     hold: Hold | None
     refused: Refused | None
     merchant_code: str
+    suggested: Mapping[str, Address] = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem | None:

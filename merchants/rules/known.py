@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from merchants.rules.codes import ItemCodes
+from merchants.rules.countries import Countries
+from merchants.rules.delays import Delay
 from merchants.rules.filters import ItemFilter, OrderFilter
 from merchants.rules.methods import ShipMethods
 
@@ -20,3 +22,6 @@ class Rules:
     item_codes: ItemCodes | None = None  # None: items are sent by the cart's own codes
     item_filter: ItemFilter = field(default_factory=ItemFilter)
     order_filters: tuple[OrderFilter, ...] = ()
+    countries: tuple[Countries, ...] = ()  # the merchant's, then the cart's
+    verify: Verify = field(default_factory=Verify)
+    delay: Delay | None = None  # None: orders go at once

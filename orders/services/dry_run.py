@@ -149,7 +149,7 @@ def _read(dry: DryRun, token: int, account: Account, journal: Journal) -> bool:
             found = [read_raw(raw, connector, account.timezone) for raw in page.rows]
             moved = moved or bool(page.cursor and (dry.cursor is None or page.cursor > dry.cursor))
             with transaction.atomic():
-                _note(dry, found, foresee(intake, found))
+                _note(dry, found, foresee(intake, found, clock.now()))
                 lease = "lease_until = now() + make_interval(secs => %s)"
                 sets = f"cursor = greatest(cursor, %s::timestamptz), failures = 0, problem = '', {lease}"
                 if not _write(dry, token, sets, page.cursor, LEASE):

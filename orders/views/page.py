@@ -70,6 +70,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "order": found,
         "journey": Journey(found, shipments),
         "allowed": allowed,
+        "waits": actions.waits(found),
         "can_edit": not editing.why_not(found),
         "edit_at": _edit_at(found),
         "changed_after": comparing.changed_after(detail, alerts),
