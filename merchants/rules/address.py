@@ -1,19 +1,112 @@
-"""What every shipping address needs to have."""
+"""The addresses: what every one needs to have, and, where a cart verifies them, how its country writes it."""
 
-from merchants.rules.draft import Draft, Problem
+from dataclasses import replace
+
+from integration_manager.kit.canonical import Address
+from integration_manager.kit.countries import name_of
+from integration_manager.kit.verifier import Answer
+from merchants.rules.address_check import CITY_STATES, LABELS, STREETS, Checked, Fault, checked
+from merchants.rules.draft import ADDRESS_LOOKUP, Applied, Draft, Hold, Problem
 from merchants.rules.known import Rules
+from merchants.rules.verify import Verify, can_be_asked
+
+ERROR = "address_error"
+SIDES = {"ship": "Shipping", "bill": "Billing"}
+PLACE = (*STREETS, "city", "state", "zip")  # what a look-up says
+UNCONFIRMED = "The address could not be confirmed."
 
 
 def check(draft: Draft, rules: Rules) -> None:
-    """Stops an order that nobody could deliver."""
+    """Verifies the addresses that the cart's setup says, then stops an order that nobody could deliver."""
+    known = rules.verify
+    if known.sides:
+        for side in SIDES:
+            if known.covers(side, getattr(draft.order, side)):
+                _verify(draft, known, side)
+    _complete(draft)
+
+
+def in_a_line(address: Address) -> str:
+    """An address in a sentence."""
+    parts = [value for name in PLACE if (value := getattr(address, name))]
+    return ", ".join([*parts, name_of(address.country)] if address.country else parts)
+
+
+def _verify(draft: Draft, known: Verify, side: str) -> None:
+    given: Address = getattr(draft.order, side)
+    found, said = checked(given), ""
+    if known.answer is not None and can_be_asked(found.address):
+        answer = known.answer(found.address)
+        if answer is None:
+            if not draft.anyway:
+                draft.wait(Hold(ADDRESS_LOOKUP, f"{SIDES[side]} address: {known.provider} is asked about it."))
+        elif answer.unasked:
+            said = f"{known.provider} did not answer in time, so the built-in rules decide alone."
+        else:
+            _heed(found, answer, known.provider)
+    _tell(draft, side, found, said)
+    if found.faults:
+        _stop(draft, known, side, found)
+
+
+def _heed(found: Checked, answer: Answer, provider: str) -> None:
+    """Takes a look-up's word: it knows more than the built-in rules."""
+    where = answer.address
+    if answer.sure:
+        found.faults, found.suggested = [], None
+        for name in PLACE if where is not None else ():
+            found.put(name, getattr(where, name) or "", f"{provider} says so.")
+        return
+    found.fault(UNCONFIRMED, answer.said or f"{provider} knows no such address.")
+    if where is not None:
+        meant = {name: getattr(where, name) for name in PLACE}
+        found.suggested = replace(found.address, **meant)
+
+
+def _tell(draft: Draft, side: str, found: Checked, said: str) -> None:
+    """Changes the address in the order that is sent, and says why; the source's own stays where it is stored."""
+    told = [Applied(f"{SIDES[side]} {LABELS[one.name]}", one.why, one.before, one.after) for one in found.changes]
+    if told:
+        draft.change(told[0], **{side: found.address})
+        draft.applied.extend(told[1:])
+    if said:
+        draft.applied.append(Applied(f"{SIDES[side]} address", said))
+
+
+def _stop(draft: Draft, known: Verify, side: str, found: Checked) -> None:
+    """What is wrong, in the timeline; and, where the cart holds such orders, until somebody has looked at it."""
+    where = f"{SIDES[side]} address"
+    held = known.hold and not draft.anyway
+    for fault in found.faults:
+        draft.applied.append(Applied(where, fault.detail if held else f"{fault.detail} It is sent all the same."))
+    if not held:
+        return
+    if found.suggested is not None:
+        draft.suggest(side, found.suggested, Applied(f"Suggested {where.lower()}", in_a_line(found.suggested)))
+    draft.stop(
+        Problem(
+            code=ERROR,
+            field=side,
+            message=_in_a_sentence(found.faults[0], where),
+            fix="Correct the address here or in the shop; the order is sent as soon as that is done.",
+        )
+    )
+
+
+def _in_a_sentence(fault: Fault, where: str) -> str:
+    return f"{where}: {fault.message[0].lower()}{fault.message[1:]}"
+
+
+def _complete(draft: Draft) -> None:
+    """Stops an order that nobody could deliver, whatever the cart's setup says."""
     where = draft.order.ship
     missing = [
         label
         for label, value in (
-            ("a name or company", where.name),
-            ("a street", where.address_1),
-            ("a city", where.city),
-            ("a country", where.country),
+            ("name or company", where.name),
+            ("street", where.address_1),
+            ("city", where.city or where.country in CITY_STATES),
+            ("country", where.country),
         )
         if not value
     ]
@@ -22,7 +115,7 @@ def check(draft: Draft, rules: Rules) -> None:
             Problem(
                 code="address_incomplete",
                 field="ship",
-                message=f"The shipping address has no {', no '.join(m.split(' ', 1)[1] for m in missing)}.",
+                message=f"The shipping address has no {', no '.join(missing)}.",
                 fix="Correct the address in the shop; the order is sent as soon as the correction arrives.",
             )
         )

@@ -61,11 +61,16 @@ class Checked:
     suggested: Address | None = None
 
     def put(self, name: str, value: str, why: str) -> None:
-        """Writes a field otherwise."""
+        """Writes a field otherwise. Of several changes of one field people see the first before and the last after."""
         before = getattr(self.address, name) or ""
-        if value != before:
-            self.address = replace(self.address, **{name: value or None})
-            self.changes.append(Change(name, before, value, why))
+        if value == before:
+            return
+        self.address = replace(self.address, **{name: value or None})
+        for at, known in enumerate(self.changes):
+            if known.name == name:
+                self.changes[at] = Change(name, known.before, value, f"{known.why} {why}")
+                return
+        self.changes.append(Change(name, before, value, why))
 
     def fault(self, message: str, detail: str) -> None:
         """Notes what is wrong."""

@@ -7,6 +7,7 @@ from merchants.rules.countries import Countries
 from merchants.rules.delays import Delay
 from merchants.rules.filters import ItemFilter, OrderFilter
 from merchants.rules.methods import ShipMethods
+from merchants.rules.verify import Verify
 
 
 @dataclass(frozen=True, slots=True)

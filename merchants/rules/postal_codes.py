@@ -31,9 +31,11 @@ FORMS: dict[str, tuple[str, ...]] = {
     one[:2]: tuple(one[3:].split(",")) for line in _FORMS.split("\n") for one in line.strip().split("|") if one
 }
 # Where nothing is delivered without one. Elsewhere one that is given is checked, and none is no fault.
-REQUIRED = frozenset(
-    ["AT", "AU", "BE", "BG", "BR", "CA", "CH", "CN", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GR", "HR", "HU", "IN", "IT", "JP", "KR", "LI", "LT", "LU", "LV", "MC", "MT", "MX", "MY", "NL", "NO", "NZ", "PL", "PR", "PT", "RO", "SE", "SG", "SI", "SK", "SM", "TH", "TR", "TW", "UA", "US", "VA"]
-)
+_REQUIRED = """
+    AT AU BE BG BR CA CH CN CY CZ DE DK EE ES FI FR GB GR HR HU IN IT JP KR LI LT LU LV MC MT MX MY NL NO NZ PL PR
+    PT RO SE SG SI SK SM TH TR TW UA US VA
+"""
+REQUIRED = frozenset(_REQUIRED.split())
 # First three digits of a ZIP Code → state: from, to.
 _ZIPS = """
     005-005 NY|006-007 PR|008-008 VI|009-009 PR|010-027 MA|028-029 RI|030-038 NH|039-049 ME|050-054 VT|055-055 MA
