@@ -34,6 +34,7 @@ class Fix(StrEnum):
     CONNECTION = "connection"  # the credentials of the cart, or of the merchant at the WMS
     CART = "cart"
     PRODUCTS = "products"  # of the merchant
+    PRODUCT_SYNC = "product_sync"  # of the cart
     MERCHANTS = "merchants"
     CHANNELS = "channels"
 
@@ -172,6 +173,7 @@ TABLE = (
     _away("cancel_failing", "The WMS answers a cancellation with an error of its own. It is tried again."),
     _away("cart_cancel_failing", "The shop answers a cancellation with an error of its own. It is tried again."),
     _away("refund_failing", "The shop answers a refund with an error of its own. It is tried again."),
+    _away("products_failing", "The WMS answers products with an error of its own. They are tried again."),
     _away("file_failing", "A file could not be written. It is tried again."),
     # ── tracking, stock, files ──
     _told("tracking_refused", "Tracking refused by the cart", "The shop does not take it: it has to be settled there."),
@@ -189,6 +191,17 @@ TABLE = (
     _told("bad_rows", "Rows that could not be read", "The rest of the file is loaded.", "See the rows", Fix.ALERT),
     _told("left_alone", "Files left alone", "They are not loaded as they are.", "See which", Fix.ALERT),
     _told("file_again", "A file that was read before", "It is not loaded twice by itself.", "Look at it", Fix.ALERT),
+    # ── products ──
+    Kind(
+        "product_without_sku", "Missing product code", Acts.PERSON,
+        "Products of the shop have no SKU, so the WMS cannot know them. They come by themselves once they have one.",
+        Fix.PRODUCT_SYNC, "See which", anew=Anew.MORE,
+    ),
+    Kind(
+        "product_refused", "Product refused by the WMS", Acts.PERSON,
+        "The WMS does not take some products as they are. Mended in the shop they come by themselves.",
+        Fix.PRODUCT_SYNC, "See which", anew=Anew.MORE,
+    ),
     # ── one order ──
     _told("shipped_short", "Shipped short", "The WMS has closed the order without shipping all of it."),
     _told("canceled_by_wms", "Canceled by the WMS", "The shop may still count on it."),

@@ -21,6 +21,7 @@ DIRECTIONS = {
     Service.DELIVER: "orders → WMS",
     Service.SHIP_CONFIRM: "tracking → here",
     Service.INVENTORY: "stock → here",
+    Service.PRODUCTS: "products → WMS",
 }
 
 

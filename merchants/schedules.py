@@ -23,6 +23,7 @@ MINIMUM = {
     Service.SHIP_CONFIRM: 15 * MINUTE,
     Service.INVENTORY: HOUR,
     Service.UPLOAD_INVENTORY: HOUR,
+    Service.PRODUCTS: HOUR,
 }
 # Services that new data can start, and how long after their last start at the earliest, in seconds.
 GAP = {
@@ -32,6 +33,7 @@ GAP = {
     Service.UPLOAD_INVENTORY: 5 * MINUTE,
     Service.SHIP_CONFIRM: 30,
     Service.INVENTORY: 5 * MINUTE,
+    Service.PRODUCTS: 5 * MINUTE,
 }
 AUTOMATIC = frozenset({Service.DELIVER, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY})
 SWEEP = 5 * MINUTE  # behind Automatic, should a wake ever be lost; inventory: its minimum
@@ -220,11 +222,14 @@ def start_over(found: QuerySet[Schedule], now: datetime, **fields: Any) -> None:
     found.filter(every__gt=0).exclude(paused=Schedule.Paused.PERSON).update(paused="", next_run=now, woken_at=now)
 
 
-def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datetime, **fields: Any) -> bool:
+def finish(
+    schedule: Schedule, token: int, next_run: datetime | None, now: datetime, *, asked: bool = False, **fields: Any
+) -> bool:
     """Ends a run: gives up the lease, keeps `fields`, and plans the next one.
 
     Woken while it ran, it runs again as soon as its gap allows, and not before a minute if it failed.
-    A person's pause stays, also one that began meanwhile. False: the run had lost its lease.
+    A person's pause stays, also one that began meanwhile. `asked`: a person wants it to go on, also where the
+    service is off. False: the run had lost its lease.
     """
     import json
 
@@ -242,13 +247,13 @@ def finish(schedule: Schedule, token: int, next_run: datetime | None, now: datet
         cursor.execute(
             f"""
             UPDATE merchants_schedule SET lease_until = NULL, finished_at = %s,
-                next_run = CASE WHEN every = 0 OR paused = 'person' THEN NULL
+                next_run = CASE WHEN (every = 0 AND NOT %s) OR paused = 'person' THEN NULL
                                 WHEN woken_at >= %s AND NOT %s THEN least(%s::timestamptz, %s::timestamptz)
                                 ELSE %s END,
                 {", ".join(sets)}
             WHERE id = %s AND token = %s""",  # noqa: S608 (column names of ours)
             [
-                *(now, started, fields.get("paused") == Schedule.Paused.AUTH, next_run, again, next_run),
+                *(now, asked, started, fields.get("paused") == Schedule.Paused.AUTH, next_run, again, next_run),
                 *values,
                 schedule.pk,
                 token,

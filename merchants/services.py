@@ -13,6 +13,7 @@ _GIVEN_BY: dict[Service, tuple[tuple[str, ...], str]] = {
     Service.DELIVER: (("send",), "orders"),
     Service.SHIP_CONFIRM: (("shipments",), ""),
     Service.INVENTORY: (("stock",), ""),
+    Service.PRODUCTS: (("products",), ""),
 }
 
 

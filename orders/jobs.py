@@ -36,6 +36,7 @@ from orders.run import LostLease, Run
 from orders.services.deliver import deliver
 from orders.services.download import download
 from orders.services.inventory import inventory
+from orders.services.products import IMPORT, is_asked, products
 from orders.services.ship_confirm import ship_confirm
 from orders.services.upload_inventory import upload_inventory
 from orders.services.upload_shipments import upload_shipments
@@ -50,11 +51,13 @@ SERVICES: dict[Service, Callable[[Run], None]] = {
     Service.UPLOAD_SHIPMENTS: upload_shipments,
     Service.INVENTORY: inventory,
     Service.UPLOAD_INVENTORY: upload_inventory,
+    Service.PRODUCTS: products,
 }
 TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue
 PROBE = timedelta(minutes=1)
 AUTH_PROBE = timedelta(hours=1)
+ASKED_AGAIN = timedelta(minutes=15)  # what a person asked for once, of a service that has no next slot
 
 
 @shared_task(ignore_result=True)
@@ -126,8 +129,11 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     journal, run, began = Journal(), None, time.monotonic()
     found = Schedule.objects.select_related("merchant", "cart", "account").filter(pk=schedule_id, token=token)
     wanted = Effect.objects.filter(merchant=OuterRef("merchant"), state=Effect.State.WAITING)
-    schedule = found.annotate(lease_left=F("lease_until") - Now(), effects_wait=Exists(wanted)).first()
-    if schedule is None or not schedule.every or schedule.account.suspended_at:
+    products_wait = CartProduct.objects.filter(merchant=OuterRef("merchant"), state=CartProduct.State.WAITING)
+    schedule = found.annotate(
+        lease_left=F("lease_until") - Now(), effects_wait=Exists(wanted), products_wait=Exists(products_wait)
+    ).first()
+    if schedule is None or schedule.account.suspended_at or not (schedule.every or is_asked(schedule)):
         return None
     schedule.started_at = clock.now()
     service = Service(schedule.service)
@@ -146,6 +152,7 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
         left = schedule.lease_left.total_seconds() if schedule.lease_left else 0.0
         run = Run(schedule, schedule.account, connector, journal, began + left)
         run.wms_id, run.effects_wait = wms.pk if wms else None, schedule.effects_wait
+        run.products_wait = schedule.products_wait
         run.hold()
         if schedule.paused == Schedule.Paused.AUTH:
             run.call(connector.check)
@@ -221,6 +228,9 @@ def _finish(
     if run is not None and run.next_at is not None and cause is None:
         earliest = max(run.next_at, now + timedelta(seconds=1))
         next_run = min(next_run, earliest) if next_run else earliest
+    asked = IMPORT in (run.state if run else schedule.state)
+    if asked and next_run is None:  # the service is off, and what a person wants once is not done yet
+        next_run = now + ASKED_AGAIN
     failed = cause is not None and not waited
     if not failed and not waited and (schedule.failures or schedule.paused):
         _healed(schedule, now)
@@ -242,7 +252,7 @@ def _finish(
     if failed or set(counts) - {"found"}:
         http = getattr(run.connector, "http", None) if run else None
         _keep_history(schedule, seconds, counts, http, _class_of(cause) if failed else "", words)
-    schedules.finish(schedule, token, next_run, now, **fields)
+    schedules.finish(schedule, token, next_run, now, asked=asked, **fields)
 
 
 def _keep_history(

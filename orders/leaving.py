@@ -17,7 +17,7 @@ from integration_manager import tenancy
 from integration_manager.kit.errors import NeedsHuman
 from merchants.models import Merchant, Schedule, StockLevel
 from merchants.schedules import MERCHANT_SERVICES, start_over
-from orders import causes
+from orders import causes, product_rows
 from orders.models import Effect, Order, OutFile, Status
 from orders.services import posting
 from orders.states import move
@@ -93,6 +93,7 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     gone.update(phase=OutFile.Phase.DROPPED)
     for merchant_id, name, ids in asked:
         _ask_person(merchant_id, name, ids, now)
+    product_rows.leave_wms()
     # What the old one has is no longer for sale; what is kept here is as it was.
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)

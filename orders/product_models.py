@@ -40,6 +40,7 @@ class CartProduct(TenantModel):
     lease_until = models.DateTimeField(null=True, blank=True)
     starts = models.PositiveIntegerField(default=0)  # claims since the WMS last had it
     failures = models.PositiveIntegerField(default=0)  # at most one an hour counts
+    first_failed_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=40, blank=True, default="")
     error_message = models.TextField(blank=True, default="")

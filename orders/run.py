@@ -61,6 +61,7 @@ class Run:
         self.leased, self.token = schedule.pk, schedule.token
         self.wms_id: int | None = None  # the WMS that the connector calls, where it is one
         self.effects_wait = True  # the merchant may have some; known to have none: nobody has to look
+        self.products_wait = True  # the same for products on their way to the WMS
         self.rules: dict[int, Rules] = {}  # by cart, of an Order Delivery
         self.counts: Counter[str] = Counter()
         self.problem = ""  # why the run is not a success, in plain words
@@ -185,7 +186,7 @@ class Run:
         function: Callable[[T], Any],
         items: Iterable[T],
         *,
-        subject: Callable[[T], int],
+        subject: Callable[[T], int | None],
         start_before: Callable[[T], float],
         threads: int = THREADS,
         ahead: int = AHEAD,
@@ -238,7 +239,7 @@ class Run:
         self,
         function: Callable[[T], Any],
         item: T,
-        subject: Callable[[T], int],
+        subject: Callable[[T], int | None],
         start_before: Callable[[T], float],
     ) -> Any:
         if self.stopping.is_set() or time.monotonic() >= start_before(item):

@@ -4,31 +4,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0007_own_password'),
-        ('carts', '0011_delay_and_holds'),
-        ('merchants', '0011_product_sync'),
+        ("accounts", "0007_own_password"),
+        ("carts", "0011_delay_and_holds"),
+        ("merchants", "0011_product_sync"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='cart',
-            name='sync_price',
+            model_name="cart",
+            name="sync_price",
             field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
-            model_name='cart',
-            name='sync_products',
+            model_name="cart",
+            name="sync_products",
             field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
-            model_name='cart',
-            name='sync_updates',
+            model_name="cart",
+            name="sync_updates",
             field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddConstraint(
-            model_name='cart',
-            constraint=models.UniqueConstraint(condition=models.Q(('sync_products', True)), fields=('account', 'merchant'), name='one_product_source'),
+            model_name="cart",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("sync_products", True)), fields=("account", "merchant"), name="one_product_source"
+            ),
         ),
     ]

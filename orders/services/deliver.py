@@ -20,6 +20,7 @@ from orders.models import Order, Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.services.effects_wms import cancel_at_wms
+from orders.services.load_products import load_products
 from orders.services.outcomes import IN_A_ROW, Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
 from orders.services.stopping import stop
@@ -30,10 +31,11 @@ SMALLEST, LARGEST = 12, 100  # orders in one claim: at first three for each thre
 
 
 def deliver(run: Run) -> None:
-    """Sends this merchant's ready orders."""
+    """Sends this merchant's ready orders, and before them the products that wait."""
     connector = run.connector
     assert isinstance(connector, WmsConnector)
     cancel_at_wms(run, connector)
+    load_products(run)
     outcomes = Outcomes(run, connector)
     if "orders" in connector.renders:
         take_up_what_came(run, out_files.deliver(run, outcomes))
