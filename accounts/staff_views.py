@@ -52,11 +52,14 @@ def accounts(request: HttpRequest) -> HttpResponse:
 @require_POST
 @recently_authenticated
 def enter(request: HttpRequest, account: str) -> HttpResponseBase:
-    """Opens an account to an operator, who may look at it. The account's record says so."""
+    """Opens an account to an operator, who may look at it. The account's record says so. `to`: a page in it."""
     found = get_object_or_404(Account, public_id=account)
     with tenancy.activate(found.pk), audit.through("staff"):
         audit.record(request.user, "account.opened", found.name)
     staff.enter(request, found)
+    page = request.POST.get("to", "")
+    if page.startswith(f"/a/{found.public_id}/"):
+        return redirect(page)
     return redirect("dashboard", found.public_id)
 
 

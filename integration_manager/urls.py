@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from alerts.views import stop
+from alerts.views import staff, stop
 from carts.views import by_link, consent, webhooks
 from integration_manager import health, operators
 from integration_manager.converters import PublicId
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("hooks/<str:token>/", webhooks.receive, name="webhook"),
     path("oauth/callback/", consent.callback, name="oauth_callback"),
     path("oauth/keys/<str:state>/", consent.receive_keys, name="oauth_keys"),
+    path("staff/alerts/", staff.staff_alerts, name="staff_alerts"),
     path("mails/stop/<str:token>/", stop.stop, name="alerts_stop"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),

@@ -196,6 +196,8 @@ def _operators(desk: Desk, see: See) -> None:
     client = desks.signed_in(staff)
     see("staff", client.get("/staff/"))
     see("staff, none found", client.get("/staff/?q=zzz"))
+    see("alerts of all accounts", client.get("/staff/alerts/"))
+    see("alerts of all accounts, one kind", client.get(f"/staff/alerts/?kind={desk.alert.kind}"))
     client.post(f"/staff/open/{desk.account.public_id}/")
     see("account opened by staff", client.get(desk.url()))
     see("staff may not", client.post(desk.url("profile/"), {"name": "x"}))

@@ -190,7 +190,7 @@ OUTSIDE = {
     "alerts_stop",  # by a signed link in a mail (tests/test_alert_mails.py)
     "healthz", "readyz", "metrics", "webhook", "oauth_callback", "oauth_keys", "setup_link", "home", "theme",
     "styleguide",
-    "staff", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
+    "staff", "staff_alerts", "staff_open", "staff_leave",  # operators (tests/test_staff.py)
     # Before somebody is signed in.
     "account_login", "account_inactive", "account_logout", "account_signup", "account_link", "account_link_sent",
     "account_link_open", "account_email_verification_sent", "account_confirm_email", "account_reset_password",

@@ -30,6 +30,7 @@ NO_ACCOUNT = {
 EVERYONE = {
     ("alerts/planning.py", "news of alerts"),  # which accounts have some
     ("alerts/posting.py", "posts to channels"),  # which one is due next
+    ("alerts/views/staff.py", "alerts of all accounts"),  # how many, and in which account
     ("accounts/invitations.py", "an invitation by its token"),
     ("accounts/people.py", "other accounts of a user"),  # whether a user who is removed here is to be deleted
     ("accounts/switching.py", "the accounts of a user"),

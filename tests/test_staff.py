@@ -12,6 +12,7 @@ from django.urls import get_resolver
 from accounts import audit
 from accounts.models import Account, AuditEntry, Membership, User
 from accounts.staff import OPEN
+from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from tests import desk as desks
@@ -54,6 +55,27 @@ def test_the_list_of_accounts_is_for_staff_and_searched(desk: Desk) -> None:
     for who in ("owner", "stranger"):
         assert desk.client(who).get("/staff/").status_code == 404
     assert Client().get("/staff/").status_code == 404
+
+
+def test_alerts_of_all_accounts_are_counted_and_lead_into_theirs(desk: Desk) -> None:
+    other = desks.build("Eastport", orders=0)
+    client = desk.client("staff")
+    text = client.get("/staff/alerts/").content.decode()
+    assert "2 alerts in 2 accounts" in text
+    assert desk.alert.message not in text
+    chosen = client.get(f"/staff/alerts/?kind={desk.alert.kind}").content.decode()
+    assert "Eastport" in chosen
+    there = f"{other.url()}alerts/?kind={desk.alert.kind}"
+    assert f'value="{there}"' in chosen
+    opening = f"/staff/open/{other.account.public_id}/"
+    assert client.post(opening, {"to": there}).headers["Location"] == there
+    assert other.alert.message in client.get(there).content.decode()
+    for elsewhere in ("https://evil.example/", "//evil.example", desk.url()):
+        assert client.post(opening, {"to": elsewhere}).headers["Location"] == other.url()
+    with tenancy.everyone("a test"):
+        Alert.objects.update(dismissed_at=clock.now())
+    assert "Nothing waits for anybody" in client.get("/staff/alerts/?kind=nothing%00&page=x").content.decode()
+    assert desk.client("owner").get("/staff/alerts/").status_code == 404
 
 
 def test_opening_is_on_record_and_shown_and_ends(desk: Desk) -> None:
