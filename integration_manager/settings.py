@@ -412,6 +412,16 @@ IM_OAUTH = {
 }
 # After how many days the personal data of an order that is done goes: "90", "shopify=60, amazon=30", or both.
 IM_PERSONAL_DAYS = _days("IM_PERSONAL_DAYS")
+# The online address verifier (a key of merchants/verifiers), its fields' values, and what its look-ups cost.
+IM_ADDRESS_VERIFIER = os.environ.get("IM_ADDRESS_VERIFIER", "").strip().lower()
+IM_ADDRESS_VERIFIER_VALUES = {
+    name.removeprefix("IM_ADDRESS_VERIFIER_").lower(): value
+    for name, value in os.environ.items()
+    if name.startswith("IM_ADDRESS_VERIFIER_") and value
+}
+# By their number in a billing period: "30: 0, 500: 0.02, 1000: 0.015, 8000: 0.01", in US dollars each.
+IM_LOOKUP_PRICES_US = os.environ.get("IM_LOOKUP_PRICES_US", "")
+IM_LOOKUP_PRICES_INTERNATIONAL = os.environ.get("IM_LOOKUP_PRICES_INTERNATIONAL", "")
 if IM_DEMO:
     IM_OAUTH.setdefault("sandbox_oauth", ("sandbox-app", "sandbox-app-secret"))
 DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"

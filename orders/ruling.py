@@ -15,13 +15,13 @@ from merchants.rules import Outcome, Rules
 from merchants.rules.delays import Delay
 from merchants.rules.filters import OrderFilter
 from merchants.rules.methods import Method, Pattern, ShipMethods
-from orders import item_codes, item_filters
+from orders import addresses, item_codes, item_filters
 
 # What of a cart the rules go by: read again where its mark has changed.
 FIELDS = (
     "rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items",
     "item_filter", "filter_whole_order", "order_filters", "delay_minutes", "delay_since", "send_not_before",
-    "send_working_days",
+    "send_working_days", "verify_addresses", "verify_countries", "hold_address_errors", "country_rule",
 )  # fmt: skip
 Match = CartShipMethod.Match
 
@@ -33,6 +33,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
     """
     carts = list(carts)
     methods, filters = _ship_methods([cart.pk for cart in carts]), item_filters.of(carts)
+    common = addresses.common(merchant)
     return {
         cart.pk: Rules(
             merchant_code=merchant.code,
@@ -44,6 +45,8 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             item_codes=item_codes.of(merchant, cart),
             item_filter=filters[cart.pk],
             order_filters=tuple(order_filter(row) for row in cart.order_filters),
+            countries=addresses.countries(merchant, cart, common),
+            verify=addresses.verify_of(cart, common),
             delay=_delay(cart, merchant),
         )
         for cart in carts

@@ -22,10 +22,10 @@ from integration_manager.kit.connector import Connector
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a look-up came to. `address` has street lines, city, state and postal code, and no name.
+    """What a look-up came to. `address` has street lines, city, state and postal code; what it has not stays.
 
     `sure`: it is deliverable as `address` has it. Else `address` is what may have been meant; None: nothing like
-    it was found. `unasked`: nobody could be asked in time, so the built-in rules decide alone.
+    it was found. `unasked`: nobody was asked, so the built-in rules decide alone; `said` tells why.
     """
 
     sure: bool

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from integration_manager.kit.canonical import Address
+from integration_manager.kit.canonical import Address, Order
 from integration_manager.kit.countries import name_of
 from integration_manager.kit.verifier import Answer
 from merchants.rules.address_check import CITY_STATES, LABELS, STREETS, Checked, Fault, checked
@@ -26,6 +26,14 @@ def check(draft: Draft, rules: Rules) -> None:
     _complete(draft)
 
 
+def to_ask(order: Order, known: Verify) -> list[Address]:
+    """The addresses of an order whose look-up it waits for, as they are asked about."""
+    if known.answer is None:
+        return []
+    found = [checked(getattr(order, side)).address for side in SIDES if known.covers(side, getattr(order, side))]
+    return [address for address in found if can_be_asked(address) and known.answer(address) is None]
+
+
 def in_a_line(address: Address) -> str:
     """An address in a sentence."""
     parts = [value for name in PLACE if (value := getattr(address, name))]
@@ -41,7 +49,7 @@ def _verify(draft: Draft, known: Verify, side: str) -> None:
             if not draft.anyway:
                 draft.wait(Hold(ADDRESS_LOOKUP, f"{SIDES[side]} address: {known.provider} is asked about it."))
         elif answer.unasked:
-            said = f"{known.provider} did not answer in time, so the built-in rules decide alone."
+            said = answer.said
         else:
             _heed(found, answer, known.provider)
     _tell(draft, side, found, said)
@@ -54,12 +62,13 @@ def _heed(found: Checked, answer: Answer, provider: str) -> None:
     where = answer.address
     if answer.sure:
         found.faults, found.suggested = [], None
-        for name in PLACE if where is not None else ():
-            found.put(name, getattr(where, name) or "", f"{provider} says so.")
+        for name in PLACE:
+            if value := getattr(where, name, None):
+                found.put(name, value, f"{provider} says so.")
         return
     found.fault(UNCONFIRMED, answer.said or f"{provider} knows no such address.")
     if where is not None:
-        meant = {name: getattr(where, name) for name in PLACE}
+        meant = {name: value for name in PLACE if (value := getattr(where, name))}
         found.suggested = replace(found.address, **meant)
 
 
