@@ -5,6 +5,7 @@ from django.urls import path
 from carts.views import (
     gallery,
     golive,
+    hold_rules,
     item_filters,
     life,
     listing,
@@ -60,5 +61,8 @@ urlpatterns = [
     path("carts/<id:cart>/services/", page.cart_services, name="cart_services"),
     path("carts/<id:cart>/webhooks/<slug:act>/", webhooks.cart_webhooks, name="cart_webhooks"),
     path("carts/<id:cart>/cancel-upload/", webhooks.cart_cancel_upload, name="cart_cancel_upload"),
+    path("carts/<id:cart>/hold-rules/", hold_rules.hold_rules, name="hold_rules"),
+    path("carts/<id:cart>/hold-rules/csv/", hold_rules.hold_rules_csv, name="hold_rules_csv"),
+    path("carts/<id:cart>/hold-rules/import/", hold_rules.hold_rules_import, name="hold_rules_import"),
     path("carts/<id:cart>/<slug:what>/<slug:service>/", page.cart_service, name="cart_service"),
 ]

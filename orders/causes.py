@@ -1,7 +1,7 @@
 """Why orders stand still: one cause, one alert, one fix for all of its orders."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from django.db import connection
 from alerts.raising import raise_alert
 from integration_manager import tenancy
 from integration_manager.kit.errors import ConnectorError, NeedsHuman
-from merchants.rules import Problem
-from orders.models import Order, Status
+from merchants.rules import Hold, Problem
+from orders.models import Event, Order, Status
 from orders.states import Each, move, note
 
 
@@ -143,6 +143,17 @@ def hold(ids: Sequence[int], frm: Status | Sequence[Status], by: str, why: str, 
     )
     settle(held_by, now)
     return moved
+
+
+def hold_instead(holds: Mapping[int, Hold], now: datetime) -> None:
+    """Orders that a rule holds already (by id) are held for what it says now: told where that is something else."""
+    told = Event.objects.filter(order_id__in=list(holds), to=Status.HELD).order_by("order_id", "-id")
+    reasons = dict(told.distinct("order_id").values_list("order_id", "message"))
+    rows = Order.objects.filter(pk__in=list(holds), status=Status.HELD).values_list("pk", "held_by")
+    other = [pk for pk, by in rows if (by, reasons.get(pk)) != (holds[pk].by, holds[pk].why)]
+    for pk in other:
+        Order.objects.filter(pk=pk, status=Status.HELD).update(held_by=holds[pk].by, updated_at=now)
+        Event.objects.create(order_id=pk, at=now, kind="held", frm=Status.HELD, to=Status.HELD, message=holds[pk].why)
 
 
 def settle(keys: Sequence[str], now: datetime) -> None:

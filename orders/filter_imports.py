@@ -7,8 +7,7 @@ from carts.models import Cart, ItemFilter
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
-from merchants.rules.filters import EXTRA, FIELDS, FULL
-from orders import filters
+from orders import conditions, filters
 
 ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
 ORDER_COLUMNS = (
@@ -17,9 +16,6 @@ ORDER_COLUMNS = (
     Column("match", "Match", needed=False),
     Column("value", "Value", also=("Filter Value", "Filter Values")),
 )
-_EXTRA_LABEL = "extra field "
-_NAMES = {filters.label_of(name).casefold(): name for name in FIELDS} | {name: name for name in FIELDS}
-_MATCHES = {"": FULL} | {words: match for match, words in filters.MATCHES.items()}
 
 
 def item_rows(cart: Cart) -> list[list[str]]:
@@ -32,9 +28,9 @@ def order_rows(cart: Cart) -> list[list[str]]:
     """A cart's order filters, a row for each value."""
     return [
         [
-            filters.label_of(row["field"]),
+            conditions.label_of(row["field"]),
             "restricted" if row["restricted"] else "required",
-            filters.MATCHES[row["match"]],
+            conditions.MATCHES[row["match"]],
             value,
         ]
         for row in cart.order_filters
@@ -110,7 +106,7 @@ class OrderImport:
                 plan.same += 1
                 continue
             said = filters.in_words(before) if before else None
-            plan.changes.append(Change(filters.label_of(wanted["field"]), said, filters.in_words(wanted)))
+            plan.changes.append(Change(conditions.label_of(wanted["field"]), said, filters.in_words(wanted)))
         return plan
 
     def carry_out(self, rows: Sequence[Row]) -> str:
@@ -123,29 +119,21 @@ class OrderImport:
 
 
 def _fields(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows by their field, as they are written."""
+    """The rows by their field, in whatever way it is written."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(_field(row.cells["field"]), []).append(row)
+        try:
+            name = conditions.field_of(row.cells["field"])
+        except filters.Refused:
+            name = row.cells["field"]  # refused with its rows
+        found.setdefault(name, []).append(row)
     return found
-
-
-def _field(text: str) -> str:
-    if text.casefold().startswith(_EXTRA_LABEL):
-        return EXTRA + text[len(_EXTRA_LABEL) :].strip()
-    return _NAMES.get(text.casefold(), text)
 
 
 def _checked(group: Sequence[Row]) -> dict[str, Any]:
     """The filter that rows of one field are. Raises Refused."""
     kinds, matches = {row.cells["kind"].casefold() for row in group}, {row.cells["match"].casefold() for row in group}
-    name = _field(group[0].cells["field"])
     if len(kinds) > 1 or len(matches) > 1:
         raise filters.Refused("Rows of one field need the same Type and the same Match.")
-    match = _MATCHES.get(matches.pop())
-    if match is None:
-        raise filters.Refused(f"Match may be {', '.join(f'“{words}”' for words in filters.MATCHES.values())}.")
-    if not name.startswith(EXTRA) and name not in FIELDS:
-        known = ", ".join(filters.label_of(one) for one in FIELDS)
-        raise filters.Refused(f"There is no field “{name}”. There are {known}, and Extra field with its name.")
+    match, name = conditions.match_of(matches.pop()), conditions.field_of(group[0].cells["field"])
     return filters.checked(name, kinds.pop(), match, [row.cells["value"] for row in group])

@@ -3,33 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import transaction
 
 from accounts import audit
 from carts.models import Cart, ItemFilter
-from integration_manager.kit.countries import alpha_2
 from merchants.models import Service
 from merchants.rules.draft import FILTERED, ITEMS_FILTERED, ORDER_FILTERED
-from merchants.rules.filters import AMOUNTS, AT_LEAST, BELOW, COUNTRIES, ENDS, EXTRA, FIELDS, FULL, STARTS
 from merchants.rules.methods import code_key
 from merchants.schedules import wake
-from orders import releasing, ruling
+from orders import conditions, releasing, ruling
+from orders.conditions import Refused as Refused
 from orders.models import SkippedOrder
 
 MOST_ITEMS = 20_000  # that a cart's filter lists
 MOST_FILTERS = 40  # of a cart's orders: each order is compared with every one
-MOST_VALUES = 500  # of one of them
 MOST_TOLD = 50  # changes that one entry of the audit log names
 BLANK = "(no code)"  # how people write the entry for items without a code
 # What an item filter may cure besides what it held itself: an item that it leaves out need not have a code.
 _CURED = (FILTERED, "sku_missing", "item_code_unknown")
-
-
-class Refused(Exception):
-    """What was asked for cannot be stored; the message says why, for the person who asked."""
 
 
 @dataclass(slots=True)
@@ -119,65 +112,13 @@ def change_orders(
 
 def checked(name: str, kind: str, match: str, values: Iterable[str]) -> dict[str, Any]:
     """An order filter as a cart keeps it. `kind`: required or restricted. Raises Refused."""
-    field_name = name.strip()
-    if field_name.startswith(EXTRA):
-        field_name = EXTRA + " ".join(field_name.removeprefix(EXTRA).split())[:100]
-        if field_name == EXTRA:
-            raise Refused("Write the name of the extra field.")
-    elif field_name not in FIELDS:
-        raise Refused("Choose a field.")
+    found = conditions.checked(name, match, values)
     if kind not in KINDS:
         raise Refused("Choose whether it is required or restricted.")
-    if match not in matches_of(field_name):
-        allowed = ", ".join(f"“{MATCHES[one]}”" for one in matches_of(field_name))
-        raise Refused(f"{label_of(field_name)} is compared by {allowed}.")
-    found = list(dict.fromkeys(_value(field_name, text) for text in values if text.strip()))
-    if not found:
-        raise Refused("Write at least one value.")
-    if len(found) > MOST_VALUES:
-        raise Refused(f"A filter has at most {MOST_VALUES} values.")
-    return {"field": field_name, "restricted": kind == "restricted", "match": match, "values": found}
-
-
-def _value(field_name: str, text: str) -> str:
-    value = " ".join(text.replace("\x00", "").split())[:100]
-    if field_name in COUNTRIES:
-        country = alpha_2(value)
-        if country is None:
-            raise Refused(f"“{value}” is no country. Write its code, as in US or USA.")
-        return country
-    if field_name in AMOUNTS:
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            raise Refused(f"“{value}” is no amount. Write it as in 49.90.") from None
-        if not amount.is_finite():
-            raise Refused(f"“{value}” is no amount. Write it as in 49.90.")
-    return value
-
-
-def matches_of(field_name: str) -> tuple[str, ...]:
-    """How a field can be compared."""
-    if field_name in COUNTRIES:
-        return (FULL,)
-    return (FULL, AT_LEAST, BELOW) if field_name in AMOUNTS else (FULL, STARTS, ENDS)
-
-
-def label_of(field_name: str) -> str:
-    """A field of orders, as people call it: "Shipping country"."""
-    if field_name.startswith(EXTRA):
-        return f"Extra field {field_name.removeprefix(EXTRA)}"
-    return FIELDS[field_name][0][:1].upper() + FIELDS[field_name][0][1:]
+    return {**found, "restricted": kind == "restricted"}
 
 
 KINDS = {"required": "Required for loading", "restricted": "Restricted: prevents loading"}
-MATCHES = {
-    FULL: "is",
-    STARTS: "starts with",
-    ENDS: "ends with",
-    AT_LEAST: "is at least",
-    BELOW: "is below",
-}
 
 
 def _follow(cart: Cart, now: datetime, actor: object, saved: Saved, codes: Sequence[str], reason: str) -> None:
@@ -208,8 +149,8 @@ def _in_words(values: Mapping[str, Any]) -> dict[str, str]:
 def in_words(row: Mapping[str, Any]) -> str:
     """An order filter in words: "required: is US or CA"."""
     kind = "restricted" if row["restricted"] else "required"
-    return f"{kind}: {MATCHES[row['match']]} {' or '.join(row['values'])}"
+    return f"{kind}: {conditions.in_words(row)}"
 
 
 def _said(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {label_of(row["field"]): in_words(row) for row in rows}
+    return {conditions.label_of(row["field"]): in_words(row) for row in rows}

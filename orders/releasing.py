@@ -10,7 +10,7 @@ from carts.models import Cart
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json
 from merchants.models import Merchant, Service
-from merchants.rules import Outcome, judge
+from merchants.rules import Hold, Outcome, judge
 from merchants.schedules import wake
 from orders import causes, item_codes, ruling
 from orders.models import Order, OrderDetail, Status
@@ -87,6 +87,7 @@ def _place(
     actor: str,
 ) -> None:
     free: dict[int, datetime] = {}
+    held: dict[int, Hold] = {}
     for order in group:
         problem, hold = judged[order.pk].problem, judged[order.pk].waits
         if problem is not None:
@@ -99,6 +100,9 @@ def _place(
             free[order.pk] = max(now, hold.until) if hold and hold.until else now
         elif order.status == Status.ERROR:
             causes.hold([order.pk], Status.ERROR, hold.by, hold.why, now)
+        else:
+            held[order.pk] = hold
+    causes.hold_instead(held, now)
     moved = causes.free(list(free), STANDING, message, now, actor=actor, retry_at=Each(free.values()))
     found.released += len(moved)
     found.left += len(group) - len(moved)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from integration_manager.kit.canonical import Order, from_json
-from merchants.rules import HOLDS
+from merchants.rules import HOLDS, Hold
 from orders import causes as because
 from orders import ruling
 from orders.changes import record_change
@@ -90,5 +90,7 @@ def place(
     if where.status == Status.HELD:
         if status is not Status.HELD:
             because.hold([row.pk], status, where.held_by, where.why, now)
+        elif row.held_by in HOLDS:
+            because.hold_instead({row.pk: Hold(where.held_by, where.why)}, now)
     elif may_go:
         because.free([row.pk], status, message, now, actor=actor, retry_at=where.retry_at)

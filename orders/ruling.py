@@ -14,6 +14,7 @@ from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
 from merchants.rules.delays import Delay
 from merchants.rules.filters import OrderFilter
+from merchants.rules.holds import rules_of as hold_rules
 from merchants.rules.methods import Method, Pattern, ShipMethods
 from orders import addresses, item_codes, item_filters
 
@@ -21,7 +22,7 @@ from orders import addresses, item_codes, item_filters
 FIELDS = (
     "rules_mark", "name", "order_source", "reject_unmapped", "earliest_order_date", "translate_items",
     "item_filter", "filter_whole_order", "order_filters", "delay_minutes", "delay_since", "send_not_before",
-    "send_working_days", "verify_addresses", "verify_countries", "hold_address_errors", "country_rule",
+    "send_working_days", "hold_rules", "verify_addresses", "verify_countries", "hold_address_errors", "country_rule",
 )  # fmt: skip
 Match = CartShipMethod.Match
 
@@ -47,6 +48,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             order_filters=tuple(order_filter(row) for row in cart.order_filters),
             countries=addresses.countries(merchant, cart, common),
             verify=addresses.verify_of(cart, common),
+            hold_rules=hold_rules(cart.hold_rules),
             delay=_delay(cart, merchant),
         )
         for cart in carts

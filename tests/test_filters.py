@@ -133,7 +133,7 @@ def test_an_order_is_loaded_if_it_fits_what_is_required_and_nothing_restricted(
 
 
 def test_every_filter_has_its_say() -> None:
-    both = (OrderFilter("ship_country", ("US",)), OrderFilter("ship_zip", ("331",), True, "starts"))
+    both = (OrderFilter("ship_country", ("US",)), OrderFilter("ship_zip", ("331",), "starts", restricted=True))
     refused = judge(order(**AT_HOME), replace(PLAIN, order_filters=both)).refused
     assert refused is not None
     assert refused.message == (

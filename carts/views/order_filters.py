@@ -16,8 +16,8 @@ from carts.views.item_filters import crumbs, in_words
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet
 from integration_manager.kit import clock
-from merchants.rules.filters import EXTRA, FIELDS, FULL
-from orders import filters
+from merchants.rules.conditions import EXTRA, FIELDS, FULL
+from orders import conditions, filters
 from orders.filter_imports import ORDER_COLUMNS, OrderImport, order_rows
 
 LONGEST = 60_000  # characters of values
@@ -41,15 +41,15 @@ def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
             messages.success(request, in_words(saved))
             return redirect("order_filters", request.account.public_id, found.public_id)
     rows = [
-        {"label": filters.label_of(row["field"]), "match": filters.MATCHES[row["match"]], **row}
+        {"label": conditions.label_of(row["field"]), "match": conditions.MATCHES[row["match"]], **row}
         for row in found.order_filters
     ]
     context = {
         "cart": found,
         "rows": rows,
-        "fields": [(name, filters.label_of(name)) for name in FIELDS],
+        "fields": [(name, conditions.label_of(name)) for name in FIELDS],
         "kinds": filters.KINDS.items(),
-        "matches": filters.MATCHES.items(),
+        "matches": conditions.MATCHES.items(),
         "form": _form(request, found),
         "extra": EXTRA,
         "error": error,

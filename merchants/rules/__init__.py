@@ -12,6 +12,7 @@ from merchants.rules import (
     address,
     country_rule,
     delivery_delay,
+    hold_rule,
     item_code,
     item_filter,
     items,
@@ -42,6 +43,7 @@ __all__ = [
 ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
     order_filter.apply,
     country_rule.apply,
+    hold_rule.apply,
     delivery_delay.apply,
     order_source.apply,
     items.leave_out_nothing,

@@ -8,6 +8,7 @@ from typing import Any
 from integration_manager.kit.canonical import ZERO, Address, Line, Order, Prepared, PreparedLine
 
 FILTERED = "filter"  # holds an order that a filter would not load any more
+HOLD_RULE = "hold_rule"  # holds an order that a rule of its cart wants a person to see
 DELAYED = "delay"  # lets an order wait until a moment
 COUNTRY = "country"  # holds an order to a country that is not shipped to
 ADDRESS_LOOKUP = "address_lookup"  # holds an order until its address is looked up
@@ -15,7 +16,7 @@ ITEMS_FILTERED, ORDER_FILTERED, COUNTRY_REFUSED = "items_filtered", "order_filte
 # Every `Refused.reason` there is; a person can load such an order anyway.
 REFUSALS = (ITEMS_FILTERED, ORDER_FILTERED, COUNTRY_REFUSED)
 # Every `Hold.by` there is; what they hold goes on by itself once its rule lets it.
-HOLDS = (FILTERED, DELAYED, COUNTRY, ADDRESS_LOOKUP)
+HOLDS = (FILTERED, HOLD_RULE, DELAYED, COUNTRY, ADDRESS_LOOKUP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from merchants.rules.codes import ItemCodes
 from merchants.rules.countries import Countries
 from merchants.rules.delays import Delay
 from merchants.rules.filters import ItemFilter, OrderFilter
+from merchants.rules.holds import HoldRule
 from merchants.rules.methods import ShipMethods
 from merchants.rules.verify import Verify
 
@@ -25,4 +26,5 @@ class Rules:
     order_filters: tuple[OrderFilter, ...] = ()
     countries: tuple[Countries, ...] = ()  # the merchant's, then the cart's
     verify: Verify = field(default_factory=Verify)
+    hold_rules: tuple[HoldRule, ...] = ()
     delay: Delay | None = None  # None: orders go at once
