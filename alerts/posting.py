@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 from django.urls import reverse
 
 from accounts.mail import link
@@ -169,7 +168,7 @@ def _failed(post: Post, mine: Any, channel: Channel, error: ConnectorError, now:
 def switch_off(channel: Channel, now: datetime) -> None:
     """Nothing goes there any more; what waits is dropped."""
     Channel.objects.filter(pk=channel.pk, off_at__isnull=True).update(off_at=now)
-    Post.objects.filter(Q(channel=channel), retry_at__isnull=False).update(retry_at=None)
+    Post.objects.filter(channel=channel, retry_at__isnull=False).update(retry_at=None)
 
 
 def switch_on(channel: Channel) -> None:

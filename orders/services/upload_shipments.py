@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from alerts.raising import raise_alert, resolve
@@ -151,8 +152,6 @@ def _as_carts_say(parcels: list[Parcel], merchant_id: int) -> list[Parcel]:
 
 
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
-    import orjson
-
     data = orjson.loads(row[13])
     if row[14]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
