@@ -44,7 +44,7 @@ def fix(account: Account, alert: Alert) -> str:
     if known.fix is Fix.CART and cart:
         return reverse("cart", args=[account.public_id, cart])
     if known.fix is Fix.PRODUCT_SYNC and cart:
-        return reverse("cart_product_sync", args=[account.public_id, cart])
+        return reverse("cart_products", args=[account.public_id, cart]) + "?state=refused"
     if known.fix is Fix.PRODUCTS and merchant:
         return reverse("products", args=[account.public_id, merchant])
     simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}

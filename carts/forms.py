@@ -7,6 +7,8 @@ from django import forms
 from django.core.validators import MaxValueValidator
 
 from carts.models import Cart
+from carts.views import product_source
+from integration_manager.systems import wms_system
 from merchants import catalog
 from merchants.models import Warehouse
 from merchants.rules import delays
@@ -14,6 +16,8 @@ from orders import delaying, ship_methods
 
 STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
 DELAY = delaying.FIELDS
+PRODUCTS = ("sync_products", "sync_updates", "sync_price")
+ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -26,7 +30,9 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [
             "name", "order_source", "description", "earliest_order_date", "reject_unmapped", "translate_items",
             "delay_minutes", "delay_since", "send_not_before", "send_working_days",
+            "verify_addresses", "verify_countries", "hold_address_errors",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
+            "sync_products", "sync_updates", "sync_price",
         ]  # fmt: skip
         labels = {
             "name": "Name",
@@ -39,11 +45,17 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "delay_since": "Delay Begins",
             "send_not_before": "Not Before",
             "send_working_days": "Working Days Only",
+            "verify_addresses": "Verify Addresses",
+            "verify_countries": "Which Countries",
+            "hold_address_errors": "Hold Back orders with Address Error",
             "stock_warehouse": "Sync Inventory With Warehouse",
             "stock_alias": "Push Inventory Using Alias",
             "stock_minimum": "Minimum Inventory Level",
             "stock_buffer": "Buffer",
             "stock_percent": "Percentage",
+            "sync_products": "Sync Products From Cart",
+            "sync_updates": "Download Product Updates",
+            "sync_price": "Sync Product Price",
         }
         help_texts = {
             "name": "What the cart is called on our pages. Example: Alder & Finch, main shop.",
@@ -59,10 +71,19 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "delay_since": "Where the shop does not say when an order was placed, it counts from its loading.",
             "send_not_before": "No order goes earlier in the day, by the account’s clock. Empty: at any time.",
             "send_working_days": "What would go on a Saturday or Sunday goes on Monday.",
+            "verify_addresses": "Addresses are written as their country does, and checked, before an order is sent. "
+            "What the shop sent stays on the order’s page.",
+            "verify_countries": "Whose addresses are verified. Which countries are shipped to is set by Country Rules.",
+            "hold_address_errors": "An order whose address is not right waits until somebody has looked at it. "
+            "Without it, it is sent as it is, and its timeline says what is wrong.",
             "stock_warehouse": "Whose stock this cart is told.",
             "stock_alias": "By which code this cart is told the stock. Products without such a code are skipped.",
             "stock_minimum": "Fewer than this are told as none. Example: with 5, 4 or fewer become 0. 0: off.",
             "stock_buffer": "So many of each product are held back. Example: 2.",
+            "sync_products": "New products of the shop are added at the WMS, by their SKU. It begins with what changes "
+            "from now on; Product Import, on the cart’s page, takes over what is there already.",
+            "sync_updates": "What changes in the shop is changed at the WMS too. Off: new products only.",
+            "sync_price": "The shop’s price goes along.",
             "stock_percent": "So much of the rest is offered here, rounded down. Example: 50 where two shops share.",
         }
         widgets = {
@@ -73,6 +94,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
         super().__init__(*args, **kwargs)
+        self.fields["verify_countries"].required = False  # a form without it leaves it as it is
         self.stock_fields()
         if not self.instance.pk:
             self.initial["earliest_order_date"] = today
@@ -102,14 +124,51 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         if "delay_minutes" not in self.data and self.is_bound:  # (a checkbox that is off is not sent either)
             for name in DELAY:
                 del self.fields[name]
+        self.product_fields()
         for name in STOCK:
             if name not in self.data and self.is_bound:  # a form without them leaves them as they are
                 del self.fields[name]
+
+    def product_fields(self) -> None:
+        """Additional Product Options, where the shop gives products and the WMS takes them."""
+        cart, left_out = self.instance, self.is_bound and "sync_products" not in self.data
+        if left_out or not product_source.can(cart) or not (cart.sync_products or product_source.takes(wms_system())):
+            for name in PRODUCTS:
+                del self.fields[name]
+            return
+        old = self.fields["sync_products"]
+        self.fields["sync_products"] = forms.TypedChoiceField(
+            label=old.label,
+            help_text=old.help_text,
+            choices=[("", "No"), ("yes", "Yes, Cart to WMS")],
+            coerce=bool,
+            empty_value="",
+            required=False,
+        )
+        self.initial["sync_products"] = "yes" if cart.sync_products else ""
+
+    def clean_sync_products(self) -> bool:
+        """Only one cart of a merchant may have it."""
+        wanted = bool(self.cleaned_data["sync_products"])
+        source = product_source.other(self.instance) if wanted else None
+        if source is not None:
+            raise forms.ValidationError(product_source.taken_by(source.name))
+        return wanted
+
+    @property
+    def products(self) -> list[forms.BoundField]:
+        """What goes to the WMS of its products."""
+        return [self[name] for name in PRODUCTS if name in self.fields]
 
     @property
     def delay(self) -> list[forms.BoundField]:
         """When its orders go to the WMS."""
         return [self[name] for name in DELAY if name in self.fields]
+
+    @property
+    def addresses(self) -> list[forms.BoundField]:
+        """How its addresses are verified."""
+        return [self[name] for name in ADDRESSES]
 
     @property
     def stock(self) -> list[forms.BoundField]:

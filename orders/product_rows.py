@@ -85,9 +85,10 @@ def store(cart: Cart, products: Sequence[Product], now: datetime, *, again: bool
 
 def _wanted(cart: Cart, product: Product) -> Product:
     """The product as the WMS is to have it."""
-    price = {} if cart.sync_price else {"retail_price": None, "currency_code": None}
-    sku, name = storable(product.sku).strip(), product.name
-    return replace(product, sku=sku, name=storable(name, 200) if name else None, **price)
+    if not cart.sync_price:
+        product = replace(product, retail_price=None, currency_code=None)
+    name = storable(product.name, 200) if product.name else None
+    return replace(product, sku=storable(product.sku).strip(), name=name)
 
 
 def _problem(product: Product) -> tuple[str, str]:

@@ -54,3 +54,12 @@ def takes_test_orders(cart: Cart) -> bool:
     """Whether test orders can be made for a cart."""
     system = registry().systems.get(cart.system)
     return system is not None and system.overrides("place_tests")
+
+
+@register.simple_tag
+def gives_products(cart: Cart) -> str:
+    """How a cart gives products: "asked" for them, or by "files" as they come; "" where it gives none."""
+    system = registry().systems.get(cart.system)
+    if system is None or not system.overrides("products"):
+        return ""
+    return "files" if system.uses == "folder" else "asked"

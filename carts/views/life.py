@@ -19,7 +19,7 @@ from merchants.models import Merchant, Service
 from orders import pulls
 from orders.connections import cart_class
 from orders.leftover import of_cart
-from orders.services import dry_run
+from orders.services import dry_run, products
 from orders.services.download import beginning
 
 
@@ -54,6 +54,7 @@ def cart_off(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Disables a cart: all services off, which frees its licence. Settings and orders stay."""
     found = live_cart_or_404(cart)
     system = cart_class(found)
+    products.forget_import(found)
     if switching.switch_off(found, schedules_for(found, system), system, request.user):
         audit.record(request.user, "cart.disabled", found.name)
         messages.success(request, f"{found.name} is disabled: nothing is loaded from it or sent to it.")
@@ -77,7 +78,8 @@ def cart_delete(request: AccountRequest, cart: str) -> HttpResponseBase:
     with transaction.atomic():
         Merchant.objects.select_for_update().get(pk=found.merchant_id)  # nobody switches it on meanwhile
         switching.switch_off(found, schedules_for(found, system), system, request.user)
-        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now())
+        products.switched(found, on=False, now=clock.now())
+        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now(), sync_products=False)
         audit.record(request.user, "cart.deleted", found.name)
     messages.success(request, f"{found.name} is deleted. Its orders stay; it can be restored among the deleted carts.")
     return redirect("carts", request.account.public_id)

@@ -71,11 +71,16 @@ def services_and_delivery(cart: Cart, system: type[Connector]) -> tuple[list[Sch
     delivery = stored.get(Service.DELIVER)
     found = [
         stored.get(service) or Schedule(merchant=cart.merchant, service=service)
-        for service in services_of(system, CART_SERVICES)
+        for service in services_of_cart(cart, system)
     ]
     for schedule in found:
         schedule.cart = cart
     return found, bool(delivery and delivery.every)
+
+
+def services_of_cart(cart: Cart, system: type[Connector]) -> list[Service]:
+    """The services that a cart has: Product Sync with those whose products go to the WMS."""
+    return services_of(system, (*CART_SERVICES, *([Service.PRODUCTS] if cart.sync_products else [])))
 
 
 def today(account: Account) -> date:

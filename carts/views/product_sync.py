@@ -5,12 +5,14 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
+from carts.views import product_source
 from carts.views.lookup import live_cart_or_404
 from integration_manager import spreadsheet, tenancy
 from integration_manager.kit import clock
@@ -18,9 +20,11 @@ from merchants import catalog
 from merchants.models import Product, Schedule, Service
 from merchants.offers import ZERO, plain
 from merchants.services import services_of
-from orders import product_facts
+from orders import product_facts, product_rows
 from orders.connections import cart_class
+from orders.models import CartProduct
 from orders.product_facts import NEVER, REFUSED, SKIPPED, Told
+from orders.services import products
 
 BATCH = 500
 HEAD = [
@@ -46,6 +50,7 @@ def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
         "rows": [_row(one, there, ids) for one in told],
         "text": text,
         "service": Schedule.objects.filter(cart=found, service=Service.UPLOAD_INVENTORY).first(),
+        "to_wms": _to_wms(request, found),
         "takes": bool(services_of(cart_class(found), [Service.UPLOAD_INVENTORY])),
     }
     return render(request, "carts/product_sync.html", context)
@@ -61,6 +66,29 @@ def product_sync_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="product-sync-{found.public_id}-{clock.now():%Y-%m-%d}.csv"'
     return answer
+
+
+def _to_wms(request: AccountRequest, cart: Cart) -> dict[str, Any] | None:
+    """What goes the other way: its products to the WMS."""
+    if not product_source.can(cart):
+        return None
+    schedule = Schedule.objects.filter(cart=cart, service=Service.PRODUCTS).first()
+    state = schedule.state if schedule else {}
+    counts = product_rows.counted(cart)
+    return {
+        "schedule": schedule,
+        "import": cart_class(cart).uses != "folder",
+        "importing": state.get(products.IMPORT) if schedule and schedule.next_run else None,
+        "imported": state.get(products.IMPORTED),
+        "states": [
+            (one.value, one.label, counts[one.value], f"{_products_url(request, cart)}?state={one.value}")
+            for one in CartProduct.State
+        ],
+    }
+
+
+def _products_url(request: AccountRequest, cart: Cart) -> str:
+    return reverse("cart_products", args=[request.account.public_id, cart.public_id])
 
 
 def enabled(told: Told) -> str:

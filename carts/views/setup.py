@@ -11,13 +11,20 @@ from django.views.decorators.http import require_http_methods
 from accounts import audit, reauth
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from carts.forms import STOCK, CartForm
+from carts.forms import ADDRESSES, STOCK, CartForm
 from carts.models import Cart
-from carts.views import share, switching
+from carts.views import product_source, share, switching
 from carts.views.adding import add
 from carts.views.consent import Consent
 from carts.views.leaving import leave
-from carts.views.lookup import live_cart_or_404, merchant_of_query, schedules_for, to_archived, today
+from carts.views.lookup import (
+    live_cart_or_404,
+    merchant_of_query,
+    schedules_for,
+    services_of_cart,
+    to_archived,
+    today,
+)
 from integration_manager import kept, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
@@ -28,10 +35,9 @@ from integration_manager.systems import system_or_404
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
 from merchants.rules import item_code
-from merchants.schedules import CART_SERVICES
-from merchants.services import services_of
-from orders import delaying, releasing, ship_methods
+from orders import address_changes, delaying, releasing, ship_methods
 from orders.connections import cart_class
+from orders.services import products
 
 
 @require("carts.edit")
@@ -65,8 +71,14 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
             cart.credentials, cart.options = values.credentials() | consent.credentials(), values.options()
             cart.public_id = public_id()
             cart.shop = answer.identity or cart.public_id
-            taken = add(cart)
+            try:
+                taken = add(cart)
+            except product_source.Taken as why:
+                form.add_error("sync_products", str(why))
+                return _render(request, context, status=422)
             if taken is None:
+                if cart.sync_products:
+                    products.switched(cart, on=True, now=clock.now())
                 consent.attach(cart)
                 audit.record(request.user, "cart.added", f"{cart.name} ({found.label})")
                 _services(request, cart, found, f"{cart.name} is connected.")
@@ -106,7 +118,12 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
         context["answer"] = answer
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
-            if not _store(found, now, request.user.email):
+            try:
+                in_time = _store(found, now, request.user.email)
+            except product_source.Taken as why:
+                form.add_error("sync_products", str(why))
+                return _render(request, context, status=422)
+            if not in_time:
                 context |= {"overtaken": True, "last_change": stale.last_change(before["name"])}
                 return _render(request, context, status=422)
             if changed:
@@ -128,9 +145,11 @@ def _mark(cart: Cart) -> str:
 def _store(cart: Cart, mark: str, actor: str) -> bool:
     """Writes what was set, with what that means for orders.
 
-    False where somebody changed or deleted the cart while its shop was being asked.
+    False where somebody changed or deleted the cart while its shop was being asked. Raises Taken.
     """
     with transaction.atomic():
+        if cart.sync_products:
+            product_source.claim(cart)
         stored = Cart.objects.select_for_update().filter(pk=cart.pk, archived_at__isnull=True).first()
         if stored is None or _mark(stored) != mark:
             return False
@@ -186,13 +205,16 @@ def _context(
 
 
 def _unstored(cart: Cart, system: type[Connector]) -> list[Schedule]:
-    return [Schedule(merchant=cart.merchant, service=service) for service in services_of(system, CART_SERVICES)]
+    return [Schedule(merchant=cart.merchant, service=service) for service in services_of_cart(cart, system)]
 
 
 def _services(request: AccountRequest, cart: Cart, system: type[Connector], said: str) -> None:
     """Does with the services what the button said: they start, or their choices are kept; and says all that."""
     schedules = schedules_for(cart, system)
     wanted = switching.chosen(request.POST, schedules, system)
+    for schedule in schedules:  # just switched on: its row was not in the form yet
+        if schedule.service == Service.PRODUCTS and not schedule.every:
+            wanted.setdefault(schedule.service, switching.suggested(Service.PRODUCTS, system))
     if "on" in request.POST or switching.is_on(schedules):
         try:
             changed = switching.switch(cart, schedules, wanted, system, request.user)
@@ -211,8 +233,12 @@ def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
     if cart.translate_items != before["translate_items"]:
         message = "Item codes of this cart are translated another way now."
         releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
+    if any(getattr(cart, name) != before[name] for name in ADDRESSES):
+        address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
     if any(getattr(cart, name) != before[name] for name in delaying.FIELDS):
         delaying.retime(cart, now, actor=actor)
+    if cart.sync_products != before["sync_products"]:
+        products.switched(cart, on=cart.sync_products, now=now)
     if any(getattr(cart, name) != before[name] for name in STOCK):
         schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
 

@@ -4,6 +4,8 @@ By its schedule it reads on from where it was, beginning when it was switched on
 asks for, reads all of them once, also while the sync or the whole cart is off.
 """
 
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +23,7 @@ IMPORT = "import"  # in the schedule's state: the import that a person asked for
 IMPORTED = "imported"  # in the schedule's state: how the last one ended
 FROM = "from"  # in the schedule's state: when the sync was switched on
 ALL = datetime(2000, 1, 1, tzinfo=UTC)
+COUNTING = 8.0  # seconds that counting a cart's products takes at most
 
 
 class Refused(Exception):
@@ -86,7 +89,7 @@ def ask_import(cart: Cart, by: str, now: datetime) -> None:
     with transaction.atomic():
         schedule, _ = Schedule.objects.get_or_create(merchant_id=cart.merchant_id, cart=cart, service=Service.PRODUCTS)
         found = Schedule.objects.select_for_update().get(pk=schedule.pk)
-        if IMPORT in found.state:
+        if IMPORT in found.state and found.next_run is not None:
             raise Refused("An import is under way already.")
         if found.paused == Schedule.Paused.PERSON:
             raise Refused("Product Sync is paused. Resume it first.")
@@ -98,6 +101,14 @@ def ask_import(cart: Cart, by: str, now: datetime) -> None:
             next_run=now,
             woken_at=now,
         )
+
+
+def forget_import(cart: Cart) -> None:
+    """The cart is switched off: an import that is under way ends."""
+    for schedule in Schedule.objects.filter(cart=cart, service=Service.PRODUCTS, state__has_key=IMPORT):
+        state = {name: value for name, value in schedule.state.items() if name != IMPORT}
+        Schedule.objects.filter(pk=schedule.pk).update(token=F("token") + 1, lease_until=None, state=state)
+        Schedule.objects.filter(pk=schedule.pk, every=0).update(next_run=None)
 
 
 def is_asked(schedule: Schedule) -> bool:
@@ -123,3 +134,25 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
         Schedule.objects.filter(pk=schedule.pk).update(
             token=F("token") + 1, lease_until=None, every=0, next_run=None, state=state
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many products a cart has. `whole` False: counting was ended before there were no more."""
+
+    number: int
+    without_sku: int
+    whole: bool
+
+
+def count(connector: CartConnector) -> Count:
+    """Counts a cart's products, for as long as a page may take."""
+    until = time.monotonic() + COUNTING
+    keys: set[str] = set()
+    without: set[str] = set()
+    for page in connector.products(ALL):
+        keys.update(product.key for product in page.rows)
+        without.update(product.key for product in page.rows if not product.sku)
+        if time.monotonic() > until:
+            return Count(len(keys), len(without), False)
+    return Count(len(keys), len(without), True)
