@@ -1,5 +1,7 @@
 """Where an invitation's link leads: what is offered, and a button. Only the button accepts."""
 
+from typing import Any
+
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
 from django import forms
@@ -36,14 +38,24 @@ class NewPersonForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    def __init__(self, email: str, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.email = email
+    def __init__(self, offer: Invitation, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offer = offer
+        if offer.password:
+            self.fields["password"].label = "Password that was given to you"
+            self.fields["password"].help_text = f"By {offer.invited_by}. You choose your own next."
 
     def clean_password(self) -> str:
-        """As strict as everywhere, also about a password that is like the name or the address."""
+        """The one that was handed over; else as strict as everywhere, also about one like the name or the address."""
         password = str(self.cleaned_data["password"])
-        validate_password(password, User(email=self.email, name=self.cleaned_data.get("name", "")))
+        if not self.offer.password:
+            validate_password(password, User(email=self.offer.email, name=self.cleaned_data.get("name", "")))
+            return password
+        try:
+            if not invitations.hands_over(self.offer, password, clock.now()):
+                raise forms.ValidationError(f"This is not the password that {self.offer.invited_by} has set.")
+        except people.Refused as refused:
+            raise forms.ValidationError(str(refused)) from refused
         return password
 
 
@@ -62,7 +74,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponseBase:
     other = isinstance(request.user, User) and not invitations.is_for(found, request.user)
     known = not signed_in and invitations.known(found)
     start = {"name": found.name}
-    form = None if signed_in or known else NewPersonForm(found.email, request.POST or None, initial=start)
+    form = None if signed_in or known else NewPersonForm(found, request.POST or None, initial=start)
     if request.method == "POST":
         if isinstance(request.user, User) and not other:
             if invitations.join(found, request.user, now):

@@ -3,28 +3,33 @@
 `invite` writes the row and its mail; opening the link changes nothing, the button on its page accepts. It
 is for the address that it went to: who signs in by that joins as they are, who is new chooses a name and a
 password, and anybody else who comes by the link is told whom it is for. The link is the proof that the mail
-was read, so a new person's address counts as verified.
+was read, so a new person's address counts as verified. Where the inviter has set a password and handed it over,
+somebody new types that one, and chooses their own next (accounts/own_password.py).
 """
 
 import hashlib
 import secrets
 from datetime import datetime, timedelta
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts import addresses, audit, mail, people
+from accounts import addresses, audit, mail, people, tries
 from accounts.models import Account, Invitation, Membership, User
 from integration_manager import tenancy
 from integration_manager.kit import clock
 
 LIVES = timedelta(days=7)
 ONE_MAIL = timedelta(minutes=1)  # the same invitation again within that is the same press of a button
+GUESSES = tries.Limit("password of an invitation", 10, timedelta(minutes=15))
 
 
-def invite(account: Account, email: str, place: people.Place, *, by: User, name: str = "") -> Invitation:
-    """Offers a place in the active account, and mails the link.
+def invite(
+    account: Account, email: str, place: people.Place, *, by: User, name: str = "", password: str = ""
+) -> Invitation:
+    """Offers a place in the active account, and mails the link. `password`: the one that is handed over.
 
     An invitation of the same address that still waits is replaced: its link works no longer.
     """
@@ -33,13 +38,19 @@ def invite(account: Account, email: str, place: people.Place, *, by: User, name:
     with transaction.atomic():
         waits = Invitation.objects.select_for_update().filter(email=email, accepted_at=None)
         before: Invitation | None = waits.filter(created_at__gt=now - ONE_MAIL, expires_at__gt=now).first()
-        if before is not None and people.place_of(before) == place:
+        if before is not None and not password and people.place_of(before) == place:
             return before
         token, fields = _fresh(now)
         found, _ = Invitation.objects.update_or_create(
             email=email,
             accepted_at=None,
-            defaults={"name": name, "invited_by": by.email, **place.fields(), **fields},
+            defaults={
+                "name": name,
+                "invited_by": by.email,
+                "password": make_password(password) if password else "",
+                **place.fields(),
+                **fields,
+            },
         )
         audit.record(by, "user.invited", email, {"role": (None, str(place))})
         _mail(account, found, place, by, token)
@@ -84,7 +95,8 @@ def _fresh(now: datetime) -> tuple[str, dict[str, object]]:
 def _mail(account: Account, invitation: Invitation, place: people.Place, by: User, token: str) -> None:
     url = mail.link(reverse("invitation", args=[token]))
     context = {"url": url, "account": account.name, "by": str(by), "place": str(place)}
-    mail.queue("invitation", invitation.email, context, lives=LIVES)
+    kind = "user_added" if invitation.password and not known(invitation) else "invitation"
+    mail.queue(kind, invitation.email, context, lives=LIVES)
 
 
 def find(token: str, now: datetime) -> Invitation | None:
@@ -123,6 +135,13 @@ def join(invitation: Invitation, user: User, now: datetime) -> bool:
     return True
 
 
+def hands_over(invitation: Invitation, password: str, now: datetime) -> bool:
+    """Whether this is the password that the inviter has set. Raises people.Refused after too many guesses."""
+    if tries.take(GUESSES, invitation.public_id, now) < 0:
+        raise people.Refused("That was wrong too often. Try again in 15 minutes, or ask for a new invitation.")
+    return check_password(password, invitation.password)
+
+
 def join_as_new(invitation: Invitation, name: str, password: str, now: datetime) -> User | None:
     """Makes the invited person's user and takes the place. None where it no longer works."""
     with tenancy.activate(invitation.account_id), transaction.atomic():
@@ -130,6 +149,9 @@ def join_as_new(invitation: Invitation, name: str, password: str, now: datetime)
             return None
         zone = Account.objects.get(pk=invitation.account_id).timezone
         user = User.objects.create_user(invitation.email, password, name=name, timezone=zone)
+        if invitation.password:  # who invited them knows it
+            user.password_handed_over = True
+            user.save(update_fields=["password_handed_over"])
         addresses.confirm(user)
         Membership.objects.create(user=user, **people.place_of(invitation).fields())
         audit.record(user, "user.joined", user.email)

@@ -212,6 +212,7 @@ class Invitation(TenantModel):
     further = ArrayField(models.BigIntegerField(), default=list, blank=True)  # ids of more merchants
     invited_by = models.CharField(max_length=254)
     token_hash = models.CharField(max_length=64, unique=True)
+    password = models.CharField(max_length=128, blank=True, default="", db_default="")  # hashed; handed over by them
     created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True, blank=True)

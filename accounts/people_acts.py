@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import adding, people
+from accounts import people
 from accounts.models import Membership
 from accounts.people_views import member_or_404
 from accounts.reauth import recently_authenticated
@@ -92,14 +92,6 @@ ACTS = {
         lambda request, member: people.set_billing(member, request.user, False),
         permission="billing.access",
     ),
-    "resend": Act(
-        "Mail {name} again?",
-        "They have not verified their address yet. A mail with a new link goes there.",
-        "Mail again",
-        "Not now",
-        "A mail is on its way to {name}.",
-        lambda request, member: adding.ask_again(request.account, member, request.user),
-    ),
 }
 
 
@@ -110,7 +102,7 @@ ACTS = {
 def user_act(request: AccountRequest, member: str, what: str) -> HttpResponseBase:
     """Asks whether it is meant, and does it."""
     found, act = member_or_404(member), ACTS.get(what)
-    if act is None or (what == "resend" and found.verified):  # type: ignore[attr-defined]
+    if act is None:
         raise Http404
     if act.permission not in request.permissions:
         raise PermissionDenied("your role may not do this")

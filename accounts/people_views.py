@@ -80,13 +80,12 @@ def user_new(request: AccountRequest) -> HttpResponseBase:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            added = adding.add(
-                request.account, data["email"], data["name"], form.place(), form.password_set(), request.user
-            )
+            password = form.password_set()
+            adding.add(request.account, data["email"], data["name"], form.place(), password, request.user)
         except people.Refused as refused:
             form.add_error("email", str(refused))
         else:
-            messages.success(request, _said(added, data["email"]))
+            messages.success(request, _said(data["email"], password))
             return redirect("users", request.account.public_id)
     title = "New User" if merchant else "New Admin User" if _several(request) else "New Merchant User"
     status = 422 if form.is_bound else 200
@@ -187,9 +186,10 @@ def _several(request: AccountRequest) -> bool:
     return request.account.kind == Account.Kind.FULFILLMENT
 
 
-def _said(added: adding.Added, email: str) -> str:
-    if added is adding.Added.MADE:
-        return f"{email} is added. A mail asks them to verify the address; give them the password."
-    if added is adding.Added.INVITED_INSTEAD:
-        return f"{email} signs in here already, with a password of their own: we have sent an invitation instead."
+def _said(email: str, password: str) -> str:
+    """The same for an address that signs in here already: that is nobody's business but theirs."""
+    if password:
+        return (
+            f"{email} is invited by mail. Give them the password: who is new here types it in, then chooses their own."
+        )
     return f"{email} is invited by mail. The link is good for 7 days."
