@@ -121,7 +121,7 @@ def _places(cursor: Any, world: World) -> None:
     cursor.execute(
         """CREATE TEMP TABLE one AS
            SELECT i, p.*, clock_timestamp() - (%s - i) * interval '1 day' * %s / %s AS at,
-                  i > %s AS young, (i * 7919) %% 1000 AS luck
+                  i > %s AS young, (i::bigint * 7919) %% 1000 AS luck
            FROM generate_series(1, %s) i JOIN place p ON p.n = (i * 2654435761) %% %s""",
         [ORDERS, DAYS, ORDERS, int(ORDERS * 0.97), ORDERS, len(rows)],
     )
