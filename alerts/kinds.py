@@ -87,6 +87,7 @@ TABLE = (
     _held("ship_method_unknown", "Ship method not known to the WMS", _METHOD, "Map the method", Fix.SHIP_METHODS),
     _held("address_incomplete", "Address error", _ADDRESS, "Correct the address"),
     _held("bad_address", "Address error", _ADDRESS, "Correct the address"),
+    _held("address_error", "Address error", _ADDRESS, "Correct the address"),
     Kind(
         "sku_missing", "Missing product code", Acts.PERSON,
         "An item has no SKU, so the WMS cannot know what to pick. Give it one in the shop, or filter such items out.",
@@ -175,6 +176,7 @@ TABLE = (
     _away("refund_failing", "The shop answers a refund with an error of its own. It is tried again."),
     _away("products_failing", "The WMS answers products with an error of its own. They are tried again."),
     _away("file_failing", "A file could not be written. It is tried again."),
+    _away("lookup_failing", "Addresses cannot be looked up. After an hour the built-in rules decide alone."),
     # ── tracking, stock, files ──
     _told("tracking_refused", "Tracking refused by the cart", "The shop does not take it: it has to be settled there."),
     _told("tracking_skipped", "Record skipped after too many failures", "Tracking was tried 100 times or for 30 days."),

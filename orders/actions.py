@@ -7,6 +7,7 @@ from django.db import transaction
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
+from merchants.rules import address
 from orders import causes, many
 from orders.intake import Intake
 from orders.models import Order, Status
@@ -36,6 +37,7 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
     "it_did_not": lambda o: _undecided(o),
     "same_order": lambda o: o.status == Status.ERROR and o.error_code == "reference_taken",
     "new_reference": lambda o: o.status == Status.ERROR and o.error_code in ("reference_taken", "canceled_at_wms"),
+    "address_is_right": lambda o: o.status == Status.ERROR and o.error_code == address.ERROR,
     "resend_tracking": lambda o: o.status in (Status.SHIPPED, Status.CONFIRMED) or o.qty_shipped > 0,
 }
 
@@ -61,6 +63,7 @@ _WORDS = {
     "it_did_not": "there is nothing to decide",
     "same_order": "there is nothing to decide",
     "new_reference": "its reference is not in the way",
+    "address_is_right": "its address is not in question",
     "resend_tracking": "there is no tracking to send again",
 }
 
@@ -123,6 +126,12 @@ def it_did_not(order: Order, actor: str) -> None:
     """A person has made sure that the WMS does not have it: it is sent again. Raises NotNow."""
     _need(order, "it_did_not")
     _moved(many.it_did_not([order], actor, clock.now()))
+
+
+def address_is_right(order: Order, actor: str) -> None:
+    """A person knows better than the rules: it is sent to its address as it is. Raises NotNow."""
+    _need(order, "address_is_right")
+    _moved(many.address_is_right([order], actor, clock.now()))
 
 
 def resend_tracking(order: Order, actor: str) -> None:

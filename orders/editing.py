@@ -15,9 +15,10 @@ from django.db import transaction
 from accounts.models import Account
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Order as Canonical
-from integration_manager.kit.canonical import from_json
+from integration_manager.kit.canonical import from_json, to_json
 from integration_manager.kit.errors import Unmappable
 from merchants.models import Service
+from merchants.rules import address, judge
 from merchants.schedules import wake
 from orders import differences
 from orders.actions import NotNow
@@ -151,6 +152,20 @@ def save(order: Order, base: Values, wanted: Values, actor: str) -> list[str]:
             edited = sorted({*row.edited_fields, *parts})
             _store(intake, row, detail, changed, now, actor, "", edited)
     return parts
+
+
+def use_suggested(order: Order, shown: Sequence[str], actor: str) -> None:
+    """Puts the addresses in place that the rules suggest. `shown`: those that the person saw. Raises NotNow."""
+    now = clock.now()
+    with transaction.atomic():
+        intake, row, detail = _locked(order)
+        source = from_json(Canonical, detail.data)
+        found = judge(source, intake.rules, anyway=row.anyway, loaded_at=row.created_at).suggested
+        if not found or [address.in_a_line(where) for where in found.values()] != list(shown):
+            raise NotNow("That is not what is suggested any more. Look at it again.")
+        data = {**detail.data, **{side: to_json(where) for side, where in found.items()}}
+        edited = sorted({*row.edited_fields, *found})
+        _store(intake, row, detail, data, now, actor, "The suggested address is used.", edited)
 
 
 def give_back(order: Order, part: str, account: Account, actor: str) -> None:

@@ -50,6 +50,7 @@ RULES = (
     Rule("carts_attempt", "created_at", timedelta(days=1)),
     Rule("carts_access", "created_at", timedelta(days=2), "cart_id IS NULL"),  # of a setup that nobody finished
     Rule("carts_setuplink", "expires_at", timedelta(days=30)),
+    Rule("orders_addressanswer", "created_at", timedelta(days=30), grows=True),
     Rule("orders_outfile", "created_at", timedelta(days=30), "phase IN ('done', 'dropped')"),
     Rule("merchants_formatdraft", "changed_at", timedelta(days=1)),
     Rule("merchants_storedpiece", "modified_at", timedelta(days=30), _PIECES),

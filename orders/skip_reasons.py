@@ -2,7 +2,7 @@
 
 from django.db.models import Q
 
-from merchants.rules.draft import ITEMS_FILTERED, ORDER_FILTERED
+from merchants.rules.draft import COUNTRY_REFUSED, ITEMS_FILTERED, ORDER_FILTERED
 from orders.reading import HANDLED, TOO_OLD
 
 OTHER = "other"
@@ -10,6 +10,7 @@ REASONS = {
     TOO_OLD: "Too old",
     ITEMS_FILTERED: "All items filtered out",
     ORDER_FILTERED: "Left out by a filter",
+    COUNTRY_REFUSED: "Country not shipped to",
     HANDLED: "Already handled elsewhere",
     OTHER: "Could not be read",
 }

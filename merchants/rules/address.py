@@ -13,6 +13,7 @@ from merchants.rules.verify import Verify, can_be_asked
 ERROR = "address_error"
 SIDES = {"ship": "Shipping", "bill": "Billing"}
 PLACE = (*STREETS, "city", "state", "zip")  # what a look-up says
+SUGGESTED = "Suggested"  # begins the field of what may have been meant
 UNCONFIRMED = "The address could not be confirmed."
 
 
@@ -91,7 +92,7 @@ def _stop(draft: Draft, known: Verify, side: str, found: Checked) -> None:
     if not held:
         return
     if found.suggested is not None:
-        draft.suggest(side, found.suggested, Applied(f"Suggested {where.lower()}", in_a_line(found.suggested)))
+        draft.suggest(side, found.suggested, Applied(f"{SUGGESTED} {where.lower()}", in_a_line(found.suggested)))
     draft.stop(
         Problem(
             code=ERROR,

@@ -21,6 +21,7 @@ from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.services.effects_wms import cancel_at_wms
 from orders.services.load_products import load_products
+from orders.services.look_up import look_up
 from orders.services.outcomes import IN_A_ROW, Looked, LookupFailed, Outcomes
 from orders.services.preparing import Item, prepare
 from orders.services.stopping import stop
@@ -36,6 +37,7 @@ def deliver(run: Run) -> None:
     assert isinstance(connector, WmsConnector)
     cancel_at_wms(run, connector)
     load_products(run)
+    look_up(run)
     outcomes = Outcomes(run, connector)
     if "orders" in connector.renders:
         take_up_what_came(run, out_files.deliver(run, outcomes))

@@ -18,6 +18,7 @@ from orders.reading import Unreadable, read_raw
 from orders.restored import restored_at
 from orders.run import Run
 from orders.services.effects_cart import carry_out_in_cart
+from orders.services.look_up import look_up
 from orders.storing import announce, store_page
 
 
@@ -77,6 +78,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     for name in ("new", "changed", "canceled", "skipped", "in_error"):
         if getattr(stored, name):
             run.counts[name] += getattr(stored, name)
+    look_up(run)
 
 
 def _mark(run: Run, page: Page) -> str:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from orders import actions, cancelling, parcel_actions
+from orders import actions, cancelling, editing, parcel_actions
 from orders.models import Order
 from orders.views import order_or_404
 
@@ -44,6 +44,14 @@ ACTIONS: dict[str, tuple[Act, str]] = {
     "new_reference": (
         lambda o, r: actions.new_reference(o, _actor(r)),
         "The order goes to the WMS under a new reference within a minute or two.",
+    ),
+    "use_address": (
+        lambda o, r: editing.use_suggested(o, r.POST.getlist("shown"), _actor(r)),
+        "The suggested address is used. The order goes to the WMS within a minute or two.",
+    ),
+    "address_is_right": (
+        lambda o, r: actions.address_is_right(o, _actor(r)),
+        "The order goes to this address within a minute or two.",
     ),
     "seen": (lambda o, r: cancelling.seen(o), "Noted. The order stays as the WMS has it."),
     "resend_parcel": (

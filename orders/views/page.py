@@ -19,6 +19,7 @@ from merchants.models import Schedule
 from orders import (
     abilities,
     actions,
+    addresses_shown,
     cancelling,
     charges,
     comparing,
@@ -83,6 +84,8 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "problem": _problem(request, found, alerts),
         "data": data,
         "applied": detail.applied,
+        "sent_as": addresses_shown.sent_as(detail.applied),
+        "suggested": addresses_shown.suggested(detail.applied),
         "charges": charges.of_order(data, source=found.cart.name, edited=found.edited_fields),
         "lines": lines,
         "left_out": sum(line["row"].filtered for line in lines),
