@@ -8,6 +8,8 @@ from integration_manager.crypto import EncryptedJSON
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.tenancy import TenantKey, TenantModel
+from merchants.kit_models import Kit as Kit
+from merchants.kit_models import KitPart as KitPart
 from merchants.scac_models import CarrierCode as CarrierCode
 from merchants.stock_models import Adjustment as Adjustment
 from merchants.stock_models import Product as Product

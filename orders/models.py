@@ -184,6 +184,23 @@ class OrderLine(OwnedModel):
         indexes = [models.Index(fields=["account", "item_key"], name="search_item")]
 
 
+class LinePart(OwnedModel):
+    """One component of a kit that is sent for a line. Of a line without any, `sent_item` is what is sent."""
+
+    order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)
+    position = models.PositiveIntegerField()  # of the line
+    number = models.PositiveIntegerField()  # in the line, from 1
+    line_id = models.CharField(max_length=110)  # what the WMS knows it by
+    item = models.CharField(max_length=100)
+    quantity = _quantity()
+    qty_shipped = _quantity(default=0)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["account", "order", "position", "number"], name="line_part_number")
+        ]
+
+
 class Shipment(TenantModel):
     """One parcel that the WMS reported, and whether the cart knows of it."""
 
@@ -203,6 +220,7 @@ class Shipment(TenantModel):
     created_at = models.DateTimeField()
     voided_at = models.DateTimeField(null=True, blank=True)
     # The upload's claim, like an order's.
+    for_cart = models.BooleanField(default=True, db_default=True)  # False: it holds but parts of kits, told later
     uploaded_at = models.DateTimeField(null=True, blank=True)
     parked_at = models.DateTimeField(null=True, blank=True)  # given up, or a person decides
     remote_id = models.CharField(max_length=150, blank=True, default="")  # the cart's own id of it
