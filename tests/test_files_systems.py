@@ -332,6 +332,27 @@ def test_bad_rows_go_to_an_error_file_that_can_be_corrected_and_put_back(cart: C
     assert order.lines[0].item == "=cmd()" and order.ship.phone == "+1 555"
 
 
+def test_two_runs_that_read_one_file_at_once_leave_one_error_file(tmp_path: Path) -> None:
+    """The download, and the upload of stock that reads ahead for it."""
+    other = CsvCart({"place": "disk"}, folder=LocalFolder(tmp_path))
+    meanwhile = [lambda: numbers(run(other.orders(SINCE))[0])]
+    read = []
+
+    class Interrupted(LocalFolder):
+        def rename(self, old: str, new: str) -> None:
+            while meanwhile:
+                read.append(meanwhile.pop()())
+            super().rename(old, new)
+
+    one = CsvCart({"place": "disk"}, folder=Interrupted(tmp_path))
+    one.check()
+    lay(tmp_path / "orders/x.csv", HEAD + row("1") + row("2", quantity="many"))
+    assert [numbers(run(one.orders(SINCE))[0]), *read] == [["1"], ["1"]]
+    assert (names(tmp_path / "orders"), len(names(tmp_path / "archive"))) == ([], 1)
+    (errors,) = names(tmp_path / "errors")
+    assert errors.endswith(".errors.csv")
+
+
 def test_a_bad_file_date_does_not_hide_a_file(cart: CsvCart, tmp_path: Path) -> None:
     lay(tmp_path / "orders/x.csv", HEAD + row("1"), age=-30 * 86400)
     assert numbers(run(cart.orders(SINCE))[0]) == ["1"]

@@ -244,7 +244,11 @@ class Incoming:
         folder.make(self.inbox.errors)
         unfinished = join(self.inbox.errors, f".{name}.tmp")
         folder.write(unfinished, data)
-        folder.rename(unfinished, path)
+        try:
+            folder.rename(unfinished, path)
+        except (NameTaken, Missing):  # by another run that reads the same at the same time
+            if folder.stat(path) is None:
+                raise
 
     def _take_to(self, target: str) -> None:
         """Moves the file, and brings it back if what was moved is not what was read."""
