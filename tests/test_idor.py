@@ -49,6 +49,13 @@ MATRIX: dict[str, dict[str, str]] = {
     "dashboard": FOR_ALL_MEMBERS,
     "profile": FOR_ALL_MEMBERS,
     "account_security": FOR_ADMINS,
+    "account_addresses": FOR_ADMINS,
+    "merchant_countries": OF_A_MERCHANT,
+    "merchant_countries_csv": OF_A_MERCHANT,
+    "merchant_countries_import": OF_A_MERCHANT,
+    "cart_countries": OF_A_MERCHANT,
+    "cart_countries_csv": OF_A_MERCHANT,
+    "cart_countries_import": OF_A_MERCHANT,
     "users": FOR_ALL_MEMBERS,  # of whom who sees whom: tests/test_users.py
     "user_permissions": FOR_ALL_MEMBERS,
     "user_new": FOR_ADMINS,
@@ -89,6 +96,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "adjustments_csv": OF_A_MERCHANT,
     "cart_product_sync": OF_A_MERCHANT,
     "cart_product_sync_csv": OF_A_MERCHANT,
+    "cart_products": OF_A_MERCHANT,
+    "cart_products_again": OF_A_MERCHANT,
+    "cart_product_import": OF_A_MERCHANT,
     "ship_methods": FOR_ALL_MEMBERS,
     "ship_map": OF_A_MERCHANT,
     "ship_map_csv": OF_A_MERCHANT,
@@ -252,15 +262,43 @@ def with_rows() -> list[str]:
     return [name for name, (_, names) in pages().items() if names & ROWS or name in QUERIES]
 
 
-@pytest.fixture
-def desk() -> Desk:
-    """An account with two merchants and one person of each kind."""
+@pytest.fixture(scope="module")
+def desk(kept: None) -> Desk:
+    """An account with two merchants, one person of each kind and a row of each; each test finds it like this."""
     desk = desks.build(orders=1)
     with tenancy.activate(desk.account.pk):
         for who, role, merchant in (("admin", "admin", None), ("one", "merchant", desk.merchants[0])):
             desk.users[who] = User.objects.create_user(f"{who}@northquay.example", desks.PASSWORD, name=who)
             Membership.objects.create(user=desk.users[who], role=role, merchant=merchant)
     desk.users["other_merchant"], desk.users["colleague"] = desk.users["colleague"], desk.users["one"]
+    return with_rows_of_each_kind(desk)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(kept: None) -> Desk:
+    """Another account, with the same kinds of rows."""
+    return with_rows_of_each_kind(desks.build("Elsewhere", orders=1))
+
+
+@pytest.fixture(scope="module")
+def signed_in(desk: Desk) -> dict[str, str]:
+    """The session of each who has one."""
+    return {who: desk.client(who).cookies[settings.SESSION_COOKIE_NAME].value for who in PEOPLE if who != "anonymous"}
+
+
+@pytest.fixture
+def browsers(signed_in: dict[str, str]) -> dict[str, Client]:
+    """A browser of each person, in which they have just signed in."""
+    made = {who: Client() for who in PEOPLE}
+    for who, session in signed_in.items():
+        made[who].cookies[settings.SESSION_COOKIE_NAME] = session
+    return made
+
+
+def with_rows_of_each_kind(desk: Desk) -> Desk:
+    """Has them made now, outside of any test."""
+    for make in (by_files, users_of, lists_of, channel_of, stock_of):
+        make(desk)
     return desk
 
 
@@ -341,10 +379,6 @@ def stock_of(desk: Desk) -> dict[str, str]:
     return {"product": product.public_id, "warehouse": warehouse.public_id}
 
 
-def client(desk: Desk, who: str) -> Client:
-    return Client() if who == "anonymous" else desk.client(who)
-
-
 def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
     """The route's address in `desk`'s account, with the ids of the first merchant's rows (of `rows`)."""
     route, of = pages()[name][0], rows or desk
@@ -423,8 +457,8 @@ def test_all_that_a_row_is_named_by_in_an_address_is_random() -> None:
 
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("name", MATRIX)
-def test_everybody_gets_what_the_table_says(desk: Desk, name: str, who: str) -> None:
-    expected, browser, url = MATRIX[name][who], client(desk, who), address(desk, name)
+def test_everybody_gets_what_the_table_says(desk: Desk, browsers: dict[str, Client], name: str, who: str) -> None:
+    expected, browser, url = MATRIX[name][who], browsers[who], address(desk, name)
     for answer in (browser.get(url), browser.post(url)):
         found = outcome(answer)
         if answer.status_code == 405 and expected in (NO, GONE):
@@ -433,33 +467,34 @@ def test_everybody_gets_what_the_table_says(desk: Desk, name: str, who: str) -> 
 
 
 @pytest.mark.parametrize("name", with_rows())
-def test_rows_of_another_account_are_not_there_not_even_for_its_owner(desk: Desk, name: str) -> None:
-    other = desks.build("Elsewhere", orders=1)
-    url = address(desk, name, rows=other)
+def test_rows_of_another_account_are_not_there_not_even_for_its_owner(
+    desk: Desk, elsewhere: Desk, browsers: dict[str, Client], name: str
+) -> None:
+    url = address(desk, name, rows=elsewhere)
     for who in ("owner", "admin", "colleague"):
-        for answer in (client(desk, who).get(url), client(desk, who).post(url)):
+        for answer in (browsers[who].get(url), browsers[who].post(url)):
             refused = (404, 405, 403) if MATRIX[name][who] == NO else (404, 405)  # 403: the role, whatever the row
             assert answer.status_code in refused, f"{who}: {answer.status_code}"
             assert "Elsewhere" not in answer.content.decode()
-    assert client(desk, "owner").get(address(other, name)).status_code == 404, "nor under its own address"
+    assert browsers["owner"].get(address(elsewhere, name)).status_code == 404, "nor under its own address"
 
 
 @pytest.mark.parametrize("name", with_rows())
-def test_an_id_that_nobody_has_is_not_there(desk: Desk, name: str) -> None:
-    browser, url = client(desk, "owner"), address(desk, name)
+def test_an_id_that_nobody_has_is_not_there(desk: Desk, browsers: dict[str, Client], name: str) -> None:
+    browser, url = browsers["owner"], address(desk, name)
+    made = (by_files(desk), users_of(desk), lists_of(desk), {"channel": channel_of(desk)})
+    known = [row.public_id for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert)]
+    known += [one for group in made for one in group.values()]
     for wrong in ("aaaaaaaaaaaa", "1", "0", "-1", "x" * 300, "..", "%00", "null", "a'b"):
         asked = url
-        for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert):
-            asked = asked.replace(row.public_id, wrong)
-        made = (by_files(desk), users_of(desk), lists_of(desk), {"channel": channel_of(desk)})
-        for public_id in (one for group in made for one in group.values()):
+        for public_id in known:
             asked = asked.replace(public_id, wrong)
         assert browser.get(asked).status_code in (404, 405), asked
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_what_no_database_can_keep_is_no_error_of_ours(desk: Desk, name: str) -> None:
-    browser, url = client(desk, "owner"), address(desk, name).partition("?")[0]
+def test_what_no_database_can_keep_is_no_error_of_ours(desk: Desk, browsers: dict[str, Client], name: str) -> None:
+    browser, url = browsers["owner"], address(desk, name).partition("?")[0]
     strange = "nul \x00 half \ud83d"
     names = (
         "q",
@@ -482,7 +517,7 @@ def test_what_no_database_can_keep_is_no_error_of_ours(desk: Desk, name: str) ->
     assert browser.post(url, dict.fromkeys(names, strange.encode("utf-8", "replace").decode())).status_code < 500
 
 
-def test_a_refused_request_changes_nothing(desk: Desk) -> None:
+def test_a_refused_request_changes_nothing(desk: Desk, browsers: dict[str, Client]) -> None:
     """The sweep above posts to every address as everybody: here what that must leave as it is."""
 
     def state() -> Any:
@@ -493,5 +528,5 @@ def test_a_refused_request_changes_nothing(desk: Desk) -> None:
     before = state()
     for who in ("other_merchant", "stranger", "anonymous"):
         for name in with_rows():
-            client(desk, who).post(address(desk, name), {"name": "taken over", "every_deliver": "off"})
+            browsers[who].post(address(desk, name), {"name": "taken over", "every_deliver": "off"})
     assert state() == before

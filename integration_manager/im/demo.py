@@ -16,6 +16,7 @@ SHOPS = {
 }
 LOOPBACK = "http://127.0.0.1:"  # where the simulator is, at whatever port
 STRICT = "oak"  # it holds orders whose ship method is not mapped
+SYNCED = "oak"  # its products go to the WMS, with their prices
 SECOND = {"elm": ("studio", "Elm Studio on WooCommerce")}
 
 
@@ -29,7 +30,7 @@ def run(options: dict[str, Any]) -> None:
     """Makes account, login, WMS, merchants and carts, and switches every service on."""
     from accounts import addresses
     from accounts.models import Account, Membership, User
-    from carts.systems import registry
+    from carts.systems import registry as carts_registry
     from integration_manager import demo_files, demo_methods, demo_stock, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
@@ -57,13 +58,15 @@ def run(options: dict[str, Any]) -> None:
             cart = _cart(merchant, places[shop], 1, f"{name} shop", since)
             if shop == STRICT:
                 demo_methods.strict(cart, clock.now())
+            if shop == SYNCED:
+                _sync_products(cart, carts_registry().get(cart.system))
             if shop in SECOND:
                 place, title = SECOND[shop]
                 _cart(merchant, places[place], 2, title, since)
         merchant = _merchant(demo_files.NAME, demo_files.CODE, demo_files.CUSTOMER)
         demo_stock.kept_here(merchant, clock.now())
         cart = demo_files.orders_by_file(merchant, clock.now().date())
-        _switch_on(merchant, cart, schedules.CART_SERVICES, registry().get(cart.system))
+        _switch_on(merchant, cart, schedules.CART_SERVICES, carts_registry().get(cart.system))
     print(f"demo account ready: {settings.DEMO_EMAIL}")
 
 
@@ -94,6 +97,18 @@ def _cart(merchant: Any, place: Any, number: int, title: str, since: datetime) -
     )
     _switch_on(merchant, cart, schedules.CART_SERVICES, carts().get(place.system))
     return cart
+
+
+def _sync_products(cart: Any, system: Any) -> None:
+    """Product Sync, and an import of what the shop has already."""
+    from integration_manager.kit import clock
+    from merchants.models import Service
+    from orders.services import products
+
+    cart.sync_products = cart.sync_updates = cart.sync_price = True
+    cart.save(update_fields=["sync_products", "sync_updates", "sync_price"])
+    _switch_on(cart.merchant, cart, [Service.PRODUCTS], system)
+    products.ask_import(cart, "demo", clock.now())
 
 
 def _switch_on(merchant: Any, cart: Any, services: Any, system: Any) -> None:

@@ -47,6 +47,7 @@ class Life:
     bad_address: float = 0.05
     edited: float = 0.05
     canceled: float = 0.04
+    repriced: float = 0.1  # with so many orders the owner changes the price of a product
     corrected_after: tuple[float, float] = (40, 70)
 
 
@@ -270,6 +271,10 @@ class FakeShop(Grants):
     def live(self, *pace: float) -> None:
         """From now on orders come in by themselves: seconds between them, at least and at most."""
         self.life = Life(every=(pace[0], pace[1])) if pace else Life()
+        if not len(self.products):
+            for number, (sku, title, price) in enumerate(GOODS, 1):
+                self.offer(f"G{number}", sku, title, price)
+            self.offer("G99", "", "Gift card", "25.00")  # nobody has thought of a SKU
 
     def tick(self) -> None:
         if self.life is None:
@@ -307,6 +312,10 @@ class FakeShop(Grants):
             if not what and roll < share:
                 what = name
             roll -= share
+        if self.dice.random() < life.repriced:
+            number = self.dice.randrange(len(GOODS))
+            sku, title, _ = GOODS[number]
+            self.offer(f"G{number + 1}", sku, title, f"{self.dice.randint(5, 40)}.90")
         if not what:
             return
         if what == "correct_method":
