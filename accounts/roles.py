@@ -35,6 +35,7 @@ PERMISSIONS = {
     "billing.access": "see and pay bills, and give billing access",
     "profile.edit": "change one's own profile",
     "account.security": "say whether everybody needs two-step sign-in",
+    "account.addresses": "switch address verification for the whole account",
 }
 BILLING = "billing.access"  # of the primary user; of others where somebody who has it gave it
 _EVERYTHING = frozenset(PERMISSIONS)
@@ -43,7 +44,8 @@ STAFF = "staff"  # an operator who opened the account: looks, changes nothing
 ROLES: dict[str, frozenset[str]] = {
     "primary": _EVERYTHING,
     "admin": _ADMIN,
-    "merchant": _ADMIN - {"merchants.add", "wms.edit", "account.security", "users.edit", "audit.view"},
+    "merchant": _ADMIN
+    - {"merchants.add", "wms.edit", "account.security", "account.addresses", "users.edit", "audit.view"},
     STAFF: frozenset(name for name in PERMISSIONS if name.endswith(".view")),
 }
 

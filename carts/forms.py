@@ -18,7 +18,6 @@ STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "
 DELAY = delaying.FIELDS
 PRODUCTS = ("sync_products", "sync_updates", "sync_price")
 ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
-ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -31,7 +30,6 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [
             "name", "order_source", "description", "earliest_order_date", "reject_unmapped", "translate_items",
             "delay_minutes", "delay_since", "send_not_before", "send_working_days",
-            "verify_addresses", "verify_countries", "hold_address_errors",
             "verify_addresses", "verify_countries", "hold_address_errors",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
             "sync_products", "sync_updates", "sync_price",
@@ -47,9 +45,6 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "delay_since": "Delay Begins",
             "send_not_before": "Not Before",
             "send_working_days": "Working Days Only",
-            "verify_addresses": "Verify Addresses",
-            "verify_countries": "Which Countries",
-            "hold_address_errors": "Hold Back orders with Address Error",
             "verify_addresses": "Verify Addresses",
             "verify_countries": "Which Countries",
             "hold_address_errors": "Hold Back orders with Address Error",
@@ -81,11 +76,6 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
             "verify_countries": "Whose addresses are verified. Which countries are shipped to is set by Country Rules.",
             "hold_address_errors": "An order whose address is not right waits until somebody has looked at it. "
             "Without it, it is sent as it is, and its timeline says what is wrong.",
-            "verify_addresses": "Addresses are written as their country does, and checked, before an order is sent. "
-            "What the shop sent stays on the order’s page.",
-            "verify_countries": "Whose addresses are verified. Which countries are shipped to is set by Country Rules.",
-            "hold_address_errors": "An order whose address is not right waits until somebody has looked at it. "
-            "Without it, it is sent as it is, and its timeline says what is wrong.",
             "stock_warehouse": "Whose stock this cart is told.",
             "stock_alias": "By which code this cart is told the stock. Products without such a code are skipped.",
             "stock_minimum": "Fewer than this are told as none. Example: with 5, 4 or fewer become 0. 0: off.",
@@ -104,7 +94,6 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
         super().__init__(*args, **kwargs)
-        self.fields["verify_countries"].required = False  # a form without it leaves it as it is
         self.fields["verify_countries"].required = False  # a form without it leaves it as it is
         self.stock_fields()
         if not self.instance.pk:
@@ -175,11 +164,6 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
     def delay(self) -> list[forms.BoundField]:
         """When its orders go to the WMS."""
         return [self[name] for name in DELAY if name in self.fields]
-
-    @property
-    def addresses(self) -> list[forms.BoundField]:
-        """How its addresses are verified."""
-        return [self[name] for name in ADDRESSES]
 
     @property
     def addresses(self) -> list[forms.BoundField]:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from carts.views import (
+    country_rules,
     gallery,
     golive,
     hold_rules,
@@ -58,6 +59,9 @@ urlpatterns = [
     path("carts/<id:cart>/item-filters/", item_filters.item_filters, name="item_filters"),
     path("carts/<id:cart>/item-filters/csv/", item_filters.item_filters_csv, name="item_filters_csv"),
     path("carts/<id:cart>/item-filters/import/", item_filters.item_filters_import, name="item_filters_import"),
+    path("carts/<id:cart>/countries/", country_rules.cart_countries, name="cart_countries"),
+    path("carts/<id:cart>/countries/csv/", country_rules.cart_countries_csv, name="cart_countries_csv"),
+    path("carts/<id:cart>/countries/import/", country_rules.cart_countries_import, name="cart_countries_import"),
     path("carts/<id:cart>/order-filters/", order_filters.order_filters, name="order_filters"),
     path("carts/<id:cart>/order-filters/csv/", order_filters.order_filters_csv, name="order_filters_csv"),
     path("carts/<id:cart>/order-filters/import/", order_filters.order_filters_import, name="order_filters_import"),

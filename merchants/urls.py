@@ -4,7 +4,7 @@ from django.urls import path
 
 from integration_manager import list_exports
 from merchants import stock_urls
-from merchants.views import archiving, listing, page, scac, setup
+from merchants.views import archiving, country_rules, listing, page, scac, setup
 
 urlpatterns = [
     path("merchants/", listing.merchants, name="merchants"),
@@ -21,6 +21,13 @@ urlpatterns = [
     path("merchants/<id:merchant>/scac/", scac.merchant_scac, name="merchant_scac"),
     path("merchants/<id:merchant>/scac/csv/", scac.merchant_scac_csv, name="merchant_scac_csv"),
     path("merchants/<id:merchant>/scac/import/", scac.merchant_scac_import, name="merchant_scac_import"),
+    path("merchants/<id:merchant>/countries/", country_rules.merchant_countries, name="merchant_countries"),
+    path("merchants/<id:merchant>/countries/csv/", country_rules.merchant_countries_csv, name="merchant_countries_csv"),
+    path(
+        "merchants/<id:merchant>/countries/import/",
+        country_rules.merchant_countries_import,
+        name="merchant_countries_import",
+    ),
     *stock_urls.urlpatterns,
     path("merchants/<id:merchant>/<slug:what>/<slug:service>/", page.merchant_service, name="merchant_service"),
 ]

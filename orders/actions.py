@@ -6,8 +6,8 @@ from django.db import transaction
 
 from integration_manager.kit import clock
 from merchants.models import Service
-from merchants.schedules import wake
 from merchants.rules import address
+from merchants.schedules import wake
 from orders import causes, many
 from orders.intake import Intake
 from orders.models import Order, Status

@@ -235,8 +235,6 @@ def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
         releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
     if any(getattr(cart, name) != before[name] for name in ADDRESSES):
         address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
-    if any(getattr(cart, name) != before[name] for name in ADDRESSES):
-        address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
     if any(getattr(cart, name) != before[name] for name in delaying.FIELDS):
         delaying.retime(cart, now, actor=actor)
     if cart.sync_products != before["sync_products"]:

@@ -1,0 +1,91 @@
+"""Address verification of the whole account: off, by the built-in rules, or by look-ups too; and what those cost."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import Account
+from accounts.periods import beginning
+from accounts.requests import AccountRequest
+from accounts.roles import require
+from integration_manager.kit import clock
+from orders import address_changes, addresses
+from orders.lookup_prices import Prices
+from orders.models import LookupCount
+
+Choice = Account.Verification
+HELP = {
+    Choice.OFF: "Nothing is checked or rewritten, whatever a cart’s setup says.",
+    Choice.RULES: "What each country’s post asks for: its parts, postal codes, states. Free, and nobody else is told.",
+    Choice.ONLINE: "An address that the rules cannot vouch for by themselves is sent to {label}, without any name.",
+}
+PERIODS = 12  # that are shown
+
+
+@require("account.addresses")
+@require_http_methods(["GET", "POST"])
+def account_addresses(request: AccountRequest) -> HttpResponse:
+    """The switch, and how many look-ups there were."""
+    account, error = request.account, ""
+    verifier = addresses.provider()
+    offered = [one for one in Choice if one is not Choice.ONLINE or verifier is not None]
+    if request.method == "POST":
+        wanted = request.POST.get("verification", "")
+        if wanted in offered:
+            freed = address_changes.change_verification(account, wanted, clock.now(), request.user)
+            orders = f" {freed:,} {'order goes' if freed == 1 else 'orders go'} to the WMS now." if freed else ""
+            messages.success(request, f"Saved.{orders}")
+            return redirect("account_addresses", account.public_id)
+        error = "Choose one of these."
+    label = verifier.label if verifier is not None else ""
+    context = {
+        "choices": [(one.value, one.label, HELP[one].format(label=label)) for one in offered],
+        "chosen": account.verification if account.verification in offered else Choice.RULES.value,
+        "label": label,
+        "error": error,
+        "periods": _periods(account) if label else [],
+        "prices": [
+            ("US", _prices(settings.IM_LOOKUP_PRICES_US)),
+            ("International", _prices(settings.IM_LOOKUP_PRICES_INTERNATIONAL)),
+        ]
+        if label
+        else [],
+    }
+    return render(request, "accounts/addresses.html", context, status=422 if error else 200)
+
+
+def _periods(account: Account) -> list[dict[str, Any]]:
+    """The present period, also where nothing was asked in it, and those before it."""
+    us, international = Prices.of(settings.IM_LOOKUP_PRICES_US), Prices.of(settings.IM_LOOKUP_PRICES_INTERNATIONAL)
+    now = beginning(account.created_at, account.timezone, clock.now())
+    known: dict[date, LookupCount] = {
+        one.begins_on: one for one in LookupCount.objects.order_by("-begins_on")[:PERIODS]
+    }
+    known.setdefault(now, LookupCount(begins_on=now))
+    return [
+        {
+            "begins_on": day,
+            "us": one.us,
+            "international": one.international,
+            "cost": (us.cost(one.us) + international.cost(one.international)).quantize(Decimal("0.01")),
+            "running": day == now,
+        }
+        for day, one in sorted(known.items(), reverse=True)
+    ]
+
+
+def _prices(text: str) -> str:
+    """The steps in words: "the first 30 free, up to 500 $0.02 each"."""
+    steps = Prices.of(text).steps
+    said = [
+        f"{f'up to {step.up_to:,}' if step.up_to is not None else 'all further ones'} "
+        f"{f'${step.price:f} each' if step.price else 'free'}"
+        for step in steps
+    ]
+    return "; ".join(said) or "free"
