@@ -50,7 +50,7 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Preference
         fields = ["frequency", "at_hour"]
-        labels = {"frequency": "Mail about alerts"}
+        labels = {"frequency": "How often"}
         help_texts = {
             "frequency": "What is new since the last mail, in one. A few kinds that stop orders come at once in any "
             "case but Never."

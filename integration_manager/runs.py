@@ -98,4 +98,4 @@ def health(runs: list[Run]) -> dict[str, Any]:
     if len(runs) == 1:
         words = f"Last run: {told[0][1]}"
     calls, waited = sum(run.calls for run in runs), sum(run.waited for run in runs)
-    return {"ticks": ticks, "words": words, "an_answer": waited / calls if calls else None}
+    return {"ticks": ticks, "words": words, "width": len(ticks) * 3, "an_answer": waited / calls if calls else None}

@@ -50,6 +50,10 @@ def test_for_a_sandbox_shop_they_are_in_the_shop_and_go_all_the_way(world: World
     assert all(order.cust_po_no.startswith("TEST-") and order.status == Status.READY for order in orders)
     assert AuditEntry.objects.filter(verb="orders.test").count() == 1
     assert Event.objects.filter(kind="test").count() == 3
+    listed = client.get(f"/a/{world.account.public_id}/orders/").content.decode()
+    with connection.cursor() as cursor:  # the request has left its tenant
+        cursor.execute("SELECT set_config('app.account', %s, false)", [str(world.account.pk)])
+    assert listed.count('<span class="tag">Test</span>') == 3
     run(world, Service.DOWNLOAD)
     assert len(world.orders()) == 3, "the shop gives the same ones"
     run(world, Service.DELIVER)

@@ -7,6 +7,7 @@ on hover and for machines.
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.conf import settings
@@ -39,6 +40,15 @@ def icon(name: str, classes: str = "s") -> SafeString:
         _sprite(),
         name,
     )
+
+
+@register.simple_tag
+def wrong_fields(*forms: Any) -> dict[str, Any]:
+    """What is to be corrected in these forms (nothing, where one is missing): the fields, and what no field has."""
+    there = [form for form in forms if form]
+    fields = [field for form in there for field in form.visible_fields() if field.errors]
+    others = [error for form in there for error in form.non_field_errors()]
+    return {"fields": fields, "others": others, "number": len(fields) + len(others)}
 
 
 def _exact(local: datetime) -> str:
