@@ -1,9 +1,11 @@
 """What a cart is told of a product, and why: pure, for the upload and for every page that shows it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+
+from merchants.rules.kits import Component
 
 ZERO = Decimal(0)
 _STEP = Decimal("0.0001")  # the finest quantity there is
@@ -92,21 +94,55 @@ def offers(counted: Counted, codes: Sequence[str], rules: StockRules) -> Iterato
 
     `codes`: the product's codes of the kind `rules.alias`; what there is of it is told whole under each.
     """
-    sku = counted.sku
+    places = [place for place in counted.places if _counts(place, rules)]
+    why = ""
+    if not places and (rules.warehouse is None or not counted.places):
+        why = "No warehouse that is enabled has a count of it."
+    steps: list[Step] = []
+    left = _withheld(_free(places, counted.open, steps), rules, steps)
+    yield from _told(counted.sku, codes, rules, why, left, steps, [place.at for place in places])
+
+
+def kit_offers(
+    sku: str, kit: Sequence[Component], counts: Mapping[str, Counted], codes: Sequence[str], rules: StockRules
+) -> Iterator[Offer]:
+    """The same of a kit: as many as the scarcest of its components is enough for. `counts`: of these, by SKU."""
+    made: list[tuple[Decimal, str]] = []
+    times, why = [], ""
+    for part in kit:
+        there = counts.get(part.sku, Counted(part.sku, ()))
+        places = [place for place in there.places if _counts(place, rules)]
+        if not places and not why:
+            why = f"No warehouse that this cart is told of has a count of its component {part.sku}."
+        left = _free(places, there.open, [])
+        made.append((left // part.quantity, f"can be made of {plain(left)} × {part.sku}, {part.quantity} in each"))
+        times += [place.at for place in places]
+    number, words = min(made)
+    steps = [Step(number, words)]
+    yield from _told(sku, codes, rules, why, _withheld(number, rules, steps), steps, times)
+
+
+def _told(
+    sku: str,
+    codes: Sequence[str],
+    rules: StockRules,
+    why: str,
+    quantity: Decimal,
+    steps: list[Step],
+    times: Sequence[datetime | None],
+) -> Iterator[Offer]:
+    """The offers of a calculation. `why`: why nothing is told; "": it is."""
     if not rules.alias:
         codes = (sku,)
     elif not codes:
         yield Offer(sku, skipped=f"It has no {rules.alias}.")
         return
     if rules.closed:
-        yield Offer(sku, code=codes[0], skipped="The warehouse that this cart is told of is disabled.")
+        why = "The warehouse that this cart is told of is disabled."
+    if why:
+        yield Offer(sku, code=codes[0], skipped=why)
         return
-    places = [place for place in counted.places if _counts(place, rules)]
-    if not places and (rules.warehouse is None or not counted.places):
-        yield Offer(sku, code=codes[0], skipped="No warehouse that is enabled has a count of it.")
-        return
-    quantity, steps = _calculated(places, counted.open, rules)
-    at = min((place.at for place in places if place.at is not None), default=None)
+    at = min((time for time in times if time is not None), default=None)
     for code in codes:
         reason = rules.withheld(code, sku)
         yield Offer(sku, code, skipped=reason) if reason else Offer(sku, code, quantity, tuple(steps), at)
@@ -116,18 +152,9 @@ def _counts(place: Place, rules: StockRules) -> bool:
     return place.enabled if rules.warehouse is None else place.warehouse == rules.warehouse
 
 
-def _calculated(places: Sequence[Place], elsewhere: Decimal, rules: StockRules) -> tuple[Decimal, list[Step]]:
-    steps: list[Step] = []
+def _free(places: Sequence[Place], elsewhere: Decimal, steps: list[Step]) -> Decimal:
+    """What is there and in no order yet. `elsewhere`: in orders that name no place."""
     left = ZERO
-
-    def take(amount: Decimal, why: str) -> None:
-        """Takes off what is there of it, never more."""
-        nonlocal left
-        amount = min(amount, left)
-        if amount > ZERO:
-            steps.append(Step(-amount, why))
-            left -= amount
-
     for place in places:
         steps.append(Step(place.available, f"in {place.name}" if len(places) > 1 else f"available in {place.name}"))
         free = max(place.available - place.open, ZERO)
@@ -138,15 +165,29 @@ def _calculated(places: Sequence[Place], elsewhere: Decimal, rules: StockRules) 
         left += free
     if not places:
         steps.append(Step(ZERO, "in the warehouse that this cart is told of"))
-    take(elsewhere, "in orders that its count does not have yet" if len(places) == 1 else "in orders not counted yet")
-    take(max(rules.buffer, ZERO), "buffer")
+    why = "in orders that its count does not have yet" if len(places) == 1 else "in orders not counted yet"
+    return _take(left, elsewhere, why, steps)
+
+
+def _withheld(left: Decimal, rules: StockRules, steps: list[Step]) -> Decimal:
+    """What of it the cart is told: less the buffer, of that the percentage, and none below the minimum."""
+    left = _take(left, max(rules.buffer, ZERO), "buffer", steps)
     if rules.percent < 100:
         part = left * max(rules.percent, 0) / 100
         part = part.quantize(Decimal(1) if left == left.to_integral_value() else _STEP, ROUND_DOWN)
-        take(left - part, f"since {rules.percent} % are offered")
+        left = _take(left, left - part, f"since {rules.percent} % are offered", steps)
     if ZERO < left < rules.minimum:
-        take(left, f"since that is below the minimum of {plain(rules.minimum)}")
-    return left, steps
+        left = _take(left, left, f"since that is below the minimum of {plain(rules.minimum)}", steps)
+    return left
+
+
+def _take(left: Decimal, amount: Decimal, why: str, steps: list[Step]) -> Decimal:
+    """Takes off what is there of it, never more; what is left."""
+    amount = min(amount, left)
+    if amount > ZERO:
+        steps.append(Step(-amount, why))
+        return left - amount
+    return left
 
 
 def plain(number: Decimal) -> str:

@@ -10,7 +10,7 @@ from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Order
 from merchants.rules import Outcome
 from merchants.rules.methods import MOST_CODES, code_key
-from orders import bulk, ruling
+from orders import bulk, kit_lines, ruling
 from orders import causes as because
 from orders.content import fold
 from orders.intake import Incoming, Intake, Stored
@@ -131,8 +131,11 @@ def reference(intake: Intake, incoming: Incoming, revision: int = 0, *, hashed: 
     return wms_ref(intake.cart.public_id, intake.cart.number, incoming.key, number, revision, intake.prefix)
 
 
-def insert_lines(orders: Mapping[int, Outcome]) -> None:
-    """Inserts the lines of orders (by id): the source's, and what is sent for each; in one statement."""
+def insert_lines(orders: Mapping[int, Outcome], *, known: bool = False) -> None:
+    """Inserts the lines of orders (by id): the source's, and what is sent for each; in one statement.
+
+    Another one for components of kits; `known`: the orders may have had such.
+    """
     rows = [(pk, at, line, outcome) for pk, outcome in orders.items() for at, line in enumerate(outcome.order.lines, 1)]
     if rows:
         bulk.insert(
@@ -148,6 +151,7 @@ def insert_lines(orders: Mapping[int, Outcome]) -> None:
                 "quantity": each(line.quantity for _, _, line, _ in rows),
             },
         )
+    kit_lines.store_parts(orders, known=known)
 
 
 def list_codes(intake: Intake, incoming: Sequence[Incoming], now: datetime) -> None:

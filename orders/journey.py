@@ -59,8 +59,9 @@ class Journey:
         if index == 2:
             text = f"{order.qty_shipped.normalize():f} of {order.qty_total.normalize():f} units"
             return Step(SHIPPED.word, "now", AT_WMS.icon, text if order.qty_shipped else "", bool(order.qty_shipped))
-        uploaded = sum(1 for s in self.shipments if s.uploaded_at)
-        return Step(CONFIRMED.word, "now", SHIPPED.icon, f"{uploaded} of {len(self.shipments)} parcels")
+        told = [s for s in self.shipments if s.for_cart]
+        uploaded = sum(1 for s in told if s.uploaded_at)
+        return Step(CONFIRMED.word, "now", SHIPPED.icon, f"{uploaded} of {len(told)} parcels")
 
     def _when(self, index: int) -> str:
         order = self.order

@@ -29,5 +29,7 @@ def of_cart(cart: Cart) -> Leftover:
     found = Order.objects.filter(cart=cart, status__in=open_ones).aggregate(
         unsent=Count("pk", filter=~Q(status=Status.AT_WMS)), at_wms=Count("pk", filter=Q(status=Status.AT_WMS))
     )
-    tracking = Shipment.objects.filter(cart=cart, uploaded_at__isnull=True, voided_at__isnull=True).count()
+    tracking = Shipment.objects.filter(
+        cart=cart, uploaded_at__isnull=True, voided_at__isnull=True, for_cart=True
+    ).count()
     return Leftover(found["unsent"], found["at_wms"], tracking)

@@ -29,10 +29,16 @@ _SETTLE = """
                            WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND quantity <> 0)
                   AND o.status = 'canceled')),
     wanted AS (
-        SELECT c.id AS order_id, l.sent_item AS sku, sum(l.quantity) AS quantity
-        FROM concerned c
-        JOIN orders_orderline l ON l.account_id = %(account)s AND l.order_id = c.id AND NOT l.filtered
-        WHERE c.takes AND l.sent_item <> '' AND l.quantity > 0 GROUP BY 1, 2),
+        SELECT order_id, sku, sum(quantity) AS quantity FROM (
+            SELECT c.id AS order_id, l.sent_item AS sku, l.quantity
+            FROM concerned c
+            JOIN orders_orderline l ON l.account_id = %(account)s AND l.order_id = c.id AND NOT l.filtered
+            WHERE c.takes AND l.sent_item <> '' AND l.quantity > 0
+            UNION ALL
+            SELECT p.order_id, p.item, p.quantity
+            FROM orders_linepart p JOIN concerned c ON c.id = p.order_id
+            WHERE p.account_id = %(account)s AND c.takes) sent
+        GROUP BY 1, 2),
     has AS (
         SELECT t.order_id, t.sku, t.warehouse_id, t.quantity
         FROM merchants_taken t JOIN concerned c ON c.id = t.order_id

@@ -204,7 +204,9 @@ def _shipped(order: Order, around: Around) -> Next:
     short = _short(order)
     if not around.takes_tracking:
         return Next("Done: this cart cannot be told of tracking.", short)
-    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None]
+    if around.shipments and not any(s.for_cart for s in around.shipments):
+        return Next("Done: only parts of kits have shipped, so there is nothing to tell the cart.", short)
+    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None and s.for_cart]
     parked = [s for s in waiting if s.parked_at]
     if parked:
         first = f"The cart does not take the tracking: {parked[0].error_message}".rstrip(". ") + "."
@@ -219,7 +221,7 @@ def _shipped(order: Order, around: Around) -> Next:
 
 
 def _confirmed(order: Order, around: Around) -> Next:
-    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None]
+    waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None and s.for_cart]
     if waiting and all(s.parked_at for s in waiting):
         return Next(
             "The cart does not take the tracking of a later parcel.", "Correct it there, then resend the tracking."

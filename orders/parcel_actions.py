@@ -22,6 +22,8 @@ def resend(order: Order, key: str, actor: str) -> None:
     Where nobody knew whether the cart has it, the person's word decides: the next upload is the first.
     """
     parcel, now = _parcel(order, key), clock.now()
+    if not parcel.for_cart:
+        raise NotNow("It holds parts of a kit alone: the cart is told with the parcel that made the kit whole.")
     if parcel.uploaded_at is None and parcel.parked_at is None:
         raise NotNow("Its tracking is on its way to the cart already.")
     fields = {"starts": 0, "unknown_rounds": 0} if parcel.error_code == UNKNOWN and parcel.parked_at else {}

@@ -44,7 +44,7 @@ def rewrite(
         keys["raw"] = raw
     OrderDetail.objects.filter(pk=detail.pk).update(data=data, newer=None, **keys)
     OrderLine.objects.filter(order_id=row.pk).delete()
-    insert_lines({row.pk: judged.outcome})
+    insert_lines({row.pk: judged.outcome}, known=True)
     list_codes(intake, [judged], now)
     if judged.outcome.story != detail.applied:
         ruling.tell({row.pk: judged.outcome}, now, store=True)

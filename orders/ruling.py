@@ -16,7 +16,7 @@ from merchants.rules.delays import Delay
 from merchants.rules.filters import OrderFilter
 from merchants.rules.holds import rules_of as hold_rules
 from merchants.rules.methods import Method, Pattern, ShipMethods
-from orders import addresses, item_codes, item_filters
+from orders import addresses, item_codes, item_filters, kit_lines
 
 # What of a cart the rules go by: read again where its mark has changed.
 FIELDS = (
@@ -35,6 +35,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
     carts = list(carts)
     methods, filters = _ship_methods([cart.pk for cart in carts]), item_filters.of(carts)
     common = addresses.common(merchant)
+    books = kit_lines.Book(merchant.pk)
     return {
         cart.pk: Rules(
             merchant_code=merchant.code,
@@ -44,6 +45,7 @@ def load(merchant: Merchant, carts: Iterable[Cart]) -> dict[int, Rules]:
             mark=cart.rules_mark,
             ship_methods=_map(cart, methods.get(cart.pk, [])),
             item_codes=item_codes.of(merchant, cart),
+            kits=books,
             item_filter=filters[cart.pk],
             order_filters=tuple(order_filter(row) for row in cart.order_filters),
             countries=addresses.countries(merchant, cart, common),
@@ -132,6 +134,7 @@ def store_lines(outcomes: Mapping[int, Outcome]) -> None:
                  AND (l.sent_item, l.filtered) IS DISTINCT FROM (g.item, g.filtered)""",
             [*map(list, zip(*rows, strict=True)), tenancy.account_id()],
         )
+    kit_lines.store_parts(outcomes)
 
 
 _NOTHING = "No rule changes the order any more."
@@ -148,7 +151,7 @@ def _changes(outcome: Outcome) -> dict[str, list[str | None]]:
 
 def order_filter(row: Mapping[str, Any]) -> OrderFilter:
     """An order filter as a cart keeps it."""
-    return OrderFilter(row["field"], tuple(row["values"]), row["restricted"], row["match"])
+    return OrderFilter(row["field"], tuple(row["values"]), row["match"], row["restricted"])
 
 
 def _delay(cart: Cart, merchant: Merchant) -> Delay | None:

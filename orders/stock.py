@@ -10,8 +10,9 @@ from django.db import connection
 
 from carts.models import Cart
 from integration_manager import tenancy
+from merchants import kits
 from merchants.models import Merchant, ProductAlias
-from merchants.offers import Counted, Offer, Place, StockRules, nothing_withheld, offers
+from merchants.offers import Counted, Offer, Place, StockRules, kit_offers, nothing_withheld, offers
 from merchants.rules.filters import ItemFilter
 from orders import item_filters
 
@@ -63,7 +64,11 @@ _OPEN = """
         SELECT ol.sent_item AS sku, ol.quantity, o.delivered_at, n.id AS warehouse
         FROM orders o
         JOIN orders_orderline ol ON ol.account_id = %(account)s AND ol.order_id = o.id AND NOT ol.filtered
-        LEFT JOIN named n ON n.name = o.location),
+        LEFT JOIN named n ON n.name = o.location
+        UNION ALL
+        SELECT p.item, p.quantity, o.delivered_at, n.id
+        FROM orders_linepart p JOIN orders o ON p.order_id = o.id LEFT JOIN named n ON n.name = o.location
+        WHERE p.account_id = %(account)s),
     here AS (
         SELECT l.sku, l.id, sum(o.quantity) AS quantity
         FROM open o JOIN levels l ON l.sku = o.sku AND l.id = o.warehouse
@@ -105,9 +110,16 @@ def counted(merchant: Merchant, now: datetime, skus: Iterable[str] | None = None
 
 def offered(merchant: Merchant, rules: StockRules, now: datetime, skus: Sequence[str] | None = None) -> Iterator[Offer]:
     """What a cart with these rules is told of every SKU, or of these: what is skipped too, with the reason."""
-    codes = codes_of(merchant.pk, rules.alias, skus)
-    for one in counted(merchant, now, skus):
-        yield from offers(one, codes.get(one.sku, ()), rules)
+    codes, made = codes_of(merchant.pk, rules.alias, skus), kits.contents(merchant.pk, skus)
+    parts = {part.sku for kit in made.values() for part in kit}
+    there: dict[str, Counted] = {}
+    for one in counted(merchant, now, None if skus is None else {*skus, *parts}):
+        if one.sku in parts:
+            there[one.sku] = one
+        if one.sku not in made and (skus is None or one.sku in skus):
+            yield from offers(one, codes.get(one.sku, ()), rules)
+    for sku, kit in made.items():
+        yield from kit_offers(sku, kit, there, codes.get(sku, ()), rules)
 
 
 def codes_of(merchant_id: int, kind: str, skus: Sequence[str] | None = None) -> dict[str, list[str]]:

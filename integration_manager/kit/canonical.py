@@ -124,7 +124,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PreparedLine:
-    """One line as the WMS is to get it, after the rules."""
+    """One line as the WMS is to get it, after the rules.
+
+    `of`: of a kit's component, the id of the source's line that it is sent for; the fields before it are its
+    share of that line's. What goes as one item has all that in the source's line.
+    """
 
     line_id: str
     item: str
@@ -133,6 +137,11 @@ class PreparedLine:
     price: Decimal | None = None
     extra_fields: dict[str, str] = field(default_factory=dict)
 
+    discount: Decimal | None = None
+    addl_discount: Decimal | None = None
+    tax: Decimal | None = None
+    shipping_surcharge: Decimal | None = None
+    of: str = ""
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

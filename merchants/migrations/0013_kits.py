@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0009_invitations_with_a_password'),
+        ('accounts', '0007_own_password'),
         ('merchants', '0012_addresses'),
     ]
 

@@ -16,6 +16,7 @@ from merchants.rules import (
     item_code,
     item_filter,
     items,
+    kit,
     order_filter,
     order_source,
     ship_method,
@@ -51,6 +52,7 @@ ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
     address.check,
     items.check,
     item_code.apply,
+    kit.apply,
     ship_method.apply,
 )
 

@@ -180,9 +180,14 @@ class Outcome:
         )
 
     def sent_item(self, position: int) -> str:
-        """What is sent for a line, where that is one item; "" where it is several or none."""
+        """What is sent for a line, where that is one item; "" where it is nothing or a kit's components."""
         parts = () if position in self.left_out else self.lines.get(position, ())
-        return parts[0].item if len(parts) == 1 else ""
+        return parts[0].item if len(parts) == 1 and not parts[0].of else ""
+
+    def components(self, position: int) -> Sequence[PreparedLine]:
+        """What is sent for a line of a kit; nothing for any other."""
+        parts = () if position in self.left_out else self.lines.get(position, ())
+        return parts if parts and parts[0].of else ()
 
 
 def prepared_line(line: Line) -> PreparedLine:

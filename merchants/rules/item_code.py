@@ -16,8 +16,8 @@ def apply(draft: Draft, rules: Rules) -> None:
     if codes is None:
         return
     for position, line, parts in draft.sent:
-        if len(parts) != 1 or not line.item:
-            continue
+        if len(parts) != 1 or not line.item or (rules.kits is not None and rules.kits(line.item)):
+            continue  # a kit's own SKU needs no translation
         hits = codes.hits(line.item)
         skus = sorted({hit.sku for hit in hits})
         if len(skus) == 1:

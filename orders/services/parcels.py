@@ -18,6 +18,7 @@ from orders.models import ShipmentLine as ShipmentLineRow
 from orders.models import Status
 from orders.restored import restored_at
 from orders.run import Run
+from orders.states import note
 
 each = bulk.PerRow
 
@@ -38,9 +39,32 @@ class Row:
 
 @dataclass(slots=True)
 class Line:
-    """One line of such an order; `shipped` rises as parcels are counted."""
+    """One line of such an order; `shipped` rises as parcels are counted. Of a kit it is how many are whole."""
 
     position: int
+    line_id: str
+    item: str  # what is sent for it
+    quantity: Decimal
+    shipped: Decimal
+    sku: str = ""  # the source's
+    parts: list["Part"] = field(default_factory=list)  # the components of a kit
+    told: Decimal = ZERO  # of a kit: how many its parcels say
+
+    def settle(self) -> None:
+        """Counts the kits that are whole: as many as the scarcest of the components is enough for."""
+        wanted: dict[str, Decimal] = {}
+        there: dict[str, Decimal] = {}
+        for part in self.parts:
+            wanted[part.item] = wanted.get(part.item, ZERO) + part.quantity
+            there[part.item] = there.get(part.item, ZERO) + part.shipped
+        self.shipped = min(there[item] * self.quantity // number for item, number in wanted.items())
+
+
+@dataclass(slots=True)
+class Part:
+    """One component that is sent for a line of a kit."""
+
+    number: int
     line_id: str
     item: str
     quantity: Decimal
@@ -73,13 +97,40 @@ def orders_of(run: Run, shipments: Sequence[Shipment | Canceled]) -> list[Row]:
         rows = {r[0]: Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}
         if rows:
             cursor.execute(
-                """SELECT order_id, position, line_id, sent_item, quantity, qty_shipped FROM orders_orderline
+                """SELECT order_id, position, line_id, sent_item, quantity, qty_shipped, item FROM orders_orderline
                    WHERE account_id = %s AND order_id = ANY(%s) AND NOT filtered ORDER BY order_id, position""",
                 [tenancy.account_id(), list(rows)],
             )
             for order_id, *line in cursor.fetchall():
                 rows[order_id].lines.append(Line(*line))
+    _know_parts({row.id: row for row in rows.values() if any(not line.item for line in row.lines)})
     return list(rows.values())
+
+
+def _know_parts(rows: dict[int, Row]) -> None:
+    """Adds the components of kits to these orders' lines, and how many kits their parcels say."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT order_id, position, number, line_id, item, quantity, qty_shipped FROM orders_linepart
+               WHERE account_id = %s AND order_id = ANY(%s) ORDER BY order_id, position, number""",
+            [tenancy.account_id(), list(rows)],
+        )
+        lines = {(row.id, line.position): line for row in rows.values() for line in row.lines}
+        for order_id, position, *part in cursor.fetchall():
+            lines[order_id, position].parts.append(Part(*part))
+        cursor.execute(
+            """SELECT s.order_id, l.line_id, sum(l.quantity)
+               FROM orders_shipment s JOIN orders_shipmentline l ON l.account_id = s.account_id AND l.shipment_id = s.id
+               WHERE s.account_id = %s AND s.order_id = ANY(%s) AND s.voided_at IS NULL AND l.line_id <> ''
+               GROUP BY 1, 2""",
+            [tenancy.account_id(), list(rows)],
+        )
+        told = {(order_id, line_id): quantity for order_id, line_id, quantity in cursor.fetchall()}
+    for (order_id, _), line in lines.items():
+        if line.parts:
+            line.told = told.get((order_id, line.line_id), ZERO)
 
 
 def known_parcels(order_ids: Sequence[int]) -> dict[tuple[int, str], ShipmentRow]:
@@ -121,7 +172,11 @@ def insert_parcels(run: Run, fresh: Sequence[tuple[Row, Shipment]]) -> None:
     for row, shipment in fresh:
         shipment_id = ids.get((row.id, shipment.key[:150]))
         if shipment_id is not None:
-            lines += [(shipment_id, line_id, line) for line_id, line in count(row, shipment)]
+            counted = count(row, shipment)
+            lines += [(shipment_id, line_id, line) for line_id, line in counted]
+            if _parts_alone(row, counted):
+                ShipmentRow.objects.filter(pk=shipment_id).update(for_cart=False)
+                note([row.id], "parts", _PARTS.format(shipment.tracking_no or shipment.key), now=now)
     if lines:
         bulk.insert(
             ShipmentLineRow,
@@ -134,27 +189,42 @@ def insert_parcels(run: Run, fresh: Sequence[tuple[Row, Shipment]]) -> None:
         )
 
 
+_PARTS = "Parcel {} holds parts of a kit. The cart is told with the parcel that makes the kit whole."
+
+
+def _parts_alone(row: Row, counted: Sequence[tuple[str, ShipmentLine]]) -> bool:
+    """Whether a parcel holds nothing but components of kits that are not whole yet: nothing that a cart knows."""
+    ids = {part.line_id for line in row.lines for part in line.parts}
+    return any(line_id in ids for line_id, _ in counted) and all(line_id in ids for line_id, _ in counted if line_id)
+
+
 def count(row: Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
-    """Counts a parcel's content to the order's lines; a parcel without content is the rest of the order."""
-    if not shipment.lines:
-        rest = [
-            (line.line_id, ShipmentLine(line.item, line.quantity - line.shipped, line.line_id))
-            for line in row.lines
-            if line.quantity > line.shipped
-        ]
-        for line in row.lines:
-            line.shipped = line.quantity
-        return rest
+    """Counts a parcel's content to the order's lines; a parcel without content is the rest of the order.
+
+    The components of kits are counted by themselves, and the kits that they make whole besides.
+    """
+    sent: list[Line | Part] = [one for line in row.lines for one in (line.parts or [line])]
     counted = []
+    if not shipment.lines:
+        for one in sent:
+            if one.quantity > one.shipped:
+                counted.append((one.line_id, ShipmentLine(one.item, one.quantity - one.shipped, one.line_id)))
+                one.shipped = one.quantity
     for part in shipment.lines:
         left = part.quantity
-        matching = [ln for ln in row.lines if ln.line_id == part.line_id] if part.line_id else []
-        for line in matching or [ln for ln in row.lines if ln.item == part.item]:
-            take = min(left, line.quantity - line.shipped)
+        matching = [one for one in sent if one.line_id == part.line_id] if part.line_id else []
+        for one in matching or [one for one in sent if one.item == part.item]:
+            take = min(left, one.quantity - one.shipped)
             if take > ZERO:
-                line.shipped += take
+                one.shipped += take
                 left -= take
-                counted.append((line.line_id, ShipmentLine(part.item, take, line.line_id)))
+                counted.append((one.line_id, ShipmentLine(part.item, take, one.line_id)))
         if left > ZERO:  # more than was ordered, or something else: kept, and counted to no line
             counted.append(("", ShipmentLine(part.item, left)))
+    for kit in row.lines:
+        if kit.parts:
+            kit.settle()
+            if kit.shipped > kit.told:
+                counted.append((kit.line_id, ShipmentLine(kit.sku, kit.shipped - kit.told, kit.line_id)))
+                kit.told = kit.shipped
     return counted

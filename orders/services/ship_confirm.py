@@ -200,10 +200,16 @@ def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
     )
     if bool(shipment.voided) != bool(old.voided_at):
         sign = -1 if shipment.voided else 1
+        counted = {one.line_id: one for line in row.lines for one in (line.parts or [line])}
+        kits = {line.line_id: line for line in row.lines if line.parts}
         for part in ShipmentLineRow.objects.filter(shipment_id=old.pk):
-            for line in row.lines:
-                if line.line_id == part.line_id:
-                    line.shipped = min(line.quantity, max(ZERO, line.shipped + sign * part.quantity))
+            if part.line_id in kits:
+                kits[part.line_id].told += sign * part.quantity
+            elif part.line_id in counted:
+                one = counted[part.line_id]
+                one.shipped = min(one.quantity, max(ZERO, one.shipped + sign * part.quantity))
+        for kit in kits.values():
+            kit.settle()
     if not shipment.voided:
         change = f"{old.tracking_no or 'none'} to {shipment.tracking_no or 'none'}"
         back = "The parcel was voided and is valid after all. " if old.voided_at else ""
@@ -220,7 +226,17 @@ def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
 def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
     """Writes how much of each line has shipped, and moves the orders that are complete."""
     lines = [(row.id, line.position, line.shipped) for row in rows for line in row.lines]
+    parts = [(row.id, ln.position, p.number, p.shipped) for row in rows for ln in row.lines for p in ln.parts]
     with connection.cursor() as cursor:
+        if parts:
+            cursor.execute(
+                """UPDATE orders_linepart l SET qty_shipped = g.shipped
+                   FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[])
+                        AS g(order_id, position, number, shipped)
+                   WHERE l.account_id = %s AND l.order_id = g.order_id AND l.position = g.position
+                     AND l.number = g.number AND l.qty_shipped <> g.shipped""",
+                [*(list(column) for column in zip(*parts, strict=True)), tenancy.account_id()],
+            )
         cursor.execute(
             """UPDATE orders_orderline l SET qty_shipped = g.shipped
                FROM unnest(%s::bigint[], %s::int[], %s::numeric[]) AS g(order_id, position, shipped)
@@ -289,9 +305,9 @@ def _alert_changed(run: Run, row: Row, change: str) -> None:
 
 def _alert_short(run: Run, row: Row, shipped: Decimal) -> None:
     missing: dict[str, Decimal] = defaultdict(Decimal)
-    for line in row.lines:
-        if line.quantity > line.shipped:
-            missing[line.item] += line.quantity - line.shipped
+    for one in (one for line in row.lines for one in (line.parts or [line])):
+        if one.quantity > one.shipped:
+            missing[one.item] += one.quantity - one.shipped
     what = ", ".join(f"{quantity.normalize():f} × {item}" for item, quantity in missing.items())
     raise_alert(
         "shipped_short",

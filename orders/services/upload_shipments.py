@@ -115,7 +115,7 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
             """
             WITH picked AS MATERIALIZED (
                 SELECT id FROM orders_shipment
-                WHERE cart_id = %s AND uploaded_at IS NULL AND parked_at IS NULL AND retry_at <= %s
+                WHERE cart_id = %s AND uploaded_at IS NULL AND parked_at IS NULL AND retry_at <= %s AND for_cart
                   AND (lease_until IS NULL OR lease_until < now()) AND out_file_id IS NULL
                 ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
             UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + 1,
@@ -123,14 +123,15 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
             RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
                       o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.remote_id, s.handle, s.data::text,
-                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item), 'line_id', l.line_id,
+                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item),
+                                                         'line_id', coalesce(ol.line_id, ''),
                                                          'quantity', trim_scale(l.quantity)::text))
                        FROM orders_shipmentline l LEFT JOIN orders_orderline ol
                          ON ol.account_id = s.account_id AND ol.order_id = o.id AND ol.line_id = l.line_id
                        WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text,
                       o.status IN ('shipped', 'confirmed') AND NOT EXISTS (
                           SELECT 1 FROM orders_shipment n WHERE n.account_id = s.account_id AND n.order_id = o.id
-                          AND n.id > s.id AND n.voided_at IS NULL)""",
+                          AND n.id > s.id AND n.voided_at IS NULL AND n.for_cart)""",
             [run.cart.pk, run.now, limit, lease],
         )
         return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk)
@@ -331,7 +332,9 @@ class _Uploads:
         """Resolves what has healed, and plans the next try."""
         run = self.run
         assert run.cart is not None
-        waiting = ShipmentRow.objects.filter(cart=run.cart, uploaded_at__isnull=True, parked_at__isnull=True)
+        waiting = ShipmentRow.objects.filter(
+            cart=run.cart, uploaded_at__isnull=True, parked_at__isnull=True, for_cart=True
+        )
         if self._failing and not waiting.filter(failures__gt=0).exists():
             resolve("tracking_failing", [f"cart:{run.cart.pk}"], run.now)
             self._failing = 0
@@ -376,7 +379,9 @@ def confirm_complete(order_ids: set[int], now: datetime) -> list[int]:
         cursor.execute(
             """SELECT o.id FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) AND o.status = 'shipped'
                AND NOT EXISTS (SELECT 1 FROM orders_shipment s WHERE s.account_id = o.account_id
-                               AND s.order_id = o.id AND s.uploaded_at IS NULL AND s.voided_at IS NULL)""",
+                               AND s.order_id = o.id AND s.uploaded_at IS NULL AND s.voided_at IS NULL AND s.for_cart)
+               AND EXISTS (SELECT 1 FROM orders_shipment s WHERE s.account_id = o.account_id
+                           AND s.order_id = o.id AND s.for_cart)""",
             [tenancy.account_id(), list(order_ids)],
         )
         complete = [row[0] for row in cursor.fetchall()]

@@ -38,6 +38,7 @@ _KINDS = {
     "canceled_in_cart": ("Canceled in the cart", "s-canceled"),
     "cart_cancel_refused": ("The cart refused the cancellation", "warn"),
     "refund_asked": ("Refund asked for", "s-off"),
+    "parts": ("Parts of a kit", "s-shipped"),
     "delay": ("Delivery Delay", "s-hold"),
     "refunded": ("Refunded", "s-confirmed"),
     "refund_refused": ("Refund refused", "warn"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Line, Prepared, Shipment, ShipmentLine, Stock
+from integration_manager.kit.canonical import Line, Prepared, PreparedLine, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvwriting import written
@@ -42,15 +42,8 @@ ORDER_FIELDS = (  # what goes out as the order has it
     "grand_total",
 )
 # What goes out as the order's line has it; item, quantity, description and price are as prepared.
-LINE_FIELDS = (
-    "discount",
-    "addl_discount",
-    "tax",
-    "shipping_surcharge",
-    "line_comment",
-    "alt_sku",
-    "lot_number",
-)
+SHARED = ("discount", "addl_discount", "tax", "shipping_surcharge")
+LINE_FIELDS = (*SHARED, "line_comment", "alt_sku", "lot_number")
 
 
 class CsvWms(FolderSystem, WmsConnector):
@@ -178,7 +171,7 @@ def payload(prepared: Prepared) -> dict[str, Any]:
             "quantity": line.quantity,
             "description": line.description,
             "price": line.price,
-            **_of_line(given.get(line.line_id)),
+            **_of_line(line, given.get(line.of or line.line_id)),
             **{f"{ITEM_EXTRA}{name}": text for name, text in line.extra_fields.items()},
         }
         for line in prepared.lines
@@ -186,7 +179,7 @@ def payload(prepared: Prepared) -> dict[str, Any]:
     return {"rows": [{name: _text(value) for name, value in row.items() if value is not None} for row in rows]}
 
 
-def _of_line(line: Line | None) -> dict[str, Any]:
+def _of_line(sent: PreparedLine, line: Line | None) -> dict[str, Any]:
     """What the source said of a line; nothing of one that the rules have added."""
     if line is None:
         return {}
@@ -196,6 +189,9 @@ def _of_line(line: Line | None) -> dict[str, Any]:
 def _text(value: Any) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
+    if sent.of:  # a component: its share of the money, and what was said of the kit as a whole
+        shares = {name: getattr(sent, name) for name in SHARED}
+        return shares | {"line_comment": line.line_comment, "line_location": line.location}
 
 # ── files that come in ──
 

@@ -1,0 +1,106 @@
+"""The kits of a merchant: stored, found, and kept free of kits in kits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from integration_manager.folding import fold
+from merchants import catalog
+from merchants.catalog import Refused as Refused
+from merchants.models import Kit, KitPart, Merchant, Product
+from merchants.rules.kits import Component
+
+MOST = 5000  # of a merchant: the rules know them all
+MOST_PARTS = 50  # of a kit
+MOST_OF_ONE = 9999  # of one component in a kit
+_LAST = chr(0x10FFFF)  # sorts behind every text, byte by byte
+
+Contents = Sequence[Component]
+
+
+def contents(merchant_id: int, skus: Iterable[str] | None = None) -> dict[str, tuple[Component, ...]]:
+    """What is in the kits of a merchant, all or these, by SKU: one statement."""
+    rows = KitPart.objects.filter(kit__merchant=merchant_id).order_by("kit__sku", "position")
+    if skus is not None:
+        rows = rows.filter(kit__sku__in=list(skus))
+    found: dict[str, list[Component]] = {}
+    for sku, part, quantity in rows.values_list("kit__sku", "sku", "quantity"):
+        found.setdefault(sku, []).append(Component(part, quantity))
+    return {sku: tuple(parts) for sku, parts in found.items()}
+
+
+def checked(sku: str, parts: Iterable[tuple[str, str]]) -> tuple[str, tuple[Component, ...]]:
+    """A kit as people write it: its SKU, and SKU and number of each component. Raises Refused."""
+    sku, found = catalog.code(sku, "The kit’s SKU"), list[Component]()
+    for name, number in parts:
+        item = catalog.code(name, "The SKU of a component")
+        text = number.strip()
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_OF_ONE:
+            raise Refused(f"“{text[:20]}” of {item} is no quantity: write a whole number from 1 to {MOST_OF_ONE:,}.")
+        if item in {one.sku for one in found}:
+            raise Refused(f"{item} stands there twice: write it once, with the whole quantity.")
+        if item == sku:
+            raise Refused("A kit cannot be in itself.")
+        found.append(Component(item, int(text)))
+    if not found:
+        raise Refused(f"{sku} needs at least one component.")
+    if len(found) > MOST_PARTS:
+        raise Refused(f"A kit has at most {MOST_PARTS} components.")
+    return sku, tuple(found)
+
+
+def refuse_nesting(merchant_id: int, wanted: Mapping[str, Contents], gone: Iterable[str] = ()) -> None:
+    """Raises Refused where one of these would be a kit in a kit. `gone`: kits that are there no more."""
+    parts = {one.sku for kit in wanted.values() for one in kit}
+    others = Kit.objects.filter(merchant=merchant_id).exclude(sku__in=[*wanted, *gone])
+    nested = parts & (set(wanted) | set(others.filter(sku__in=parts).values_list("sku", flat=True)))
+    if nested:
+        raise Refused(f"{min(nested)} is a kit itself. Write what is in it instead: a kit has no kits in it.")
+    inside = KitPart.objects.filter(kit__in=others, sku__in=list(wanted)).select_related("kit").first()
+    if inside is not None:
+        raise Refused(f"{inside.sku} is in the kit {inside.kit.sku}, so it cannot be a kit itself.")
+
+
+def store(merchant: Merchant, wanted: Mapping[str, Contents], now: datetime) -> None:
+    """Stores kits; those that are there get these contents. Their SKUs are products, so that they can have codes."""
+    if Kit.objects.filter(merchant=merchant).exclude(sku__in=list(wanted)).count() + len(wanted) > MOST:
+        raise Refused(f"A merchant has at most {MOST:,} kits.")
+    known = {kit.sku: kit for kit in Kit.objects.filter(merchant=merchant, sku__in=list(wanted))}
+    new = [
+        Kit(merchant=merchant, account_id=merchant.account_id, sku=sku, sku_key=fold(sku), created_at=now)
+        for sku in wanted
+        if sku not in known
+    ]
+    known |= {kit.sku: kit for kit in Kit.objects.bulk_create(new)}
+    KitPart.objects.filter(kit__in=[known[sku] for sku in wanted]).delete()
+    KitPart.objects.bulk_create(
+        KitPart(
+            kit=known[sku],
+            account_id=merchant.account_id,
+            position=position,
+            sku=part.sku,
+            sku_key=fold(part.sku),
+            quantity=part.quantity,
+        )
+        for sku, parts in wanted.items()
+        for position, part in enumerate(parts, 1)
+    )
+    parts = [one.sku for kit in wanted.values() for one in kit]
+    catalog.learn(merchant.pk, [*wanted, *parts], Product.Origin.HAND, now)
+
+
+def matching(merchant_id: int, text: str) -> QuerySet[Kit]:
+    """The kits whose SKU begins with a text, or that of a component."""
+    key = fold(text)
+    mine: QuerySet[Kit] = Kit.objects.filter(merchant_id=merchant_id)
+    if not key:
+        return mine
+    begins = Q(sku_key__gte=key, sku_key__lt=key + _LAST)
+    inside = KitPart.objects.filter(begins, kit__merchant=merchant_id).values("kit")
+    return mine.filter(begins | Q(pk__in=inside))
+
+
+def in_words(kit: Contents) -> str:
+    """What is in a kit: "2 × MUG-BLUE, 1 × TIN-SMALL"."""
+    return ", ".join(f"{one.quantity} × {one.sku}" for one in kit)

@@ -1,0 +1,347 @@
+"""Kits, from the rule to the page: components are what is sent, the kit is what the cart hears of."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alerts.models import Alert
+from integration_manager.kit import clock
+from integration_manager.kit.canonical import Line
+from merchants.models import Merchant, Service, StockLevel, Warehouse
+from merchants.rules import Rules, judge
+from merchants.rules.codes import Hit, ItemCodes
+from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter
+from merchants.rules.kits import Component
+from orders import kits, managed
+from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Status
+from orders.next_step import Around, next_of
+from orders.stock import offered, stock_rules
+from tests.test_rules import PLAIN, order
+from tests.world import World, change, place, run
+
+SET = (Component("MUG", 2), Component("TIN", 1))
+
+
+def knowing(**kits: tuple[Component, ...]) -> Rules:
+    """The plain rules with these kits."""
+    return replace(PLAIN, kits=lambda sku: kits.get(sku, ()))
+
+
+def sent(source: Any, rules: Rules) -> list[tuple[str, Decimal, Decimal | None]]:
+    return [(one.item, one.quantity, one.price) for one in judge(source, rules).prepared("R").lines]
+
+
+# ── the rule alone ──
+
+
+def test_the_components_are_sent_and_the_line_stays_as_it_is() -> None:
+    source = order(("A", "1"), ("SET", "3"))
+    outcome = judge(source, knowing(SET=SET))
+    assert outcome.order.lines == source.lines
+    assert [(one.item, one.quantity, one.of) for one in outcome.prepared("R").lines] == [
+        ("A", 1, ""), ("MUG", 6, "2"), ("TIN", 3, "2"),
+    ]  # fmt: skip
+    assert (outcome.sent_item(1), outcome.sent_item(2)) == ("A", "")
+    assert [one.line_id for one in outcome.components(2)] == ["2-1", "2-2"]
+    assert outcome.components(1) == ()
+    assert outcome.story == [
+        {
+            "field": "Items",
+            "why": "SET is a kit: 2 × MUG and 1 × TIN are sent for each.",
+            "before": "3 × SET",
+            "after": "6 × MUG, 3 × TIN",
+        }
+    ]
+
+
+def test_a_kit_of_one_component_is_a_kit_all_the_same() -> None:
+    outcome = judge(order(("SIX", "2")), knowing(SIX=(Component("CAN", 5),)))
+    (line,) = outcome.prepared("R").lines
+    assert (line.item, line.quantity, line.of, outcome.sent_item(1)) == ("CAN", 10, "1", "")
+
+
+def test_no_component_has_the_id_of_another_line() -> None:
+    source = order(("SET", "1"), ("A", "1"))
+    source = replace(source, lines=(source.lines[0], replace(source.lines[1], line_id="1-1")))
+    ids = [line.line_id for line in judge(source, knowing(SET=SET)).prepared("R").lines]
+    assert ids == ["1--1", "1--2", "1-1"]
+
+
+def test_a_part_of_a_kit_cannot_be_sent_and_is_one_cause_for_its_sku() -> None:
+    first, second = (judge(order(("SET", q)), knowing(SET=SET)) for q in ("0.5", "2.25"))
+    assert [p.code for p in first.problems] == ["kit_not_whole"]
+    assert first.problem == second.problem, "one alert for all orders with such a part"
+    assert first.components(1) == ()
+    assert judge(order(("SET", "2.00")), knowing(SET=SET)).problems == []
+
+
+def test_first_the_filter_then_the_translation_then_the_kit() -> None:
+    codes = ItemCodes("m", "UPC", lambda code: [Hit("SET", "UPC")] if code == "111" else [])
+    rules = replace(knowing(SET=SET), item_codes=codes)
+    assert [one[0] for one in sent(order(("111", "1")), rules)] == ["MUG", "TIN"], "a code of the kit"
+    assert [one[0] for one in sent(order(("SET", "1")), rules)] == ["MUG", "TIN"], "its own SKU needs no translation"
+    assert [p.code for p in judge(order(("222", "1")), rules).problems] == ["item_code_unknown"]
+    listed = replace(rules, item_filter=ItemFilter(BLACKLIST, keys=frozenset({"set"})))
+    assert list(judge(order(("111", "1"), ("SET", "1"), ("111", "0")), listed, anyway=True).left_out) == [3]
+    for kind, keys in ((BLACKLIST, {"mug"}), (WHITELIST, {"set"})):
+        filtered = replace(knowing(SET=SET), item_filter=ItemFilter(kind, keys=frozenset(keys)))
+        assert [one[0] for one in sent(order(("SET", "1")), filtered)] == ["MUG", "TIN"], "a filter is of what is sold"
+
+
+@pytest.mark.parametrize(
+    ("price", "kit", "currency", "prices"),
+    [
+        ("10.00", SET, "USD", [("MUG", 2, "3.33"), ("TIN", 1, "3.34")]),
+        ("10.01", SET, "USD", [("MUG", 2, "3.34"), ("TIN", 1, "3.33")]),
+        ("10.00", (Component("CAN", 6),), "USD", [("CAN", 4, "1.67"), ("CAN", 2, "1.66")]),
+        ("1000", SET, "JPY", [("MUG", 2, "333"), ("TIN", 1, "334")]),
+        ("0.005", SET, "USD", [("MUG", 2, "0.002"), ("TIN", 1, "0.001")]),
+        ("0", SET, "USD", [("MUG", 2, "0"), ("TIN", 1, "0")]),
+        (None, SET, "USD", [("MUG", 2, None), ("TIN", 1, None)]),
+    ],
+)
+def test_the_price_is_spread_by_units_in_the_smallest_coin(price: Any, kit: Any, currency: str, prices: Any) -> None:
+    source = order(("SET", "1"), currency_code=currency)
+    line = replace(source.lines[0], price=None if price is None else Decimal(price))
+    wanted = [(sku, quantity, None if one is None else Decimal(one)) for sku, quantity, one in prices]
+    assert sent(replace(source, lines=(line,)), knowing(SET=kit)) == wanted
+
+
+money = st.none() | st.decimals(-1000, 100000, places=2) | st.decimals(0, 10, places=4)
+bundles = st.dictionaries(st.sampled_from("ABCDEF"), st.integers(1, 40), min_size=1, max_size=6).map(
+    lambda parts: tuple(Component(sku, number) for sku, number in parts.items())
+)
+
+
+currencies = st.sampled_from(["USD", "JPY", "KWD", None])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of the first draw, on a loaded machine
+@given(bundles, st.integers(1, 500), st.lists(money, min_size=5, max_size=5), currencies)
+def test_no_kit_loses_or_invents_quantity_or_money(kit: Any, number: int, amounts: Any, currency: Any) -> None:
+    names = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
+    line = Line("1", "SET", Decimal(number), **dict(zip(names, amounts, strict=True)))
+    source = replace(order(currency_code=currency), lines=(line,))
+    outcome = judge(source, knowing(SET=kit))
+    parts = outcome.prepared("R").lines
+    assert outcome.order == source
+    for one in kit:
+        assert sum(part.quantity for part in parts if part.item == one.sku) == one.quantity * number
+    for name, amount in zip(names, amounts, strict=True):
+        shares = [getattr(part, name) for part in parts]
+        if amount is None:
+            assert shares == [None] * len(parts)
+        elif name in ("price", "discount"):
+            assert sum(share * part.quantity for share, part in zip(shares, parts, strict=True)) == amount * number
+            assert max(shares) - min(shares) <= Decimal(1), "each unit bears the same, but for a coin"
+        else:
+            assert sum(shares) == amount
+    assert len({part.line_id for part in parts}) == len(parts) <= len(kit) + 2
+    assert all(part.quantity > 0 and part.quantity == int(part.quantity) for part in parts)
+
+
+# ── the life of an order with a kit ──
+
+
+DOWNLOAD, DELIVER, INVENTORY = Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY
+CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
+MUG, TIN, POT = "MUG-BLUE", "TIN-SMALL", "POT-GLASS"
+GIFT = (Component(MUG, 2), Component(TIN, 1))
+
+
+@pytest.fixture
+def world(calm: World) -> World:
+    return calm
+
+
+def put(world: World, **made: tuple[Component, ...]) -> Any:
+    return kits.change(
+        world.merchant, clock.now(), "dana@x.example", put={k.replace("_", "-"): v for k, v in made.items()}
+    )
+
+
+def parcel(world: World, *content: tuple[str, int], close: bool = False) -> str:
+    """The warehouse packs just this of the order."""
+    orders: Any = world.warehouse.orders  # type: ignore[attr-defined]
+    row = orders.rows[world.only().wms_key]
+    ids = {line["item"]: line["line_id"] for line in row["lines"]}
+    row = orders.change(row["key"], parcels=row.get("parcels", 0) + 1, status="shipped" if close else "open")
+    lines = [{"line_id": ids[item], "item": item, "quantity": str(quantity)} for item, quantity in content]
+    return str(world.warehouse._send(row, lines, world.warehouse.clock(), close))  # type: ignore[attr-defined]
+
+
+def told(world: World) -> list[list[tuple[str, str, float]]]:
+    """What the shop was told to be in each parcel."""
+    parcels = world.shop.effects("shipment")
+    return [[(ln["line_id"], ln["item"], float(ln["quantity"])) for ln in one["lines"]] for one in parcels]
+
+
+@pytest.fixture
+def ordered(world: World) -> World:
+    """Two gift sets and a pot are at the warehouse."""
+    put(world, GIFT=GIFT)
+    place(world, 1, ("GIFT", 2), (POT, 1))
+    run(world, DOWNLOAD, DELIVER)
+    return world
+
+
+def test_the_wms_gets_components_and_the_cart_the_kit_once_it_is_whole(ordered: World) -> None:
+    (there,) = ordered.warehouse.table("orders").rows.values()  # type: ignore[attr-defined]
+    assert [(ln["item"], float(ln["quantity"])) for ln in there["lines"]] == [(MUG, 4), (TIN, 2), (POT, 1)]
+    assert [(line.item, line.sent_item) for line in OrderLine.objects.order_by("position")] == [
+        ("GIFT", ""),
+        (POT, POT),
+    ]
+    parcel(ordered, (MUG, 4))
+    run(ordered, CONFIRM, UPLOAD)
+    order = ordered.only()
+    assert (order.status, order.qty_total, order.qty_shipped) == (Status.AT_WMS, 3, 0)
+    assert (told(ordered), Shipment.objects.get().for_cart) == ([], False), "no kit is whole"
+    assert Event.objects.filter(order_id=order.pk, kind="parts").count() == 1
+    parcel(ordered, (TIN, 1), (POT, 1))
+    run(ordered, CONFIRM, UPLOAD)
+    assert (ordered.only().status, ordered.only().qty_shipped) == (Status.AT_WMS, 2)
+    assert [sorted(lines) for lines in told(ordered)] == [[("1-1", "GIFT", 1), ("1-2", POT, 1)]]
+    parcel(ordered, (TIN, 1))
+    run(ordered, CONFIRM, UPLOAD)
+    order = ordered.only()
+    assert (order.status, order.qty_shipped, order.short) == (Status.CONFIRMED, 3, False)
+    assert told(ordered)[1:] == [[("1-1", "GIFT", 1)]]
+    assert list(LinePart.objects.order_by("number").values_list("item", "quantity", "qty_shipped")) == [
+        (MUG, 4, 4), (TIN, 2, 2),
+    ]  # fmt: skip
+
+
+def test_a_parcel_without_content_is_the_rest_and_reading_again_changes_nothing(ordered: World) -> None:
+    parcel(ordered, (MUG, 2), (TIN, 1))
+    key = parcel(ordered, (MUG, 2), (TIN, 1), (POT, 1), close=True)
+    ordered.warehouse._shipments("C1").change(key, lines=[])  # type: ignore[attr-defined]
+    for _ in range(2):
+        run(ordered, CONFIRM, UPLOAD)
+    assert ordered.only().status == Status.CONFIRMED
+    assert [sorted(lines) for lines in told(ordered)] == [[("1-1", "GIFT", 1)], [("1-1", "GIFT", 1), ("1-2", POT, 1)]]
+
+
+def test_what_is_missing_of_a_kit_is_said_by_component_and_the_cart_hears_of_whole_kits_alone(ordered: World) -> None:
+    parcel(ordered, (MUG, 3), (TIN, 2), close=True)
+    run(ordered, CONFIRM, UPLOAD)
+    order = ordered.only()
+    assert (order.status, order.short, order.qty_shipped) == (Status.CONFIRMED, True, 1)
+    assert told(ordered) == [[("1-1", "GIFT", 1)]]
+    assert "Missing: 1 × MUG-BLUE, 1 × POT-GLASS." in Alert.objects.get(kind="shipped_short").message
+
+
+def test_where_no_kit_is_whole_the_cart_is_told_nothing_at_all(ordered: World) -> None:
+    parcel(ordered, (MUG, 1), close=True)
+    run(ordered, CONFIRM, UPLOAD)
+    order = ordered.only()
+    assert (order.status, told(ordered)) == (Status.SHIPPED, [])
+    around = Around(shipments=list(Shipment.objects.all()))
+    assert (
+        next_of(order, around).first == "Done: only parts of kits have shipped, so there is nothing to tell the cart."
+    )
+
+
+def test_a_voided_parcel_takes_its_components_back_and_no_kit_is_told_twice(ordered: World) -> None:
+    first = parcel(ordered, (MUG, 4), (POT, 1))
+    second = parcel(ordered, (TIN, 2))
+    run(ordered, CONFIRM)
+    assert ordered.only().status == Status.SHIPPED
+    ordered.warehouse.void("C1", second)  # type: ignore[attr-defined]
+    run(ordered, CONFIRM)
+    assert (ordered.only().status, ordered.only().qty_shipped) == (Status.AT_WMS, 1)
+    parcel(ordered, (TIN, 2))
+    run(ordered, CONFIRM, UPLOAD)
+    assert ordered.only().status == Status.CONFIRMED
+    assert told(ordered) == [[("1-2", POT, 1)], [("1-1", "GIFT", 2)]]
+    ordered.warehouse.void("C1", first)  # type: ignore[attr-defined]
+    run(ordered, CONFIRM)
+    parcel(ordered, (MUG, 4), (POT, 1))
+    run(ordered, CONFIRM, UPLOAD)
+    assert told(ordered)[2:] == [[("1-2", POT, 1)]], "the kits were told with the parcel that made them whole"
+
+
+def test_what_is_changed_in_the_shop_or_in_the_kit_is_exploded_anew(world: World) -> None:
+    put(world, GIFT=GIFT)
+    key = place(world, 1, ("GIFT", 2))
+    run(world, DOWNLOAD)
+    change(world, key, lines=[{"id": "7", "sku": "GIFT", "title": "x", "price": "5.00", "quantity": 1}])
+    run(world, DOWNLOAD)
+    assert list(LinePart.objects.values_list("item", "quantity")) == [(MUG, 2), (TIN, 1)]
+    put(world, GIFT=(Component(POT, 3),))
+    run(world, DELIVER)
+    three = list(LinePart.objects.values_list("item", "quantity"))
+    assert three == [(POT, 2), (POT, 1)], "of 5.00 one of the three bears a cent less"
+    assert "GIFT is a kit: 3 × POT-GLASS are sent for each." in str(OrderDetail.objects.get().applied)
+    kits.change(world.merchant, clock.now(), "dana@x.example", remove=["GIFT"])
+    assert LinePart.objects.count() == 2, "what is at the WMS stays as it was sent"
+
+
+def test_an_order_with_a_part_of_a_kit_goes_on_when_the_kit_is_no_more(world: World) -> None:
+    put(world, GIFT=GIFT)
+    place(world, 1, ("GIFT", "0.5"))
+    run(world, DOWNLOAD)
+    assert (world.only().status, world.only().error_code) == (Status.ERROR, "kit_not_whole")
+    went_on = kits.change(world.merchant, clock.now(), "dana@x.example", remove=["GIFT"])
+    assert (went_on.released, world.only().status) == (1, Status.READY)
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+# ── stock ──
+
+
+def stock(world: World, **counts: int) -> None:
+    for sku, number in counts.items():
+        world.warehouse._count(  # type: ignore[attr-defined]
+            "C1", sku.replace("_", "-"), "MAIN", Decimal(number), Decimal(number), world.warehouse.clock()
+        )
+    run(world, INVENTORY)
+
+
+def offers_of(world: World) -> dict[str, Any]:
+    return {one.code: one for one in offered(world.merchant, stock_rules(world.cart), clock.now())}
+
+
+def quantities(world: World) -> dict[str, Decimal]:
+    return {code: one.quantity for code, one in offers_of(world).items() if code in ("GIFT", MUG, TIN)}
+
+
+def test_of_a_kit_there_are_as_many_as_the_scarcest_component_is_enough_for(world: World) -> None:
+    put(world, GIFT=GIFT)
+    stock(world, MUG_BLUE=11, TIN_SMALL=4)
+    found = offers_of(world)
+    assert {code: one.quantity for code, one in found.items() if code in ("GIFT", MUG, TIN)} == {
+        "GIFT": 4,
+        MUG: 11,
+        TIN: 4,
+    }
+    place(world, 1, ("GIFT", 1), (MUG, 4))
+    run(world, DOWNLOAD)
+    found = offers_of(world)
+    assert {code: one.quantity for code, one in found.items() if code in ("GIFT", MUG, TIN)} == {
+        "GIFT": 2,
+        MUG: 5,
+        TIN: 3,
+    }
+    assert found["GIFT"].sentence == "2 can be made of 5 × MUG-BLUE, 2 in each = 2"
+    world.cart.stock_buffer = 1
+    assert offers_of(world)["GIFT"].quantity == 1
+    put(world, GIFT=(*GIFT, Component("NOWHERE", 1)))
+    assert offers_of(world)["GIFT"].skipped.endswith("has a count of its component NOWHERE.")
+
+
+def test_stock_that_is_kept_here_is_taken_by_component(world: World) -> None:
+    put(world, GIFT=GIFT)
+    Merchant.objects.filter(pk=world.merchant.pk).update(managed_inventory=True)
+    world.merchant.refresh_from_db()
+    home, _ = Warehouse.objects.get_or_create(merchant=world.merchant, defaults={"name": "Home", "is_default": True})
+    managed.adjust(world.merchant, [(home, MUG, Decimal(10), ""), (home, TIN, Decimal(10), "")], "dana", clock.now())
+    place(world, 1, ("GIFT", 3))
+    run(world, DOWNLOAD)
+    levels = dict(StockLevel.objects.values_list("sku", "available"))
+    assert levels == {MUG: 4, TIN: 7}
+    assert offers_of(world)["GIFT"].quantity == 2
