@@ -2,12 +2,11 @@
 
 from django.urls import path
 
-from accounts import address_views, audit_views, people_acts, people_views, security, views
+from accounts import audit_views, people_acts, people_views, security, views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("profile/security/", security.account_security, name="account_security"),
-    path("profile/addresses/", address_views.account_addresses, name="account_addresses"),
     path("users/", people_views.users, name="users"),
     path("users/new/", people_views.user_new, name="user_new"),
     path("users/permissions/", people_views.permissions, name="user_permissions"),

@@ -84,7 +84,8 @@ def change(
         saved.changes |= {name_of(code): (None, "listed") for code in codes if code not in before.get("codes", ())}
         saved.changes |= {name_of(code): ("listed", None) for code in before.get("codes", ()) if code not in codes}
         if saved.changes:
-            audit.record(actor, "country_rules.changed", str(owner), saved.changes)
+            verb = "merchant.country_rules" if isinstance(owner, Merchant) else "cart.country_rules"
+            audit.record(actor, verb, str(owner), saved.changes)
             _follow(_carts(owner), saved, now, str(actor))
     return saved
 

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from orders.views import acting, bulk, cancel, edit, export, importing, listing, page, refund, saved, skipped
+from orders.views import acting, addresses, bulk, cancel, edit, export, importing, listing, page, refund, saved, skipped
 
 urlpatterns = [
+    path("profile/addresses/", addresses.account_addresses, name="account_addresses"),
     path("orders/", listing.orders, name="orders"),
     path("orders/skipped/", skipped.skipped, name="skipped"),
     path("orders/skipped/load/", skipped.skipped_load, name="skipped_load"),

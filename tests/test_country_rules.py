@@ -133,7 +133,7 @@ def test_the_list_is_filled_set_and_emptied(desk: Desk, of: str) -> None:
     with tenancy.activate(desk.account.pk):
         model = Merchant if of == "merchants" else Cart
         assert model.objects.get(pk=owner.pk).country_rule == {"kind": "allow", "then": "hold", "codes": ["CA", "US"]}
-        assert AuditEntry.objects.filter(verb="country_rules.changed").count() == 3
+        assert AuditEntry.objects.filter(verb=f"{of[:-1]}.country_rules").count() == 3
 
 
 def test_a_file_is_shown_before_it_changes_anything_and_the_export_is_such_a_file(desk: Desk) -> None:

@@ -130,7 +130,7 @@ def _in_form(form: str, signs: str, misread: Mapping[str, str]) -> str | None:
 
 @functools.cache
 def _by_prefix() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for line in _ZIPS.split("\n"):
         for one in line.strip().split("|"):
             if one:

@@ -83,16 +83,16 @@ def _claim(run: Run, verifier: type[Verifier], group: Sequence[Order]) -> list[A
             wanted.setdefault(addresses.key_of(verifier, where), (where, order.pk))
     if not wanted:
         return []
-    lease = timedelta(seconds=WINDOW + verifier.timeout + 10)
+    lease = WINDOW + verifier.timeout + 10
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO orders_addressanswer AS a (account_id, key, domestic, created_at, token, failures,
                                                      unasked, lease_until)
-               SELECT %(account)s, g.key, g.domestic, %(now)s, 1, 0, false, now() + %(lease)s
+               SELECT %(account)s, g.key, g.domestic, %(now)s, 1, 0, false, now() + make_interval(secs => %(lease)s)
                FROM unnest(%(keys)s::text[], %(domestic)s::bool[]) AS g(key, domestic)
                ON CONFLICT (account_id, key) DO UPDATE SET
-                   token = a.token + 1, lease_until = now() + %(lease)s, unasked = false, answer = NULL,
-                   answered_at = NULL,
+                   token = a.token + 1, lease_until = now() + make_interval(secs => %(lease)s),
+                   unasked = false, answer = NULL, answered_at = NULL,
                    created_at = CASE WHEN a.unasked THEN %(now)s ELSE a.created_at END,
                    failures = CASE WHEN a.unasked THEN 0 ELSE a.failures END
                WHERE (a.answer IS NULL OR (a.unasked AND a.answered_at < %(old)s))
