@@ -67,7 +67,9 @@ def _with_state(country: str, line: str) -> Place | None:
                 continue  # without a code only a comma tells a state from a part of the city's name
             state = states.code_of(country, " ".join(name))
             lies_in = postal_codes.state_of(country, code or "")
-            if state and (not lies_in or lies_in == state) and any(word != "," for word in rest):
+            if state and lies_in and lies_in != state:
+                return None  # they contradict each other: nothing is guessed
+            if state and any(word != "," for word in rest):
                 return Place(" ".join(rest).replace(" ,", ",").strip(" ,"), state, code or "")
         if code and before:
             lies_in = postal_codes.state_of(country, code)

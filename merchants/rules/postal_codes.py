@@ -5,6 +5,7 @@ labeling list L002 of the United States Postal Service, and Canadian first lette
 """
 
 import functools
+import re
 from collections.abc import Mapping
 from string import ascii_uppercase
 
@@ -58,6 +59,7 @@ _AUSTRALIA = (
     (6000, 6999, "WA"), (7000, 7999, "TAS"), (8000, 8999, "VIC"), (9000, 9999, "QLD"),
 )  # fmt: skip
 _MISREAD: Mapping[str, str] = {"O": "0", "I": "1", "L": "1"}  # letters that stand where a digit belongs
+_MARK = re.compile(r"\s*[A-Z]{1,3}\s?-")  # of a country, before its postal code
 LONGEST = 16  # characters worth looking at
 
 
@@ -70,8 +72,9 @@ def spelled(country: str, text: str) -> str | None:
     if not plain or len(plain) > LONGEST:
         return None
     options = [plain]
-    if plain[0].isalpha() and forms[0][0].isdigit():
-        options.append(plain.lstrip(ascii_uppercase))  # D-10115, CH-8001
+    mark = _MARK.match(text.upper())
+    if forms[0][0].isdigit() and (mark is not None or plain.startswith(country)):
+        options.append(plain.lstrip(ascii_uppercase))  # D-10115, CH 8001
     elif plain.isdigit() and forms[0].startswith(country):
         options.append(country + plain)
     for misread in ({}, _MISREAD):
