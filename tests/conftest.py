@@ -46,6 +46,21 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         connections.close_all()
 
 
+@pytest.fixture(scope="module")
+def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """For a world that costs much: what a module's own fixture makes within this is there in each of its tests.
+
+    One transaction around them, undone after the last; each test's own (`db`) is a savepoint in it, so no test sees
+    what another did. PostgreSQL's now() stands still meanwhile: not for tests that go by its clock.
+    """
+    from django.test import TestCase
+
+    with django_db_blocker.unblock():
+        begun = TestCase._enter_atomics()
+        yield
+        TestCase._rollback_atomics(begun)
+
+
 # --- the gate's rule: nothing is skipped, except where ../shared/specs is absent ------
 
 SPECS = "specs:"  # a skip whose reason begins so is allowed

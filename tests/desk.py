@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY as METHODS
+from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
 
-from accounts import addresses
 from accounts.models import Account, Membership, User
 from alerts.models import Alert
 from carts.models import Cart
@@ -83,8 +83,9 @@ def build(name: str = "Northquay", *, orders: int = 3) -> Desk:
         who: User.objects.create_user(f"{who}@{mail}.example", PASSWORD, name=who.title(), timezone="Europe/Berlin")
         for who in ("owner", "colleague", "stranger")
     }
-    for user in users.values():
-        addresses.confirm(user)
+    EmailAddress.objects.bulk_create(
+        EmailAddress(user=user, email=user.email, verified=True, primary=True) for user in users.values()
+    )
     with tenancy.activate(account.pk):
         Wms.objects.create(system="sandbox_wms", credentials={"url": "http://127.0.0.1:9/wms", "api_key": CANARY})
         merchants = [_merchant(f"{name} One", "ONE"), _merchant(f"{name} Two", "TWO")]
@@ -119,8 +120,9 @@ def with_app(user: User) -> str:
 
 def _merchant(name: str, code: str) -> Merchant:
     merchant = Merchant.objects.create(name=name, code=code, wms_values={"customer": code})
-    for service in MERCHANT_SERVICES:
-        Schedule.objects.create(merchant=merchant, service=service, every=3600, next_run=clock.now())
+    Schedule.objects.bulk_create(
+        Schedule(merchant=merchant, service=service, every=3600, next_run=clock.now()) for service in MERCHANT_SERVICES
+    )
     return merchant
 
 
@@ -134,18 +136,22 @@ def _cart(merchant: Merchant) -> Cart:
         credentials={"url": "http://127.0.0.1:9/shop", "api_key": CANARY},
         earliest_order_date=date(2020, 1, 1),
     )
-    for service in CART_SERVICES:
-        schedule = Schedule.objects.create(merchant=merchant, cart=cart, service=service, every=3600)
-        Run.objects.create(
+    schedules = Schedule.objects.bulk_create(
+        Schedule(merchant=merchant, cart=cart, service=service, every=3600) for service in CART_SERVICES
+    )
+    Run.objects.bulk_create(
+        Run(
             merchant_id=merchant.pk,
             cart_id=cart.pk,
             schedule_id=schedule.pk,
-            service=Service(service).value,
+            service=Service(schedule.service).value,
             started_at=clock.now(),
             seconds=0.5,
             outcome="ok",
             counts={"stored": 2},
         )
+        for schedule in schedules
+    )
     return cart
 
 
