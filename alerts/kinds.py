@@ -98,6 +98,11 @@ TABLE = (
         "The shop calls an item by a code that no product has. Added as an alias, all orders that wait for it go out.",
         "Open the products", Fix.PRODUCTS,
     ),
+    _held(
+        "kit_not_whole", "Part of a kit",
+        "The order has half a kit, say, and its components can only be sent for whole ones. Correct the quantity.",
+        "Correct the quantity",
+    ),
     Kind(
         "item_unknown", "Product not known to the WMS", Acts.PERSON,
         "The WMS does not know this product for this customer. Add it there, or map it by an alias.",

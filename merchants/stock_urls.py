@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants.views import managed, products, warehouses
+from merchants.views import kits, managed, products, warehouses
 
 _OF = "merchants/<id:merchant>/"
 
@@ -14,6 +14,11 @@ urlpatterns = [
     path(f"{_OF}products/<id:product>/", products.product, name="product"),
     path(f"{_OF}products/<id:product>/adjust/", managed.adjust, name="product_adjust"),
     path(f"{_OF}products/<id:product>/<slug:what>/", products.product_act, name="product_act"),
+    path(f"{_OF}kits/", kits.kits, name="kits"),
+    path(f"{_OF}kits/new/", kits.kit_new, name="kit_new"),
+    path(f"{_OF}kits/csv/", kits.kits_csv, name="kits_csv"),
+    path(f"{_OF}kits/import/", kits.kits_import, name="kits_import"),
+    path(f"{_OF}kits/<id:kit>/", kits.kit, name="kit"),
     path(f"{_OF}warehouses/", warehouses.warehouses, name="warehouses"),
     path(f"{_OF}warehouses/new/", warehouses.warehouse_new, name="warehouse_new"),
     path(f"{_OF}warehouses/map/", warehouses.warehouses_map, name="warehouses_map"),

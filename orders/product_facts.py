@@ -1,13 +1,15 @@
 """All that is known of one product, for its page; and of some, for the page of a cart's Product Sync."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from carts.models import Cart, CartStock
+from merchants import kits
 from merchants.models import Merchant, Product, ProductAlias, Service
-from merchants.offers import Counted, Offer, offers
+from merchants.offers import Counted, Offer, StockRules, kit_offers, offers
+from merchants.rules.kits import Component
 from merchants.services import services_of
 from orders import item_filters
 from orders.connections import cart_class
@@ -74,25 +76,38 @@ class Facts:
 def of(merchant: Merchant, product: Product, now: datetime) -> Facts:
     """One product."""
     aliases = list(ProductAlias.objects.filter(product=product).order_by("kind", "value"))
-    there = next(counted(merchant, now, [product.sku]), None)
+    kit = kits.contents(merchant.pk, [product.sku]).get(product.sku, ())
+    counts = {one.sku: one for one in counted(merchant, now, [product.sku, *(part.sku for part in kit)])}
+    there = counts.get(product.sku)
     carts, told = stock_carts(merchant), []
     filters = item_filters.of(carts)
     for cart in carts:
         rules = stock_rules(cart, filters[cart.pk])
         codes = [row.value for row in aliases if row.kind == rules.alias]
-        told += [(cart, offer) for offer in offers(there or Counted(product.sku, ()), codes, rules)]
+        told += [(cart, offer) for offer in _offers(product.sku, kit, counts, codes, rules)]
     return Facts(there, aliases, with_last(told))
 
 
 def of_cart(cart: Cart, skus: Sequence[str], now: datetime) -> tuple[dict[str, Counted], list[Told]]:
     """What there is of some products by SKU, and what a cart is told of each and was told last."""
     rules = stock_rules(cart)
-    there = {one.sku: one for one in counted(cart.merchant, now, skus)}
+    made = kits.contents(cart.merchant_id, skus)
+    parts = [part.sku for kit in made.values() for part in kit]
+    there = {one.sku: one for one in counted(cart.merchant, now, {*skus, *parts})}
     codes = codes_of(cart.merchant_id, rules.alias, skus)
     found = []
     for sku in skus:
-        found += [(cart, one) for one in offers(there.get(sku) or Counted(sku, ()), codes.get(sku, ()), rules)]
+        found += [(cart, one) for one in _offers(sku, made.get(sku, ()), there, codes.get(sku, ()), rules)]
     return there, with_last(found)
+
+
+def _offers(
+    sku: str, kit: Sequence[Component], counts: Mapping[str, Counted], codes: Sequence[str], rules: StockRules
+) -> Iterator[Offer]:
+    """What a cart is told of one SKU, a kit or not."""
+    if kit:
+        return kit_offers(sku, kit, counts, codes, rules)
+    return offers(counts.get(sku) or Counted(sku, ()), codes, rules)
 
 
 def stock_carts(merchant: Merchant) -> list[Cart]:

@@ -22,8 +22,9 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.filepresets import SIMPLE
 from integration_manager.mapping.state import Mapping
-from merchants import catalog
-from merchants.models import FileFormat, FormatDraft, Merchant, Product, Warehouse
+from merchants import catalog, kits
+from merchants.models import FileFormat, FormatDraft, Kit, Merchant, Product, Warehouse
+from merchants.rules.kits import Component
 from merchants.stored_files import StoredFolder
 from orders import managed
 from orders.models import BulkAction, Order, SavedView
@@ -79,6 +80,11 @@ MATRIX: dict[str, dict[str, str]] = {
     "merchant_restore": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_delete": OF_A_MERCHANT_FOR_ADMINS,
     "merchant_service": OF_A_MERCHANT,
+    "kits": OF_A_MERCHANT,
+    "kit_new": OF_A_MERCHANT,
+    "kits_csv": OF_A_MERCHANT,
+    "kits_import": OF_A_MERCHANT,
+    "kit": OF_A_MERCHANT,
     "products": OF_A_MERCHANT,
     "product_new": OF_A_MERCHANT,
     "products_import": OF_A_MERCHANT,
@@ -234,6 +240,7 @@ ROWS = {
     "bulk",
     "view",
     "product",
+    "kit",
     "warehouse",
     "channel",
 }
@@ -376,7 +383,9 @@ def stock_of(desk: Desk) -> dict[str, str]:
         if new:
             managed.adjust(merchant, [(warehouse, product.sku, Decimal(9), "counted")], "x@x.example", clock.now())
             catalog.add_alias(product, "UPC", "0123")
-    return {"product": product.public_id, "warehouse": warehouse.public_id}
+            kits.store(merchant, {"CANDLE-SET": (Component("CANDLE-8", 3),)}, clock.now())
+        kit = Kit.objects.get(merchant=merchant)
+    return {"product": product.public_id, "warehouse": warehouse.public_id, "kit": kit.public_id}
 
 
 def address(desk: Desk, name: str, rows: Desk | None = None) -> str:

@@ -1,5 +1,6 @@
 """Kits, from the rule to the page: components are what is sent, the kit is what the cart hears of."""
 
+import io
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.models import AuditEntry
 from alerts.models import Alert
+from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Line
-from merchants.models import Merchant, Service, StockLevel, Warehouse
+from merchants.kits import contents, in_words
+from merchants.models import Kit, Merchant, Product, Service, StockLevel, Warehouse
 from merchants.rules import Rules, judge
 from merchants.rules.codes import Hit, ItemCodes
 from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter
@@ -20,6 +24,9 @@ from orders import kits, managed
 from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
 from orders.stock import offered, stock_rules
+from tests import desk as desks
+from tests.counter import text
+from tests.desk import Desk
 from tests.test_rules import PLAIN, order
 from tests.world import World, change, place, run
 
@@ -345,3 +352,94 @@ def test_stock_that_is_kept_here_is_taken_by_component(world: World) -> None:
     levels = dict(StockLevel.objects.values_list("sku", "available"))
     assert levels == {MUG: 4, TIN: 7}
     assert offers_of(world)["GIFT"].quantity == 2
+
+
+# ── the pages and the file ──
+
+
+@pytest.fixture
+def desk(db: None) -> Desk:
+    return desks.build(orders=0)
+
+
+def of(desk: Desk, path: str = "") -> str:
+    return desk.url(f"merchants/{desk.merchants[0].public_id}/kits/{path}")
+
+
+def kits_of(desk: Desk) -> dict[str, str]:
+    with tenancy.activate(desk.account.pk):
+        return {sku: in_words(kit) for sku, kit in contents(desk.merchants[0].pk).items()}
+
+
+def test_the_pages_add_find_change_and_delete_kits(desk: Desk) -> None:
+    client = desk.client("owner")
+    assert client.post(of(desk, "new/"), {"sku": "GIFT", "parts": "2 MUG\n\n1 × TIN\nBOW"}).status_code == 302
+    assert kits_of(desk) == {"GIFT": "2 × MUG, 1 × TIN, 1 × BOW"}
+    page = text(client.get(of(desk), {"q": "tin"}))
+    assert "GIFT" in page and "2 × " in page
+    assert "No such kit" in text(client.get(of(desk), {"q": "x"}))
+    with tenancy.activate(desk.account.pk):
+        found = Kit.objects.get()
+        assert Product.objects.filter(sku="GIFT").exists(), "so that it can have other codes"
+    address = of(desk, f"{found.public_id}/")
+    assert "1 BOW" in client.get(address).content.decode()
+    for wrong, why in (
+        ({"sku": "", "parts": "1 A"}, "SKU is empty"),
+        ({"sku": "GIFT", "parts": ""}, "at least one component"),
+        ({"sku": "GIFT", "parts": "0 A"}, "no quantity"),
+        ({"sku": "GIFT", "parts": "1 A\n2 A"}, "stands there twice"),
+        ({"sku": "GIFT", "parts": "1 GIFT"}, "cannot be in itself"),
+        ({"sku": "GIFT", "parts": "\n".join(f"1 S{n}" for n in range(51))}, "at most 50"),
+    ):
+        answer = client.post(address, wrong)
+        assert (answer.status_code, why in text(answer)) == (422, True), why
+    assert client.post(address, {"sku": "GIFT-2", "parts": "4 MUG"}).status_code == 302
+    assert kits_of(desk) == {"GIFT-2": "4 × MUG"}
+    with tenancy.activate(desk.account.pk):
+        assert AuditEntry.objects.filter(verb="kits.changed").count() == 2
+        found = Kit.objects.get()
+    assert client.post(of(desk, f"{found.public_id}/"), {"do": "delete"}).status_code == 302
+    assert kits_of(desk) == {}
+
+
+def test_no_kit_is_in_a_kit(desk: Desk) -> None:
+    client = desk.client("owner")
+    client.post(of(desk, "new/"), {"sku": "GIFT", "parts": "2 MUG"})
+    assert "GIFT is a kit itself" in text(client.post(of(desk, "new/"), {"sku": "BOX", "parts": "1 GIFT"}))
+    assert "MUG is in the kit GIFT" in text(client.post(of(desk, "new/"), {"sku": "MUG", "parts": "1 CLAY"}))
+    assert "There is a kit GIFT already" in text(client.post(of(desk, "new/"), {"sku": "GIFT", "parts": "1 A"}))
+    assert kits_of(desk) == {"GIFT": "2 × MUG"}
+
+
+def test_what_is_exported_can_be_imported(desk: Desk) -> None:
+    client = desk.client("owner")
+    content = b"Kit SKU,Component SKU,Quantity\nGIFT,MUG,2\nGIFT,TIN,1\nSIX,CAN,6\n"
+    page = client.post(of(desk, "import/"), {"file": io.BytesIO(content)}).content.decode()
+    assert "2 × MUG, 1 × TIN" in page
+    client.post(of(desk, "import/"), {"rows": page.split('name="rows" value="')[1].split('"')[0]})
+    assert kits_of(desk) == {"GIFT": "2 × MUG, 1 × TIN", "SIX": "6 × CAN"}
+    given = client.get(of(desk, "csv/"))
+    exported = b"".join(given.streaming_content) if given.streaming else given.content
+    assert [line.split(b",")[1:] for line in exported.splitlines()[1:]] == [
+        [b"MUG", b"2"],
+        [b"TIN", b"1"],
+        [b"CAN", b"6"],
+    ]
+    wrong = b"Kit SKU,Component SKU,Quantity\nBOX,GIFT,1\nA,B,x\nC,D,1\nE,C,1\nSIX,CAN,6\n"
+    page = client.post(of(desk, "import/"), {"file": io.BytesIO(wrong)}).content.decode()
+    assert "GIFT is a kit itself" in page and "is no quantity" in page and "C is a kit itself in this file" in page
+
+
+def test_the_order_page_says_what_is_sent_for_a_kit_and_how_far_it_is(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        found = desks.make_order(desk.carts[0], "K-1", status="at_wms")
+        line = OrderLine.objects.filter(order=found).order_by("position").first()
+        assert line is not None
+        parts = (("MUG", 1, 1), ("MUG", 1, 0), ("TIN", 1, 0))
+        for number, (item, quantity, shipped) in enumerate(parts, 1):
+            LinePart.objects.create(
+                order=found, position=line.position, number=number, line_id=f"1-{number}", item=item,
+                quantity=quantity, qty_shipped=shipped,
+            )  # fmt: skip
+    page = text(desk.client("owner").get(desk.url(f"orders/{found.public_id}/")))
+    assert 'A kit, sent as 2 × <span class="mono">MUG</span> (1 shipped), 1 × <span class="mono">TIN</span>' in page

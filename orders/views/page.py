@@ -1,5 +1,6 @@
 """The page of one order, and what was said about it to the other systems."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -29,7 +30,7 @@ from orders import (
     tracking_links,
 )
 from orders.journey import Journey
-from orders.models import Event, EventDetail, Exchange, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.models import Event, EventDetail, Exchange, LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
 from orders.rewriting import DECIDED_BY_PEOPLE
 from orders.states import UNSENT
@@ -194,20 +195,49 @@ def _lines(detail: OrderDetail) -> list[dict[str, Any]]:
     """The stored lines with what the source said of each, what is sent for it, and which rule left it out."""
     source = {line.get("line_id"): line for line in (detail.data or {}).get("lines", [])}
     found = []
-    for row in OrderLine.objects.filter(order=detail.order_id).order_by("position"):
+    parts = LinePart.objects.filter(order=detail.order_id, position=OuterRef("position")).order_by("number")
+    rows = OrderLine.objects.filter(order=detail.order_id).annotate(
+        parts=ArraySubquery(parts.values(row=JSONObject(item="item", quantity="quantity", qty_shipped="qty_shipped")))
+    )
+    for row in rows.order_by("position"):
         said = source.get(row.line_id, {})
         why = next((one["why"] for one in detail.applied if row.item in one["why"]), "") if row.filtered else ""
         other = row.sent_item if row.sent_item != row.item and not row.filtered else ""
-        found.append({"row": row, "source": said, "charges": charges.of_line(said), "sent_as": other, "why": why})
+        found.append(
+            {
+                "row": row,
+                "source": said,
+                "charges": charges.of_line(said),
+                "sent_as": other,
+                "why": why,
+                "parts": _by_item(row.parts),
+            }
+        )
     return found
+
+
+def _by_item(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The components of a kit: some may be sent in two lines, of which each bears another price."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        one = found.setdefault(part["item"], {"item": part["item"], "quantity": Decimal(0), "qty_shipped": Decimal(0)})
+        one["quantity"] += Decimal(str(part["quantity"]))
+        one["qty_shipped"] += Decimal(str(part["qty_shipped"]))
+    return list(found.values())
 
 
 def _still_to_ship(order: Order, lines: list[dict[str, Any]]) -> str:
     """What the WMS has of it besides the parcels, where it has shipped a part: "2 × VASE-L"."""
     if order.status != Status.AT_WMS or not order.qty_shipped:
         return ""
-    left = [(line["row"], line["row"].quantity - line["row"].qty_shipped) for line in lines if not line["row"].filtered]
-    return ", ".join(f"{quantity(number)} × {row.sent_item or row.item}" for row, number in left if number > 0)
+    left = []
+    for line in lines:
+        row = line["row"]
+        if line["parts"]:
+            left += [(part["item"], part["quantity"] - part["qty_shipped"]) for part in line["parts"]]
+        elif not row.filtered:
+            left.append((row.sent_item or row.item, row.quantity - row.qty_shipped))
+    return ", ".join(f"{quantity(number)} × {item}" for item, number in left if number > 0)
 
 
 def _timeline(order: Order) -> list[Event]:

@@ -1,0 +1,83 @@
+"""The kits of a merchant as a CSV file, a row for each component: what the export writes, the import reads."""
+
+from collections.abc import Sequence
+
+from integration_manager.kit import clock
+from integration_manager.list_files import Column, Row
+from integration_manager.list_pages import Change, Plan
+from merchants import kits
+from merchants.models import Merchant
+from merchants.rules.kits import Component
+from orders import kits as orders_kits
+
+COLUMNS = (
+    Column("kit", "Kit SKU", also=("Kit", "Bundle SKU", "Bundle")),
+    Column("sku", "Component SKU", also=("Component", "SKU", "Item")),
+    Column("quantity", "Quantity", also=("Qty",), longest=10),
+)
+
+
+def rows_of(merchant: Merchant) -> list[list[str]]:
+    """A merchant's kits."""
+    return [[sku, part.sku, str(part.quantity)] for sku, kit in kits.contents(merchant.pk).items() for part in kit]
+
+
+class KitImport:
+    """Takes up a file of kits: an importer of integration_manager/list_pages.py. A kit's rows are all of it."""
+
+    noun = "kits"
+    columns: Sequence[Column] = COLUMNS
+    example = (("GIFT-SET", "MUG-BLUE", "2"), ("GIFT-SET", "TIN-SMALL", "1"), ("SIX-PACK", "CAN-330", "6"))
+
+    def __init__(self, merchant: Merchant, back: str, actor: object) -> None:
+        self.merchant, self.back, self._actor = merchant, back, actor
+        self.title = f"Import the kits of {merchant.name}"
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """Which kits are new or have other contents."""
+        plan, wanted = Plan(), dict[str, tuple[Component, ...]]()
+        groups = _by_kit(rows)
+        for sku, group in groups.items():
+            try:
+                wanted[sku] = _checked(group)
+            except kits.Refused as why:
+                plan.problems += [(row.line, str(why)) for row in group]
+        known = kits.contents(self.merchant.pk, wanted)
+        for sku, kit in wanted.items():
+            try:
+                kits.refuse_nesting(self.merchant.pk, {sku: kit})
+                nested = next((one.sku for one in kit if one.sku in wanted), "")
+                if nested:
+                    raise kits.Refused(f"{nested} is a kit itself in this file: a kit has no kits in it.")
+            except kits.Refused as why:
+                plan.problems += [(row.line, str(why)) for row in groups[sku]]
+                continue
+            if known.get(sku) == kit:
+                plan.same += 1
+            else:
+                plan.good += groups[sku]
+                before = kits.in_words(known[sku]) if sku in known else None
+                plan.changes.append(Change(sku, before, kits.in_words(kit)))
+        return plan
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Stores them."""
+        try:
+            put = {sku: _checked(group) for sku, group in _by_kit(rows).items()}
+            went_on = orders_kits.change(self.merchant, clock.now(), self._actor, put=put)
+        except kits.Refused as why:
+            return f"Nothing was changed. {why}"
+        said = f"{len(put)} kit{'' if len(put) == 1 else 's'} stored."
+        return f"{said} {went_on.released} orders that waited for that go on." if went_on.released else said
+
+
+def _by_kit(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(" ".join(row.cells["kit"].split()), []).append(row)
+    return found
+
+
+def _checked(group: Sequence[Row]) -> tuple[Component, ...]:
+    parts = ((row.cells["sku"], row.cells["quantity"]) for row in group)
+    return kits.checked(group[0].cells["kit"], parts)[1]
