@@ -41,7 +41,7 @@ def written(**given: str) -> dict[str, str]:
         ("DE", "D-10115", "10115"), ("CH", "CH 8001", "8001"), ("LT", "01234", "LT-01234"), ("NL", "1234ab", "1234 AB"),
         ("IE", "d02x285", "D02 X285"), ("PT", "1000001", "1000-001"), ("SE", "11122", "111 22"),
         ("BR", "01310100", "01310-100"), ("JP", "0600001", "060-0001"), ("AE", " any thing ", "ANY THING"),
-        ("US", "9" * 50, None), ("US", "", None),
+        ("US", "9" * 50, None), ("US", "00000", None), ("US", "", None),
     ],
 )  # fmt: skip
 def test_a_postal_code_is_spelled_as_its_country_does(country: str, text: str, code: str | None) -> None:

@@ -82,7 +82,7 @@ def spelled(country: str, text: str) -> str | None:
             for form in forms:
                 found = _in_form(form, option, misread)
                 if found is not None:
-                    return found
+                    return found if country != "US" or found[:3] in _by_prefix() else None
     return None
 
 
