@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from integration_manager.kit.connector import Page
-from integration_manager.kit.errors import BadAnswer
+from integration_manager.kit.errors import BadAnswer, Unmappable
 
 R = TypeVar("R")
 
@@ -22,7 +22,7 @@ _SAME_AGAIN = "The system gives the same page of its list again and again."
 def by_modified(
     fetch: Callable[[datetime, int], Sequence[R]],
     since: datetime,
-    time_of: Callable[[R], datetime],
+    time_of: Callable[[R], datetime | None],
     size: int,
     *,
     key_of: Callable[[R], Hashable] = repr,
@@ -40,15 +40,15 @@ def by_modified(
     page = 1
     seen: set[Hashable] = set()
     before: list[Hashable] = []
-    time_of = _dated(time_of)
+    dated = _dated(time_of)
     while True:
         rows = fetch(since, page)
         # With its time, so that a row that was edited is not taken for its old form.
-        keys: list[Hashable] = [(time_of(row), key_of(row)) for row in rows]
+        keys: list[Hashable] = [(dated(row), key_of(row)) for row in rows]
         if page > 1 and keys and keys == before:
             raise BadAnswer(_SAME_AGAIN)
         new = [row for row, key in zip(rows, keys, strict=True) if key not in seen]
-        last = time_of(rows[-1]) if rows else since
+        last = dated(rows[-1]) if rows else since
         if new:
             yield Page(new, cursor=last if page == 1 else since)
         whole = len(rows) >= size
@@ -58,7 +58,7 @@ def by_modified(
             continue
         if page > 1:
             seen.update(keys)
-            yield from _once_more(fetch, since, time_of, size, key_of, seen)
+            yield from _once_more(fetch, since, dated, size, key_of, seen)
             if last > since:
                 yield Page((), cursor=last)
         if not whole:
@@ -66,12 +66,15 @@ def by_modified(
         since, page, seen = last, 1, set(keys)
 
 
-def _dated(time_of: Callable[[R], datetime]) -> Callable[[R], datetime]:
+def _dated(time_of: Callable[[R], datetime | None]) -> Callable[[R], datetime]:
     def dated(row: R) -> datetime:
         try:
-            return time_of(row)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise BadAnswer("A row of the system's list does not tell when it was last changed.") from None
+            at = time_of(row)
+        except (KeyError, TypeError, ValueError, AttributeError, Unmappable):
+            at = None
+        if at is None:
+            raise BadAnswer("A row of the system's list does not tell when it was last changed.")
+        return at
 
     return dated
 
@@ -143,6 +146,7 @@ def by_token(
     """
     token: str | None = None
     used: set[str] = set()
+    time_of = _dated(time_of) if time_of else None
     while True:
         rows, token = fetch(token)
         if rows:

@@ -3,7 +3,7 @@
 `Reader` is for the pure mapping of one record (`Unmappable`), `pick` for the answer to a call.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,12 +17,13 @@ DIGITS = 15  # of money and quantities, before the point
 
 
 def pick(answer: "Answer", name: str, kind: type[T]) -> T:
-    """The member `name` of an answer, which has to be a `kind` (list, str, bool …).
+    """The member `name` of an answer ("data.order" one within one), which has to be a `kind` (list, str, bool …).
 
     Raises BadAnswer, or OutcomeUnknown where a request was accepted that must not be repeated.
     """
-    body = answer.json()
-    value = body.get(name) if isinstance(body, dict) else None
+    value = answer.json()
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
     if isinstance(value, kind):
         return value
     why = f"{answer.host} sent an answer without {name!r}, which it should have."
@@ -92,14 +93,14 @@ class Reader:
             raise Unmappable(self._name(name), "it is missing")
         return number
 
-    def when(self, name: str) -> datetime | None:
-        """An ISO time; one without a zone is UTC."""
+    def when(self, name: str, zone: tzinfo = UTC) -> datetime | None:
+        """An ISO time, in UTC; one without a zone is in `zone`."""
         text = self.text(name)
         if not text:
             return None
         try:
             at = datetime.fromisoformat(text)
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
         except (ValueError, OverflowError):
             raise Unmappable(self._name(name), f"{text[:40]!r} is not a time") from None
 

@@ -112,6 +112,7 @@ class Fake:
     system: ClassVar[str] = ""  # the connector's key
     page_size: ClassVar[int] = 100  # the rows of a full page, as the connector asks for them
     credential: ClassVar[str] = "sandbox-key"  # what gets in
+    login: ClassVar[str] = ""  # where it has to be shown first, for a token, if there is such a path
 
     def __init__(self, name: str = "", *, path: Path | None = None, seed: int = 0) -> None:
         """`name` tells instances apart. With `path` it remembers everything across restarts."""

@@ -16,6 +16,7 @@ from integration_manager.kit.acceptance.bench import START, Bench, Check, Runnin
 from integration_manager.kit.canonical import to_json
 from integration_manager.kit.connector import Page
 from integration_manager.kit.errors import (
+    AuthFailed,
     BadAnswer,
     ConnectorError,
     Permanent,
@@ -281,14 +282,16 @@ def many_between_runs(bench: Bench, feed: Feed) -> None:
 
 
 def failing(bench: Bench, feed: Feed, fault: Fault) -> None:
-    """The first or the second page fails: the right error, and the next run goes on without a loss."""
-    for skip in (0, 1):
+    """The login, the first or the second page fails: the right error, and the next run goes on without a loss."""
+    login = bool(bench.fake().login)
+    for skip in range(2 + login):
         with bench.running() as running:
             poll = Poll(bench, feed, running)
             for number in range(1, running.fake.page_size * 2 + 4):
                 poll.make(number, START + number * MINUTE)
             running.fail("*", fault, times=99, skip=skip)
-            _read(poll, fault, READING.get(fault, ()))
+            refused = login and not skip and fault is Fault.ECHO  # who refuses a login refuses the credentials
+            _read(poll, fault, (AuthFailed,) if refused else READING.get(fault, ()))
             running.heal()
             poll.poll()
             poll.complete(f"after {fault} on request {skip + 1}")
