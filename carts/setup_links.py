@@ -1,23 +1,25 @@
 """*Share setup link*: a merchant gives one cart's credentials without signing in, and can do nothing else.
 
-The token stands in the link alone; here is its hash. A link is good for 7 days, until it is revoked, and
-for one success.
+The token stands in the link alone; here is its hash. A link is good for 7 days, until it is revoked, for one
+success, and for as long as who made it may set up this merchant's carts: it ends with their place in the account.
 """
 
 import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 
 from accounts import mail
-from accounts.models import Account
+from accounts.models import Account, Membership
+from accounts.roles import ROLES
 from carts.models import Cart, SetupLink
 from integration_manager import tenancy
 from merchants.models import Merchant
 
 LIVES = timedelta(days=7)
+MAY = [role for role, allowed in ROLES.items() if "carts.edit" in allowed and role in Membership.Role.values]
 
 
 def create(
@@ -46,7 +48,14 @@ def create(
 
 def good(now: datetime) -> QuerySet[SetupLink]:
     """The links of the active account that still open something."""
-    found: QuerySet[SetupLink] = SetupLink.objects.filter(used_at=None, revoked_at=None, expires_at__gt=now)
+    theirs = Q(merchant=None) | Q(merchant=OuterRef("merchant")) | Q(further__contains=[OuterRef("merchant_id")])
+    makers = Membership.objects.filter(
+        theirs, account=OuterRef("account"), user__email=OuterRef("created_by"), user__is_active=True,
+        deactivated_at=None, role__in=MAY,
+    )  # fmt: skip
+    found: QuerySet[SetupLink] = SetupLink.objects.filter(
+        Exists(makers), used_at=None, revoked_at=None, expires_at__gt=now
+    )
     return found
 
 

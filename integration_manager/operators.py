@@ -1,8 +1,10 @@
 """The operators' site: Django's admin for superusers, behind two-step sign-in and a recent proof.
 
-It lies at IM_ADMIN_PATH, and for everybody else it is not there. It sees all tenants, so it shows settings and
-states, but no secrets and nothing of an order's customer; who needs more opens the account, on record. What it
-changes in an account stands in that account's audit log. Each app registers its models in its admin.py.
+It lies at IM_ADMIN_PATH, and for everybody else it is not there, nor for who has not signed in: a sign-in page
+would tell a stranger that they have found it. Operators sign in where everybody does, then come here. It sees all
+tenants, so it shows settings and states, but no secrets and nothing of an order's customer; who needs more opens
+the account, on record. What it changes in an account stands in that account's audit log. Each app registers its
+models in its admin.py.
 """
 
 import inspect
@@ -12,7 +14,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import logout
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLResolver
@@ -51,8 +52,6 @@ class OperatorSite(admin.AdminSite):
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
             if not self.has_permission(request):
                 raise Http404
             wanting = two_step.staff_needs_two_step(request)
@@ -69,8 +68,10 @@ class OperatorSite(admin.AdminSite):
         return guarded
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """There is one sign-in for everybody."""
-        return redirect_to_login(request.GET.get("next", "/staff/"))
+        """There is one sign-in for everybody, and it is not here."""
+        if not self.has_permission(request):
+            raise Http404
+        return redirect("admin:index")
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """To the sign-in. A link that somebody is led to signs nobody out."""
@@ -97,7 +98,7 @@ def _declare(patterns: list[Any]) -> None:
 site = OperatorSite(name="admin")
 
 
-class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """A model as operators see it: what `fields` names, read-only but for `editable`, without adding or deleting."""
 
     editable: tuple[str, ...] = ()

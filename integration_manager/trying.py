@@ -1,6 +1,7 @@
 """Test connection: one call to another system from a page, and its answer in plain words.
 
-Four at a time per account, 15 s in all, no transaction open, and none for a suspended account.
+Four at a time per account, 15 s in all, no transaction open, and none for a suspended account or an archived
+merchant.
 """
 
 import contextlib
@@ -63,6 +64,11 @@ UNTRIED = Answer(
     True, "Not tested yet", "This system is tested together with a merchant’s values, and no merchant has them yet."
 )
 SUSPENDED = Answer(False, "This account is suspended", "Nothing is called, run or sent until it is opened again.")
+
+
+def archived(merchant: Merchant) -> Answer:
+    """What is answered in place of a call for a merchant of whom nothing runs."""
+    return Answer(False, f"{merchant.name} is archived", "Nothing of it runs, so nothing is called. Restore it first.")
 
 
 def in_words(answer: Answer) -> Answer:
@@ -158,6 +164,8 @@ def answer_of(
     """
     if account.suspended_at:
         return SUSPENDED, None
+    if merchant is not None and merchant.archived_at:
+        return archived(merchant), None
     started = time.monotonic()
     journal = Journal()
 

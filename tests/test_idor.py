@@ -363,8 +363,9 @@ def setup_link_of(desk: Desk) -> str:
     """A link for the first merchant's cart that still works: its public id."""
     with tenancy.activate(desk.account.pk):
         cart = desk.carts[0]
+        by = desk.users["owner"].email
         made = setup_links.create(
-            desk.account, cart.merchant, cart, cart.system, "Shop", cart.name, "", "x@x.example", clock.now()
+            desk.account, cart.merchant, cart, cart.system, "Shop", cart.name, "", by, clock.now()
         )
     return made[0].public_id
 

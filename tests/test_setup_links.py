@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts import mail
-from accounts.models import AuditEntry, Mail
+from accounts.models import AuditEntry, Mail, Membership, User
 from carts.models import Access, Cart, SetupLink
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -175,7 +175,24 @@ def test_of_two_at_once_one_wins(desk: Desk, shop: Any, monkeypatch: pytest.Monk
         assert Cart.objects.get(pk=desk.carts[0].pk).credentials["api_key"].reveal() == CANARY
 
 
-@pytest.mark.parametrize("how", ["expired", "revoked", "suspended", "archived"])
+def end_of_the_maker(desk: Desk, how: str) -> None:
+    """Who made the link, the owner, may not set up this merchant's carts any more."""
+    maker = desk.users["owner"]
+    mine = Membership.objects.filter(user=maker)
+    if how == "maker deactivated":
+        mine.update(deactivated_at=clock.now())
+    elif how == "maker gone":
+        mine.delete()
+    elif how == "maker blocked":
+        User.objects.filter(pk=maker.pk).update(is_active=False)
+    else:
+        mine.update(role="merchant", merchant=desk.merchants[1])
+
+
+MAKER = ["maker deactivated", "maker gone", "maker blocked", "maker of another merchant"]
+
+
+@pytest.mark.parametrize("how", ["expired", "revoked", "suspended", "archived", *MAKER])
 def test_a_link_that_is_over_says_nothing_of_what_it_was(desk: Desk, shop: Any, how: str) -> None:
     url = for_cart(desk, shop)
     if how == "revoked":
@@ -186,7 +203,9 @@ def test_a_link_that_is_over_says_nothing_of_what_it_was(desk: Desk, shop: Any, 
         desk.account.save()
     else:
         with tenancy.activate(desk.account.pk):
-            if how == "expired":
+            if how in MAKER:
+                end_of_the_maker(desk, how)
+            elif how == "expired":
                 SetupLink.objects.update(expires_at=clock.now() - timedelta(seconds=1))
             else:
                 Cart.objects.filter(pk=desk.carts[0].pk).update(archived_at=clock.now())
@@ -195,6 +214,14 @@ def test_a_link_that_is_over_says_nothing_of_what_it_was(desk: Desk, shop: Any, 
     assert desk.account.name not in gone.content.decode()
     assert Client().post(url, typed(shop)).status_code == 410
     assert not shop.calls
+
+
+def test_a_link_of_a_user_of_this_merchant_works(desk: Desk, shop: Any) -> None:
+    url = for_cart(desk, shop)
+    with tenancy.activate(desk.account.pk):
+        mine = Membership.objects.filter(user=desk.users["owner"])
+        mine.update(role="merchant", merchant=desk.merchants[1], further=[desk.merchants[0].pk])
+    assert Client().get(url).status_code == 200
 
 
 def test_it_sets_get_in_fields_and_no_others(desk: Desk, shop: Any) -> None:

@@ -16,7 +16,7 @@ from accounts.roles import require
 from carts.forms import EarliestForm
 from carts.models import DryOrder, DryRun
 from carts.views import switching
-from carts.views.lookup import label_of, live_cart_or_404, services_and_delivery
+from carts.views.lookup import label_of, live_cart_or_404, services_and_delivery, to_archived
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
 from orders.connections import cart_class
@@ -76,6 +76,8 @@ def cart_dry_run(request: AccountRequest, cart: str) -> HttpResponseBase:
     found = live_cart_or_404(cart)
     if request.account.suspended_at:
         messages.error(request, f"{SUSPENDED.title}. {SUSPENDED.text}")
+    elif found.merchant.archived_at:
+        return to_archived(request, found.merchant)
     else:
         begun = dry_run.begin(found, request.user.email, clock.now())
         dry_run.hint(begun.pk, request.account.pk)

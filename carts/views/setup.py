@@ -104,6 +104,8 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     if request.method != "POST":
         return _render(request, context)
     if "grant" in request.POST:
+        if found.merchant.archived_at is not None:
+            return to_archived(request, found.merchant)
         return _leave(request, context, values, found)
     if "test" in request.POST:
         return _test(request, context, values, consent, found.merchant)

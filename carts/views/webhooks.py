@@ -178,6 +178,9 @@ def _ask(request: AccountRequest, cart: Cart, what: Callable[[Any], Any]) -> tup
     """Calls the shop from a page: (its answer, what is wrong in words)."""
     if request.account.suspended_at:
         return None, trying.SUSPENDED.text
+    if cart.merchant.archived_at:
+        answer = trying.archived(cart.merchant)
+        return None, f"{answer.title}. {answer.text}"
     journal = Journal()
     connector = open_cart(cart, request.account, journal)
     for way in (getattr(connector, "http", None), getattr(connector, "folder", None)):

@@ -50,7 +50,7 @@ def run(options: dict[str, Any]) -> None:
     else:
         print("Open this link within 15 minutes; it signs in once. Then set a password and two-step sign-in up:")
         print(magic.issue(user, "/security/", clock.now()))
-    print(f"then go to {settings.IM_BASE_URL}/{settings.IM_ADMIN_PATH}")
+    print(f"then, signed in, go to {settings.IM_BASE_URL}/{settings.IM_ADMIN_PATH}")
 
 
 def _password(user: Any) -> str:

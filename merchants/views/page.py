@@ -75,7 +75,9 @@ def merchant_test(request: AccountRequest, merchant: str) -> HttpResponseBase:
         raise Http404
     system = wms_class(wms)
     missing = at_wms.missing(system, found)
-    if missing:
+    if found.archived_at:
+        answer = trying.archived(found)
+    elif missing:
         answer = trying.Answer(False, f"{system.label} needs more of this merchant", f"Fill in: {', '.join(missing)}.")
     else:
         answer = trying.check(system, {**wms.options, **wms.credentials, **found.wms_values}, request.account)

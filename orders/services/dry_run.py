@@ -85,6 +85,9 @@ def carry_on(dry_id: int, account: Account) -> bool:
     if token is None or account.suspended_at:
         return False
     dry = DryRun.objects.select_related("cart__merchant").get(pk=dry_id)
+    if dry.cart.archived_at or dry.cart.merchant.archived_at:  # since it began
+        _fail(dry, token, "The cart was deleted, or its merchant archived: nothing of it is read any more.")
+        return False
     journal = Journal()
     try:
         more = _read(dry, token, account, journal)
