@@ -15,7 +15,7 @@ from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, S
 from integration_manager.operators import OperatorAdmin, site
 
 
-class ZoneForm(forms.ModelForm):  # type: ignore[type-arg]
+class ZoneForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """Something with a time zone, by which services run and pages show times: one that the system knows."""
 
     def clean_timezone(self) -> str:

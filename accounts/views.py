@@ -1,7 +1,6 @@
 """Pages about the person: the start page, the theme, the profile."""
 
 from allauth.usersessions.models import UserSession
-from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp
 from django.conf import settings
 from django.contrib import messages
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import switching, two_step
 from accounts.forms import ProfileForm
 from accounts.models import User
+from accounts.outbox import ITS_STYLES
 from accounts.requests import AccountRequest
 from accounts.roles import open_to, require
 from alerts import contacts
@@ -85,7 +85,7 @@ def styleguide(request: HttpRequest) -> HttpResponse:
 
 
 @open_to("anyone")
-@csp({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "frame-ancestors": [NONE]})  # type: ignore[arg-type]
+@csp(ITS_STYLES)
 @require_GET
 def styleguide_mail(request: HttpRequest, kind: str) -> HttpResponse:
     """One of the mails, as a mail program shows it. Its styles stand in it, as those need them."""

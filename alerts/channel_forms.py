@@ -84,7 +84,7 @@ class ChannelForm(forms.Form):
         return channel
 
 
-class WatchForm(forms.ModelForm):  # type: ignore[type-arg]
+class WatchForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """From when on orders that do not move are told of."""
 
     class Meta:

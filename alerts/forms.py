@@ -37,7 +37,7 @@ class EmailsForm(forms.Form):
         return found
 
 
-class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
+class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """How often a user wants mail about alerts, on their profile."""
 
     at_hour = forms.TypedChoiceField(

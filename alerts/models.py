@@ -153,4 +153,4 @@ class Watch(TenantModel):
 
 
 from alerts.channel_models import Channel as Channel  # noqa: E402  (Django looks for models here)
-from alerts.channel_models import Post as Post  # noqa: E402
+from alerts.channel_models import Post as Post  # noqa: E402  (the same)

@@ -22,7 +22,7 @@ DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
 
-class CartForm(forms.ModelForm):  # type: ignore[type-arg]
+class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """How we and the WMS call a cart, and from when on its orders count."""
 
     class Meta:
@@ -176,7 +176,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]
         return [self[name] for name in STOCK if name in self.fields and name != "translate_items"]
 
 
-class EarliestForm(forms.ModelForm):  # type: ignore[type-arg]
+class EarliestForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """The Earliest Order Date alone, on the page for going live."""
 
     class Meta:

@@ -150,8 +150,9 @@ def _events() -> list[Event]:
         Event(kind="edited", actor="priya@example.com", at=now - timedelta(minutes=5)),
         Event(kind="sent", frm="sending", to="at_wms", message="as W-10482", at=now - timedelta(minutes=4)),
     ]
-    for event in told:
-        event.changes = {"ZIP": ["0000", "97201"]} if event.kind == "edited" else {}  # type: ignore[attr-defined]
+    presented: list[Any] = told
+    for event in presented:
+        event.changes = {"ZIP": ["0000", "97201"]} if event.kind == "edited" else {}
     return told
 
 
@@ -189,9 +190,10 @@ def _alerts() -> list[dict[str, Any]]:
     away = Alert(
         kind="unreachable", message="The warehouse does not answer", fix="It is tried again by itself.", **seen
     )
-    for alert, button in ((unmapped, "Map it"), (away, "Open WMS Setup")):  # as a page presents them
-        alert.about, alert.headline, alert.fix_url, alert.button = kinds.of(alert.kind), alert.message, "#", button  # type: ignore[attr-defined]
-        alert.waiting, alert.order_page = alert.count if alert is unmapped else 0, None  # type: ignore[attr-defined]
+    presented: list[tuple[Any, str]] = [(unmapped, "Map it"), (away, "Open WMS Setup")]
+    for alert, button in presented:
+        alert.about, alert.headline, alert.fix_url, alert.button = kinds.of(alert.kind), alert.message, "#", button
+        alert.waiting, alert.order_page = alert.count if alert is unmapped else 0, None
     text = "Nothing is retried until someone acts."
     return [
         {"id": "sample-held", "title": "Orders are held", "text": text, "alerts": [unmapped]},

@@ -9,7 +9,7 @@ from merchants import frequencies
 from merchants.models import Merchant, Schedule, Service
 
 
-class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]
+class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A merchant's name and code. The code is in references and stays as it is once given."""
 
     class Meta:

@@ -33,7 +33,7 @@ def channels(request: AccountRequest) -> HttpResponse:
 
 @require("alerts.edit")
 @require_POST
-def watch(request: AccountRequest) -> HttpResponse:
+def watch(request: AccountRequest) -> HttpResponseBase:
     """Keeps from when on orders count as stuck. For the whole account."""
     if request.merchants is not None:
         raise PermissionDenied("the watch is that of all merchants")
@@ -48,7 +48,7 @@ def watch(request: AccountRequest) -> HttpResponse:
         changes = {"hours": (before[0], now[0]), "days": (before[1], now[1])}
         audit.record(request.user, "alerts.watch_changed", "Watch", changes)
     messages.success(request, "Saved. Orders are looked at every five minutes.")
-    return redirect("channels", request.account.public_id)  # type: ignore[return-value]
+    return redirect("channels", request.account.public_id)
 
 
 @require("alerts.edit")
