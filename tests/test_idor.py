@@ -416,7 +416,7 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         values |= {"channel": channel_of(of), "kind": "slack"}
     if "<id:link>" in route:
         values["link"] = setup_link_of(of)
-    if "/products/" in route or "/warehouses/" in route or "/adjustments/" in route:
+    if any(f"/{part}/" in route for part in ("products", "kits", "warehouses", "adjustments")):
         values |= stock_of(of) | {"what": "alias" if "/products/" in route else "enable", "kind": "aliases"}
     if "/files/" in route or "/formats/" in route:
         wms, ids = "/wms/" in route, by_files(of)
