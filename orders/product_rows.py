@@ -4,12 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from django.db import connection
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
@@ -17,6 +17,8 @@ from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Product, to_json
 from integration_manager.kit.errors import storable
+from merchants import catalog
+from merchants.models import Product as Known
 from orders import bulk
 from orders.models import CartProduct, OutFile
 
@@ -124,9 +126,15 @@ def _let_twins_go(cart: Cart, now: datetime) -> None:
         )
 
 
+def retriable(cart: Cart) -> "QuerySet[CartProduct]":
+    """What waits for a person and could be sent once more: the rest has to be mended in the shop first."""
+    found: QuerySet[CartProduct] = CartProduct.objects.filter(cart=cart, state=State.REFUSED)
+    return found.exclude(error_code__in=[NO_SKU, LONG_SKU])
+
+
 def try_again(cart: Cart, now: datetime, product: str = "") -> int:
     """What waits for a person is sent once more: one of them, or all that have a SKU. How many."""
-    found = CartProduct.objects.filter(cart=cart, state=State.REFUSED).exclude(error_code__in=[NO_SKU, LONG_SKU])
+    found = retriable(cart)
     if product:
         found = found.filter(public_id=product)
     # Looked up anew: what it was at the WMS before may be what is wrong.
@@ -180,3 +188,40 @@ def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
                 merchant_id=cart.merchant_id,
                 cart_id=cart.pk,
             )
+
+
+# ── products in files ──
+
+
+def into_file(file: OutFile, ids: Sequence[int], tokens: Sequence[int]) -> bool:
+    """Notes which products leave in a file. False: some of them belong to somebody else meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_cartproduct p SET out_file_id = %s FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
+               WHERE p.id = g.id AND p.token = g.token AND p.state = 'waiting'""",
+            [file.pk, list(ids), list(tokens)],
+        )
+        return bool(cursor.rowcount == len(ids))
+
+
+def in_file(file: OutFile, now: datetime) -> int:
+    """The file is where it was to go: so are its products, as they were when it was made. How many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_cartproduct SET state = CASE WHEN content_hash = sent_hash THEN 'there' ELSE 'waiting' END,
+                      wms_key = sku, sent_at = %s, found = false, out_file_id = NULL, lease_until = NULL, starts = 0,
+                      failures = 0, first_failed_at = NULL, failed_at = NULL, error_code = '', error_message = ''
+               WHERE account_id = %s AND out_file_id = %s RETURNING sku, data ->> 'name'""",
+            [now, file.account_id, file.pk],
+        )
+        rows = {sku: (name or "")[:200] for sku, name in cursor.fetchall()}
+    if rows:
+        catalog.store(file.merchant_id, sorted(rows.items()), Known.Origin.CART, now)
+    return len(rows)
+
+
+def out_of_file(file: OutFile, now: datetime, code: str, why: str) -> None:
+    """The file was dropped: its products go in another one."""
+    CartProduct.objects.filter(out_file_id=file.pk).update(
+        out_file_id=None, lease_until=None, retry_at=now + timedelta(minutes=1), error_code=code[:40], error_message=why
+    )

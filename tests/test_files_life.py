@@ -58,7 +58,7 @@ class Files:
 
     def run(self, service: Service) -> Run | None:
         """One run of a service."""
-        cart = self.cart if service in (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS) else None
+        cart = self.cart if service in (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.PRODUCTS) else None
         schedule, _ = Schedule.objects.get_or_create(
             merchant=self.merchant, cart=cart, service=service, defaults={"every": 3600, "next_run": clock.now()}
         )

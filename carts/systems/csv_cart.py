@@ -1,4 +1,4 @@
-"""CSV files as an order source: orders come in as files, confirmations and inventory go out as files."""
+"""CSV files as an order source: orders and products come in as files, confirmations and inventory go out as files."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Address, Line, Order, Shipment, SourceState, Stock, to_json
+from integration_manager.kit.canonical import Address, Line, Order, Product, Shipment, SourceState, Stock, to_json
 from integration_manager.kit.connector import CartConnector, Field, Page
 from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvproducts import to_product
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
@@ -43,6 +44,7 @@ class CsvCart(FolderSystem, CartConnector):
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
+        "products": "products_dir",
     }
     guide = (
         "A file server is yours or your provider's; we log in to it. The user needs the right to write, rename and"
@@ -53,11 +55,18 @@ class CsvCart(FolderSystem, CartConnector):
     orders_dir = Field("Directory for orders (we read)", default="orders", when=("place", FILES))
     confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we write)", default="inventory", when=("place", FILES))
+    products_dir = Field("Directory for products (we read)", default="products", when=("place", FILES))
     orders_subject = Field(
         "Subject of orders",
         required=False,
         when=("place", ("email",)),
         help="Only mails with this in their subject bring orders. Empty: all mails of the allowed senders.",
+    )
+    products_subject = Field(
+        "Subject of products",
+        required=False,
+        when=("place", ("email",)),
+        help="Mails with this in their subject bring products; orders need words of their own then. Empty: none do.",
     )
     format = Field("Format of order files", kind="format", files="orders", default="simple", option=True)
     confirmation_format = Field(
@@ -66,6 +75,7 @@ class CsvCart(FolderSystem, CartConnector):
     inventory_format = Field(
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
+    product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
     def orders(self, since: datetime) -> Iterator[Page]:
@@ -88,6 +98,21 @@ class CsvCart(FolderSystem, CartConnector):
 
         form = self.format_of("orders", options)
         return pages(self.inbox("orders"), form, ("cust_ref",), build, names=("order number", "order"))
+
+    def products(self, since: datetime) -> Iterator[Page]:
+        """The products of every whole file. `since` plays no part."""
+        if self.posts and "products" not in self.subjects():
+            return
+
+        def build(records: list[Record], entry: Entry) -> Product:
+            return to_product([cells for _, cells in parts(records)], entry.modified)
+
+        form = self.format_of("products", self.options())
+        yield from pages(self.inbox("products"), form, ("sku",), build, names=("SKU", "product"))
+
+    def subjects(self) -> dict[str, str]:
+        """Mails bring products only where somebody has said which ones."""
+        return {kind: words for kind, words in super().subjects().items() if words or kind != "products"}
 
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
         """As if a file had brought them; there is nowhere else that they would have to be."""

@@ -34,7 +34,8 @@ def other(cart: Cart) -> Cart | None:
 
 def claim(cart: Cart) -> None:
     """Call it in the transaction that stores the cart, which others of the merchant wait for. Raises Taken."""
-    Merchant.objects.select_for_update().get(pk=cart.merchant_id)
+    # Without its key: runs that store orders hold on to that of merchant and cart, in any order.
+    Merchant.objects.select_for_update(no_key=True).get(pk=cart.merchant_id)
     source = other(cart)
     if source is not None:
         raise Taken(taken_by(source.name))

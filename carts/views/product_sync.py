@@ -43,14 +43,16 @@ def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
     page = catalog.page(products, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
     there, told = product_facts.of_cart(found, [one.sku for one in page.items], clock.now())
     ids = {one.sku: one.public_id for one in page.items}
+    both = Schedule.objects.filter(cart=found, service__in=(Service.UPLOAD_INVENTORY, Service.PRODUCTS))
+    schedules = {schedule.service: schedule for schedule in both}
     context = {
         "cart": found,
         "shown": found.merchant,
         "page": page,
         "rows": [_row(one, there, ids) for one in told],
         "text": text,
-        "service": Schedule.objects.filter(cart=found, service=Service.UPLOAD_INVENTORY).first(),
-        "to_wms": _to_wms(request, found),
+        "service": schedules.get(Service.UPLOAD_INVENTORY),
+        "to_wms": _to_wms(request, found, schedules.get(Service.PRODUCTS)),
         "takes": bool(services_of(cart_class(found), [Service.UPLOAD_INVENTORY])),
     }
     return render(request, "carts/product_sync.html", context)
@@ -68,11 +70,10 @@ def product_sync_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     return answer
 
 
-def _to_wms(request: AccountRequest, cart: Cart) -> dict[str, Any] | None:
+def _to_wms(request: AccountRequest, cart: Cart, schedule: Schedule | None) -> dict[str, Any] | None:
     """What goes the other way: its products to the WMS."""
     if not product_source.can(cart):
         return None
-    schedule = Schedule.objects.filter(cart=cart, service=Service.PRODUCTS).first()
     state = schedule.state if schedule else {}
     counts = product_rows.counted(cart)
     return {

@@ -49,7 +49,7 @@ def cart_products(request: AccountRequest, cart: str) -> HttpResponse:
         "text": text,
         "page": page,
         "mended_there": (product_rows.NO_SKU, product_rows.LONG_SKU),
-        "again": chosen == FIRST and counts[FIRST],
+        "again": chosen == FIRST and product_rows.retriable(found).exists(),
     }
     return render(request, "carts/products.html", context)
 

@@ -23,8 +23,18 @@ from merchants.stored_files import StoredFolder
 from orders.connections import cart_class, wms_class
 from wms.models import Wms
 
-SERVICES = {"orders": Service.DOWNLOAD, "confirmations": Service.SHIP_CONFIRM, "inventory": Service.INVENTORY}
-WORDS = {"orders": "Order file", "confirmations": "Confirmation file", "inventory": "Inventory file"}
+SERVICES = {
+    "orders": Service.DOWNLOAD,
+    "confirmations": Service.SHIP_CONFIRM,
+    "inventory": Service.INVENTORY,
+    "products": Service.PRODUCTS,
+}
+WORDS = {
+    "orders": "Order file",
+    "confirmations": "Confirmation file",
+    "inventory": "Inventory file",
+    "products": "Product file",
+}
 Page = Callable[..., HttpResponseBase]
 
 

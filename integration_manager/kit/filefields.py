@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["orders", "confirmations", "inventory"]
+Kind = Literal["orders", "confirmations", "inventory", "products"]
 Direction = Literal["in", "out"]
 
 # Fields that the other side names itself follow after these: "order_extra:Gift tag".
@@ -193,10 +193,20 @@ _INVENTORY = (
     FileField("at", "Time of the count", _DATE, of="item", dated=True, also=("as of", "updated at", "date")),
 )
 
+_PRODUCTS = (
+    FileField("sku", "SKU", "", True, "item", code=True, also=_ITEM),
+    FileField("name", "Name", of="item", also=("product name", "title", "description", "product")),
+    FileField("retail_price", "Price", of="item", also=("price", "unit price", "list price")),
+    FileField("currency_code", "Currency", of="item", also=("currency",)),
+    FileField("weight_lbs", "Weight in lbs", of="item", also=("weight",)),
+    FileField("barcode", "Barcode", "UPC or EAN.", of="item", code=True, also=("upc", "ean", "gtin")),
+)
+
 FIELDS: dict[Kind, dict[str, FileField]] = {
     "orders": {field.name: field for field in _ORDERS},
     "confirmations": {field.name: field for field in _CONFIRMATIONS},
     "inventory": {field.name: field for field in _INVENTORY},
+    "products": {field.name: field for field in _PRODUCTS},
 }
 # Without these a file that goes out is of no use to whoever reads it.
 _NEEDED_OUT = {"orders": ("cust_ref", "item", "quantity"), "confirmations": ("cust_ref",)}

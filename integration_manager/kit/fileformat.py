@@ -214,8 +214,9 @@ def _layout_problems(form: Format) -> Iterator[str]:
         if form.group:
             yield "A vertical file has one item in a row; it has no repeated group."
         return
-    if form.kind == "inventory":
-        yield "An inventory file has one SKU in a row. Choose the vertical layout."
+    if form.kind in ("inventory", "products"):
+        what = "An inventory" if form.kind == "inventory" else "A product"
+        yield f"{what} file has one SKU in a row. Choose the vertical layout."
     if not form.group:
         yield "Say which columns are repeated for each item."
     elif any(column.fields or column.constant for column in form.columns[form.group[1] + 1 :]):

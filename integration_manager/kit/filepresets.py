@@ -88,7 +88,9 @@ INVENTORY = Format(
     key="inventory",
 )
 
-PRESETS = {preset.key: preset for preset in (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY)}
+PRODUCTS = Format("products", "out", "Products", _called("products"), key="products")
+
+PRESETS = {preset.key: preset for preset in (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY, PRODUCTS)}
 
 
 def presets_of(kind: Kind) -> list[Format]:

@@ -12,12 +12,14 @@ from integration_manager.kit.canonical import (
     Order,
     Prepared,
     PreparedLine,
+    Product,
     Shipment,
     ShipmentLine,
     SourceState,
     Stock,
     from_json,
 )
+from integration_manager.kit.csvproducts import product_rows
 from integration_manager.kit.filefields import Kind
 from merchants.models import Merchant, StockLevel
 from merchants.rules import Rules, judge
@@ -32,7 +34,7 @@ _AT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
 def of(merchant: Merchant | None, kind: Kind) -> tuple[list[Any], bool]:
     """Up to four things that such a file is made of, and whether they are real."""
     latest: dict[Kind, Callable[[Merchant | None], list[Any]]]
-    latest = {"orders": _orders, "confirmations": _parcels, "inventory": _levels}
+    latest = {"orders": _orders, "confirmations": _parcels, "inventory": _levels, "products": _products}
     found = latest[kind](merchant)
     return (found, True) if found else (_INVENTED[kind], False)
 
@@ -43,6 +45,8 @@ def rows(kind: Kind, items: Sequence[Any]) -> list[list[dict[str, str]]]:
         return [csv_wms.payload(item)["rows"] for item in items]
     if kind == "confirmations":
         return [csv_cart.confirmation(*item) for item in items]
+    if kind == "products":
+        return [product_rows(item) for item in items]
     return [csv_cart.level(item) for item in items]
 
 
@@ -79,6 +83,11 @@ def _readable(kind: type[T], data: dict[str, Any]) -> T | None:
 def _levels(merchant: Merchant | None) -> list[Stock]:
     latest = StockLevel.objects.filter(merchant=merchant).select_related("warehouse").order_by("sku")[:MOST]
     return [Stock(row.sku, row.available, row.on_hand, row.warehouse.name, row.at) for row in latest]
+
+
+def _products(merchant: Merchant | None) -> list[Product]:
+    rows = models.CartProduct.objects.exclude(sku="").order_by("-id")[:MOST]
+    return [product for row in rows if (product := _readable(Product, row.data)) is not None]
 
 
 def _invented(number: str, day: int, *lines: Line) -> Prepared:
@@ -138,6 +147,10 @@ _INVENTED: dict[Kind, list[Any]] = {
             ),
         )
         for made, tracking in ((_FIRST, "1Z9X84200391744061"), (_SECOND, "1Z9X84200391744079"))
+    ],
+    "products": [
+        Product("MUG-BLUE", "MUG-BLUE", "Mug, blue", Decimal("12.00"), "USD", Decimal("0.80"), "0810012345017"),
+        Product("TEA-EG", "TEA-EG", "Earl Grey, 100 g", Decimal("17.50"), "USD", Decimal("0.25"), "0810012345031"),
     ],
     "inventory": [
         Stock("MUG-BLUE", Decimal(140), Decimal(152), "", _AT),

@@ -21,9 +21,9 @@ from merchants.models import FileFormat, FormatDraft, Merchant
 from wms.models import Wms
 
 # What kinds of file there are, and which way they go, from where we stand.
-_OF_CART: dict[Kind, Direction] = {"orders": "in", "confirmations": "out", "inventory": "out"}
-_OF_WMS: dict[Kind, Direction] = {"orders": "out", "confirmations": "in", "inventory": "in"}
-NAMES = {"orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory"}
+_OF_CART: dict[Kind, Direction] = {"orders": "in", "confirmations": "out", "inventory": "out", "products": "in"}
+_OF_WMS: dict[Kind, Direction] = {"orders": "out", "confirmations": "in", "inventory": "in", "products": "out"}
+NAMES = {"orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory", "products": "Product"}
 
 
 @dataclass(frozen=True, slots=True)

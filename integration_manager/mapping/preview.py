@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from carts.systems.csv_cart import CsvCart
 from integration_manager.kit import clock
-from integration_manager.kit.canonical import Order, Shipment, Stock
+from integration_manager.kit.canonical import Order, Product, Shipment, Stock
 from integration_manager.kit.connector import Connector, Page
 from integration_manager.kit.csvlines import Broken
 from integration_manager.kit.csvwriting import written
@@ -29,7 +29,7 @@ MOST_REFUSED = 5
 MOST_TEXT = 6_000  # characters of a file that goes out
 # The option of a connection that holds its format for a kind of file.
 OPTIONS = {"orders": ("format", "order_format"), "confirmations": ("confirmation_format",) * 2}
-OPTIONS["inventory"] = ("inventory_format",) * 2
+OPTIONS |= {"inventory": ("inventory_format",) * 2, "products": ("product_format",) * 2}
 
 
 @dataclass(slots=True)
@@ -110,6 +110,8 @@ def _pages(connector: Any, kind: str) -> Iterator[Page]:
         yield from connector.orders(now)
     elif kind == "confirmations":
         yield from connector.shipments(now)
+    elif kind == "products":
+        yield from connector.products(now)
     else:
         yield from connector.stock(now)
 
@@ -119,6 +121,10 @@ def _shown(connector: Connector, row: Any) -> Shown:
         return _parcel(row)
     if isinstance(row, Stock):
         return Shown(row.sku, facts=[f"{row.available} available{f' in {row.warehouse}' if row.warehouse else ''}"])
+    if isinstance(row, Product):
+        price = f"{row.retail_price} {row.currency_code or ''}".strip() if row.retail_price is not None else ""
+        weight = f"{row.weight_lbs} lbs" if row.weight_lbs is not None else ""
+        return Shown(row.sku, facts=[fact for fact in (row.name or "", price, weight, row.barcode or "") if fact])
     order: Order = connector.mapper("to_order")(row, connector.options())
     ship = order.ship
     place = ", ".join(part for part in (ship.zip, ship.city, ship.state, ship.country) if part)

@@ -37,8 +37,10 @@ from merchants import catalog
 from merchants.models import Product as Known
 from orders import product_rows
 from orders.models import CartProduct
+from orders.out_file import LEASE
 from orders.product_rows import FAILING, TWICE
 from orders.run import WINDOW, Run, Unstarted
+from orders.services import out_files
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +85,9 @@ def load_products(run: Run) -> None:
     assert isinstance(connector, WmsConnector)
     if not run.products_wait:
         return
-    if connector.overrides("create_product"):
+    if "products" in connector.renders:
+        _Loading(run, connector).write()
+    elif connector.overrides("create_product"):
         _Loading(run, connector).send()
 
 
@@ -115,6 +119,22 @@ class _Loading:
             ):
                 self._record(group)
             run.journal.store(run.schedule.pk)
+        self._close()
+
+    def write(self) -> None:
+        """By files, of which each may have many."""
+        run = self.run
+        out_files.recover(run, "products")
+        run.connector.ready("products")
+        while run.keep_alive() and not run.stopping.is_set():
+            run.current()
+            batch = claim(run, out_files.RECORDS, LEASE)
+            if not batch:
+                break
+            self.carts |= {one.cart_id for one in batch}
+            alone = self._alone(batch)
+            if alone:
+                out_files.tell_products(run, [(one.id, one.token, from_json(Product, one.data)) for one in alone])
         self._close()
 
     def _lease(self) -> float:

@@ -14,10 +14,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
-from integration_manager.kit.canonical import Stock, StockResult
+from integration_manager.kit.canonical import Product, Stock, StockResult
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
+from orders import product_rows
 from orders.models import Order, OutFile, Shipment, Status
 from orders.out_file import LEASE, ByHand, Lost, advance
 from orders.run import Run
@@ -134,6 +135,16 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
     name, content = _render(run, "inventory", items)
     with transaction.atomic():
         file = _plan(run, "inventory", name, content, [[x.sku, str(x.quantity), x.at.isoformat()] for x in levels])
+    carry(run, file)
+
+
+def tell_products(run: Run, batch: Sequence[tuple[int, int, Product]]) -> None:
+    """One file of products: (id, token, product) of those that were claimed for it. Raises Lost."""
+    name, content = _render(run, "products", [product for _, _, product in batch])
+    with transaction.atomic():
+        file = _plan(run, "products", name, content, [pk for pk, _, _ in batch])
+        if not product_rows.into_file(file, [pk for pk, _, _ in batch], [token for _, token, _ in batch]):
+            raise Lost
     carry(run, file)
 
 
@@ -382,11 +393,13 @@ _DONE: dict[str, Callable[[Run | ByHand, OutFile], None]] = {
     "orders": _orders_done,
     "confirmations": _parcels_done,
     "inventory": _stock_done,
+    "products": lambda run, file: run.counts.update(products_sent=product_rows.in_file(file, run.now)),
 }
 _DROPPED: dict[str, Callable[[Run, OutFile, ConnectorError, bool], None]] = {
     "orders": _orders_dropped,
     "confirmations": _parcels_dropped,
     "inventory": _stock_dropped,
+    "products": lambda run, file, error, charged: product_rows.out_of_file(file, run.now, error.code, str(error)),
 }
 
 

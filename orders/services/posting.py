@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
+from orders import product_rows
 from orders.models import OutFile, Shipment
 from orders.out_file import advance
 from orders.run import Run
@@ -60,8 +61,10 @@ def _sending(file: OutFile) -> None:
 def _park(run: Run, file: OutFile, why: str) -> bool:
     message = WORDS.format(file=file.name, why=why)
     run.counts["unknown"] += 1
-    if file.kind == "inventory":
+    if file.kind in ("inventory", "products"):  # once more does no harm
         advance(file, phase=Phase.DROPPED)
+        if file.kind == "products":
+            product_rows.out_of_file(file, run.now, "outcome_unknown", message)
         return False
     with transaction.atomic():
         advance(file, phase=Phase.PARKED)

@@ -1,4 +1,4 @@
-"""CSV files as a WMS: orders go out as files, confirmations and inventory come in as files."""
+"""CSV files as a WMS: orders and products go out as files, confirmations and inventory come in as files."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Line, Prepared, PreparedLine, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvproducts import product_rows
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.folder import Entry, entered
@@ -51,12 +52,13 @@ class CsvWms(FolderSystem, WmsConnector):
 
     key = "csv_wms"
     label = "CSV files"
-    renders = ("orders",)
+    renders = ("orders", "products")
     ref_scope = "account"  # merchants may share the directories
     places: ClassVar[dict[str, str]] = {
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
+        "products": "products_dir",
     }
     guide = (
         "A file server is the warehouse's or your own; we log in to it. The user needs the right to write, rename"
@@ -67,6 +69,7 @@ class CsvWms(FolderSystem, WmsConnector):
     orders_dir = Field("Directory for orders (we write)", default="orders", when=("place", FILES))
     confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we read)", default="inventory", when=("place", FILES))
+    products_dir = Field("Directory for products (we write)", default="products", when=("place", FILES))
     confirmations_subject = Field(
         "Subject of confirmations",
         default="confirmation",
@@ -104,6 +107,7 @@ class CsvWms(FolderSystem, WmsConnector):
     inventory_format = Field(
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
+    product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
     def where(self, directory: str) -> str:
@@ -142,7 +146,9 @@ class CsvWms(FolderSystem, WmsConnector):
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
-        """A file of orders: items are Prepared."""
+        """A file of orders (items are Prepared), or of products."""
+        if kind == "products":
+            return file_name(kind, stamp), written(cls.format_of("products", options), map(product_rows, items))
         records = [payload(prepared)["rows"] for prepared in items]
         return file_name(kind, stamp), written(cls.format_of("orders", options), records)
 
@@ -183,15 +189,15 @@ def _of_line(sent: PreparedLine, line: Line | None) -> dict[str, Any]:
     """What the source said of a line; nothing of one that the rules have added."""
     if line is None:
         return {}
+    if sent.of:  # a component: its share of the money, and what was said of the kit as a whole
+        shares = {name: getattr(sent, name) for name in SHARED}
+        return shares | {"line_comment": line.line_comment, "line_location": line.location}
     return {name: getattr(line, name) for name in LINE_FIELDS} | {"line_location": line.location}
 
 
 def _text(value: Any) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
-    if sent.of:  # a component: its share of the money, and what was said of the kit as a whole
-        shares = {name: getattr(sent, name) for name in SHARED}
-        return shares | {"line_comment": line.line_comment, "line_location": line.location}
 
 # ── files that come in ──
 

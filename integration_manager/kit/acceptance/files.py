@@ -2,7 +2,8 @@
 
 Fixtures besides `values.json` (what a person types): files that come in, `x.<kind>.csv` with what
 is read from them, `x.<kind>.json`; files that go out, `x.<kind>.csv` from `x.prepared.json` (orders),
-`x.shipped.json` (confirmations) or `x.levels.json` (inventory). `x.values.json` adds to the values.
+`x.shipped.json` (confirmations), `x.levels.json` (inventory) or `x.goods.json` (products). `x.values.json` adds to
+the values.
 """
 
 import contextlib
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from integration_manager.kit.acceptance.bench import START, Bench, Check
-from integration_manager.kit.canonical import Prepared, Shipment, Stock, from_json, to_json
+from integration_manager.kit.canonical import Prepared, Product, Shipment, Stock, from_json, to_json
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.folder import open_folder
 
-SOURCES = {"orders": "prepared", "confirmations": "shipped", "inventory": "levels"}
+SOURCES = {"orders": "prepared", "confirmations": "shipped", "inventory": "levels", "products": "goods"}
 STAMP = "20260301-080000-7"
 
 
@@ -43,7 +44,7 @@ def checks(bench: Bench) -> list[Check]:
 def readers(bench: Bench) -> dict[str, str]:
     """The kinds of file that come in, and the methods that read them."""
     if bench.is_cart:
-        return {"orders": "orders"}
+        return {"orders": "orders"} | ({"products": "products"} if bench.has("products") else {})
     return {"confirmations": "shipments", "inventory": "stock"}
 
 
@@ -99,6 +100,8 @@ def raws(bench: Bench) -> list[tuple[Path, Any]]:
     """The raw orders in a cart's example files, for the checks of the mapping."""
     found = []
     for name, kind, path in examples(bench, coming=True):
+        if kind != "orders":
+            continue
         with connected(bench, name) as (connector, root):
             lay(connector, kind, path.name, path.read_bytes(), root)
             found += [(path, row) for row in read(bench, connector, kind, store=False)[0]]
@@ -116,7 +119,7 @@ def prepares(bench: Bench) -> None:
 
 
 def _canonical(bench: Bench, row: Any, options: dict[str, Any]) -> Any:
-    if not bench.is_cart:
+    if not bench.is_cart or isinstance(row, Product):
         return to_json(row)
     try:
         return to_json(bench.mapper("to_order")(row, options))
@@ -157,6 +160,8 @@ def rendered(bench: Bench, name: str, kind: str, stamp: str) -> tuple[str, bytes
     items: list[Any]
     if kind == "orders":
         items = [from_json(Prepared, said)]
+    elif kind == "products":
+        items = [from_json(Product, one) for one in said]
     elif kind == "confirmations":
         items = [(one["order"], from_json(Shipment, one["shipment"])) for one in said]
     else:
