@@ -17,6 +17,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from integration_manager import log
+from integration_manager.lookup_prices import Prices
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -420,8 +421,11 @@ IM_ADDRESS_VERIFIER_VALUES = {
     if name.startswith("IM_ADDRESS_VERIFIER_") and value
 }
 # By their number in a billing period: "30: 0, 500: 0.02, 1000: 0.015, 8000: 0.01", in US dollars each.
-IM_LOOKUP_PRICES_US = os.environ.get("IM_LOOKUP_PRICES_US", "")
-IM_LOOKUP_PRICES_INTERNATIONAL = os.environ.get("IM_LOOKUP_PRICES_INTERNATIONAL", "")
+try:
+    IM_LOOKUP_PRICES_US = Prices.of(os.environ.get("IM_LOOKUP_PRICES_US", ""))
+    IM_LOOKUP_PRICES_INTERNATIONAL = Prices.of(os.environ.get("IM_LOOKUP_PRICES_INTERNATIONAL", ""))
+except ValueError as why:
+    raise ImproperlyConfigured(f"IM_LOOKUP_PRICES: {why}") from None
 if IM_DEMO:
     IM_OAUTH.setdefault("sandbox_oauth", ("sandbox-app", "sandbox-app-secret"))
 DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"

@@ -15,8 +15,8 @@ from accounts.periods import beginning
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager.kit import clock
+from integration_manager.lookup_prices import Prices
 from orders import address_changes, addresses
-from orders.lookup_prices import Prices
 from orders.models import LookupCount
 
 Choice = Account.Verification
@@ -62,7 +62,7 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
 
 def _periods(account: Account) -> list[dict[str, Any]]:
     """The present period, also where nothing was asked in it, and those before it."""
-    us, international = Prices.of(settings.IM_LOOKUP_PRICES_US), Prices.of(settings.IM_LOOKUP_PRICES_INTERNATIONAL)
+    us, international = settings.IM_LOOKUP_PRICES_US, settings.IM_LOOKUP_PRICES_INTERNATIONAL
     now = beginning(account.created_at, account.timezone, clock.now())
     known: dict[date, LookupCount] = {
         one.begins_on: one for one in LookupCount.objects.order_by("-begins_on")[:PERIODS]
@@ -80,12 +80,11 @@ def _periods(account: Account) -> list[dict[str, Any]]:
     ]
 
 
-def _prices(text: str) -> str:
-    """The steps in words: "the first 30 free, up to 500 $0.02 each"."""
-    steps = Prices.of(text).steps
+def _prices(prices: Prices) -> str:
+    """The steps in words: "up to 30 free; up to 500 $0.02 each"."""
     said = [
         f"{f'up to {step.up_to:,}' if step.up_to is not None else 'all further ones'} "
         f"{f'${step.price:f} each' if step.price else 'free'}"
-        for step in steps
+        for step in prices.steps
     ]
     return "; ".join(said) or "free"
