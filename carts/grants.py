@@ -40,6 +40,25 @@ def gives_keys(system: type[Connector]) -> bool:
     return system.keys is not None and redirect_uri().startswith("https://")
 
 
+def may_grant(system: type[Connector]) -> bool:
+    """Whether people can grant access on this system's own page: it knows us by the operator's app, or by theirs."""
+    return system.oauth is not None and (system.oauth.when is None or system.key in settings.IM_OAUTH)
+
+
+def shown_when(system: type[Connector]) -> tuple[str, str] | None:
+    """(the form's choice, its values) with which access is granted, where it can be got into otherwise too."""
+    when = system.oauth.when if system.oauth else None
+    return (f"c-{when[0]}", " ".join(when[1])) if when else None
+
+
+def app_of(system: type[Connector], values: Mapping[str, Any]) -> dict[str, Any]:
+    """By which id and secret an OAuth system knows us: the connection's own, else the operator's."""
+    if values.get(oauth.CLIENT_ID) or not system.by_consent(values):
+        return {}
+    client, secret = settings.IM_OAUTH.get(system.key, ("", ""))
+    return {oauth.CLIENT_ID: client, oauth.CLIENT_SECRET: secret}
+
+
 def begin(
     system: type[Connector],
     values: Mapping[str, Any],

@@ -15,8 +15,9 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
+from carts import grants
 from carts.models import Cart, Webhook, WebhookDelivery
 from carts.systems import registry
 from integration_manager import tenancy
@@ -94,8 +95,14 @@ def receive(webhook_id: int, headers: Mapping[str, str], body: bytes) -> tuple[W
         # It may be unsigned, so it proves nothing and starts nothing.
         _keep(webhook, Hook("ping"), now, verified=False)
         return webhook, Outcome.PING
-    Webhook.objects.filter(pk=webhook.pk).update(received_at=now, refused=0)
-    _keep(webhook, hook, now, verified=True)
+    with transaction.atomic():  # of two tries at the same moment the second waits here, and finds the first
+        Webhook.objects.filter(pk=webhook.pk).update(received_at=now, refused=0)
+        before = WebhookDelivery.objects.filter(
+            cart_id=webhook.cart_id, verified=True, delivery_id=storable(hook.delivery_id, 100)
+        )
+        if hook.once and hook.delivery_id and before.exists():
+            return webhook, Outcome.WOKEN
+        _keep(webhook, hook, now, verified=True)
     schedules.wake(Service.DOWNLOAD, now, cart_ids=[webhook.cart_id], timed=True)
     return webhook, Outcome.WOKEN
 
@@ -113,7 +120,9 @@ def _digest(token: str) -> str:
 
 
 def _values(webhook: Webhook) -> dict[str, str]:
-    values: dict[str, Any] = {**webhook.cart.options, **webhook.cart.credentials, SECRET: webhook.secrets["secret"]}
+    cart, secret = webhook.cart, webhook.secrets["secret"]
+    values: dict[str, Any] = {**cart.options, **cart.credentials, SECRET: secret}
+    values |= grants.app_of(registry().get(cart.system), values)
     return {name: str(value.reveal() if hasattr(value, "reveal") else value or "") for name, value in values.items()}
 
 

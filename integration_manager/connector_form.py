@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from django import forms
+from django.conf import settings
 from django.utils.html import format_html
 
 from accounts.audit import Changes, difference
@@ -50,6 +51,8 @@ class ConnectorForm(forms.Form):
             self.fields[name] = _form_field(field, self.stored.get(name))
             if formats is not None and field.files:
                 _offer(self.fields[name], formats, field.files, self.stored.get(name))
+            if system.oauth is not None and system.oauth.when and system.oauth.when[0] == name:
+                _by_consent_if_offered(self.fields[name], system, self.stored.get(name))
             if field.when:
                 self.fields[name].when = (self.add_prefix(field.when[0]), " ".join(field.when[1]))  # type: ignore[attr-defined]
 
@@ -158,6 +161,14 @@ class ConnectorForm(forms.Form):
             if value not in (None, ""):
                 found[name] = Secret(value) if field.secret and isinstance(value, str) else value
         return found
+
+
+def _by_consent_if_offered(field: forms.Field, system: type[Connector], stored: Any) -> None:
+    """Access by consent wants an app of the operator's: without one it is no choice."""
+    assert system.oauth is not None and system.oauth.when is not None
+    if system.key not in settings.IM_OAUTH:
+        gone = {value for value in system.oauth.when[1] if value != stored}
+        field.choices = [pair for pair in field.choices if pair[0] not in gone]  # type: ignore[attr-defined]  # a select
 
 
 def _offer(field: forms.Field, formats: Formats, kind: Kind, stored: Any) -> None:

@@ -10,6 +10,7 @@ import redis
 from django.conf import settings
 
 from accounts.models import Account
+from carts.grants import app_of
 from carts.models import Cart
 from carts.systems import registry as cart_systems
 from integration_manager.kit.connector import CartConnector, Connector
@@ -18,7 +19,7 @@ from integration_manager.kit.folder import Folder, open_folder
 from integration_manager.kit.folder_system import FolderSystem
 from integration_manager.kit.limiter import Limiter, RedisLimiter
 from integration_manager.kit.mail_out import Server
-from integration_manager.kit.oauth import CLIENT_ID, CLIENT_SECRET
+from integration_manager.kit.oauth import CLIENT_SECRET
 from integration_manager.kit.transport import Http
 from merchants.models import Merchant
 from merchants.read_files import ReadBook
@@ -84,7 +85,7 @@ def open_connector(
     tokens = None
     if system.oauth is not None:
         values = {**values, **app_of(system, values)}
-        tokens = tokens_of(values)
+        tokens = tokens_of(values) if system.by_consent(values) else None
         if tokens is not None:  # they are for the address that they were granted for, and for no other
             values = {**values, **tokens.address}
     if system.uses == "folder":
@@ -109,14 +110,6 @@ def open_connector(
     )
     http.trace = trace
     return system(values, http=http)
-
-
-def app_of(system: type[Connector], values: Mapping[str, Any]) -> dict[str, Any]:
-    """By which id and secret an OAuth system knows us: the connection's own, else the operator's."""
-    if values.get(CLIENT_ID):
-        return {}
-    client, secret = settings.IM_OAUTH.get(system.key, ("", ""))
-    return {CLIENT_ID: client, CLIENT_SECRET: secret}
 
 
 def _folder(

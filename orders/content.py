@@ -62,6 +62,28 @@ def same_but_state(known: str, data: dict[str, Any]) -> bool:
     return any(source_hash({**data, "source_state": state.value}) == known for state in SourceState)
 
 
+def same_but_shipped(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether all that is new is that a part of it is on its way, which our own parcels bring about."""
+    items = [{line["line_id"]: line.get("item") for line in data.get("lines", [])} for data in (before, after)]
+    same_items = all(items[0][line_id] == items[1][line_id] for line_id in items[0].keys() & items[1].keys())
+    return same_items and _as_ordered(before) == _as_ordered(after)
+
+
+def _as_ordered(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Decimal]]:
+    """An order as if nothing had been shipped of it: without sums and numbers, and the pieces of each line."""
+    pieces = {line_id: Decimal(quantity) for line_id, quantity in data.get("shipped", {}).items()}
+    for line in data.get("lines", []):
+        pieces[line["line_id"]] = pieces.get(line["line_id"], Decimal(0)) + Decimal(line["quantity"])
+    return {name: value for name, value in data.items() if name not in _OF_WHAT_IS_LEFT}, pieces
+
+
+# What a source gives of the part alone that is left to ship; `location` is where that lies.
+_OF_WHAT_IS_LEFT = (
+    *_VOLATILE, "order_date", "source_state", "lines", "shipped", "refunded", "location",
+    "sub_total", "order_discount", "sales_tax", "shipping_handling", "grand_total",
+)  # fmt: skip
+
+
 def payload_hash(payload: Any) -> str:
     """A hash of what would be sent to the WMS."""
     if isinstance(payload, bytes):

@@ -48,7 +48,7 @@ WORDS = {
     "there": "At the WMS",
 }
 OF_A_LINE = {"item": "SKU", "quantity": "quantity", "price": "price", "discount": "discount", "description": "name"}
-QUIET = ("modified_at", "refunded")  # nobody is told
+QUIET = ("modified_at", "refunded", "shipped")  # nobody is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
 from orders import causes as because
 from orders.changes import changed_after_sending, request_cancel
-from orders.content import same_but_state, source_hash
+from orders.content import same_but_shipped, same_but_state, source_hash
 from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Effect, OrderDetail, Status
 from orders.models import Order as OrderRow
+from orders.reading import source_of
 from orders.references import wms_ref
 from orders.rewriting import place, rewrite
 from orders.states import UNSENT, move, note
@@ -88,6 +89,9 @@ def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
     rows = OrderRow.objects.filter(pk=row_id)
     known, forgotten = rows.values_list("source_hash", "forgotten_at").get()
     changed = known != incoming.hash and not same_but_state(known, incoming.data)
+    if changed and incoming.data.get("shipped"):
+        before = source_of(OrderDetail.objects.select_related("order__cart__merchant").get(order_id=row_id))
+        changed = before is None or not same_but_shipped(before, incoming.data)
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
     if forgotten:
         return False

@@ -67,10 +67,14 @@ def _page(request: HttpRequest, account: Account, link: SetupLink) -> HttpRespon
     system = registry().get(link.system)
     form = GetInForm(system, request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {"link": link, "account": account, "label": system.label, "guide": system.guide}
-    context |= {"values": form, "consent": system.oauth is not None, "by_keys": grants.gives_keys(system)}
+    when = grants.shown_when(system)
+    context |= {"values": form, "by_keys": grants.gives_keys(system), "when": when}
+    # By consent alone, or besides what can be typed in.
+    context["consent"] = system.oauth is not None and when is None
+    context["either"] = grants.may_grant(system) or context["by_keys"]
     if request.method != "POST":
         return render(request, "carts/link.html", context)
-    if system.oauth is not None or (context["by_keys"] and "grant" in request.POST):
+    if context["consent"] or (context["either"] and "grant" in request.POST):
         said = leave(request, form, link.merchant, link.cart, link)
         if isinstance(said, HttpResponse):
             return said

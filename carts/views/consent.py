@@ -28,7 +28,6 @@ from integration_manager.kit.connector import Connector
 from integration_manager.kit.oauth import ACCESS, BadCallback, Denied
 from integration_manager.kit.tokens import MemoryStore, Token
 from integration_manager.trying import Answer
-from orders.connections import app_of
 from orders.tokens import stored
 
 AGAIN = "Press Grant API Access again: what was granted is for another address."
@@ -40,7 +39,9 @@ class Consent:
 
     def __init__(self, request: HttpRequest, system: type[Connector], cart: Cart) -> None:
         """`cart`: the page's own; one without a key is being set up."""
-        self.needed = system.oauth is not None
+        self.system = system
+        self.needed = grants.may_grant(system)
+        self.when = grants.shown_when(system)
         self.by_keys = grants.gives_keys(system)  # they can be typed in as well
         self.offered = self.needed or self.by_keys
         self.access: Access | None = None
@@ -64,7 +65,7 @@ class Consent:
 
     def fits(self, form: ConnectorForm) -> bool:
         """Whether access was granted for the address in this (valid) form; says so beside the field."""
-        if not self.needed:
+        if not self.system.by_consent(form.values()):
             return True
         if self.access is None:
             form.add_error(None, FIRST)
@@ -75,9 +76,10 @@ class Consent:
             form.add_error(name, AGAIN)
         return not other
 
-    def credentials(self) -> dict[str, Any]:
-        """What the cart's credentials have besides its fields."""
-        return {ACCESS: self.access.public_id} if self.access and self.needed else {}
+    def credentials(self, form: ConnectorForm) -> dict[str, Any]:
+        """What the cart's credentials have besides the fields of this (valid) form."""
+        granted = self.access is not None and self.system.by_consent(form.values())
+        return {ACCESS: self.access.public_id} if self.access is not None and granted else {}
 
     def attach(self, cart: Cart) -> None:
         """What was granted is the (new) cart's. Keys are among its credentials by now."""
@@ -190,7 +192,7 @@ def _granted(
     """The tokens for what came back, and whether they work."""
     declared = system.oauth
     assert declared is not None
-    app = app_of(system, address)
+    app = grants.app_of(system, address)
     try:
         code = oauth.code_of(declared, {**address, **app}, query)
     except Denied as error:

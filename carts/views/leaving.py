@@ -13,7 +13,7 @@ from integration_manager.connector_form import ConnectorForm
 from integration_manager.kit import clock
 from integration_manager.kit.errors import AddressRefused
 from merchants.models import Merchant
-from orders.connections import app_of, guard
+from orders.connections import guard
 
 TYPED = "grant_typed"  # in the session: what stood in the form that was left for the consent page
 LIMIT = tries.Limit("grants", 30, grants.LIVES)  # of one browser
@@ -32,10 +32,13 @@ def leave(
         form.without(system.keys.fields)
     if not form.is_valid():
         return ""
-    values = {**form.values(), **app_of(system, form.values())}
+    if system.oauth is not None and not system.by_consent(form.values()):
+        return "Choose Grant API Access above first: this way in is another one."
+    values = {**form.values(), **grants.app_of(system, form.values())}
     declared = system.oauth or system.keys
     assert declared is not None
     try:
+        # A connector may refuse an address too: an app's secret goes to that system alone.
         for address in (declared.authorize(values), *([system.oauth.token(values)] if system.oauth else [])):
             guard().check_url(address)
     except AddressRefused as error:

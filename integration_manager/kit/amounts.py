@@ -57,3 +57,12 @@ def shared(amount: Decimal, parts: Sequence[Decimal]) -> list[Decimal]:
         found.append(share)
         left -= share
     return [*found, left] if parts else []
+
+
+def drawn(amount: Decimal, most: Sequence[Decimal]) -> list[Decimal]:
+    """What of an amount comes from each of several sources, which give so much at most; the first ones first."""
+    found = []
+    for one in most:
+        found.append(max(min(amount, one), ZERO))
+        amount -= found[-1]
+    return found

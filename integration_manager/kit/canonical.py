@@ -119,6 +119,7 @@ class Order:
     grand_total: Decimal | None = None
     tags: tuple[str, ...] = ()
     refunded: tuple[str, ...] = ()  # refunds that lines and sums are without: the source's ids, our keys
+    shipped: dict[str, str] = field(default_factory=dict)  # pieces by line id that they are without too: on their way
     extra_fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -136,12 +137,12 @@ class PreparedLine:
     description: str | None = None
     price: Decimal | None = None
     extra_fields: dict[str, str] = field(default_factory=dict)
-
     discount: Decimal | None = None
     addl_discount: Decimal | None = None
     tax: Decimal | None = None
     shipping_surcharge: Decimal | None = None
     of: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

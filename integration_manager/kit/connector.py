@@ -200,6 +200,8 @@ class Connector:
     min_every: ClassVar[timedelta | None] = None  # shortest interval of its services, if not the product's
     uses: ClassVar[Literal["http", "folder"]] = "http"  # what it is opened with
     renders: ClassVar[tuple[str, ...]] = ()  # kinds of file it writes: orders, confirmations, inventory
+    # What its webhooks are signed with, by its name among the values: a secret of ours, or one of the system's.
+    signs_with: ClassVar[str] = "webhook_secret"
     hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
     guide: ClassVar[str] = ""  # where to find the credentials, in plain words
     oauth: ClassVar["OAuth | None"] = None  # people grant access on the system's own page (see kit/oauth.py)
@@ -263,6 +265,14 @@ class Connector:
         value = values.get(when[0])
         chosen = cls.fields[when[0]].default if value in (None, "") else value
         return str(chosen) in when[1] and cls.applies(when[0], values)
+
+    @classmethod
+    def by_consent(cls, values: Mapping[str, Any]) -> bool:
+        """Whether a connection with these values gets in by what a person grants on the system's own page."""
+        if cls.oauth is None or cls.oauth.when is None:
+            return cls.oauth is not None
+        name, wanted = cls.oauth.when
+        return str(values.get(name) or cls.fields[name].default) in wanted
 
     @classmethod
     def overrides(cls, name: str) -> bool:

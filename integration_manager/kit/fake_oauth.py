@@ -32,6 +32,7 @@ class Grants(Fake):
     """A fake with an authorization server."""
 
     token_life = 3600.0  # seconds
+    pkce = True
     client = (CLIENT_ID, CLIENT_SECRET)
 
     def setup_oauth(self) -> None:
@@ -120,7 +121,7 @@ class Grants(Fake):
             return "This app is not known here."
         if asked.get("response_type") != "code" or not asked.get("state") or not asked.get("redirect_uri"):
             return "The request is incomplete."
-        if asked.get("code_challenge_method") != "S256" or not asked.get("code_challenge"):
+        if self.pkce and (asked.get("code_challenge_method") != "S256" or not asked.get("code_challenge")):
             return "PKCE is needed."
         return ""
 
@@ -128,7 +129,7 @@ class Grants(Fake):
         back = {"state": said["state"], "shop": shop}
         if said.get("decision") == "approve":
             code = secrets.token_urlsafe(24)
-            row = {"challenge": said["code_challenge"], "redirect_uri": said["redirect_uri"]}
+            row = {"challenge": said.get("code_challenge", ""), "redirect_uri": said["redirect_uri"]}
             self.codes.put(code, {"key": code, **row})
             back["code"] = code
         else:

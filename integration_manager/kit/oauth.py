@@ -54,7 +54,9 @@ class OAuth:
 
     authorize, token: the addresses of its consent page and of its tokens, from the connection's values.
     pkce: it knows PKCE (S256); without, it is not sent. parameters: what else its consent page wants.
+    with_code: what else it wants with a code that becomes a token.
     verify: what its callback proves besides the state, from values and query; raises BadCallback.
+    when: (a choice of the connection's, its values for access by consent) where it can be got into otherwise too.
     """
 
     authorize: Callable[[Values], str]
@@ -63,7 +65,9 @@ class OAuth:
     separator: str = " "
     pkce: bool = True
     parameters: tuple[tuple[str, str], ...] = ()
+    with_code: tuple[tuple[str, str], ...] = ()
     verify: Callable[[Values, Query], None] | None = None
+    when: tuple[str, tuple[str, ...]] | None = None
 
 
 def authorization_url(oauth: OAuth, values: Values, state: str, redirect_uri: str, verifier: str) -> str:
@@ -111,7 +115,7 @@ def verify_hmac_of_query(secret: str, query: Query, name: str = "hmac") -> None:
 
 def exchange(http: "Http", oauth: OAuth, values: Values, code: str, redirect_uri: str, verifier: str) -> Token:
     """The tokens for a code, stored where the transport keeps them. Raises AuthFailed, Transient …"""
-    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, **dict(oauth.with_code)}
     http.hide(code, verifier)
     auth, http.auth = http.auth, None  # the first token is asked for without one
     try:
@@ -133,6 +137,11 @@ def bearer(http: "Http", oauth: OAuth, values: Values, **how: Any) -> Bearer:
         return token if token.refresh else Token(token.value, token.expires_at, old.refresh)
 
     return Bearer(http.tokens, renew, **how)
+
+
+def by_app(http: "Http", oauth: OAuth, values: Values, **how: Any) -> Bearer:
+    """The same where our app gets in by its own id and secret (client credentials): each token is asked for anew."""
+    return Bearer(http.tokens, lambda old: _ask(http, oauth, values, {"grant_type": "client_credentials"}), **how)
 
 
 def plain(values: Values, name: str) -> str:

@@ -1,12 +1,13 @@
-"""For carts that know no parcels: what was told of them, kept as text in the order itself.
+"""For carts that know no parcels, or know them otherwise than we do.
 
+What was told of them is kept as text in the order itself.
 Such a cart has one status for the whole order, so somebody has to count when everything is on its way.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from integration_manager.kit.canonical import ZERO, Line, Shipment
@@ -50,3 +51,19 @@ def complete(lines: Iterable[Line], parcels: Iterable[Told]) -> bool:
         for line_id, quantity in parcel.lines.items():
             left[line_id] = left.get(line_id, ZERO) - quantity
     return all(quantity <= 0 for quantity in left.values())
+
+
+def merged(parcels: Iterable[Shipment]) -> list[Shipment]:
+    """Parts of a parcel that the cart keeps apart, by locations, as one: what has the same tracking number.
+
+    Where the lines of a part are not known, those of the whole are not.
+    """
+    found: dict[str, Shipment] = {}
+    for part in parcels:
+        name = part.tracking_no or part.key
+        known = found.get(name)
+        if known is not None:
+            lines = known.lines + part.lines if known.lines and part.lines else ()
+            part = replace(known, key=f"{known.key},{part.key}", lines=lines)
+        found[name] = part
+    return [*found.values()]

@@ -128,6 +128,11 @@ class Http:
         """From now on these values appear nowhere either."""
         self._redactor.learn(secrets)
 
+    def hold_off(self, seconds: float) -> None:
+        """The other side has said that its budget is used up for so long: later calls wait."""
+        if self.limiter is not None and seconds > 0:
+            self.limiter.pause(self.key, time.time() + seconds)
+
     @property
     def remote_time(self) -> datetime | None:
         """The other side's clock in its latest answer, aware; None if it has not told."""
@@ -328,9 +333,8 @@ class Http:
                 unreadable = isinstance(raised, BadAnswer | OutcomeUnknown)
                 error = None if unreadable and answer.status >= 300 else raised
         error = error or error_of(answer, harmless)
-        if isinstance(error, RateLimited) and self.limiter is not None:
-            pause = (error.retry_at - clock.now()).total_seconds() if error.retry_at else 2.0
-            self.limiter.pause(self.key, time.time() + pause)
+        if isinstance(error, RateLimited):
+            self.hold_off((error.retry_at - clock.now()).total_seconds() if error.retry_at else 2.0)
         return error
 
     # ── around it ──

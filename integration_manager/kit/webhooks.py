@@ -28,16 +28,18 @@ class BadSignature(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One webhook, verified. `delivery_id` may repeat and is for the log alone.
+    """One webhook, verified. `delivery_id` may repeat and is for the log alone, unless the shop says otherwise.
 
     `ping`: the shop tries the address; nothing has changed (and a shop may leave its ping unsigned).
     `order_key`: the order it is about, as `key_of` would give it, where the hook says so.
+    `once`: its `delivery_id` is that of no other, whenever the shop tries it again: the second is passed over.
     """
 
     topic: str
     delivery_id: str = ""
     ping: bool = False
     order_key: str | None = None
+    once: bool = False
 
 
 def verify_hmac(

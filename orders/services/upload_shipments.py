@@ -4,9 +4,11 @@ Failures are tried again at every run, up to 30 days or 100 tries, of which at m
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ from django.db import connection, transaction
 
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
-from integration_manager.kit.canonical import Shipment, from_json
+from integration_manager.kit.canonical import Shipment, ShipmentLine, from_json
 from integration_manager.kit.connector import CartConnector, Dedupe, Pending
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import (
@@ -189,7 +191,11 @@ def _ship(connector: CartConnector, parcel: Parcel) -> Any:
     if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
         for known in connector.find_shipments(parcel.cart_key):
             if _same(known, parcel.shipment):
-                return known.key or "found"
+                missing = _missing(known, parcel.shipment)
+                if not missing:
+                    return known.key or "found"
+                rest = replace(parcel.shipment, lines=tuple(missing))
+                return f"{known.key},{connector.ship(parcel.cart_key, rest)}"
     elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
         return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
     crash_here("before_ship")
@@ -203,6 +209,22 @@ def _same(known: Shipment, parcel: Shipment) -> bool:
     if known.tracking_no != parcel.tracking_no:
         return False
     return known.ref == parcel.key if known.ref else known.tracking_no is not None
+
+
+def _missing(known: Shipment, parcel: Shipment) -> list[ShipmentLine]:
+    """What of a parcel the cart lacks: one that takes a parcel in parts may have taken only some of them."""
+    if not known.lines:
+        return []
+    there: dict[str, Decimal] = defaultdict(Decimal)
+    for line in known.lines:
+        there[line.line_id or ""] += line.quantity
+    missing = []
+    for line in parcel.lines:
+        taken = min(there[line.line_id or ""], line.quantity)
+        there[line.line_id or ""] -= taken
+        if line.line_id and taken < line.quantity:
+            missing.append(replace(line, quantity=line.quantity - taken))
+    return missing
 
 
 class _Uploads:

@@ -73,17 +73,23 @@ def mailbox() -> Iterator[tuple[str, "queue.SimpleQueue[Got]"]]:
 def subscribed(bench: Bench, running: Running, url: str) -> list[str]:
     """Has the shop send its webhooks to `url`."""
     if bench.has("subscribe"):
-        handles = running.connector.subscribe(url, KEY)
+        handles = running.connector.subscribe(url, secret_of(bench, running))
         assert handles and all(isinstance(one, str) and one for one in handles), f"subscribe() gives {handles!r}"
         return list(handles)
     running.fake.subscribe(url, KEY)  # type: ignore[attr-defined]
     return []
 
 
-def read(bench: Bench, running: Running, got: Got, secret: str = KEY) -> Hook:
+def secret_of(bench: Bench, running: Running) -> str:
+    """What the shop signs with: a secret of ours, or one of its own."""
+    return KEY if bench.system.signs_with == SECRET else str(running.values[bench.system.signs_with])
+
+
+def read(bench: Bench, running: Running, got: Got, secret: str | None = None) -> Hook:
     """The class reads a webhook, with the values it was connected with."""
     values = {name: str(value) for name, value in running.values.items()}
-    hook = bench.system.webhook({**values, SECRET: secret}, got.headers, got.body)  # type: ignore[attr-defined]
+    values[bench.system.signs_with] = secret_of(bench, running) if secret is None else secret
+    hook = bench.system.webhook(values, got.headers, got.body)  # type: ignore[attr-defined]
     assert isinstance(hook, Hook), f"webhook() gives {hook!r}"
     return hook
 
@@ -130,7 +136,7 @@ def forged(bench: Bench) -> None:
                     refused(f"{name}: {other!r}", bench, running, Got({**got.headers, name: other}, got.body))
 
 
-def refused(what: str, bench: Bench, running: Running, got: Got, secret: str = KEY) -> None:
+def refused(what: str, bench: Bench, running: Running, got: Got, secret: str | None = None) -> None:
     """The class does not believe it, and says so by nothing else than BadSignature."""
     try:
         hook = read(bench, running, got, secret)
