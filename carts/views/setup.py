@@ -65,10 +65,10 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
     if form.is_valid() & values.is_valid() and consent.fits(values):
         if not reauth.is_recent(request):
             return reauth.ask(request)
-        answer = trying.check(found, values.values() | consent.credentials(), request.account, merchant)
+        answer = trying.check(found, values.values() | consent.credentials(values), request.account, merchant)
         context["answer"] = answer
         if answer.works:
-            cart.credentials, cart.options = values.credentials() | consent.credentials(), values.options()
+            cart.credentials, cart.options = values.credentials() | consent.credentials(values), values.options()
             cart.public_id = public_id()
             cart.shop = answer.identity or cart.public_id
             try:
@@ -112,8 +112,8 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     if stale.overtaken(request.POST, now):
         context |= {"overtaken": True, "last_change": stale.last_change(found.name)}
     elif form.is_valid() & values.is_valid() and consent.fits(values):
-        credentials = values.credentials() | consent.credentials()
-        changed, now_set = values.has_changed(), values.values() | consent.credentials()
+        credentials = values.credentials() | consent.credentials(values)
+        changed, now_set = values.has_changed(), values.values() | consent.credentials(values)
         if values.changes_credentials() and not reauth.is_recent(request):
             return reauth.ask(request)
         answer = trying.check(system, now_set, request.account, found.merchant) if changed else None
@@ -251,6 +251,6 @@ def _test(
     def check(typed: dict[str, Any]) -> trying.Answer:
         if not consent.fits(values):
             return trying.Answer(False, "Access was not granted for this", "Press Grant API Access.")
-        return trying.check(values.system, typed | consent.credentials(), request.account, merchant)
+        return trying.check(values.system, typed | consent.credentials(values), request.account, merchant)
 
     return trying_pages.of_form(request, "carts/setup.html", context, values, check)
