@@ -88,7 +88,7 @@ def overview(account: Account, merchant: Merchant | None, permissions: Collectio
         "more_causes": len(causes) > MOST_CAUSES,
         "connections": ill[:MOST_CONNECTIONS],
         "connections_on": sum(1 for schedule in schedules if schedule.every),
-        "services": [_service(service, schedules) for service in Service],
+        "services": [_service(service, schedules) for service in Service if _is_shown(service, schedules)],
         "nothing_yet": not any(schedule.every for schedule in schedules),
     }
 
@@ -160,6 +160,11 @@ def _round_up(number: int) -> int:
             if number <= step * scale:
                 return step * scale
         scale *= 10
+
+
+def _is_shown(service: Service, schedules: list[Schedule]) -> bool:
+    """Product Sync is a service of those alone who want it."""
+    return service is not Service.PRODUCTS or any(s.every for s in schedules if s.service == service)
 
 
 def _service(service: Service, schedules: list[Schedule]) -> ServiceLine:

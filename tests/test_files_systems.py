@@ -380,8 +380,9 @@ def test_100_000_rows_in_bounded_memory(cart: CsvCart, tmp_path: Path) -> None:
 
 
 def test_what_it_can_do() -> None:
-    assert capabilities(CsvCart) == ["Order Download", "Shipment Confirmation", "Inventory Sync"]
-    assert capabilities(CsvWms) == ["Order Send", "Shipment Confirmation Pickup", "Inventory Sync Pickup"]
+    assert capabilities(CsvCart) == ["Order Download", "Shipment Confirmation", "Inventory Sync", "Product Sync"]
+    assert capabilities(CsvWms)[:3] == ["Order Send", "Shipment Confirmation Pickup", "Inventory Sync Pickup"]
+    assert capabilities(CsvWms)[3:] == ["Product Loading"]
     assert CsvCart.dedupe("ship") is CsvWms.dedupe("send") is Dedupe.FILE
 
 
@@ -428,7 +429,7 @@ def test_the_first_check_reports_the_host_key(server: SftpServer) -> None:
         connected(CsvCart, server, host_key="").check()
     server.make("first")
     connected(CsvCart, server, host_key=caught.value.host_key, directory="first").check()
-    assert names(server.files / "first") == ["archive", "confirmations", "errors", "inventory", "orders"]
+    assert names(server.files / "first") == ["archive", "confirmations", "errors", "inventory", "orders", "products"]
     assert [path for path in (server.files / "first").rglob("*") if path.is_file()] == []
 
 
