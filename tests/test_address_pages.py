@@ -68,7 +68,7 @@ def test_with_a_provider_look_ups_are_offered_counted_and_priced(desk: Desk, set
         LookupCount.objects.create(begins_on=begins_on, us=40, international=2)
     client, here = desk.client("owner"), desk.url("profile/addresses/")
     page = text(client.get(here))
-    assert "sent to Smarty, without any name" in page
+    assert "sent to Smarty as well, without any name" in page
     assert "0.34" in page, "ten at two cents and two at seven"
     client.post(here, {"verification": "online"})
     assert Account.objects.get(pk=account.pk).verification == "online"

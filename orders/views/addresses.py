@@ -23,7 +23,7 @@ Choice = Account.Verification
 HELP = {
     Choice.OFF: "Nothing is checked or rewritten, whatever a cart’s setup says.",
     Choice.RULES: "What each country’s post asks for: its parts, postal codes, states. Free, and nobody else is told.",
-    Choice.ONLINE: "An address that the rules cannot vouch for by themselves is sent to {label}, without any name.",
+    Choice.ONLINE: "Each address that a cart verifies is sent to {label} as well, without any name.",
 }
 PERIODS = 12  # that are shown
 
