@@ -99,10 +99,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.line(line)
 
 
+# One process at a time takes a file: the longest come first, lest one of them is still busy when the others are done.
+FIRST = ("browser/test_every_page", "test_idor", "test_web_forms", "browser/", "test_house_run", "test_connectors")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests first: few and long, they would keep one process busy when the others are done."""
-    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
+    """Puts the long files first."""
+    long = [f"tests/{name}" for name in FIRST]
+    items.sort(key=lambda item: next((n for n, name in enumerate(long) if name in item.nodeid), len(long)))
 
 
 # --- programs of the system -----------------------------------------------------------

@@ -137,6 +137,12 @@ def create_database(environment: dict[str, str] | os._Environ[str]) -> None:
 def _make_template(environment: dict[str, str] | os._Environ[str], name: str) -> None:
     url = environment["DATABASE_URL"].replace(f"/{name}?", f"/{TEMPLATE}?")
     home = Path(environment["IM_DATA"]).parents[1]  # of every test run of this clone
+    with (make_folder(home / "tests-template") / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second loads what the first has made
+        _fill_template(environment, url, home)
+
+
+def _fill_template(environment: dict[str, str] | os._Environ[str], url: str, home: Path) -> None:
     known = _dump(home)
     if known.exists():
         migrate_roles.ensure(url, environment["IM_ADMIN_DATABASE_URL"])
