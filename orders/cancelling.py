@@ -9,7 +9,7 @@ from orders import changes
 from orders.abilities import Abilities
 from orders.actions import NotNow
 from orders.models import Effect, Order, Shipment, Status
-from orders.services.upload_shipments import confirm_complete
+from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import move
 from orders.telling import tell_of_cancellation
 
@@ -75,6 +75,7 @@ def is_canceled(order: Order, able: Abilities, actor: str) -> None:
                 [row.pk], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, actor=actor, message=said, shipped_at=now,
                 short=True,
             )  # fmt: skip
+            tell_end(done, now)
             confirm_complete(set(done), now)
         else:
             said = "A person has canceled it at the WMS."

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from carts import webhooks
-from carts.systems.woocommerce import WooCommerce
+from carts.models import Webhook
+from carts.systems.woocommerce import TOPICS, WooCommerce
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.acceptance.hooks import mailbox
@@ -105,6 +106,60 @@ def test_what_the_warehouse_never_got_does_not_keep_an_order_open(world: World) 
     pack(world, close=False)
     run(world, CONFIRM, UPLOAD)
     assert (told(world), world.only().status) == ([("completed", 2)], Status.CONFIRMED)
+
+
+def completions(world: World) -> int:
+    """How often the shop was told to set the status of its only order."""
+    asked = [seen.request for seen in world.shop.journal if seen.request.method == "PUT"]
+    return sum(1 for request in asked if "status" in request.json)
+
+
+@pytest.mark.parametrize("plugin", [False, True])
+def test_two_parcels_at_the_same_moment_are_told_one_after_the_other(world: World, plugin: bool) -> None:
+    """A tracking plug-in keeps all numbers of an order in one place, and the last parcel completes the order."""
+    shop = shop_of(world)
+    if plugin:
+        shop.plugin = "wc-ast/v3"
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5", close=False)
+    pack(world, close=False)
+    run(world, CONFIRM)
+    before = len(shop.journal)
+    run(world, UPLOAD)
+    assert (told(world), world.only().status) == ([("completed", 2)], Status.CONFIRMED)
+    assert completions(world) == 1
+    parcels = [
+        meta["key"]
+        for seen in list(shop.journal)[before:]
+        if seen.request.method == "PUT"
+        for meta in seen.request.json.get("meta_data", [])
+    ]
+    notes = [n for n, seen in enumerate(shop.journal) if seen.request.method == "POST" and "notes" in seen.request.path]
+    puts = [n for n, seen in enumerate(shop.journal) if seen.request.method == "PUT"]
+    assert len(set(parcels)) == len(parcels) == 2
+    assert notes[0] < puts[0] < notes[1] < puts[1] < puts[2], "the second begins when the first has ended"
+    if plugin:
+        assert len(shop.trackings.rows) == 2
+    run(world, DOWNLOAD, UPLOAD)
+    assert (completions(world), status_in_shop(world, key)) == (1, "completed")
+
+
+def test_an_order_is_completed_when_the_warehouse_cancels_the_rest(world: World) -> None:
+    shop = shop_of(world)
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5", close=False)
+    run(world, CONFIRM, UPLOAD)
+    assert (told(world), world.only().status) == ([("processing", 1)], Status.AT_WMS)
+    world.warehouse.call_off(world.only().wms_key)  # type: ignore[attr-defined]
+    run(world, CONFIRM)
+    assert (told(world), world.only().status) == ([("processing", 1)], Status.SHIPPED)
+    run(world, UPLOAD)
+    assert (told(world), world.only().status, completions(world)) == ([("completed", 1)], Status.CONFIRMED, 1)
+    assert len(shop.effects("note", key)) <= 1
+    run(world, DOWNLOAD, CONFIRM, UPLOAD)
+    assert (len(world.orders()), completions(world)) == (1, 1)
 
 
 def test_a_full_life_while_a_fifth_of_all_answers_is_lost(world: World) -> None:
@@ -238,3 +293,38 @@ def test_a_webhook_of_the_shop_wakes_the_download(world: World) -> None:
     assert woken and woken < later
     run(world, DOWNLOAD)
     assert world.only().cust_po_no == "OAK1"
+
+
+def test_a_webhook_that_the_shop_switched_off_lives_again_after_a_day(world: World) -> None:
+    """WooCommerce does so after five deliveries that failed; switched off here, it stays off."""
+    shop = shop_of(world)
+    webhook = webhooks.create(world.cart)
+    shop.order_of(1, ("MUG-BLUE", 1))
+    run(world, DOWNLOAD)
+    assert not list(shop.hooks), "nobody has switched them on"
+    connector = connections.open_cart(world.cart, world.account, Journal())
+    assert isinstance(connector, CartConnector)
+    handles = connector.subscribe(webhooks.address(webhook), webhook.secrets["secret"].reveal())
+    Webhook.objects.update(handles=handles, registered_at=clock.now())
+    dead, gone = handles[:2]
+    shop.hooks.change(dead, status="disabled")
+    shop.hooks.remove(gone)
+    run(world, DOWNLOAD)
+    assert shop.hooks.rows[dead]["status"] == "disabled", "once a day is enough"
+    Schedule.objects.filter(service=DOWNLOAD).update(reached_back_at=clock.now() - timedelta(hours=25))
+    run(world, DOWNLOAD)
+    rows = list(shop.hooks)
+    assert sorted(row["topic"] for row in rows) == sorted(TOPICS)
+    assert {row["status"] for row in rows} == {"active"}
+    assert sorted(Webhook.objects.get().handles) == sorted(str(row["id"]) for row in rows)
+    assert set(handles) - {gone} < {str(row["id"]) for row in rows}
+
+
+def test_webhooks_that_cannot_be_renewed_are_no_trouble_of_the_download(world: World) -> None:
+    webhooks.create(world.cart)
+    Webhook.objects.update(registered_at=clock.now())
+    shop_of(world).faults.script("GET /wc/v3/webhooks", "error", times=9)
+    shop_of(world).order_of(1, ("MUG-BLUE", 1))
+    run(world, DOWNLOAD)
+    assert world.only().cust_po_no == "OAK1"
+    assert (world.schedule(DOWNLOAD).problem, world.schedule(DOWNLOAD).reached_back_at is not None) == ("", True)

@@ -42,7 +42,7 @@ class WooCommerce(CartConnector):
     """A shop on WordPress, connected by a REST API key of its own."""
 
     key, label = "woocommerce", "WooCommerce"
-    rate, keys = Rate(per_second=5, burst=10), KEYS
+    rate, keys, counts_parcels = Rate(per_second=5, burst=10), KEYS, True
     guide = (
         "In WordPress: WooCommerce, Settings, Advanced, REST API, Add key. Choose a user who is an administrator or "
         "a shop manager, and the permissions Read/Write. Generate the key, and copy the consumer key (ck_…) and the "

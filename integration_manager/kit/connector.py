@@ -341,6 +341,8 @@ class CartConnector(Connector):
     """An order source."""
 
     personal_days: ClassVar[int] = 180  # after an order is done; then its personal data is removed
+    # Its order gets one status with the last parcel: where no further one comes after all, the last is told again.
+    counts_parcels: ClassVar[bool] = False
 
     def orders(self, since: datetime) -> Iterator[Page]:
         """Every order modified at or after `since`, whatever its status, oldest change first."""

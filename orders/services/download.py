@@ -11,7 +11,7 @@ from django.db import transaction
 
 from integration_manager.kit.connector import CartConnector, Connector, Page
 from integration_manager.kit.folder_system import FolderSystem
-from orders import cursors, files_read, inserting, pulls, rejects
+from orders import cursors, files_read, inserting, pulls, rejects, subscriptions
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
@@ -73,6 +73,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         rejects.say(run, page.notes)
     if deep and not run.unfinished:
         cursors.reached(run)
+        subscriptions.renew(run)
     if pull is not None and not run.unfinished:
         pull.end(run)
     for name in ("new", "changed", "canceled", "skipped", "in_error"):

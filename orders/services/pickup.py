@@ -12,7 +12,7 @@ from orders import cursors
 from orders.models import Effect, Order, Status
 from orders.run import Run
 from orders.services.parcels import Row, orders_of
-from orders.services.upload_shipments import confirm_complete
+from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import move
 from orders.telling import tell_of_cancellation
 
@@ -57,6 +57,7 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
         moved = move(
             [row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, shipped_at=now, short=True
         )
+        tell_end(moved, now)
         confirm_complete(set(moved), now)
         what = f"has been shipped in part, and the WMS has canceled the rest.{reason}"
         fix = "Refund the rest in the cart, or send it anew."

@@ -28,7 +28,7 @@ from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
 from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
 from orders.services.pickup import cancel_pickup
-from orders.services.upload_shipments import confirm_complete
+from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import Each, move, note
 
 each = bulk.PerRow
@@ -261,6 +261,8 @@ def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
         short=Each(row in short for row in done),
     )
     # The cart may know all of their parcels already: a void or a close came after the upload.
+    if short:
+        tell_end([row.id for row in short], run.now)
     confirm_complete({row.id for row in done}, run.now)
     partial = [row for row in rows if row not in done]
     if partial:

@@ -15,6 +15,7 @@ import orjson
 from django.db import connection, transaction
 
 from alerts.raising import raise_alert, resolve
+from carts.systems import registry
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Shipment, ShipmentLine, from_json
 from integration_manager.kit.connector import CartConnector, Dedupe, Pending
@@ -30,7 +31,8 @@ from integration_manager.kit.errors import (
     RateLimited,
     Transient,
 )
-from merchants import scac
+from merchants import scac, schedules
+from merchants.models import Service
 from orders.intake import ADDED
 from orders.models import Shipment as ShipmentRow
 from orders.models import Status
@@ -90,22 +92,48 @@ def upload_shipments(run: Run) -> None:
 def _upload_all(run: Run, connector: CartConnector, uploads: "_Uploads") -> None:
     few = connector.dedupe("ship") is Dedupe.NONE
     for group in run.each(
-        lambda parcel: _ship(connector, parcel),
+        lambda parcels: _ship_all(run, connector, parcels),
         _waiting(run, connector, THREADS if few else LIMIT),
-        subject=lambda parcel: parcel.order_id,
-        start_before=lambda parcel: parcel.start_before,
+        subject=lambda parcels: parcels[0].order_id,
+        start_before=lambda parcels: parcels[0].start_before,
         ahead=THREADS if few else AHEAD,
     ):
-        uploads.record([pair for pair in group if not isinstance(pair[1], Unstarted)])
-        release([parcel for parcel, result in group if isinstance(result, Unstarted)])
+        results = [pair for parcels, found in group for pair in zip(parcels, _each(parcels, found), strict=True)]
+        uploads.record([pair for pair in results if not isinstance(pair[1], Unstarted)])
+        release([parcel for parcel, result in results if isinstance(result, Unstarted)])
 
 
-def _waiting(run: Run, connector: CartConnector, limit: int) -> Iterator[Parcel]:
-    """The parcels that wait, claimed as they are needed, `limit` at once."""
+def _waiting(run: Run, connector: CartConnector, limit: int) -> Iterator[list[Parcel]]:
+    """The parcels that wait, claimed as they are needed, `limit` at once; those of one order together."""
     lease = WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
     while run.keep_alive() and not run.stopping.is_set() and (parcels := claim(run, limit, lease)):
-        yield from parcels
+        by_order: dict[int, list[Parcel]] = {}
+        for parcel in sorted(parcels, key=lambda one: one.id):
+            by_order.setdefault(parcel.order_id, []).append(parcel)
+        yield from by_order.values()
         run.journal.store(run.schedule.pk)
+
+
+def _ship_all(run: Run, connector: CartConnector, parcels: Sequence[Parcel]) -> list[Any]:
+    """The parcels of one order, in a thread of the run: one after the other.
+
+    Side by side they would be read and written over each other in carts that keep all of them in one place.
+    """
+    results: list[Any] = []
+    for parcel in parcels:
+        if run.stopping.is_set() or time.monotonic() >= parcel.start_before:
+            results.append(Unstarted())
+            continue
+        try:
+            results.append(_ship(connector, parcel))
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+def _each(parcels: Sequence[Parcel], found: Any) -> list[Any]:
+    """The results of some parcels; `found`: those, or the one that all of them have."""
+    return found if isinstance(found, list) else [found] * len(parcels)
 
 
 def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
@@ -182,7 +210,7 @@ def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None
 
 
 def _ship(connector: CartConnector, parcel: Parcel) -> Any:
-    """One parcel, in a thread of the run: looked for first where an upload had been begun before."""
+    """One parcel: looked for first where an upload had been begun before."""
     if parcel.handle:
         return connector.resume(parcel.handle)
     if parcel.remote_id and connector.overrides("correct"):
@@ -391,6 +419,25 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
         for kind in ("tracking_refused", "tracking_skipped"):
             resolve(kind, again, run.now)
     run.counts["uploaded"] += len(uploaded)
+
+
+def tell_end(order_ids: Sequence[int], now: datetime) -> None:
+    """No parcel follows that carts wait for: those that count them are told of the last one again, as the last."""
+    counting = [key for key, system in registry().systems.items() if getattr(system, "counts_parcels", False)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment s SET uploaded_at = NULL, retry_at = %s, failures = 0, failed_at = NULL,
+                      first_failed_at = NULL
+               FROM (SELECT DISTINCT ON (order_id) id FROM orders_shipment
+                     WHERE account_id = %s AND order_id = ANY(%s) AND voided_at IS NULL AND for_cart
+                     ORDER BY order_id, id DESC) last, carts_cart c
+               WHERE s.id = last.id AND s.uploaded_at IS NOT NULL AND s.remote_id <> ''
+                 AND c.account_id = s.account_id AND c.id = s.cart_id AND c.system = ANY(%s) RETURNING s.cart_id""",
+            [now, tenancy.account_id(), list(order_ids), counting],
+        )
+        carts = {row[0] for row in cursor.fetchall()}
+    if carts:
+        schedules.wake(Service.UPLOAD_SHIPMENTS, now, cart_ids=sorted(carts))
 
 
 def confirm_complete(order_ids: set[int], now: datetime) -> list[int]:
