@@ -1,7 +1,8 @@
 """Many rows in one statement: one JSON text in, a recordset out. Ten times as fast as the ORM's bulk_create.
 
 With an array for each column every value would be a constant, which PostgreSQL reads, types and plans by itself.
-Only what is JSON already goes in as one: inside of another JSON it would be read three times.
+Only what is JSON already goes in as one: inside of another JSON it would be read three times. And a column that
+says the same in all rows is said once.
 """
 
 import functools
@@ -36,12 +37,16 @@ def insert(
     for column, kind, default in _columns(model):
         value = columns.pop(column) if column in columns else default()
         names.append(f'"{column}"')
+        if kind == "jsonb":
+            value = PerRow(map(_json, value)) if isinstance(value, PerRow) else _json(value)
+        if isinstance(value, PerRow) and each and len(value) > 1 and value.count(value[0]) == len(value):
+            value = value[0]
         if not isinstance(value, PerRow):
             sources.append(f"%s::{kind}")
-            parameters.append(_json(value) if kind == "jsonb" else value)
+            parameters.append(value)
         elif kind == "jsonb":
             sources.append(f'r."{column}"::jsonb')
-            texts.append((column, [_json(one) for one in value]))
+            texts.append((column, value))
         else:
             sources.append(f'r."{column}"')
             types.append(f'"{column}" {kind}')

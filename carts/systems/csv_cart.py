@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
@@ -27,9 +28,22 @@ SHORT = 16  # characters of the short reference
 ZIP_AS_GIVEN = "ZIP in the file"
 # Countries where an address without state and ZIP cannot be delivered to.
 NEED_STATE = ("US", "CA", "AU")
-OF_LINE = frozenset(name for name, field in FIELDS["orders"].items() if field.of == "item")
 SIDES = {side: [(name, f"{side}_{name}") for name in ADDRESS] for side in ("ship", "cust")}
-AMOUNTS = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
+# What our fields are called in an order, in its addresses and in its lines; and how what is no text is read.
+ADDRESSES = {field: (side, name) for side, fields in SIDES.items() for name, field in fields}
+ADDRESSES["ship_address_type"] = ("ship", "address_type")
+DAYS = ("order_date", "requested_ship_date", "expected_delivery_date", "latest_ship_date")
+SUMS = ("weight", "sub_total", "order_discount", "sales_tax", "shipping_handling", "grand_total")
+TEXTS = frozenset(
+    name
+    for name, field in FIELDS["orders"].items()
+    if field.of == "order" and field.only != "out" and name not in (*ADDRESSES, *DAYS, *SUMS, "cust_ref", "cust_po_no")
+)
+OF_LINE = {name: name for name, field in FIELDS["orders"].items() if field.of == "item"}
+OF_LINE |= {"line_item_id": "line_id", "line_location": "location"}
+NUMBERS = {"quantity": csvcells.quantity} | dict.fromkeys(
+    ("price", "discount", "addl_discount", "tax", "shipping_surcharge"), csvcells.number
+)
 # Whether what a column says is one of the item, or of the whole order.
 OF_THE_ITEM = {name: name in OF_LINE for name in FIELDS["orders"]}
 
@@ -86,7 +100,7 @@ class CsvCart(FolderSystem, CartConnector):
             rows = parts(records)
             raw = Mapped(
                 file=entry.name,
-                modified=entry.modified.isoformat(),
+                modified=_iso(entry.modified),
                 lines=[record.line for record, _ in rows],
                 rows=[cells for _, cells in rows],
             )
@@ -213,53 +227,34 @@ def key_of(raw: Any) -> str:
     """The order number. Raises Unmappable without one."""
     if isinstance(raw, Mapped) and raw.means:
         return raw.means[1].cart_key
-    return _rows(raw)[0].need("cust_ref")
+    return Reader(_checked(raw)[0]).need("cust_ref")
 
 
 def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The rows of one order as an order. Raises Unmappable (BadRow: with the row it is about)."""
     if isinstance(raw, Mapped) and raw.means and raw.means[0] == options:
         return raw.means[1]
-    rows = _rows(raw)
-    order = _Rows(rows, str(options.get("dates") or "mdy"))
-    number = rows[0].need("cust_ref")
+    order = _Rows(raw["rows"] if isinstance(raw, Mapped) else _checked(raw), str(options.get("dates") or "mdy"))
+    number = order.need("cust_ref")
     if len(number) > LONGEST_NUMBER:
         raise BadRow(0, "cust_ref", f"an order number has at most {LONGEST_NUMBER} characters")
     ship, note = _ship_to(order)
-    text = order.head.get
+    lines = tuple(order.lines())
+    known: dict[str, Any] = {name: text for name, text in order.head.items() if name in TEXTS}
+    known |= order.values(DAYS, order.day) | order.values(SUMS, csvcells.number)
+    if "order_date" not in known:
+        known["order_date"] = _file_day(raw)
     return Order(
         cart_key=number,
         cust_ref=short(number),
-        cust_po_no=text("cust_po_no") or number,
-        order_date=order.value("order_date", order.day) or _file_day(raw),
+        cust_po_no=order.head.get("cust_po_no") or number,
         source_state=SourceState.ELIGIBLE,
-        lines=tuple(order.lines()),
+        lines=lines,
         ship=ship,
         bill=_address(order, "cust"),
-        modified_at=Reader(raw).when("modified"),
-        order_source=text("order_source"),
-        customer_id=text("customer_id"),
-        carrier=text("carrier"),
-        ship_code=text("ship_code"),
-        ship_code_description=text("ship_code_description"),
-        requested_ship_date=order.value("requested_ship_date", order.day),
-        expected_delivery_date=order.value("expected_delivery_date", order.day),
-        latest_ship_date=order.value("latest_ship_date", order.day),
-        shipping_instructions=text("shipping_instructions"),
-        gift_message=text("gift_message"),
-        ship_account_no=text("ship_account_no"),
-        ship_account_zip=text("ship_account_zip"),
-        weight=order.value("weight", csvcells.number),
-        pay_type=text("pay_type"),
-        promo_code=text("promo_code"),
-        currency_code=text("currency_code"),
-        location=text("location"),
-        sub_total=order.value("sub_total", csvcells.number),
-        order_discount=order.value("order_discount", csvcells.number),
-        sales_tax=order.value("sales_tax", csvcells.number),
-        shipping_handling=order.value("shipping_handling", csvcells.number),
-        grand_total=order.value("grand_total", csvcells.number),
+        modified_at=_modified(raw),
         extra_fields=order.extra_fields | note,
+        **known,
     )
 
 
@@ -270,16 +265,32 @@ def short(number: str) -> str:
     return f"{number[:7]}-{hashlib.sha256(number.encode()).hexdigest()[:8]}"
 
 
-def _rows(raw: Any) -> list[Reader]:
+def _checked(raw: Any) -> list[dict[str, str]]:
+    """The rows of a raw order that may be anything, as text, trimmed, without empty cells."""
     rows = raw.get("rows") if isinstance(raw, dict) else None
     if not isinstance(rows, list) or not rows:
         raise Unmappable("rows", "there are none")
-    return [Reader(row) for row in rows]
+    found = [Reader(row) for row in rows]
+    return [{name: text for name in row.raw if (text := _text(row, index, name))} for index, row in enumerate(found)]
+
+
+_iso = lru_cache(100)(datetime.isoformat)  # all orders of a file have the same
+
+
+@lru_cache(100)
+def _moment(text: str) -> datetime | None:
+    return Reader({"modified": text}).when("modified")
+
+
+def _modified(raw: Any) -> datetime | None:
+    """When the file was written."""
+    value = raw.get("modified")
+    return _moment(value) if isinstance(value, str) else Reader(raw).when("modified")
 
 
 def _file_day(raw: Any) -> date:
     """The day of the file, for an order without a date of its own."""
-    at = Reader(raw).when("modified")
+    at = _modified(raw)
     if at is None:
         raise BadRow(0, "order_date", "it is missing")
     return at.date()
@@ -288,36 +299,41 @@ def _file_day(raw: Any) -> date:
 class _Rows:
     """The rows of one order: what belongs to the order stands in the first, and may be repeated."""
 
-    def __init__(self, rows: list[Reader], dates: str) -> None:
+    def __init__(self, rows: list[dict[str, str]], dates: str) -> None:
         """Raises BadRow where two rows say different things: nobody knows which one is meant."""
         self.dates = dates
         self.head: dict[str, str] = {}
+        self.sides: dict[str, dict[str, str]] = {"ship": {}, "cust": {}}
         self.rows: list[dict[str, str]] = []  # what each says of its item
         self.extra_fields: dict[str, str] = {}
         self.of_items: list[dict[str, str]] = []  # the extra fields of each row
+        said: dict[str, str] = {}  # of the whole order, by the rows so far
         for index, row in enumerate(rows):
+            # Nearly all is plain text, and most rows repeat what the first says: a file has millions of cells.
+            cells = row if "".join(row.values()).isprintable() else _clean(row, index)
             items: dict[str, str] = {}
             more: dict[str, str] = {}
             self.rows.append(items)
             self.of_items.append(more)
-            for name, value in row.raw.items():
-                # Nearly all is plain text, and a file has millions of cells.
-                plain = isinstance(value, str) and value.isprintable()
-                text = value.strip() if plain else _text(row, index, name)
-                if not text:
+            for name, text in cells.items():
+                if said.get(name) == text:
                     continue
                 of_item = OF_THE_ITEM.get(name)
                 if of_item:
                     items[name] = text
-                elif of_item is not None:
-                    if self.head.setdefault(name, text) != text:
-                        self._agreed(index, name, self.head[name], text)
-                elif name.startswith(ITEM_EXTRA):
+                elif of_item is None and name.startswith(ITEM_EXTRA):
                     more[name[len(ITEM_EXTRA) :]] = text
-                elif name.startswith(ORDER_EXTRA):
-                    known = self.extra_fields.setdefault(name[len(ORDER_EXTRA) :], text)
-                    if known != text:
-                        self._agreed(index, name, known, text)
+                elif name in said:
+                    self._agreed(index, name, said[name], text)
+                else:
+                    said[name] = text
+                    if name in ADDRESSES:
+                        side, part = ADDRESSES[name]
+                        self.sides[side][part] = text
+                    elif of_item is not None:
+                        self.head[name] = text
+                    elif name.startswith(ORDER_EXTRA):
+                        self.extra_fields[name[len(ORDER_EXTRA) :]] = text
 
     def _agreed(self, index: int, name: str, known: str, text: str) -> None:
         if known.casefold() != text.casefold():
@@ -325,15 +341,16 @@ class _Rows:
 
     def need(self, field: str) -> str:
         """A field of the order that must be there."""
-        text = self.head.get(field)
+        side, name = ADDRESSES.get(field, ("", field))
+        text = (self.sides[side] if side else self.head).get(name)
         if text is None:
             raise BadRow(0, field, "it is missing")
         return text
 
-    def value(self, field: str, read: Callable[[str], T]) -> T | None:
-        """A field of the order that is no text."""
-        text = self.head.get(field)
-        return None if text is None else _read(0, field, text, read)
+    def values(self, fields: Sequence[str], read: Callable[[str], T]) -> dict[str, T]:
+        """Those of some fields of the order that are there, where they are no text."""
+        head = self.head
+        return {field: _read(0, field, head[field], read) for field in fields if field in head}
 
     def day(self, text: str) -> date:
         """A date in the file's way."""
@@ -346,32 +363,20 @@ class _Rows:
             for name in ("item", "quantity"):
                 if name not in cells:
                     raise BadRow(index, name, "it is missing")
-            line_id = cells.get("line_item_id") or str(index + 1)
+            known: dict[str, Any] = {OF_LINE[name]: text for name, text in cells.items()}
+            line_id = known.setdefault("line_id", str(index + 1))
             if line_id in seen:
                 raise BadRow(index, "line_item_id", f"{line_id[:40]!r} stands in two rows of the order")
             seen.add(line_id)
-            amounts = {name: _read(index, name, cells[name], csvcells.number) for name in AMOUNTS if name in cells}
-            yield Line(
-                line_id=line_id,
-                item=cells["item"],
-                quantity=_read(index, "quantity", cells["quantity"], csvcells.quantity),
-                description=cells.get("description"),
-                line_comment=cells.get("line_comment"),
-                alt_sku=cells.get("alt_sku"),
-                lot_number=cells.get("lot_number"),
-                location=cells.get("line_location"),
-                extra_fields=self.of_items[index],
-                **amounts,
-            )
+            for name in cells.keys() & NUMBERS:
+                known[name] = _read(index, name, cells[name], NUMBERS[name])
+            yield Line(extra_fields=self.of_items[index], **known)
 
 
 def _address(order: _Rows, side: str) -> Address:
-    text = order.head.get
-    known = {name: text(field) for name, field in SIDES[side]}
-    if side == "ship":
-        known["address_type"] = text("ship_address_type")
-    if known["country"]:
-        known["country"] = _read(0, f"{side}_country", str(known["country"]), csvcells.country)
+    known = order.sides[side]
+    if "country" in known:
+        known = {**known, "country": _read(0, f"{side}_country", known["country"], csvcells.country)}
     return Address(**known)
 
 
@@ -399,6 +404,12 @@ def _with_zero(given: str) -> str:
     if first.isascii() and first.isdigit() and len(first) in (3, 4) and (not dash or len(rest) == 4):
         return first.zfill(5) + dash + rest
     return given
+
+
+def _clean(row: dict[str, str], index: int) -> dict[str, str]:
+    """A row without what no database can store."""
+    reader = Reader(row)
+    return {name: text for name in row if (text := _text(reader, index, name))}
 
 
 def _text(row: Reader, index: int, field: str) -> str:

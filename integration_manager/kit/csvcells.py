@@ -60,6 +60,7 @@ def moment(text: str, order: str = "mdy") -> datetime:
     raise ValueError(f"{text[:40]!r} is not a date. Write {wanted}, or year-month-day")
 
 
+@lru_cache(1_000)
 def country(text: str) -> str:
     """ISO 3166 alpha-2 from two or three letters, or a common name."""
     found = countries.alpha_2(text)
