@@ -214,13 +214,15 @@ def formats(draw: st.DrawFn) -> Format:
     if not horizontal:
         order = draw(st.permutations(order))
     letters = draw(st.sampled_from(["Y-m-d H:i:s", "d.m.Y", "n/j/Y", "Ymd", "D, j M Y"]))
+    quote = draw(st.sampled_from(['"', "'", ""]))
+    delimiter = draw(st.sampled_from([",", ";", "\t", "|"] if quote or "," not in letters else [";", "\t", "|"]))
     return Format(
         "orders",
         "out",
         "Any",
         tuple(Column(f"C{n} {name}" if header or draw(st.booleans()) else "", (name,)) for n, name in enumerate(order)),
-        delimiter=draw(st.sampled_from([",", ";", "\t", "|"])),
-        quote=draw(st.sampled_from(['"', "'", ""])),
+        delimiter=delimiter,
+        quote=quote,
         encoding=draw(st.sampled_from(["", "utf-8", "utf-8-sig", "cp1252"])),
         header=header,
         layout="horizontal" if horizontal else "vertical",

@@ -5,6 +5,7 @@ A format is the same type whether it is one of ours (`filepresets`) or one that 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from integration_manager.kit import filefields, phpdates
@@ -18,6 +19,7 @@ ENCODINGS = {
     "utf-8-sig": "UTF-8 with a byte order mark",
     "cp1252": "Windows-1252",
 }
+SAMPLE = datetime(2026, 12, 30, 23, 59, 58, tzinfo=UTC)  # a date that shows what a date format makes of any
 MAX_COLUMNS = 500
 MAX_FEEDS = 20  # fields that one column feeds
 LONGEST_TEXT = 200  # characters of a label, a header
@@ -206,6 +208,9 @@ def _date_problem(form: Format, letters: str) -> str:
     wrong = phpdates.problem(letters)
     if not wrong and letters and form.direction == "in" and not form.key:
         wrong = phpdates.unreadable(letters)
+    bare = form.direction == "out" and not form.quote
+    if not wrong and bare and (form.delimiter or ",") in phpdates.formatted(SAMPLE, letters):
+        wrong = "it has the delimiter in it, and no quotation marks keep the two apart"
     return wrong
 
 
