@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
+from integration_manager.kit.verifier import Answer
 from merchants import rules
 from merchants.rules import Rules, judge
+from merchants.rules.countries import Countries
 from merchants.rules.draft import Applied, Draft, Hold
 from merchants.rules.methods import Method, Pattern, ShipMethods, cause_of, code_key
+from merchants.rules.verify import Verify
 
 SHIP = Address(first_name="Dana", last_name="Whitfield", address_1="14 Mill Lane", city="Salem", country="US")
 PLAIN = Rules("OAK", cart="cart00000001", cart_name="Oak shop")
@@ -190,14 +193,38 @@ quantities = st.decimals(0, 1000, places=2)
 lines = st.lists(st.tuples(st.sampled_from(["A", "B", ""]), quantities, st.decimals(0, 500, places=2)), max_size=5)
 
 
-@given(lines, texts | st.none(), maps, st.booleans())
-def test_no_rule_loses_or_invents_quantity_or_money(items: Any, code: str | None, methods: Any, anyway: bool) -> None:
-    source = order(ship_code=code, grand_total=Decimal("99.99"), sales_tax=Decimal("1.01"))
+parts = st.none() | texts | st.sampled_from(["US", "CA", "DE", "OR", "oregon", "97301", "02134", "Salem, OR 97301"])
+ships = st.builds(Address, first_name=parts, address_1=parts, city=parts, state=parts, zip=parts, country=parts)
+answers = st.none() | st.builds(Answer, st.booleans(), st.none() | ships, texts, st.booleans())
+verifying = st.builds(
+    Verify,
+    st.sampled_from(["", "ship", "both"]),
+    st.sampled_from(["us", "other", "all"]),
+    st.booleans(),
+    st.none() | answers.map(lambda answer: lambda where: answer),
+)
+ruled = st.builds(
+    Countries, st.sampled_from(["", "allow", "deny"]), st.frozensets(st.sampled_from(["US", "DE"])),
+    st.sampled_from(["refuse", "hold"]),
+)  # fmt: skip
+known = st.builds(
+    Rules, st.just("OAK"), ship_methods=maps, verify=verifying, countries=st.lists(ruled, max_size=2).map(tuple)
+)
+
+
+@given(lines, texts | st.none(), known, ships, st.booleans())
+def test_no_rule_loses_or_invents_quantity_or_money(
+    items: Any, code: str | None, settings: Rules, ship: Address, anyway: bool
+) -> None:
+    source = order(ship_code=code, grand_total=Decimal("99.99"), sales_tax=Decimal("1.01"), ship=ship)
     source = replace(
         source,
         lines=tuple(Line(str(n), sku, quantity, price=price) for n, (sku, quantity, price) in enumerate(items, 1)),
     )
-    outcome = judge(source, replace(PLAIN, ship_methods=methods), anyway=anyway)
+    outcome = judge(source, settings, anyway=anyway)
+    assert not (anyway and outcome.waits), "a person overrules what refuses and holds"
+    if outcome.refused is not None:
+        return
     sent = outcome.prepared("R")
     assert sent.order.lines == source.lines
     assert (sent.order.grand_total, sent.order.sales_tax) == (source.grand_total, source.sales_tax)
@@ -209,7 +236,8 @@ def test_no_rule_loses_or_invents_quantity_or_money(items: Any, code: str | None
     assert all(why for why in outcome.left_out.values())
     assert sum(ln.quantity for ln in kept) == sum(ln.quantity for ln in source.lines)  # only nothing is left out
     # Where a value differs, somebody says so.
-    assert (sent.ship_code == source.ship_code and sent.carrier == source.carrier) or outcome.story
+    same = sent.ship_code == source.ship_code and sent.carrier == source.carrier and sent.order.ship == source.ship
+    assert same or outcome.story
 
 
 @given(texts | st.none(), maps)
