@@ -428,9 +428,9 @@ def contents(box: Reader, items: dict[str, Reader]) -> tuple[ShipmentLine, ...]:
     """What is in a package."""
     found = []
     for part in inside(box, "packageContents", "rels/orders/packagecontent"):
-        item = items.get(part.need("orderItemId"))
+        item = items.get(part.text("orderItemId") or "")
         if item is None:
-            raise errors.Unmappable("packageContents", "it has an item that is not in the order")
+            continue  # a line that was taken out of the order since
         lot, serial = part.text("lotNumber"), part.text("serialNumber")
         line = dataclasses.replace(ordered(item), quantity=part.need_number("qty"), lot_number=lot, serial_no=serial)
         found.append(line)

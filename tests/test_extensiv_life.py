@@ -1,0 +1,283 @@
+"""3PL Warehouse Manager's whole life through the engine: orders out, parcels and stock back, and lost answers."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from alerts.models import Alert
+from integration_manager import tenancy
+from integration_manager.kit.connector import Rate
+from integration_manager.kit.simulator import Request
+from merchants.models import Schedule, Service
+from orders import actions, connections
+from orders.models import Effect, Order, Shipment, Status
+from tests.world import World, alerts, answers, asked, at, build, change, fake, leases_expire, pack, place, run
+from wms.systems.extensiv import Extensiv
+
+DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
+INVENTORY, UPLOAD_INVENTORY = Service.INVENTORY, Service.UPLOAD_INVENTORY
+OF_MERCHANT = [name for name, field in Extensiv.fields.items() if field.level == "merchant"]
+DANA = "dana@example.com"
+
+
+@pytest.fixture
+def world(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An account with a sandbox shop and a running 3PL Warehouse Manager, without polite pauses."""
+    monkeypatch.setattr(Extensiv, "rate", Rate(per_second=1000, burst=1000))
+    monkeypatch.setattr(Extensiv, "settle", Extensiv.settle * 0)
+    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
+    connections.guard.cache_clear()
+    shop, warehouse = fake("sandbox_shop", "oak"), fake("extensiv", "3pl")
+    with shop.serve() as shop_url, warehouse.serve() as warehouse_url:
+        made = build(shop, shop_url, warehouse, warehouse_url, wms="extensiv")
+        with tenancy.activate(made.account.pk):
+            values = {**warehouse.values(warehouse_url)}
+            made.merchant.wms_values = {name: values.pop(name) for name in OF_MERCHANT}
+            made.merchant.save()
+            made.wms.credentials = values
+            made.wms.save()
+            yield made
+    connections.guard.cache_clear()
+
+
+def options(world: World, **values: Any) -> None:
+    world.wms.options = values
+    world.wms.save()
+
+
+def hall(world: World) -> Any:
+    return world.warehouse
+
+
+def told(world: World) -> list[tuple[str | None, dict[str, str]]]:
+    """What the shop was told of its parcels: the tracking number and how much of which SKU."""
+    parcels = world.shop.effects("shipment")
+    return [(one["tracking_number"], lines_of(one)) for one in parcels]
+
+
+def lines_of(parcel: Any) -> dict[str, str]:
+    return {line["item"]: line["quantity"] for line in parcel["lines"]}
+
+
+def test_an_order_leaves_in_two_packages_with_their_contents(world: World) -> None:
+    place(world, 1, ("MUG-BLUE", 3), ("POT-GLASS", 1))
+    run(world, DOWNLOAD, DELIVER)
+    (sent,) = world.warehouse.effects("order")
+    assert (sent["customer"], sent["said"]["facilityIdentifier"], sent["said"]["routingInfo"]) == (
+        77,
+        {"id": 2},
+        {"mode": "GROUND"},
+    )
+    first = pack(world, share="0.5")
+    run(world, CONFIRM)
+    assert not Shipment.objects.exists(), "what is packed has not left before the order is confirmed"
+    second = pack(world)
+    run(world, CONFIRM, UPLOAD)
+    assert told(world) == [
+        (f"1Z{first}", {"MUG-BLUE": "2", "POT-GLASS": "1"}),
+        (f"1Z{second}", {"MUG-BLUE": "1"}),
+    ]
+    assert (world.only().status, alerts()) == (Status.CONFIRMED, [])
+
+
+def test_each_package_as_soon_as_it_has_a_label(world: World) -> None:
+    options(world, parcels="labelled")
+    place(world, 1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5")
+    run(world, CONFIRM, UPLOAD)
+    assert (len(told(world)), world.only().status) == (1, Status.AT_WMS)
+    pack(world)
+    run(world, CONFIRM, UPLOAD)
+    assert [lines for _, lines in told(world)] == [{"MUG-BLUE": "2"}, {"MUG-BLUE": "1"}]
+    assert (world.only().status, alerts()) == (Status.CONFIRMED, [])
+
+
+def test_a_label_that_is_voided_is_taken_back_and_the_next_one_told(world: World) -> None:
+    options(world, parcels="labelled")
+    place(world, 1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, close=False)
+    run(world, CONFIRM)
+    key = world.only().wms_key
+    (box,) = hall(world).orders.rows[key]["packages"]
+    hall(world).touch(key, packages=[{**box, "trackingNumber": None}])
+    run(world, CONFIRM)
+    assert (Shipment.objects.get().voided_at is not None, world.only().status) == (True, Status.AT_WMS)
+    hall(world).touch(key, packages=[{**box, "trackingNumber": "1ZNEW"}], status=1)
+    run(world, CONFIRM, UPLOAD)
+    assert [number for number, _ in told(world)] == ["1ZNEW"]
+    assert world.only().status == Status.CONFIRMED
+
+
+def test_an_order_confirmed_short_is_told_as_what_it_is(world: World) -> None:
+    place(world, 1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5", close=True)
+    run(world, CONFIRM, UPLOAD)
+    assert told(world)[0][1] == {"MUG-BLUE": "2"}
+    assert (world.only().status, alerts()) == (Status.CONFIRMED, ["shipped_short"])
+
+
+def test_stock_is_summed_over_qualifiers_and_reaches_the_shop(world: World) -> None:
+    options(world, qualifiers="NEW")
+    warehouse = hall(world)
+    for qualifier, pieces in (("", 5), ("NEW", 30), ("DAMAGED", 400)):
+        warehouse.count("MUG-BLUE", Decimal(pieces), qualifier=qualifier)
+    warehouse.count("MUG-BLUE", Decimal(1000), facility=5)
+    warehouse.count("POT-GLASS", Decimal(9), qualifier="DAMAGED")
+    place(world, 1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, INVENTORY, UPLOAD_INVENTORY)
+    levels = {
+        sku: [Decimal(one["quantity"]) for one in world.shop.effects("stock", sku)] for sku in ("MUG-BLUE", "POT-GLASS")
+    }
+    assert levels == {"MUG-BLUE": [33], "POT-GLASS": [0]}  # what is ordered and not sent yet is not for sale
+
+
+def test_cancellations_before_and_after_sending(world: World) -> None:
+    keys = [place(world, number, ("MUG-BLUE", 2)) for number in (1, 2, 3)]
+    run(world, DOWNLOAD)
+    change(world, keys[0], status="canceled")
+    run(world, DOWNLOAD, DELIVER)
+    never, open_one, shipped = world.orders()
+    assert (never.status, open_one.status) == (Status.CANCELED, Status.AT_WMS)
+    pack(world, shipped)
+    change(world, keys[1], status="canceled")
+    change(world, keys[2], status="canceled")
+    run(world, DOWNLOAD, DELIVER)
+    assert [order.status for order in world.orders()] == [Status.CANCELED, Status.CANCELED, Status.AT_WMS]
+    assert [row["key"] for row in world.warehouse.effects("cancel")] == [open_one.wms_ref]
+    alert = Alert.objects.get(kind="cancel_refused")
+    assert "too late" in alert.message
+    run(world, CONFIRM)
+    assert world.orders()[2].status == Status.SHIPPED
+
+
+def test_somebody_works_on_the_order_while_it_is_canceled(world: World) -> None:
+    """What was read is stale by then (412): it is read again, and canceled as it is now."""
+    key = place(world, 1)
+    run(world, DOWNLOAD, DELIVER)
+    warehouse, usual, touched = hall(world), world.warehouse.answer, []
+
+    def answer(request: Request) -> Any:
+        reply = usual(request)
+        if request.method == "GET" and request.path.startswith("/orders/") and len(touched) < 2:
+            touched.append(warehouse.touch(request.path.rpartition("/")[2]))
+        return reply
+
+    warehouse.answer = answer
+    change(world, key, status="canceled")
+    run(world, DOWNLOAD, DELIVER)
+    assert (len(touched), world.warehouse.calls["POST 412"], world.warehouse.calls["POST 204"]) == (2, 2, 1)
+    assert (world.only().status, alerts()) == (Status.CANCELED, [])
+
+
+def test_the_warehouse_cancels_by_itself(world: World) -> None:
+    place(world, 1)
+    run(world, DOWNLOAD, DELIVER)
+    hall(world).call_off(world.only().wms_key)
+    run(world, CONFIRM)
+    assert world.only().status == Status.CANCELED
+
+
+def test_a_token_that_expires_in_the_middle_costs_no_order(world: World) -> None:
+    for number in range(1, 8):
+        place(world, number)
+    run(world, DOWNLOAD)
+    taken: list[int] = []
+
+    def take(request: Request, usual: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 3:
+            hall(world).expire()
+        return usual(request)
+
+    answers(world.warehouse, "POST", "/orders", take)
+    run(world, DELIVER)
+    assert [order.status for order in world.orders()] == [Status.AT_WMS] * 7
+    assert len(world.warehouse.effects("order")) == 7
+    assert (asked(world.warehouse, "POST", "/Token"), world.warehouse.calls["POST 401"] >= 1) == (2, True)
+
+
+def test_wrong_credentials_pause_the_delivery_and_orders_keep_their_place(world: World) -> None:
+    place(world, 1)
+    hall(world).user = "8"
+    run(world, DOWNLOAD, DELIVER)
+    assert world.schedule(DELIVER).paused == Schedule.Paused.AUTH
+    assert world.only().status == Status.READY
+
+
+def test_a_wrong_customer_stops_the_delivery_and_not_each_order(world: World) -> None:
+    for number in (1, 2):
+        place(world, number)
+    world.merchant.wms_values = {**world.merchant.wms_values, "customer": 99}
+    world.merchant.save()
+    run(world, DOWNLOAD, DELIVER)
+    assert {order.status for order in world.orders()} == {Status.READY}
+    assert world.schedule(DELIVER).paused == Schedule.Paused.AUTH
+
+
+def test_an_unknown_sku_is_said_by_its_name_and_the_order_goes_when_it_is_mended(world: World) -> None:
+    place(world, 1, ("MUG-BLUE", 1), ("UNKNOWN-7", 2))
+    place(world, 2)
+    run(world, DOWNLOAD, DELIVER)
+    stopped, went = world.orders()
+    assert (stopped.status, stopped.error_code, went.status) == (Status.ERROR, "item_unknown", Status.AT_WMS)
+    alert = Alert.objects.get(resolved_at__isnull=True)
+    assert (alert.kind, "UNKNOWN-7" in alert.message) == ("item_unknown", True)
+    hall(world).add_item(77, "UNKNOWN-7")
+    actions.resend(stopped, DANA)
+    run(world, DELIVER)
+    assert [order.status for order in world.orders()] == [Status.AT_WMS] * 2
+    assert alerts() == []
+
+
+def test_a_reference_that_somebody_else_has_used_is_not_taken_for_ours(world: World) -> None:
+    place(world, 1)
+    run(world, DOWNLOAD)
+    ours = world.only()
+    said = {
+        "customerIdentifier": {"id": 77}, "facilityIdentifier": {"id": 2}, "referenceNum": ours.wms_ref,
+        "poNum": "SOMETHING-ELSE", "shipTo": {"companyName": "Quay", "address1": "1 Quay"},
+        "orderItems": [{"itemIdentifier": {"sku": "MUG-RED"}, "qty": 9}],
+    }  # fmt: skip
+    warehouse = hall(world)
+    with warehouse.lock:
+        warehouse.take(Request("POST", "/orders", {}, {}, json.dumps(said).encode()))
+    run(world, DELIVER)
+    assert (world.only().status, world.only().error_code) == (Status.ERROR, "reference_taken")
+    assert len(world.warehouse.effects("order")) == 1
+
+
+def test_exactly_once_while_a_fifth_of_all_answers_is_lost_at_both_ends(world: World) -> None:
+    options(world, parcels="labelled")
+    for number in range(1, 9):
+        place(world, number, ("MUG-BLUE", 2), ("TEA-GREEN", 1))
+    for number, system in enumerate((world.shop, world.warehouse)):
+        system.faults.seed(11 + number)
+        system.faults.plan({"drop_after": 0.2}, match="write")
+        system.faults.plan({"drop": 0.1, "drop_after": 0.1}, match="read")
+        path = "/api/orders/*" if system is world.shop else "/orders"
+        system.faults.script(f"POST {path}", "drop_after", times=2, skip=1)
+    for hour in range(30):
+        with at(hour):
+            run(world, DOWNLOAD, DELIVER)
+            for order in Order.objects.filter(status=Status.AT_WMS):
+                pack(world, order, share="0.5" if hour < 3 else "1")
+            run(world, CONFIRM, UPLOAD)
+            leases_expire()
+        if Counter(order.status for order in world.orders()) == {Status.CONFIRMED: 8}:
+            break
+    assert [(order.status, order.error_message) for order in world.orders()] == [(Status.CONFIRMED, "")] * 8
+    assert min(one.calls["POST drop_after"] for one in (world.shop, world.warehouse)) >= 2, "no answer was lost"
+    for order in world.orders():
+        assert len(world.warehouse.effects("order", order.wms_ref)) == 1
+        packed = [row["parcel"] for row in world.warehouse.effects("parcel", order.wms_ref)]
+        numbers = sorted(row["tracking_number"] for row in world.shop.effects("shipment", order.cart_key))
+        assert numbers == sorted(f"1Z{one}" for one in packed)
+    assert not Effect.objects.exists()
