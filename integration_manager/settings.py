@@ -427,7 +427,8 @@ try:
 except ValueError as why:
     raise ImproperlyConfigured(f"IM_LOOKUP_PRICES: {why}") from None
 if IM_DEMO:
-    IM_OAUTH.setdefault("sandbox_oauth", ("sandbox-app", "sandbox-app-secret"))
+    for _name in ("sandbox_oauth", "shopify"):  # the app that the simulator knows
+        IM_OAUTH.setdefault(_name, ("sandbox-app", "sandbox-app-secret"))
 DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"
 
 # --- mail, languages, time, files ---------------------------------------------------

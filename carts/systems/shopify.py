@@ -95,7 +95,7 @@ class Shopify(CartConnector):
         self.admin.check()
 
     def identity(self) -> str | None:
-        return pick(self.admin.ask("Shop"), "data.shop.myshopifyDomain", str)
+        return pick(self.admin.ask("Shop"), "data.shop.myshopifyDomain", str).removesuffix(".myshopify.com")
 
     # ── orders ──
 

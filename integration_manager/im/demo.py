@@ -17,7 +17,7 @@ SHOPS = {
 LOOPBACK = "http://127.0.0.1:"  # where the simulator is, at whatever port
 STRICT = "oak"  # it holds orders whose ship method is not mapped
 SYNCED = "oak"  # its products go to the WMS, with their prices
-SECOND = {"elm": ("studio", "Elm Studio on WooCommerce")}
+SECOND = {"elm": ("studio", "Elm Studio on WooCommerce"), "pine": ("teahouse", "Pine Street Tea on Shopify")}
 
 
 def arguments(parser: ArgumentParser) -> None:

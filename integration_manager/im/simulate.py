@@ -1,7 +1,8 @@
 """`manage.py im simulate`: the fake systems of the connectors' tests as a process of their own.
 
-`im simulate demo` is the world of the demo account: four shops whose buyers order by themselves (one
-of them a WooCommerce) and one warehouse that packs. `im simulate woocommerce …` serves the fakes of single systems.
+`im simulate demo` is the world of the demo account: five shops whose buyers order by themselves (one
+of them a WooCommerce, one a Shopify) and one warehouse that packs.
+`im simulate woocommerce …` serves the fakes of single systems.
 """
 
 from argparse import ArgumentParser
@@ -23,23 +24,27 @@ DEMO_FAULTS = {
     "POST /v1/orders": {"error": 0.02, "drop_after": 0.02, "late": 0.01, "hang": 0.01},
     "POST /api/*": {"error": 0.01, "drop_after": 0.01},
     "POST /wp-json/*": {"error": 0.01, "drop_after": 0.01},
+    "POST /admin/api/*": {"error": 0.01, "drop_after": 0.01},
 }
+# What a person would choose there, where a system offers several ways in.
+DEMO_VALUES = {"shopify": {"access": "token"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One system of the demo: where it stands and what a person would type to connect to it."""
 
-    name: str  # oak, pine, elm: the shops and their merchants; wms: the warehouse; studio: elm's second shop
+    # oak, pine, elm: the shops and their merchants; wms: the warehouse; studio, teahouse: second shops of elm, pine
+    name: str
     system: str
     values: Mapping[str, Any]
 
 
 def demo_world(data: Path | None = None) -> dict[str, Fake]:
     """The demo's fakes by path prefix. `data`: the folder they remember their orders in."""
-    kinds = {"wms": "sandbox_wms", "studio": "woocommerce"}
+    kinds = {"wms": "sandbox_wms", "studio": "woocommerce", "teahouse": "shopify"}
     fakes: dict[str, Fake] = {}
-    for number, name in enumerate(("oak", "pine", "elm", "wms", "studio")):
+    for number, name in enumerate(("oak", "pine", "elm", "wms", "studio", "teahouse")):
         kind = load_fake(FIXTURES / kinds.get(name, "sandbox_shop"))
         path = data / f"{name}.jsonl" if data else None
         fake = fakes["/" + name] = kind(name, path=path, seed=number)
@@ -54,7 +59,11 @@ def demo_places(port: int) -> list[Place]:
 
     The warehouse's merchant-level value is `customer`: C1 for oak, C2 for pine, C3 for elm, C4 for the farm."""
     return [
-        Place(prefix[1:], fake.system, fake.values(f"http://127.0.0.1:{port}{prefix}"))
+        Place(
+            prefix[1:],
+            fake.system,
+            fake.values(f"http://127.0.0.1:{port}{prefix}") | DEMO_VALUES.get(fake.system, {}),
+        )
         for prefix, fake in demo_world().items()
     ]
 

@@ -181,10 +181,14 @@ class Field:
         """On the class the field itself, on a connector its value (a secret unwrapped)."""
         if instance is None:
             return self
-        value = instance.values.get(self.name)
-        reveal = getattr(value, "reveal", None)
-        value = reveal() if reveal else value
+        value = _plain(instance.values.get(self.name))
         return self.default if value in (None, "") else value
+
+
+def _plain(value: Any) -> Any:
+    """A value without its wrapping: as it is stored, each is one that never prints."""
+    reveal = getattr(value, "reveal", None)
+    return reveal() if reveal else value
 
 
 class Connector:
@@ -262,7 +266,7 @@ class Connector:
         when = cls.fields[name].when
         if when is None:
             return True
-        value = values.get(when[0])
+        value = _plain(values.get(when[0]))
         chosen = cls.fields[when[0]].default if value in (None, "") else value
         return str(chosen) in when[1] and cls.applies(when[0], values)
 
@@ -272,7 +276,7 @@ class Connector:
         if cls.oauth is None or cls.oauth.when is None:
             return cls.oauth is not None
         name, wanted = cls.oauth.when
-        return str(values.get(name) or cls.fields[name].default) in wanted
+        return str(_plain(values.get(name)) or cls.fields[name].default) in wanted
 
     @classmethod
     def overrides(cls, name: str) -> bool:

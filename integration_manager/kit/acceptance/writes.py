@@ -66,7 +66,7 @@ def writes(bench: Bench) -> list[Write]:
         if bench.has("ship"):
             found.append(Write("ship", _order, _ship, _count("shipment"), _shipped))
         if bench.has("cancel"):
-            found.append(Write("cancel", _order, lambda c, k: c.cancel(k, "test"), _count("cancel"), _no))
+            found.append(Write("cancel", _order_to_cancel, lambda c, k: c.cancel(k, "test"), _count("cancel"), _no))
         if bench.has("refund"):
             prepare = functools.partial(_refundable, bench)
             found.append(Write("refund", prepare, _refund, _refunds, _refunded))
@@ -104,8 +104,15 @@ PARCEL = Shipment(
 )
 
 
+# Of what is shipped or canceled nothing may be left to refund, so each has an order of its own.
+
+
 def _order(running: Running) -> str:
-    return running.fake.place(1, START)
+    return running.fake.place(2, START)
+
+
+def _order_to_cancel(running: Running) -> str:
+    return running.fake.place(4, START)
 
 
 def _ship(connector: Any, key: str) -> Any:

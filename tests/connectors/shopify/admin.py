@@ -64,7 +64,9 @@ class Admin(Grants):
         self.violations: list[str] = []  # what Shopify's schema says against questions and answers
 
     def values(self, url: str) -> dict[str, Any]:
-        return {"url": url, "access": "grant"}
+        client_id, client_secret = self.client  # for the other ways in
+        others = {"access_token": TOKEN, "client_id": client_id, "client_secret": client_secret}
+        return {"url": url, "access": "grant", **others}
 
     # ── getting in ──
 
