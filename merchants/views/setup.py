@@ -135,6 +135,7 @@ def _context(setup: Setup) -> dict[str, Any]:
         "values": setup.values,
         "user_form": setup.user,
         "wms_label": system.label if system else "",
+        "guide": system.guide if system else "",
         "there": orders_there(merchant) if known and setup.values else None,
         "there_label": system.label if system else "",
         "mark": _mark(merchant) if known else "",

@@ -2,7 +2,7 @@
 
 Its interface speaks HAL: lists are embedded under names that end in what they hold. Lists are filtered by RQL,
 in whose values special characters are escaped once more than the address does it. What is changed has to be
-read first, for its ETag. Times come without a zone.
+read first, for its ETag. Times come without a zone. The way in, for people, stands in extensiv.guide.txt.
 """
 
 import base64
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -78,18 +79,7 @@ class Extensiv(WmsConnector):
     rate = Rate(per_second=5, burst=15)
     settle = timedelta(minutes=2)  # and a reference that is there already is refused as well
     overlap = timedelta(minutes=65)  # its clock has no zone: once a year it shows the same hour twice
-    guide = "\n".join((
-        "Log in to Extensiv, open 3PL Warehouse Manager and click Support in the upper right corner. Who does not see "
-        "Manage Credentials there asks Extensiv (api@extensiv.com) for access to the REST API.",
-        "For each merchant create a user first: Admin, Manage Users. Name it after this connection, and assign the "
-        "merchant's customer to it. Its ID is shown in the list of users.",
-        "In the Support Portal choose Manage Credentials, Create New Credential, External REST/Developer, and there "
-        "the merchant's Customer ID, so that the key sees this customer only.",
-        f"Give it the roles {RIGHTS}.",
-        "Copy the 3PL key (also called TPL or GUID, with its braces) here; it is the same for all your customers.",
-        "Copy Client ID, Client Secret, the user's ID, the Customer ID (Customers, Manage Customers) and the "
-        "Facility ID (Admin, Facilities) into the merchant's WMS settings, and press Test WMS Connection there.",
-    ))  # fmt: skip
+    guide = Path(__file__).with_suffix(".guide.txt").read_text("utf-8")
 
     url = Field("API address", kind="url", default="https://secure-wms.com",
         help="For a sandbox https://box.secure-wms.com.")  # fmt: skip
