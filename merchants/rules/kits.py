@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 from integration_manager.kit.canonical import Line, PreparedLine
 from integration_manager.kit.currencies import decimals
@@ -33,8 +34,8 @@ def exploded(
     per_unit = {what: _Spread(value, units, currency) for what, value in known.items()}
     found = []
     for part, first, last in _runs(kit, sorted({spread.more for spread in per_unit.values()})):
-        prices = {what: spread.of(first) for what, spread in per_unit.items()}
-        found.append((part, PreparedLine("", part.sku, (last - first) * line.quantity, **prices)))
+        prices: dict[str, Any] = {what: spread.of(first) for what, spread in per_unit.items()}
+        found.append((part, replace(PreparedLine("", part.sku, (last - first) * line.quantity), **prices)))
     found.sort(key=lambda one: kit.index(one[0]))
     lines = [
         replace(made, line_id=f"{name}{number}", of=line.line_id, extra_fields=as_sent.extra_fields)

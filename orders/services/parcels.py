@@ -50,6 +50,11 @@ class Line:
     parts: list["Part"] = field(default_factory=list)  # the components of a kit
     told: Decimal = ZERO  # of a kit: how many its parcels say
 
+    @property
+    def counted(self) -> list["Line | Part"]:
+        """What parcels are counted to: the components of a kit, else the line itself."""
+        return [*self.parts] if self.parts else [self]
+
     def settle(self) -> None:
         """Counts the kits that are whole: as many as the scarcest of the components is enough for."""
         wanted: dict[str, Decimal] = {}
@@ -203,7 +208,7 @@ def count(row: Row, shipment: Shipment) -> list[tuple[str, ShipmentLine]]:
 
     The components of kits are counted by themselves, and the kits that they make whole besides.
     """
-    sent: list[Line | Part] = [one for line in row.lines for one in (line.parts or [line])]
+    sent = [one for line in row.lines for one in line.counted]
     counted = []
     if not shipment.lines:
         for one in sent:

@@ -200,7 +200,7 @@ def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
     )
     if bool(shipment.voided) != bool(old.voided_at):
         sign = -1 if shipment.voided else 1
-        counted = {one.line_id: one for line in row.lines for one in (line.parts or [line])}
+        counted = {one.line_id: one for line in row.lines for one in line.counted}
         kits = {line.line_id: line for line in row.lines if line.parts}
         for part in ShipmentLineRow.objects.filter(shipment_id=old.pk):
             if part.line_id in kits:
@@ -307,7 +307,7 @@ def _alert_changed(run: Run, row: Row, change: str) -> None:
 
 def _alert_short(run: Run, row: Row, shipped: Decimal) -> None:
     missing: dict[str, Decimal] = defaultdict(Decimal)
-    for one in (one for line in row.lines for one in (line.parts or [line])):
+    for one in (one for line in row.lines for one in line.counted):
         if one.quantity > one.shipped:
             missing[one.item] += one.quantity - one.shipped
     what = ", ".join(f"{quantity.normalize():f} × {item}" for item, quantity in missing.items())
