@@ -142,10 +142,15 @@ def try_again(cart: Cart, now: datetime, product: str = "") -> int:
     return int(found.update(state=State.WAITING, retry_at=now, error_code="", error_message="", **fresh))
 
 
-def stop(cart: Cart) -> int:
-    """Product Sync was switched off: what has not been begun is not sent."""
+def stop(cart: Cart, now: datetime) -> int:
+    """Product Sync was switched off: what has not been begun is not sent, and nobody has to mend anything."""
     waiting = CartProduct.objects.filter(cart=cart, state=State.WAITING, starts=0)
-    return int(waiting.update(state=State.LEFT, error_code=OFF, error_message=NOT_SENT[OFF]))
+    left = int(waiting.update(state=State.LEFT, error_code=OFF, error_message=NOT_SENT[OFF]))
+    for kind in (WITHOUT_SKU, REFUSED):
+        resolve(kind, [f"cart:{cart.pk}"], now)
+    if not CartProduct.objects.filter(merchant=cart.merchant_id, state=State.WAITING).exists():
+        resolve(FAILING, [f"deliver:{cart.merchant_id}"], now)
+    return left
 
 
 def leave_wms() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from orders.models import SkippedOrder
+from orders.models import CartProduct, SkippedOrder
 from tests import desk as desks
 from tests import test_idor as routes
 from tests.desk import Desk, make_order
@@ -104,8 +104,18 @@ def fill(desk: Desk) -> dict[str, str]:
                 merchant=cart.merchant, cart=cart, key=f"S-{number}", number=f"ONE-{number}", reason="too_old",
                 message="Placed before the Earliest Order Date.", seen_at=now,
             )  # fmt: skip
+        for key, sku, state, why in (
+            ("41", "", "refused", "It has no SKU in the cart, so the WMS cannot know what it is. Give it one there."),
+            ("42", "CANDLE-8", "refused", "The WMS refuses it: a SKU has at most 7 characters."),
+            ("43", "MUG-BLUE", "there", ""),
+        ):
+            CartProduct.objects.create(
+                merchant=cart.merchant, cart=cart, key=key, sku=sku, state=state, error_message=why, sent_at=now,
+                error_code="" if sku else "no_sku", data={"key": key, "sku": sku, "name": f"Thing {key}"},
+            )  # fmt: skip
     merchant = desk.merchants[0].public_id
     return {
+        "products at the WMS": desk.url(f"carts/{cart.public_id}/products/?state=there"),
         "order in error": desk.url(f"orders/{error.public_id}/"),
         "order on hold": desk.url(f"orders/{held.public_id}/"),
         "order shipped": desk.url(f"orders/{shipped.public_id}/"),

@@ -393,6 +393,23 @@ def test_switched_off_nothing_more_is_sent(world: World) -> None:
     assert set(there(world)) == {"MUG"}
 
 
+def test_switched_off_nobody_is_asked_to_mend_anything(world: World) -> None:
+    offer(world, "1", "", "Gift card")
+    sync(world)
+    assert alerts() == ["product_without_sku"]
+    products.switched(world.cart, on=False, now=START)
+    assert alerts() == []
+
+
+def test_the_daily_look_back_ends_where_it_was_switched_on(world: World) -> None:
+    products.switched(world.cart, on=True, now=START)
+    Schedule.objects.filter(service=PRODUCTS).update(cursor=START + timedelta(hours=1))
+    with at(2):
+        run(world, PRODUCTS)
+    (seen,) = [one.request.query["modified_since"] for one in world.shop.journal if "products" in one.request.path]
+    assert seen == START.isoformat()
+
+
 def test_a_new_wms_has_none_of_them_until_they_are_imported(world: World) -> None:
     offer(world, "1", "MUG")
     sync(world)

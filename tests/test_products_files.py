@@ -15,7 +15,7 @@ from integration_manager.kit import crash
 from merchants.models import Product, Service
 from orders.models import CartProduct, OutFile
 from tests.dying import dying
-from tests.test_files_again import Disk
+from tests.test_files_again import MONDAY, Disk
 
 PRODUCTS, DELIVER = Service.PRODUCTS, Service.DELIVER
 GOODS = "sku,name,price,currency\nMUG,Mug,12.50,USD\nPOT,Pot,34,USD\n"
@@ -93,14 +93,17 @@ def test_a_worker_that_dies_in_the_middle_of_a_file_sends_it_once(disk: Disk, po
 
 def test_a_folder_that_takes_nothing_keeps_them_waiting(disk: Disk) -> None:
     disk.put("shop/products/monday.csv", GOODS)
-    disk.run(PRODUCTS)
+    disk.put("shop/orders/monday.csv", MONDAY)
+    for service in (PRODUCTS, Service.DOWNLOAD):
+        disk.run(service)
     hall = disk.path("hall/products")
     hall.rmdir()
     hall.write_text("in the way")
     disk.run(DELIVER)
-    assert OutFile.objects.get().phase == OutFile.Phase.DROPPED
+    assert OutFile.objects.get(kind="products").phase == OutFile.Phase.DROPPED
     assert set(CartProduct.objects.values_list("state", "out_file_id")) == {("waiting", None)}
     assert Alert.objects.filter(resolved_at=None).exists()
+    assert len(disk.names("hall/orders")) == 1, "the orders go all the same"
     hall.unlink()
     hall.mkdir()
     CartProduct.objects.update(retry_at="2020-01-01T00:00:00Z")

@@ -124,8 +124,13 @@ class _Loading:
     def write(self) -> None:
         """By files, of which each may have many."""
         run = self.run
+        try:
+            run.connector.ready("products")
+        except NeedsHuman as error:
+            self.failed = error
+            self._close()
+            return
         out_files.recover(run, "products")
-        run.connector.ready("products")
         while run.keep_alive() and not run.stopping.is_set():
             run.current()
             batch = claim(run, out_files.RECORDS, LEASE)
@@ -135,6 +140,8 @@ class _Loading:
             alone = self._alone(batch)
             if alone:
                 out_files.tell_products(run, [(one.id, one.token, from_json(Product, one.data)) for one in alone])
+        if run.stopping.is_set() and run.refusal is None and run.outage is None:
+            run.stopping.clear()  # a folder that takes no products may take the orders
         self._close()
 
     def _lease(self) -> float:

@@ -38,7 +38,11 @@ def products(run: Run) -> None:
     if asked is None and not cart.sync_products:
         return
     cursor = run.schedule.cursor
-    since, deep = (_began(asked), False) if asked is not None else cursors.since(run, _switched_on(run))
+    if asked is not None:
+        since, deep = _began(asked), False
+    else:
+        since, deep = cursors.since(run, _switched_on(run))
+        since = max(since, _switched_on(run))  # also where it looks back
     worse = False
     for page in run.pages(connector.products(since)):
         newest = cursors.clamped(page, connector)
@@ -128,7 +132,7 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
             defaults={"state": state, "cursor": None, "reached_back_at": None},
         )
         return
-    product_rows.stop(cart)
+    product_rows.stop(cart, now)
     if schedule is not None:
         state = {name: value for name, value in schedule.state.items() if name == IMPORTED}
         Schedule.objects.filter(pk=schedule.pk).update(
