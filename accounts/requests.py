@@ -15,4 +15,5 @@ class AccountRequest(HttpRequest):
     account: "Account"
     membership: "Membership | None"  # None: staff who opened the account
     permissions: frozenset[str]
+    active_alerts: int  # where a page has asked for it along with its own
     merchants: tuple[int, ...] | None  # what the user may see; None: all of the account's

@@ -1,5 +1,6 @@
 """What needs attention: one row per cause; and who is told of it, how often. Channels: alerts/channel_models.py."""
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -8,6 +9,8 @@ from alerts import kinds
 from alerts.kinds import Kind
 from integration_manager.ids import public_id
 from integration_manager.tenancy import TenantKey, TenantModel
+
+COUNTED = 99  # active alerts; of more it is only said that they are
 
 
 class Alert(TenantModel):
@@ -42,6 +45,11 @@ class Alert(TenantModel):
             ),
             models.Index(fields=["account", "-last_seen"], name="alerts_by_time"),
         ]
+
+    @classmethod
+    def active_ids(cls) -> ArraySubquery:
+        """As many of the active ones as are counted, to be had along with a row that is asked for anyway."""
+        return ArraySubquery(cls.objects.filter(resolved_at=None, dismissed_at=None).values("pk")[: COUNTED + 1])
 
     @property
     def active(self) -> bool:

@@ -13,13 +13,12 @@ from django.http import HttpRequest
 from accounts import outbox, switching
 from accounts.models import User
 from accounts.roles import PERMISSIONS, STAFF, role_label
-from alerts.models import Alert
+from alerts.models import COUNTED, Alert
 from integration_manager.converters import looks_like_one
 from integration_manager.navigation import navigation, one_merchant
 from merchants.models import Merchant
 
 SWITCHER_LENGTH = 20
-MOST_ALERTS = 99
 SCOPED = ("dashboard", "orders", "skipped", "carts", "ship_methods", "alerts")  # pages that show all merchants or one
 THEME_COOKIE = "im_theme"
 
@@ -54,7 +53,7 @@ def face(request: HttpRequest) -> dict[str, Any]:
             "merchant": chosen,
             "scope_query": lambda: f"?merchant={found.public_id}" if (found := chosen()) else "",
             "switch_merchants": switch_merchants(request),
-            "active_alerts": cache(lambda: _active_alerts(permissions)),
+            "active_alerts": cache(lambda: _active_alerts(request, permissions)),
         }
     )
 
@@ -94,17 +93,25 @@ def switch_merchants(request: HttpRequest) -> Callable[[], list[Merchant]]:
 
 
 def _switch_merchants(request: HttpRequest) -> list[Merchant]:
-    """The merchants to switch between; none where there is nothing to choose, or the page is not about them."""
+    """The merchants to switch between; none where there is nothing to choose, or the page is not about them.
+
+    With them comes the number of active alerts, which the frame shows too.
+    """
     name = request.resolver_match.url_name if request.resolver_match else ""
     if request.merchants is not None or name not in SCOPED:  # type: ignore[attr-defined]
         return []
-    found = list(Merchant.objects.only("account", "public_id", "name").order_by("name")[: SWITCHER_LENGTH + 1])
+    listed = Merchant.objects.only("account", "public_id", "name").annotate(alerts=Alert.active_ids())
+    found: list[Any] = list(listed.order_by("name")[: SWITCHER_LENGTH + 1])
+    if found:
+        request.active_alerts = len(found[0].alerts)  # type: ignore[attr-defined]
     return found if len(found) > 1 else []
 
 
-def _active_alerts(permissions: frozenset[str]) -> str:
+def _active_alerts(request: HttpRequest, permissions: frozenset[str]) -> str:
     if "alerts.view" not in permissions:
         return ""
-    active = Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True)
-    number = active[: MOST_ALERTS + 1].count()
-    return f"{MOST_ALERTS}+" if number > MOST_ALERTS else str(number or "")
+    switch_merchants(request)()
+    number: int | None = getattr(request, "active_alerts", None)  # a page may have asked for it along with its own
+    if number is None:
+        number = Alert.objects.filter(resolved_at=None, dismissed_at=None)[: COUNTED + 1].count()
+    return f"{COUNTED}+" if number > COUNTED else str(number or "")

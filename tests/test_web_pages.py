@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from orders.models import SkippedOrder
+from orders.models import SkippedOrder, Status
+from orders.search import STATES
 from tests import desk as desks
 from tests import every_page
 from tests.desk import CANARY, PASSWORD, Desk, make_order
@@ -51,6 +52,23 @@ def test_every_page_within_its_budget_of_queries_and_light(everything: every_pag
             too_much.append(f"{name}: {len(answer.content)} bytes")
         assert answer.headers.get("Content-Encoding") == "gzip", name
     assert too_much == [], "\n\n".join(too_much)
+
+
+def test_an_order_in_any_state_and_any_filter_of_the_list_within_the_same_budget(desk: Desk) -> None:
+    """What tells PostgreSQL whose the rows are counted too."""
+    with tenancy.activate(desk.account.pk):
+        found = [make_order(desk.carts[0], f"IN-{status}", status=status) for status in Status.values]
+    client = desk.client("owner")
+    client.get(desk.url("profile/"))
+    filters = [f"state={name}" for name in STATES]
+    filters += ["loaded=today", "q=one", "method=none", "country=GB", f"cause={desk.alert.key}&state="]
+    pages = {f"order that is {order.status}": f"orders/{order.public_id}/" for order in found}
+    pages |= {one: f"orders/?{one}{way}" for one in filters for way in ("", f"&after={found[0].public_id}")}
+    for name, path in pages.items():
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(desk.url(path)).status_code == 200, name
+        asked = [q["sql"] for q in queries]
+        assert len(asked) <= MOST_QUERIES, f"{name}:\n" + "\n".join(sql[:200] for sql in asked)
 
 
 def test_a_new_account_within_the_same_budget() -> None:

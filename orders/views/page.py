@@ -48,7 +48,7 @@ MOST_REVISIONS = 10
 @require_GET
 def order(request: AccountRequest, order: str) -> HttpResponse:
     """One order: where it stands, what comes next, what is in it, what happened."""
-    detail, wms, revisions = _detail_or_404(order)
+    detail, wms, revisions = _detail_or_404(request, order)
     found, data = detail.order, detail.data or {}
     shipments, events = _shipments(found), _timeline(found)
     effects = refunding.effects_of(found, events)
@@ -122,10 +122,10 @@ def exchanges(request: AccountRequest, order: str) -> HttpResponse:
     return render(request, "orders/exchanges_list.html" if inside else "orders/exchanges.html", context)
 
 
-def _detail_or_404(public_id: str) -> tuple[OrderDetail, Wms | None, list[dict[str, Any]]]:
+def _detail_or_404(request: AccountRequest, public_id: str) -> tuple[OrderDetail, Wms | None, list[dict[str, Any]]]:
     """An order's content with the order, its merchant and cart; the account's WMS; other revisions. By one query.
 
-    The source's own form is only read where the page compares with it.
+    What the frame shows of alerts comes with it. The source's own form is only read where the page compares with it.
     """
     compared = ~Q(order__edited_fields=[]) | Exists(
         Alert.objects.filter(kind="changed_after_sending", order_id=OuterRef("order_id"), resolved_at=None)
@@ -136,6 +136,7 @@ def _detail_or_404(public_id: str) -> tuple[OrderDetail, Wms | None, list[dict[s
     ).exclude(pk=OuterRef("order_id"))
     details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw", "newer")
     details = details.annotate(
+        active_alerts=Alert.active_ids(),
         wms_pk=Subquery(wms.values("pk")[:1]),
         wms_system=Subquery(wms.values("system")[:1]),
         source=Case(When(compared, then=F("raw")), default=None),
@@ -148,6 +149,7 @@ def _detail_or_404(public_id: str) -> tuple[OrderDetail, Wms | None, list[dict[s
     found: Any = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
     if found is None:
         raise Http404
+    request.active_alerts = len(found.active_alerts)
     found.raw = found.source
     found.order.cart.merchant = found.order.merchant
     return found, Wms(pk=found.wms_pk, system=found.wms_system) if found.wms_pk else None, found.revisions
