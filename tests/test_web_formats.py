@@ -1,6 +1,7 @@
 """The mapping screens by real requests: a new format from a sample, what is wrong with it, saving, and mistakes."""
 
 import re
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from django.test import Client
 
 from accounts.models import AuditEntry
 from integration_manager import tenancy
+from integration_manager.kit.csvfile import Table
+from integration_manager.kit.fileformat import Format
 from integration_manager.mapping.state import Mapping
 from merchants.models import FileFormat, FormatDraft
 from tests import desk as desks
@@ -84,6 +87,26 @@ def test_a_sample_is_mapped_previewed_and_saved(desk: Desk, owner: Client) -> No
     assert count(desk, FormatDraft) == 0, "the sample goes with the draft"
     with tenancy.activate(desk.account.pk):
         assert AuditEntry.objects.get(verb="format.saved").target.startswith("Nightly")
+
+
+def test_a_file_without_a_header_is_mapped_by_where_its_columns_stand(desk: Desk, owner: Client) -> None:
+    rows = SAMPLE.split(b"\r\n", 1)[1]
+    screen = begin(owner, base(desk), rows).headers["Location"]
+    names = dict(zip((f"header_{n}" for n in range(9)), rows.decode("cp1252").split(";"), strict=False))
+    owner.post(screen, filled(do="preview", **names))  # mapped first, and only then said to have no header
+    form = filled(do="preview", **names)
+    del form["header"]
+    part = owner.post(screen, form, headers={"HX-Request": "true"}).content.decode()
+    assert "A-1" in part and "A-2" in part, "the first row is an order like the others"
+    assert "Ready to be saved" in part
+    page = owner.get(screen).content.decode()
+    assert 'name="header_0" value=""' in page and "Jörg Müller" in page, "without a name, with its values"
+    owner.post(screen, {name: value for name, value in form.items() if not name.startswith("header_")} | {"do": "save"})
+    spec = made(desk, name="Nightly").spec
+    assert (spec["header"], [column["header"] for column in spec["columns"]]) == (False, [""] * 9)
+    found = list(Table(BytesIO(rows), Format.from_dict(spec)))
+    assert [one.cells["cust_ref"] for one in found] == ["A-1", "A-2"]
+    assert found[1].cells["item"] == "TEE"
 
 
 def test_the_sample_is_encrypted_and_only_its_beginning_is_kept(desk: Desk, owner: Client) -> None:

@@ -165,6 +165,9 @@ class Mapping:
         headers = found[0][:MOST_COLUMNS] if found and self.header else []
         if not self.header:
             headers = [""] * min(max((len(row) for row in found), default=0), MOST_COLUMNS)
+            for column, cell in zip(self.columns, found[0] if found else [], strict=False):
+                if column.header == " ".join(cell.split())[:LONGEST]:
+                    column.header = ""  # taken for a name before, and it is the first order's
         if len(found) and max(len(row) for row in found) > MOST_COLUMNS:
             raise samples.Unfit(f"It has more than {MOST_COLUMNS} columns, which is too much for this screen.")
         self._name([" ".join(header.split()) for header in headers])
