@@ -8,7 +8,7 @@ from benchmarks.goals import Result, table
 from benchmarks.ground import Ground
 from benchmarks.simulator import Simulator
 
-PARTS = ("life", "idle", "latency", "tick", "files", "pages")
+PARTS = ("life", "idle", "latency", "tick", "files", "large", "pages")
 
 
 def main() -> int:
