@@ -1,7 +1,7 @@
 """What bad input gets: a clear sentence for a person, a stable code for a program, and nothing lost."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -334,5 +334,5 @@ def test_a_failed_exchange_is_kept_and_readable(world: World) -> None:
     kept = Exchange.objects.get(order_id=world.only().pk)
     assert (kept.method, kept.status, kept.error) == ("POST", 422, "NeedsHuman")
     assert "We do not ship by 'DRONE'" in kept.response
-    assert timedelta(0).total_seconds() <= kept.seconds < 5
+    assert 0 <= kept.seconds < 60
     assert "resend" in actions.allowed(world.only())

@@ -81,7 +81,7 @@ def test_cut_off_and_done_later(world: World, naive: str, monkeypatch: pytest.Mo
     began = time.monotonic()
     while Order.objects.exclude(status=Status.AT_WMS).exists():
         world.run(Service.DELIVER)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 120
         time.sleep(0.1)
     time.sleep(max(0.0, 2.5 - (time.monotonic() - began)))
     assert (max(sent(world).values()) > 1) is bool(naive)

@@ -19,6 +19,7 @@ from integration_manager.processes import Child, end_leftovers, identity, sessio
 from tests import services
 
 SERVICES = {"PostgreSQL", "Redis"}
+ONCE = ("Bringing the tables", "Compressing styles", "Making the demo")  # what only a first start does
 PATIENCE = 240  # seconds for a start on a busy machine; the README's time is measured on a quiet one
 
 
@@ -63,7 +64,7 @@ class Run:
         return {child["name"]: child["pid"] for child in record["children"]}
 
     def ready(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=30) as answer:
             return str(json.loads(answer.read())["status"])
 
     def stop(self, sig: int = signal.SIGINT) -> tuple[int, float]:
@@ -71,7 +72,7 @@ class Run:
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(sig)
-        return self.process.wait(20), time.monotonic() - began
+        return self.process.wait(60), time.monotonic() - began
 
     def clean(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -85,7 +86,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: object, seconds: float = 30) -> bool:
+def wait_for(condition: object, seconds: float = PATIENCE) -> bool:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -107,6 +108,7 @@ def run() -> Iterator[Run]:
 
 def test_a_life_of_make_run(run: Run) -> None:
     run.start()
+    assert all(step in run.said() for step in ONCE)
     first = run.children()
     assert {"web", "beat", "tick worker", "side worker", "runs worker", *SERVICES} <= set(first)
     assert run.ready() == "ok"
@@ -135,8 +137,8 @@ def test_a_life_of_make_run(run: Run) -> None:
     before = run.children()
     run.process.kill()
     run.process.wait()
-    seconds = run.start()
-    assert seconds < 25, run.said()  # 3 s on an idle machine; this one runs other tests
+    run.start()
+    assert not any(step in run.said() for step in ONCE), "it is quick: nothing is done that was done before"
     assert run.ready() == "ok"
     assert not any(identity(pid) for name, pid in before.items() if pid != run.children().get(name))
 
@@ -144,7 +146,7 @@ def test_a_life_of_make_run(run: Run) -> None:
     pids = list(run.children().values())
     code, seconds = run.stop()
     assert code == 0
-    assert seconds < 6  # 4 s and what a busy machine adds
+    assert seconds < 20  # 4 s, after which it ends them by force, and what a busy machine adds
     assert "Nothing is lost" in run.said()
     assert not any(session_members(pid) for pid in pids)
     assert not (run.data / "run.json").exists()
@@ -192,7 +194,7 @@ def test_only_what_is_ours_is_ended(tmp_path: Path) -> None:
         # The stranger got a process number that an earlier run had noted for one of its own.
         records = [ours.record(), {**stranger.record(), "identity": "an earlier start"}]
         assert end_leftovers(records) == ["ours"]
-        assert wait_for(lambda: not ours.alive, 5)
+        assert wait_for(lambda: not ours.alive)
         assert stranger.alive
     finally:
         stranger.stop(1)
@@ -211,4 +213,4 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
     assert identity(pid)
     parent.kill()
     parent.wait()
-    assert wait_for(lambda: not identity(pid), 5)
+    assert wait_for(lambda: not identity(pid))

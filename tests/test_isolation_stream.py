@@ -34,7 +34,7 @@ def server() -> Iterator[str]:
         until = time.monotonic() + 60
         while True:
             try:
-                requests.get(f"{url}/nothing", timeout=10)
+                requests.get(f"{url}/nothing", timeout=60)
                 break
             except requests.RequestException:
                 assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
@@ -42,7 +42,7 @@ def server() -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def account(name: str) -> Account:

@@ -18,7 +18,7 @@ from tests.kit_server import Handler, Server, serving
 
 @pytest.fixture
 def client() -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=1, socket_connect_timeout=1) as opened:
+    with redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=20, socket_connect_timeout=20) as opened:
         yield opened
 
 
@@ -109,7 +109,7 @@ class Counted(redis.Redis):
 
 
 def test_a_high_rate_is_lent_to_the_process_in_small_batches(key: str) -> None:
-    with Counted.from_url(os.environ["REDIS_URL"], socket_timeout=1, socket_connect_timeout=1) as client:
+    with Counted.from_url(os.environ["REDIS_URL"], socket_timeout=20, socket_connect_timeout=20) as client:
         limiter, rate = RedisLimiter(client), Rate(per_second=500, burst=500)
         assert [limiter.take(key, rate, 0.0, 0) for _ in range(200)] == [0] * 200
         assert client.asked <= 60, "not asked for each call"
@@ -130,15 +130,15 @@ def test_loans_never_add_up_to_more_than_the_burst(client: redis.Redis, key: str
 
 
 def test_without_redis_a_quarter_of_the_rate_and_no_waiting_for_it() -> None:
-    gone = redis.Redis(host="127.0.0.1", port=1, socket_timeout=0.5, socket_connect_timeout=0.5)
+    gone = redis.Redis(host="127.0.0.1", port=1, socket_timeout=5, socket_connect_timeout=5)
     limiter = RedisLimiter(gone)
     rate = Rate(per_second=4, burst=40)
-    began = time.monotonic()
-    assert [limiter.take("k", rate, time.time(), 0) for _ in range(9)] == [0] * 9
-    assert limiter.take("k", rate, time.time(), 5) == pytest.approx(1, abs=0.2)
-    limiter.pause("k", time.time() + 3)
-    assert limiter.take("k", rate, time.time(), 1) > 2.5
-    assert time.monotonic() - began < 1
+    began, now = time.monotonic(), time.time()
+    assert [limiter.take("k", rate, now, 0) for _ in range(9)] == [0] * 9
+    assert limiter.take("k", rate, now, 5) == pytest.approx(1, abs=0.2)
+    limiter.pause("k", now + 300)
+    assert limiter.take("k", rate, now, 1) > 250
+    assert time.monotonic() - began < 20, "it waited"
 
 
 def test_a_long_wait_yields_the_worker_and_a_short_one_does_not() -> None:
@@ -155,7 +155,7 @@ def test_a_long_wait_yields_the_worker_and_a_short_one_does_not() -> None:
         began = time.monotonic()
         http.get("a")
         http.get("b")
-        assert 0.2 < time.monotonic() - began < 2
+        assert 0.2 < time.monotonic() - began < 20
         server.play = lambda h: h.say(429, b"", Retry_After="30")
         with pytest.raises(RateLimited) as first:
             http.get("c")

@@ -228,6 +228,6 @@ def test_a_redactor_forgets_the_secrets_of_a_single_request() -> None:
 
 @pytest.mark.parametrize("piece", ['"', '\\"', "a=", "<a ", '"a":', "x", "\\", 'a="', "Bearer ", '"a":"\\'])
 def test_large_and_malicious_texts_take_no_time(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     Redactor(["secret-value"]).text(piece * (40_000 // len(piece)))
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 1

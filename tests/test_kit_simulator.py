@@ -106,16 +106,16 @@ def test_another_process_reads_the_journal_and_sets_faults() -> None:
     fake = shop()
     with fake.serve() as url:
         call = {"method": "place", "args": [7, AT.isoformat()]}
-        assert requests.post(f"{url}/_sim/call", json=call, timeout=5).json() == "7"
+        assert requests.post(f"{url}/_sim/call", json=call, timeout=30).json() == "7"
         script = {"match": "GET /api/shop", "fault": "error", "times": 1}
-        requests.post(f"{url}/_sim/script", json=script, timeout=5)
+        requests.post(f"{url}/_sim/script", json=script, timeout=30)
         head = {"Authorization": f"Bearer {fake.credential}"}
-        statuses = [requests.get(f"{url}/api/shop", headers=head, timeout=5).status_code for _ in "ab"]
+        statuses = [requests.get(f"{url}/api/shop", headers=head, timeout=30).status_code for _ in "ab"]
         assert statuses == [500, 200]
         fake.effect("shipment", "7", lines=[])
-        seen = requests.get(f"{url}/_sim/effects?kind=shipment&key=7", timeout=5).json()
+        seen = requests.get(f"{url}/_sim/effects?kind=shipment&key=7", timeout=30).json()
         assert len(seen) == 1
-        assert requests.get(f"{url}/_sim/requests", timeout=5).json()["calls"]["GET error"] == 1
+        assert requests.get(f"{url}/_sim/requests", timeout=30).json()["calls"]["GET error"] == 1
     assert "7" in fake.orders
 
 
@@ -124,7 +124,7 @@ def test_pieces_of_a_request_and_several_in_one_are_understood() -> None:
     with fake.serve() as url:
         host, _, port = url.removeprefix("http://").partition(":")
         request = b"GET /api/shop HTTP/1.1\r\nAuthorization: Bearer sandbox-key\r\n\r\n"
-        with socket.create_connection((host, int(port)), timeout=5) as link:
+        with socket.create_connection((host, int(port)), timeout=30) as link:
             link.sendall(request + request[:30])
             time.sleep(0.05)
             link.sendall(request[30:])
@@ -257,7 +257,7 @@ def test_one_server_carries_several_systems_and_many_clients() -> None:
                     "reference": f"{worker}-{number}", "order_number": "1", "ship_to": ADDRESS,
                     "lines": [{"line_id": "1", "item": "MUG-RED", "quantity": "1"}],
                 }  # fmt: skip
-                answer = session.post(f"{server.url}/wms/v1/orders", json=body, timeout=10)
+                answer = session.post(f"{server.url}/wms/v1/orders", json=body, timeout=30)
                 refs.append(answer.json()["key"])
 
         threads = [threading.Thread(target=send, args=(worker,)) for worker in range(4)]
@@ -266,7 +266,7 @@ def test_one_server_carries_several_systems_and_many_clients() -> None:
         for thread in threads:
             thread.join()
         assert len(set(refs)) == 200 == len(fakes["/wms"].effects("order"))
-        assert requests.get(f"{server.url}/nowhere", timeout=5).status_code == 404
-        assert requests.get(f"{server.url}/oak/api/shop", timeout=5).status_code == 401
+        assert requests.get(f"{server.url}/nowhere", timeout=30).status_code == 404
+        assert requests.get(f"{server.url}/oak/api/shop", timeout=30).status_code == 401
     finally:
         server.stop()

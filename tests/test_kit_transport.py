@@ -256,12 +256,15 @@ def test_a_handshake_that_never_ends_is_cut_off() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
-        with open_http(url, timeout=5, connect_timeout=0.4) as http, pytest.raises(ConnectionFailed):
+        with open_http(url, timeout=60, connect_timeout=0.4) as http, pytest.raises(ConnectionFailed):
             http.post("x")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
 
 # ── the deadline ──
+
+
+DRIPPING = 10  # seconds that each of these takes at least, if it is heard to its end
 
 
 def drip_head(handler: Handler) -> None:
@@ -302,12 +305,12 @@ def test_a_call_ends_at_its_deadline(authority: Authority, play: Any, secure: bo
             began = time.monotonic()
             with pytest.raises(Transient, match=r"127\.0\.0\.1 did not answer within 0\.6 seconds") as raised:
                 http.get("x")
-            assert 0.5 < time.monotonic() - began < 1.2
+            assert 0.5 < time.monotonic() - began < DRIPPING
             assert type(raised.value) is Transient
             began = time.monotonic()
             with pytest.raises(OutcomeUnknown, match=r"within 0\.3 seconds"):
                 http.post("x", json={}, timeout=0.3)
-            assert time.monotonic() - began < 0.9
+            assert time.monotonic() - began < DRIPPING
         assert len(server.asked) == 2
 
 
@@ -317,7 +320,7 @@ def test_a_server_that_does_not_read_is_cut_off() -> None:
         began = time.monotonic()
         with open_http(url, timeout=0.5) as http, pytest.raises(OutcomeUnknown):
             http.post("x", data=b"a" * 30 * MB)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 30
 
 
 def test_a_slow_but_whole_answer_within_the_deadline_is_fine(server: Server, http: Http) -> None:
@@ -639,8 +642,8 @@ def test_the_journal_keeps_writes_failures_and_what_is_asked_for(
     assert (entry.status, entry.error) == (200, "")
     assert entry.request_body == '{"ref": "A-1"}'
     assert entry.response_body == '{"ok": true}'
-    assert 0 < entry.seconds < 1
-    assert abs((clock.now() - entry.started_at).total_seconds()) < 5
+    assert 0 < entry.seconds < 60
+    assert abs((clock.now() - entry.started_at).total_seconds()) < 60
 
 
 def test_an_exchange_is_cut_to_16_kb(server: Server, http: Http, kept: list[Exchange]) -> None:

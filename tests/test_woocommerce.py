@@ -230,13 +230,13 @@ def test_the_fake_refuses_what_a_real_one_refuses(shop: Any, url: str) -> None:
     for wrong in ("per_page=101", "page=0", "status=shipped", "orderby=modified_date", "modified_after=yesterday"):
         assert get(wrong) == (400, "rest_invalid_param")
     replayed = signed(requests.Request("GET", f"{url}/wp-json/wc/v3/orders").prepare()).url
-    first, again = (requests.get(str(replayed), timeout=10) for _ in range(2))
+    first, again = (requests.get(str(replayed), timeout=60) for _ in range(2))
     assert (first.status_code, again.status_code) == (200, 401)
     assert "nonce" in again.json()["message"]
-    forged = requests.get(str(replayed).replace("oauth_nonce=", "oauth_nonce=1"), timeout=10)
+    forged = requests.get(str(replayed).replace("oauth_nonce=", "oauth_nonce=1"), timeout=60)
     assert "signature does not match" in forged.json()["message"]
     body = {"update": [{"id": 11, "stock_quantity": 1}] * 101}
-    many = requests.post(f"{url}/wp-json/wc/v3/products/batch", json=body, auth=signed, timeout=10)
+    many = requests.post(f"{url}/wp-json/wc/v3/products/batch", json=body, auth=signed, timeout=60)
     assert (many.status_code, many.json()["code"]) == (413, "woocommerce_rest_request_entity_too_large")
     parent = requests.post(
         f"{url}/wp-json/wc/v3/products/batch", json={"update": [{"id": 61}]}, auth=signed, timeout=10
@@ -248,9 +248,9 @@ def test_modified_after_is_strictly_later_to_the_second(shop: Any, url: str) -> 
     signed = OneLegged(*[shop.values(url)[name] for name in ("consumer_key", "consumer_secret")])
     shop.place(1, WHEN + timedelta(milliseconds=700))
     asked = {"modified_after": "2026-03-01T08:00:00", "dates_are_gmt": "true"}
-    assert requests.get(f"{url}/wp-json/wc/v3/orders", params=asked, auth=signed, timeout=10).json() == []
+    assert requests.get(f"{url}/wp-json/wc/v3/orders", params=asked, auth=signed, timeout=60).json() == []
     asked["modified_after"] = "2026-03-01T07:59:59"
-    assert len(requests.get(f"{url}/wp-json/wc/v3/orders", params=asked, auth=signed, timeout=10).json()) == 1
+    assert len(requests.get(f"{url}/wp-json/wc/v3/orders", params=asked, auth=signed, timeout=60).json()) == 1
 
 
 @pytest.mark.parametrize("way", ["http", "basic", "query"])
@@ -600,14 +600,14 @@ def test_webhooks_say_which_order_and_a_delivery_id_may_repeat(shop: Any, woo: W
     with mailbox() as (address, came):
         assert len(woo.subscribe(address, "whsec-0123456789")) == 4
         values = {SECRET: "whsec-0123456789"}
-        pings = [WooCommerce.webhook(values, got.headers, got.body) for got in (came.get(timeout=10) for _ in range(4))]
+        pings = [WooCommerce.webhook(values, got.headers, got.body) for got in (came.get(timeout=60) for _ in range(4))]
         assert all(hook.ping and hook.order_key is None for hook in pings)
         key = shop.order_of(1, ("MUG-BLUE", 1))
         shop.edit(key, customer_note="Ring twice")
         shop.edit(key, customer_note="Ring once")
         shop.trash(key)
         shop.edit(key, status="processing")
-        hooks = [WooCommerce.webhook(values, got.headers, got.body) for got in (came.get(timeout=10) for _ in range(5))]
+        hooks = [WooCommerce.webhook(values, got.headers, got.body) for got in (came.get(timeout=60) for _ in range(5))]
     assert [hook.topic.removeprefix("order.") for hook in hooks] == [
         "created", "updated", "updated", "deleted", "restored",
     ]  # fmt: skip

@@ -279,9 +279,9 @@ def test_a_webhook_of_the_shop_wakes_the_download(world: World) -> None:
     assert isinstance(connector, CartConnector)
     with mailbox() as (address, came):
         connector.subscribe(address, webhook.secrets["secret"].reveal())
-        pings = [came.get(timeout=10) for _ in range(4)]
+        pings = [came.get(timeout=60) for _ in range(4)]
         shop_of(world).order_of(1, ("MUG-BLUE", 1))
-        got = came.get(timeout=10)
+        got = came.get(timeout=60)
     for ping in pings:
         assert webhooks.receive(webhook.pk, ping.headers, ping.body)[1] == webhooks.Outcome.PING
     assert world.schedule(DOWNLOAD).next_run == later
