@@ -19,7 +19,7 @@ from integration_manager.processes import Child, end_leftovers, identity, sessio
 from tests import services
 
 SERVICES = {"PostgreSQL", "Redis"}
-ONCE = ("Bringing the tables", "Compressing styles", "Making the demo")  # what only a first start does
+ONCE = ("Bringing the tables", "Compressing styles")  # what only a first start does
 PATIENCE = 240  # seconds for a start on a busy machine; the README's time is measured on a quiet one
 
 
