@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 from django.db.models import QuerySet
@@ -26,7 +26,7 @@ _OF_WMS: dict[Kind, Direction] = {"orders": "out", "confirmations": "in", "inven
 NAMES = {"orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory", "products": "Product"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Owner:
     """Who the formats belong to. `merchant` None: the account."""
 
@@ -80,8 +80,13 @@ class Owner:
 
     def choices(self, kind: Kind) -> list[tuple[str, str]]:
         """What a connection may use for a kind of file: ours, and those made here."""
-        own = self.formats().filter(kind=kind, direction=self.kinds[kind]).order_by("name")
+        own = [one for one in self._all if one.kind == kind and one.direction == self.kinds[kind]]
         return [(one.key, one.label) for one in presets_of(kind)] + [(one.value, one.name) for one in own]
+
+    @cached_property
+    def _all(self) -> list[FileFormat]:
+        """All of them by name; a form asks for them kind by kind."""
+        return list(self.formats().order_by("name"))
 
 
 def preset(kind: Kind, key: str) -> Format | None:

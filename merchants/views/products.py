@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from alerts.models import Alert
 from integration_manager import list_pages, spreadsheet, tenancy
 from integration_manager.folding import fold
 from integration_manager.kept import typed
@@ -72,7 +73,7 @@ def product_new(request: AccountRequest, merchant: str) -> HttpResponseBase:
 @require_GET
 def product(request: AccountRequest, merchant: str, product: str) -> HttpResponse:
     """One product: its levels, its codes, what is ordered of it, what each cart is told and was told last."""
-    found, one = _one(merchant, product)
+    found, one = _one(request, merchant, product)
     return _page(request, found, one, AliasForm(typed(request), product=one))
 
 
@@ -80,7 +81,7 @@ def product(request: AccountRequest, merchant: str, product: str) -> HttpRespons
 @require_POST
 def product_act(request: AccountRequest, merchant: str, product: str, what: str) -> HttpResponseBase:
     """Names a product, gives it another code, takes one away, or removes the product."""
-    found, one = _one(merchant, product)
+    found, one = _one(request, merchant, product)
     act = {"name": _name, "alias": _add, "unalias": _take, "remove": _remove}.get(what)
     if act is None:
         raise Http404
@@ -118,11 +119,12 @@ def products_csv(request: AccountRequest, merchant: str, kind: str) -> HttpRespo
     return answer
 
 
-def _one(merchant: str, product: str) -> tuple[Merchant, Product]:
+def _one(request: AccountRequest, merchant: str, product: str) -> tuple[Merchant, Product]:
     rows = Product.objects.select_related("merchant").filter(merchant__public_id=merchant, public_id=product)
-    one = rows.first()
+    one = rows.annotate(active_alerts=Alert.active_ids()).first()
     if one is None:
         raise Http404
+    request.active_alerts = len(one.active_alerts)
     return one.merchant, one
 
 
