@@ -31,7 +31,7 @@ soak: install ## the crash test for 15 minutes (SECONDS=900)
 	@IM_SOAK_SECONDS=$${SECONDS:-900} exec .ci/test tests/test_crash.py
 
 screenshots: install ## pictures of every page, light and dark (screenshots/)
-	@IM_SCREENSHOTS=1 exec .ci/test -m screenshots
+	@IM_SCREENSHOTS=1 exec .ci/test -m screenshots tests/browser/test_screenshots.py
 
 install: $(STAMP) ## the virtual environment, from the pins
 

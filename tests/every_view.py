@@ -57,7 +57,7 @@ def views(shop: Any, url: str) -> list[View]:
     for name, address in every_page.OUTSIDE.items():
         see(name, Client().get(address))
     _from_a_shop(desk, see, shop, url)
-    for part in (_refused, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
+    for part in (_lists, _refused, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
         part(desk, see)
     factory = RequestFactory().get("/styleguide/")
     see("style guide", HttpResponse(render_to_string("styleguide.html", styleguide.samples(), factory)))
@@ -105,6 +105,35 @@ def _from_a_shop(desk: Desk, see: See, shop: Any, url: str) -> None:
         while dry_run.carry_on(dry.pk, desk.account):
             pass
     see("dry run", owner.get(path + "going-live/"))
+
+
+def _lists(desk: Desk, see: See) -> None:
+    """Rules with something in their lists: each was put there on its own page."""
+    owner, cart = desk.client("owner"), desk.carts[0]
+    scac, methods = f"merchants/{desk.merchants[0].public_id}/scac/", "wms/ship-methods/"
+    ship_map, items = f"ship-methods/{cart.public_id}/", f"carts/{cart.public_id}/item-filters/"
+    orders = f"carts/{cart.public_id}/order-filters/"
+    for path, form in (
+        (scac, {"do": "add", "code": "UPS-G", "scac": "UPSN"}),
+        (scac, {"do": "add", "code": "LOCAL VAN"}),
+        (methods, {"do": "add", "code": "UPSG", "description": "UPS Ground, 1 to 5 days", "carrier": "UPS"}),
+        (methods, {"do": "add", "code": "FEDEX-2D", "description": "FedEx 2Day"}),
+        (ship_map, {"do": "add", "code": "UPS Ground", "code_method": "UPSG"}),
+        (ship_map, {"do": "add", "code": "Economy, with a name that is longer than most are"}),
+        (ship_map, {"do": "pattern", "match": "starts", "text": "Free shipping", "text_method": "UPSG"}),
+        (ship_map, {"do": "rest", "rest": "default", "rest_method": "FEDEX-2D"}),
+        (items, {"do": "add", "items": "GIFT-WRAP\nSHIPPING-PROTECTION"}),
+        (orders, {"do": "save", "field": "ship_country", "kind": "required", "match": "full", "values": "USA\nCAN"}),
+    ):
+        assert owner.post(desk.url(path), form).status_code == 302, (path, form)
+    for name, path in {
+        "SCAC mapping with carriers": scac,
+        "WMS list with methods": methods,
+        "ship methods of a cart, mapped": ship_map,
+        "item filters with items": items,
+        "order filters with filters": orders,
+    }.items():
+        see(name, owner.get(desk.url(path)))
 
 
 def _signing_in(desk: Desk, see: See) -> None:

@@ -9,6 +9,8 @@ from tests.every_view import View
 
 pytestmark = [pytest.mark.django_db, pytest.mark.screenshots]
 PICTURES = CLONE / "screenshots"
+# A window that has just grown shows what it showed before until it is painted once more.
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_pictures_of_every_page(page: Page, views: list[View]) -> None:
@@ -28,5 +30,8 @@ def test_pictures_of_every_page(page: Page, views: list[View]) -> None:
                     look(page, width, theme)
                     tall = max(800, page.evaluate("document.documentElement.scrollHeight"))
                     page.set_viewport_size({"width": width, "height": tall})  # what sticks to an edge stands there
+                    page.evaluate(PAINTED)
                     page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png")
-    assert len(list(PICTURES.glob("*.png"))) == 4 * len(views), "two pages have one name"
+    found = {path.name for path in PICTURES.glob("*.png")}
+    assert len(names) == len(views), "two pages have one name"
+    assert len(found) == 4 * len(views), f"pictures are missing, or are of no page: {sorted(found)}"
