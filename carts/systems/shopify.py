@@ -51,13 +51,13 @@ class Shopify(CartConnector):
     guide = HERE.with_suffix(".guide.txt").read_text("utf-8")
 
     url = Field("Shop address", kind="url", example="https://oak-linen.myshopify.com")
-    access = Field("How to get in", kind="choice", default="grant", choices=(
+    way = Field("How to get in", kind="choice", default="grant", choices=(
         ("grant", "Grant API Access"), ("app", "An app of your own, by ID and secret"),
         ("token", "A custom app’s access token")))  # fmt: skip
-    client_id = Field("Client ID", when=("access", ("app",)))
-    client_secret = Field("Client secret, or API secret key", secret=True, when=("access", ("app", "token")),
+    client_id = Field("Client ID", when=("way", ("app",)))
+    client_secret = Field("Client secret, or API secret key", secret=True, when=("way", ("app", "token")),
         help="Shopify’s webhooks are signed with it too.")  # fmt: skip
-    access_token = Field("Admin API access token", secret=True, when=("access", ("token",)), help="Begins with shpat_.")
+    access_token = Field("Admin API access token", secret=True, when=("way", ("token",)), help="Begins with shpat_.")
     order_status = Field("Order Status", kind="choice", option=True, default="open", choices=(
         ("open", "Open"), ("closed", "Closed (archived)"), ("any", "Any Status")),
         help="What is canceled there is canceled here, whichever is chosen.")  # fmt: skip
@@ -86,7 +86,7 @@ class Shopify(CartConnector):
     restock = Field("What is canceled or refunded here is available again", kind="bool", option=True, default=True)
 
     def connect(self, http: "Http") -> None:
-        self.admin = shopify.Admin(http, self.values, self.access, HERE.with_suffix(".graphql"))
+        self.admin = shopify.Admin(http, self.values, self.way, HERE.with_suffix(".graphql"))
 
     def classify(self, answer: "Answer") -> Exception | None:
         return self.admin.error_of(answer)
@@ -141,7 +141,7 @@ class Shopify(CartConnector):
 
     @writes(Dedupe.NATURAL)
     def correct(self, order_key: str, remote_id: str, shipment: Shipment) -> None:
-        how = {"tracking": tracking(shipment), "notify": bool(self.notify)}
+        how: dict[str, Any] = {"tracking": tracking(shipment), "notify": bool(self.notify)}
         for one in filter(str.isdecimal, remote_id.split(",")):
             name, key = "fulfillmentTrackingInfoUpdate", gid("Fulfillment", one)
             self.admin.change("Track", name, "fulfillment.id", safe=True, id=key, **how)
@@ -228,11 +228,11 @@ class Shopify(CartConnector):
         rows = self.admin.nodes("Hooks", "data.webhookSubscriptions", uri=url)
         known = {row["topic"]: row["id"] for row in rows}
         # Of an order nothing but its number comes: the rest is asked for, and stays off the wire.
-        hook = {"uri": url, "format": "JSON", "includeFields": ["id", "updated_at"]}
+        hook: Any = {"uri": url, "format": "JSON", "includeFields": ["id", "updated_at"]}
         for topic in TOPICS:
             if topic not in known:
-                made, how = "webhookSubscription.id", {"topic": topic, "hook": hook}
-                known[topic] = self.admin.change("AddHook", "webhookSubscriptionCreate", made, safe=True, **how)
+                name, made = "webhookSubscriptionCreate", "webhookSubscription.id"
+                known[topic] = self.admin.change("AddHook", name, made, safe=True, topic=topic, hook=hook)
         return [tail(known[topic]) for topic in TOPICS]
 
     @writes(Dedupe.NATURAL)
@@ -381,7 +381,8 @@ def state_of(r: Reader, left: Left, options: Mapping[str, Any]) -> SourceState:
 def tags_fit(r: Reader, whose: str, options: Mapping[str, Any]) -> bool:
     """Whether the tags are such as the filter wants."""
     how, wanted = options[f"by_{whose}_tags"], {tag.casefold() for tag in listed(options[f"{whose}_tags"])}
-    return how == "no" or bool(wanted & {tag.casefold() for tag in r.texts("tags")}) == (how == "has")
+    hit = bool(wanted & {tag.casefold() for tag in r.texts("tags")})
+    return bool(how == "no" or hit == (how == "has"))
 
 
 def amount_of(r: Reader, name: str) -> Decimal:

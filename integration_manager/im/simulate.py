@@ -27,7 +27,7 @@ DEMO_FAULTS = {
     "POST /admin/api/*": {"error": 0.01, "drop_after": 0.01},
 }
 # What a person would choose there, where a system offers several ways in.
-DEMO_VALUES = {"shopify": {"access": "token"}}
+DEMO_VALUES = {"shopify": {"way": "token"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,8 @@ def error_of(answer: "Answer", label: str) -> Exception | None:
     if not errors:
         return None
     first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {"message": errors}
-    marks = first.get("extensions") if isinstance(first.get("extensions"), dict) else {}
+    told = first.get("extensions")
+    marks = told if isinstance(told, dict) else {}
     code, said = str(marks.get("code") or "").upper(), answer.said
     words = " ".join(str(first.get("message") or "").split())[:300].rstrip(".")
     if code == "THROTTLED":

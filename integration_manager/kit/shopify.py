@@ -60,7 +60,7 @@ CONSENT = OAuth(
     pkce=False,
     with_code=(("expiring", "1"),),  # with a token for an hour, and one to renew it by
     verify=from_the_shop,
-    when=("access", ("grant",)),
+    when=("way", ("grant",)),
 )
 
 
@@ -111,18 +111,18 @@ def lines_of(part: Reader) -> list[tuple[str, Reader, Decimal]]:
 class Admin:
     """The Admin interface of one shop."""
 
-    def __init__(self, http: "Http", values: Mapping[str, Any], access: str, path: Path) -> None:
-        """`access`: grant, app, token. `path`: the file with the documents."""
+    def __init__(self, http: "Http", values: Mapping[str, Any], way: str, path: Path) -> None:
+        """`way`: grant, app, token. `path`: the file with the documents."""
         self.http = http
         http.base_url = home(values)
         self.graph = GraphQL(http, f"/admin/api/{VERSION}/graphql.json", documents(path))
         self.ask, self.change, self.nodes = self.graph.ask, self.graph.change, self.graph.nodes
         self.tried = self.graph.tried
         self._place: tuple[str, str] | None = None
-        if access == "token":
+        if way == "token":
             http.headers[HEADER] = plain(values, "access_token")
         else:
-            http.auth = (by_app if access == "app" else bearer)(http, CONSENT, values, header=HEADER, scheme="")
+            http.auth = (by_app if way == "app" else bearer)(http, CONSENT, values, header=HEADER, scheme="")
 
     def error_of(self, answer: "Answer") -> Exception | None:
         """What an answer stands for; where it says that the budget is used up, later calls wait."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from integration_manager.kit.acceptance.bench import Bench, Check
 from integration_manager.kit.connector import Dedupe, capabilities
+from integration_manager.kit.oauth import ACCESS
 from integration_manager.kit.redact import is_secret
 
 MOST_LINES = 350
@@ -71,6 +72,7 @@ def spec(bench: Bench) -> None:
             unknown = set(field.when[1]) - {key for key, _ in other.choices}
             assert field.when[1] and not unknown, f"field {name}: when names {unknown or 'no value'}"
             assert system.applies(name, {}) in (True, False), f"field {name}: it hangs on itself"
+    assert ACCESS not in system.fields, f"field {ACCESS}: this name is the product's own, for tokens"
     if bench.is_cart:
         merchants = [name for name, field in system.fields.items() if field.level == "merchant"]
         assert not merchants, f"fields {merchants}: a cart is one merchant's already"

@@ -66,7 +66,7 @@ class Admin(Grants):
     def values(self, url: str) -> dict[str, Any]:
         client_id, client_secret = self.client  # for the other ways in
         others = {"access_token": TOKEN, "client_id": client_id, "client_secret": client_secret}
-        return {"url": url, "access": "grant", **others}
+        return {"url": url, "way": "grant", **others}
 
     # ── getting in ──
 

@@ -357,7 +357,7 @@ class FakeShopify(Admin):
             part = row["parts"][0]
             moved = [line for line in part["lines"] if line["sku"] == sku]
             part["lines"] = [line for line in part["lines"] if line["sku"] != sku]
-            new = {**part, "id": f"{part['id']}2", "location": place, "lines": moved, **fields}
+            new = {**part, "id": f"{part['id']}{len(row['parts'])}", "location": place, "lines": moved, **fields}
             self._change(key, parts=[*row["parts"], new])
 
     def change_part(self, key: str, **fields: Any) -> None:
