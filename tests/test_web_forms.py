@@ -28,11 +28,13 @@ pytestmark = pytest.mark.django_db
 CLEAR = (200, 302, 400, 403, 404, 409, 422, 429)  # an answer for a person; never an error of ours
 
 
-@pytest.fixture
-def pages() -> every_page.Pages:
+@pytest.fixture(scope="module")
+def pages(kept: None) -> every_page.Pages:
+    """The filled account, made once: what a test does to it is undone."""
     return every_page.build()
 
 
+@pytest.fixture(scope="module")
 def forms(pages: every_page.Pages) -> list[Form]:
     """Every form once, by where it goes and what it sends."""
     found: dict[tuple[str, ...], Form] = {}
@@ -66,9 +68,9 @@ def rows(account: Account) -> dict[str, int]:
         return {model.__name__: model.objects.count() for model in (Merchant, Cart, Wms, Order, Membership)}
 
 
-def test_sent_twice_it_is_done_once(pages: every_page.Pages) -> None:
+def test_sent_twice_it_is_done_once(pages: every_page.Pages, forms: list[Form]) -> None:
     wrong = []
-    for form in forms(pages):
+    for form in forms:
         with undone():
             before = rows(pages.desk.account)
             answers = [send(pages, form).status_code for _ in range(2)]
@@ -79,9 +81,9 @@ def test_sent_twice_it_is_done_once(pages: every_page.Pages) -> None:
     assert wrong == []
 
 
-def test_ten_thousand_characters_in_a_field_get_a_clear_answer(pages: every_page.Pages) -> None:
+def test_ten_thousand_characters_in_a_field_get_a_clear_answer(pages: every_page.Pages, forms: list[Form]) -> None:
     wrong, endless = [], "ä1 " * 3334
-    for form in forms(pages):
+    for form in forms:
         for name in form.typed:
             with undone():
                 answer = send(pages, form, form.data | {name: [endless]})
@@ -90,13 +92,15 @@ def test_ten_thousand_characters_in_a_field_get_a_clear_answer(pages: every_page
     assert wrong == []
 
 
-def test_somebody_elses_rows_are_not_there_and_nothing_of_them_is_told(pages: every_page.Pages) -> None:
+def test_somebody_elses_rows_are_not_there_and_nothing_of_them_is_told(
+    pages: every_page.Pages, forms: list[Form]
+) -> None:
     other = desks.build("Elsewhere", orders=4)
     ours, theirs = _ids(pages.desk), _ids(other)
     swap = dict(zip(ours, theirs, strict=True))
     before = _state(other)
     wrong = []
-    for form in forms(pages):
+    for form in forms:
         data = {name: [_swapped(value, swap) for value in values] for name, values in form.data.items()}
         if data == form.data:
             continue
@@ -110,8 +114,10 @@ def test_somebody_elses_rows_are_not_there_and_nothing_of_them_is_told(pages: ev
     assert wrong == []
 
 
-def test_from_a_page_that_somebody_has_overtaken_nothing_is_saved_unseen(pages: every_page.Pages) -> None:
-    marked = [form for form in forms(pages) if "mark" in form.data and not {"test", "grant"} & form.data.keys()]
+def test_from_a_page_that_somebody_has_overtaken_nothing_is_saved_unseen(
+    pages: every_page.Pages, forms: list[Form]
+) -> None:
+    marked = [form for form in forms if "mark" in form.data and not {"test", "grant"} & form.data.keys()]
     assert marked
     for form in marked:
         with undone():
@@ -123,9 +129,9 @@ def test_from_a_page_that_somebody_has_overtaken_nothing_is_saved_unseen(pages: 
         assert "meanwhile" in answer.content.decode(), form.action
 
 
-def test_from_an_ended_session_every_form_leads_to_the_sign_in(pages: every_page.Pages) -> None:
+def test_from_an_ended_session_every_form_leads_to_the_sign_in(forms: list[Form]) -> None:
     wrong = []
-    for form in forms(pages):
+    for form in forms:
         if not form.action.startswith("/a/"):
             continue
         answer: Any = Client().post(form.action, form.data)

@@ -2,6 +2,8 @@
 
 One browser walks through all of them. The theme and the width change without a new load; what cannot differ by them
 is asked once: the dark theme has other colours and nothing else, a phone shows other parts of the same page.
+Whether a text can be read is a matter of how it and all around it are styled: each combination that any page shows
+in any theme at any width is judged once (tests/browser/colours.py).
 """
 
 from pathlib import Path
@@ -10,40 +12,66 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.colours import CONTRAST, Colours
 from tests.browser.showing import look, shown, widths
 from tests.every_view import View
 
 pytestmark = pytest.mark.django_db
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 ALL_WIDTHS = (1600, 1280, 1000, 720, 360)
-COLOURS = ["color-contrast"]
-OF_A_PHONE = [*COLOURS, "scrollable-region-focusable", "target-size"]
-SERIOUS = """rules => axe.run(document, {
-    resultTypes: ['violations'], preload: false, ...(rules && {runOnly: rules})
-}).then(found => found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(
-    v => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 200)}`))"""
+OF_A_PHONE = ["scrollable-region-focusable", "target-size"]
+SERIOUS = """chosen => axe.run(document, {resultTypes: ['violations'], preload: false, ...chosen}).then(
+    found => found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(
+        v => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 200)}`))"""
+EVERYTHING_ELSE = {"rules": {CONTRAST: {"enabled": False}}}
 
 
 def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, views: list[View]) -> None:
     complaints: list[str] = []
     problems: list[str] = []
+    colours = Colours(page)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.add_init_script(AXE.read_text())
     with shown(views) as base:
         for number, view in enumerate(views):
-            look(page, 1280, "light")
+            desk, phone = widths(view)
+            look(page, desk, "light")
             page.goto(f"{base}{number}")
             found = list(complaints)
             for width in widths(view) if view.mail else ALL_WIDTHS:
                 look(page, width, "light")
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 found += [f"{wider} px too wide at {width} px"] if wider > 0 else []
-            for width in widths(view):
-                for theme in ("light", "dark"):
-                    look(page, width, theme)
-                    rules = COLOURS if theme == "dark" else OF_A_PHONE if width == 360 else None
-                    found += [f"{one} [{width} px, {theme}]" for one in page.evaluate(SERIOUS, rules)]
+                if width in (desk, phone):
+                    chosen = EVERYTHING_ELSE if width == desk else {"runOnly": OF_A_PHONE}
+                    found += [f"{one} [{width} px]" for one in page.evaluate(SERIOUS, chosen) + colours.unreadable()]
+            for width in (phone, desk):
+                look(page, width, "dark")
+                found += [f"{one} [{width} px, dark]" for one in colours.unreadable()]
             problems += [f"{view.name}: {one}" for one in found]
             complaints.clear()
     assert problems == [], "\n".join(problems)
+    assert len(colours.judged) > 100, "the pages show more combinations of colours than that"
+
+
+def test_what_cannot_be_read_is_found_on_whichever_page_it_stands_first(page: Page) -> None:
+    """A colour that fits on white and not on grey; the same text twice; text that only a field shows."""
+    style = "<style>p, input { color: #767676; background: #fff } .on-grey p { background: #ddd }</style>"
+    page.add_init_script(AXE.read_text())
+    colours = Colours(page)
+    bodies = (
+        "<p>Readable</p><p>as well</p>",
+        "<p>Readable</p><div class='on-grey'><p>Hardly</p></div>",
+        "<div class='on-grey'><p>Known by now</p></div>",
+        "<label><p>Name</p><input value='typed' style='color: #aaa'></label>",
+        "<div hidden class='on-grey'><p style='color: #eee'>Not shown</p></div>",
+    )
+    found = []
+    with shown([View("", (style + body).encode(), {}) for body in bodies]) as base:
+        for number in range(len(bodies)):
+            page.goto(f"{base}{number}")
+            found.append(colours.unreadable())
+    assert [len(one) for one in found] == [0, 1, 0, 1, 0], found
+    assert "Hardly" in found[1][0]
+    assert "input" in found[3][0]
