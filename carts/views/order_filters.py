@@ -41,7 +41,7 @@ def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
             messages.success(request, in_words(saved))
             return redirect("order_filters", request.account.public_id, found.public_id)
     rows = [
-        {"label": conditions.label_of(row["field"]), "match": conditions.MATCHES[row["match"]], **row}
+        {**row, "label": conditions.label_of(row["field"]), "match": conditions.MATCHES[row["match"]]}
         for row in found.order_filters
     ]
     context = {
