@@ -9,45 +9,24 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
-from integration_manager import tenancy
-from integration_manager.kit.connector import Rate
 from integration_manager.kit.simulator import Request
 from merchants.models import Schedule, Service
-from orders import actions, connections
+from orders import actions
 from orders.models import Effect, Order, Shipment, Status
-from tests.world import World, alerts, answers, asked, at, build, change, fake, leases_expire, pack, place, run
-from wms.systems.extensiv import Extensiv
+from tests.extensiv_world import options, running
+from tests.world import World, alerts, answers, asked, at, change, fake, leases_expire, pack, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
 INVENTORY, UPLOAD_INVENTORY = Service.INVENTORY, Service.UPLOAD_INVENTORY
-OF_MERCHANT = [name for name, field in Extensiv.fields.items() if field.level == "merchant"]
 DANA = "dana@example.com"
 
 
 @pytest.fixture
 def world(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """An account with a sandbox shop and a running 3PL Warehouse Manager, without polite pauses."""
-    monkeypatch.setattr(Extensiv, "rate", Rate(per_second=1000, burst=1000))
-    monkeypatch.setattr(Extensiv, "settle", Extensiv.settle * 0)
-    settings.IM_EGRESS_ALLOW = ["127.0.0.1"]
-    connections.guard.cache_clear()
-    shop, warehouse = fake("sandbox_shop", "oak"), fake("extensiv", "3pl")
-    with shop.serve() as shop_url, warehouse.serve() as warehouse_url:
-        made = build(shop, shop_url, warehouse, warehouse_url, wms="extensiv")
-        with tenancy.activate(made.account.pk):
-            values = {**warehouse.values(warehouse_url)}
-            made.merchant.wms_values = {name: values.pop(name) for name in OF_MERCHANT}
-            made.merchant.save()
-            made.wms.credentials = values
-            made.wms.save()
-            yield made
-    connections.guard.cache_clear()
-
-
-def options(world: World, **values: Any) -> None:
-    world.wms.options = values
-    world.wms.save()
+    """An account with a sandbox shop and a running 3PL Warehouse Manager."""
+    with running(fake("sandbox_shop", "oak"), settings, monkeypatch) as made:
+        yield made
 
 
 def hall(world: World) -> Any:
