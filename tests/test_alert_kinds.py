@@ -240,7 +240,8 @@ def test_what_lacks_stock_is_on_hold_and_sent_again_every_night_at_one_pacific(w
     usual = world.warehouse._exact["POST", "/v1/orders"]
     refuse = world.warehouse.refuse(422, "out_of_stock", "Not enough of MUG-BLUE.")
     answers(world.warehouse, "POST", "/v1/orders", lambda *_: refuse)
-    run(world, DOWNLOAD, DELIVER)
+    with at(0):
+        run(world, DOWNLOAD, DELIVER)
     order = world.only()
     assert (order.status, order.held_by) == (Status.HELD, out_of_stock.HELD_BY)
     for _ in range(2):
