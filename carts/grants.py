@@ -74,7 +74,9 @@ def begin(
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     given = system.keys.fields if system.keys else ()
     names = [name for name, field in system.fields.items() if not field.option and name not in given]
-    address = {f"{_VALUE}{name}": oauth.plain(values, name) for name in names if values.get(name)}
+    # What plays no part is not the connection's: the operator's app may have the name of a field.
+    mine = [name for name in names if values.get(name) and system.applies(name, values)]
+    address = {f"{_VALUE}{name}": oauth.plain(values, name) for name in mine}
     Attempt.objects.create(
         digest=digest(state),
         browser=digest(browser),

@@ -67,7 +67,9 @@ def test_by_consent_and_the_app_is_the_operators(desk: Desk, shop: Any) -> None:
     back = client.get("/oauth/callback/", shop.consent(url))
     assert "Successful Authorization" in back.content.decode()
     with tenancy.activate(desk.account.pk):
-        grant = Access.objects.get().public_id
+        access = Access.objects.get()
+    assert CLIENT_SECRET not in str({name: value.reveal() for name, value in access.address.items()})
+    grant = access.public_id
     answer = client.post(back.context["back"], {**form, "grant_id": grant, "off": "1"})
     assert answer.status_code == 302, answer.content.decode()
     works(desk)

@@ -46,6 +46,7 @@ class Admin(Grants):
     restore_rate, maximum = 100_000.0, 200_000.0  # points a second, and at most; a standard shop has 100 and 2,000
     scopes: frozenset[str] | None = None  # what the app may; None: all that it asked for
 
+    installed = True
     checked = False  # against Shopify's own schema
 
     @contextlib.contextmanager
@@ -112,6 +113,8 @@ class Admin(Grants):
         if (said.get("client_id"), said.get("client_secret")) != self.client:
             return Reply({"error": "invalid_client", "error_description": "The client is not known"}, 401)
         kind = said.get("grant_type", "authorization_code")
+        if not self.installed:
+            return Reply({"error": "app_not_installed", "error_description": "The app is not installed"}, 400)
         if kind == "client_credentials":
             return {name: value for name, value in self._issue().items() if name != "refresh_token"}
         if kind == "refresh_token":

@@ -378,6 +378,7 @@ class FakeShopify(Admin):
         """The merchant removes the app: its tokens end, and it hears of it."""
         with self.lock:
             self.expire()
+            self.installed = False
             for row in list(self.issued):
                 self.issued.remove(row["key"])
             self._tell("app/uninstalled", {"id": 77, "updated_at": second(self.clock())})
