@@ -27,7 +27,8 @@ from tests.world import fake
 WHEN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PARCEL = Shipment("P1", carrier="UPS", tracking_no="1Z999", tracking_url="https://ups.example/1Z999", shipped_at=WHEN)
 TEXTS = documents(Path(__file__).parents[1] / "carts" / "systems" / "shopify.graphql")
-SIZES = {"size": 8, "lines": 5, "parts": 2, "query": "", "after": None, "id": "gid://shopify/Order/1"}
+ORDERS = ("size", "lines", "parts", "query", "after")
+SIZES: dict[str, Any] = {"size": 8, "lines": 5, "parts": 2, "query": "", "after": None, "id": "gid://shopify/Order/1"}
 
 
 @contextlib.contextmanager
@@ -218,7 +219,7 @@ def test_after_each_answer_later_calls_wait_as_long_as_it_says(shop: Any, shopif
     shopify.http.hold_off = waits.append  # type: ignore[method-assign]
     shop.place(1, WHEN)
     shop.restore_rate, shop.maximum = 0.01, 2000.0
-    shop.left = 935.0
+    shop.left = requested(read(TEXTS["Orders"], "Orders", {name: SIZES[name] for name in ORDERS})) + 1.0
     list(shopify.orders(WHEN))
     assert waits[0] > 0
 

@@ -260,6 +260,7 @@ class FakeShopify(Admin):
     def _take_off(self, row: Any, line_id: str, pieces: int, place: str | None) -> None:
         line = next(line for line in row["lines"] if line["id"] == line_id)
         line["current"] -= pieces
+        back = pieces
         for part in row["parts"]:
             for one in part["lines"]:
                 if one["line"] == line_id and part["status"] in (*OPEN, "ON_HOLD", "SCHEDULED"):
@@ -270,7 +271,7 @@ class FakeShopify(Admin):
         item = next((item for item in self.items if item["sku"] == line["sku"]), None)
         if item and place:
             key = _number(place, "Location")
-            self.items.change(item["key"], levels={**item["levels"], key: item["levels"].get(key, 0) + pieces})
+            self.items.change(item["key"], levels={**item["levels"], key: item["levels"].get(key, 0) + back})
 
     # ── webhooks ──
 
