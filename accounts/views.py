@@ -85,7 +85,7 @@ def styleguide(request: HttpRequest) -> HttpResponse:
 
 
 @open_to("anyone")
-@csp(ITS_STYLES)
+@csp(ITS_STYLES)  # type: ignore[arg-type]  # its types know no view with arguments
 @require_GET
 def styleguide_mail(request: HttpRequest, kind: str) -> HttpResponse:
     """One of the mails, as a mail program shows it. Its styles stand in it, as those need them."""

@@ -9,7 +9,7 @@ Only what is done is forgotten: an order that can still be sent needs its addres
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,7 @@ def days_of(system: str) -> int:
     if system in given:
         return given[system]
     own = registry().systems.get(system, CartConnector)
+    assert issubclass(own, CartConnector)
     return given.get("") or own.personal_days
 
 
@@ -67,14 +68,14 @@ def forget(now: datetime) -> int:
 
 def _due(now: datetime, last: int) -> list[int]:
     """The next orders after `last`, locked."""
-    values = {"now": now, "last": last, "batch": BATCH}
+    values: dict[str, Any] = {"now": now, "last": last, "batch": BATCH}
     days = {key: days_of(key) for key in registry().systems}
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, values | {"days": orjson.dumps(days).decode(), "otherwise": days_of("")})
         return [row[0] for row in cursor.fetchall()]
 
 
-def _forget(ids: Sequence[int], now: datetime) -> None:
+def _forget(ids: list[int], now: datetime) -> None:
     details = list(OrderDetail.objects.filter(order__in=ids).values_list("order_id", "data", "applied"))
     edits = list(EventDetail.objects.filter(order_id__in=ids).values_list("id", "order_id", "changes"))
     events = Event.objects.filter(order_id__in=ids).exclude(message="").values_list("id", "order_id", "message")

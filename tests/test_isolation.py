@@ -166,10 +166,9 @@ def test_a_narrowed_scope_sees_only_its_merchants_in_every_table_that_has_them(o
 
 # Tables whose rows are reached through a row that is narrowed (an order, a cart), or are the account's.
 WITHOUT_MERCHANT = {
-    "AddressAnswer", "AlertMail", "AuditEntry", "BulkAction", "BulkRow", "CartStock", "Event", "EventDetail", "Exchange",
-    "LookupCount", "Membership",
-    "LinePart", "OrderDetail", "OrderLine", "Post", "Preference", "SavedView", "ShipmentLine", "Silenced",
-    "StoredPiece", "Watch", "Wms", "WmsShipMethod",
+    "AddressAnswer", "AlertMail", "AuditEntry", "BulkAction", "BulkRow", "CartStock", "Event", "EventDetail",
+    "Exchange", "LinePart", "LookupCount", "Membership", "OrderDetail", "OrderLine", "Post", "Preference",
+    "SavedView", "ShipmentLine", "Silenced", "StoredPiece", "Watch", "Wms", "WmsShipMethod",
 }  # fmt: skip
 
 

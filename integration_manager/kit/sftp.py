@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 SLOWEST = 20_000  # bytes per second; a transfer slower than this is given up
 IDLE = 5.0  # seconds; a connection unused for longer is tried before it is relied on
+WINDOW = 8 * 1024 * 1024  # bytes asked for at once
 IN_FLIGHT = 64  # read requests under way at once, of 32 kB each
 
 # paramiko logs whole tracebacks of what is raised here anyway.
@@ -122,10 +123,12 @@ class SftpFolder:
                     raise too_large(path, limit)
                 deadline = time.monotonic() + self.timeout + size / SLOWEST
                 with client.open(path_of(path), "rb") as source:
-                    source.prefetch(size, max_concurrent_requests=IN_FLIGHT)
-                    while copy.tell() < size and (chunk := source.read(min(CHUNK, size - copy.tell()))):
-                        copy.write(chunk)
-                        self._in_time(deadline)
+                    # Asked for window by window: what has arrived and is not read yet is kept in memory.
+                    for start in range(0, size, WINDOW):
+                        parts = [(at, min(CHUNK, size - at)) for at in range(start, min(start + WINDOW, size), CHUNK)]
+                        for chunk in source.readv(parts, IN_FLIGHT):
+                            copy.write(chunk)
+                            self._in_time(deadline)
         except BaseException:
             copy.close()
             raise
