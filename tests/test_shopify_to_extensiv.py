@@ -1,5 +1,6 @@
 """From Shopify to 3PL Warehouse Manager and back: the most used cart and the flagship WMS, and all that may happen."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -15,10 +16,10 @@ from integration_manager.kit.connector import CartConnector, Rate
 from merchants.models import Schedule, Service
 from orders import actions, connections, refunding, refunds
 from orders.journal import Journal
-from orders.models import Status
+from orders.models import Effect, Order, Status
 from tests.extensiv_world import options, running
 from tests.test_shopify_life import granted, left, parcels
-from tests.world import World, alerts, fake, pack, run
+from tests.world import World, alerts, at, fake, leases_expire, pack, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
@@ -130,3 +131,38 @@ def test_a_webhook_wakes_the_download_and_the_order_goes_on(world: World) -> Non
     assert woken and woken < later
     run(world, DOWNLOAD, DELIVER)
     assert world.only().status == Status.AT_WMS
+
+
+def test_exactly_once_while_a_fifth_of_all_answers_is_lost_at_both_ends(world: World) -> None:
+    options(world, parcels="labelled")
+    shop = shop_of(world)
+    world.cart.credentials = {**shop.values(world.cart.credentials["url"]), "way": "token"}
+    world.cart.save()
+    keys = [shop.order_of(number, ("MUG-BLUE", 2), ("TEA-GREEN", 1)) for number in range(1, 7)]
+    for seed, system in ((7, world.shop), (3, world.warehouse)):
+        system.faults.seed(seed)
+        system.faults.plan({"drop_after": 0.2}, match="write")
+        system.faults.plan({"drop": 0.1}, match="read")
+        system.faults.script("write", "drop_after", times=2, skip=1)
+    for hour in range(25):
+        with at(hour):
+            run(world, DOWNLOAD, DELIVER)
+            for order in Order.objects.filter(status=Status.AT_WMS):
+                pack(world, order, share="0.5" if hour < 3 else "1")
+            run(world, CONFIRM, UPLOAD)
+            leases_expire()
+        if Counter(states(world)) == {Status.CONFIRMED: 6}:
+            break
+    assert states(world) == [Status.CONFIRMED] * 6
+    assert min(one.calls["POST drop_after"] for one in (world.shop, world.warehouse)) >= 2, "no answer was lost"
+    for order in world.orders():
+        assert len(world.warehouse.effects("order", order.wms_ref)) == 1
+        packed = sorted(f"1Z{row['parcel']}" for row in world.warehouse.effects("parcel", order.wms_ref))
+        told = parcels(world, order.cart_key)
+        assert sorted(number for number, _ in told) == packed
+        pieces = Counter[str]()
+        for _, lines in told:
+            pieces.update(lines)
+        assert dict(pieces) == {f"{order.cart_key}1": 2, f"{order.cart_key}2": 1}, "each piece is told once"
+    assert {order.cart_key for order in world.orders()} == set(keys)
+    assert not Effect.objects.exists()
