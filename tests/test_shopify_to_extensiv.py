@@ -13,13 +13,14 @@ from carts.systems.shopify import Shopify
 from integration_manager.kit import clock
 from integration_manager.kit.acceptance.hooks import mailbox
 from integration_manager.kit.connector import CartConnector, Rate
+from integration_manager.kit.simulator import Request
 from merchants.models import Schedule, Service
 from orders import actions, connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, Status
 from tests.extensiv_world import options, running
 from tests.test_shopify_life import granted, left, parcels
-from tests.world import World, alerts, at, fake, leases_expire, pack, run
+from tests.world import World, alerts, answers, at, fake, leases_expire, pack, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
@@ -131,6 +132,34 @@ def test_a_webhook_wakes_the_download_and_the_order_goes_on(world: World) -> Non
     assert woken and woken < later
     run(world, DOWNLOAD, DELIVER)
     assert world.only().status == Status.AT_WMS
+
+
+def test_throttling_and_tokens_that_end_in_the_middle_at_both_ends(world: World) -> None:
+    shop = shop_of(world)
+    world.cart.credentials = {**shop.values(world.cart.credentials["url"]), "way": "app"}
+    world.cart.save()
+    keys = {shop.order_of(number, ("MUG-BLUE", 1)) for number in range(1, 21)}
+    shop.restore_rate, shop.maximum, shop.left = 400.0, 1000.0, 0.0
+    taken: list[int] = []
+
+    def take(request: Request, usual: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 4:
+            hall(world).expire()
+        return usual(request)
+
+    answers(world.warehouse, "POST", "/orders", take)
+    for hour in range(12):
+        with at(hour):
+            run(world, DOWNLOAD, DELIVER)
+            if hour == 0:
+                shop.expire()
+        if len(world.orders()) == len(keys):
+            break
+    assert {order.cart_key for order in world.orders()} == keys
+    assert set(states(world)) == {Status.AT_WMS}
+    assert len(world.warehouse.effects("order")) == len(keys)
+    assert (hall(world).calls["POST 401"] >= 1, alerts()) == (True, [])
 
 
 def test_exactly_once_while_a_fifth_of_all_answers_is_lost_at_both_ends(world: World) -> None:
