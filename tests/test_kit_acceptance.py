@@ -189,6 +189,9 @@ BROKEN_SHOP = {
         'refunds", json=body)', 'refunds", json=body, safe=True)', "refund: fault drop_after",
     ),
     "a refund that is never found": ('row["reference"] == key', 'row["id"] == key', "refund: twice is once"),
+    "products without what they cost": (
+        'retail_price=r.number("price")', "retail_price=None", "products: as the shop has them",
+    ),
     "a webhook of anybody": (
         'verify_hmac(values.get(SECRET, ""), f"{signed_at}.".encode() + body, headers.get("x-shop-signature"))',
         "pass", "webhook: forged",
@@ -243,6 +246,23 @@ BROKEN_WMS = {
     ),
     "parcels of the first order only": (
         '",".join(wms_keys)', '",".join(wms_keys[:1])', "parcels of some orders",
+    ),
+    "products that nothing keeps apart": (
+        "@writes(Dedupe.LOOKUP)\n    def create_product", "@writes(Dedupe.NONE)\n    def create_product",
+        "products: never one twice",
+    ),
+    "a change that adds": (
+        "self.http.put(f\"/v1/products/{quote(wms_key, safe='')}\", json=from_product(product), safe=True)",
+        "self._create(product)", "update_product: changes, and adds none",
+    ),
+    "a product's look-up that swallows": (
+        '        rows = pick(self.http.get("/v1/products", params={"sku": sku}), "products", list)',
+        "        from integration_manager.kit.errors import Transient\n"
+        "        try:\n"
+        '            rows = pick(self.http.get("/v1/products", params={"sku": sku}), "products", list)\n'
+        "        except Transient:\n"
+        "            return None",
+        "find_product: that SKU and no other",
     ),
     "methods without a code": ('ShipMethod(row["code"]', 'ShipMethod("GROUND"', "shipping methods"),
 }  # fmt: skip
@@ -335,6 +355,6 @@ def test_every_check_is_seen_to_fail(tmp_path: Path) -> None:
 
 def _kind(name: str) -> str:
     """The check behind a case: one for all faults, one for all feeds."""
-    name = re.sub(r"^(orders|shipments|cancellations|stock): (?!a result)", "feed: ", name)
-    name = re.sub(r"^(ship|send|cancel|refund): (fault|twice)", r"write: \2", name)
+    name = re.sub(r"^(orders|shipments|cancellations|stock|products): (?!a result|as the shop|never)", "feed: ", name)
+    name = re.sub(r"^(ship|send|cancel|refund|create_product): (fault|twice)", r"write: \2", name)
     return re.sub(r"fault \w+$", "fault", name)
