@@ -17,7 +17,9 @@ def change_verification(account: Account, wanted: str, now: datetime, actor: obj
     with transaction.atomic():
         carts = list(Cart.objects.exclude(verify_addresses="").select_related("merchant").order_by("pk"))
         ruling.change([cart.pk for cart in carts])
-        before = Account.objects.select_for_update().values_list("verification", flat=True).get(pk=account.pk)
+        before = (
+            Account.objects.select_for_update(no_key=True).values_list("verification", flat=True).get(pk=account.pk)
+        )
         Account.objects.filter(pk=account.pk).update(verification=wanted)
         account.verification = wanted
         if before == wanted:

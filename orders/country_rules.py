@@ -69,7 +69,7 @@ def change(
     with transaction.atomic():
         ruling.change([cart.pk for cart in _carts(owner)])
         rows: QuerySet[Any] = type(owner).objects.filter(pk=owner.pk)
-        before = rows.values_list("country_rule", flat=True).select_for_update().get()
+        before = rows.values_list("country_rule", flat=True).select_for_update(no_key=True).get()
         codes = sorted({*before.get("codes", ()), *add} - set(remove))
         after = {
             "kind": before.get("kind", "") if kind is None else kind,

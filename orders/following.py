@@ -18,6 +18,8 @@ from orders.references import wms_ref
 from orders.rewriting import place, rewrite
 from orders.states import UNSENT, move, note
 
+_SENT = (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED)
+
 
 def update_known(
     intake: Intake, row_id: int, status: Status, canceled: bool, incoming: Incoming, now: datetime, stored: Stored
@@ -32,9 +34,11 @@ def update_known(
         return
     if order is None or order.source_state is SourceState.NOT_YET:
         # Unreadable, or not ready any more (a payment taken back): what is not sent yet stays here.
-        _set_hash(row_id, incoming, now)
+        edited = _set_hash(row_id, incoming, now)
         if not _hold(row_id, status, "In its present state the shop's order cannot be shipped.", now):
             note([row_id], "changed", "The shop's order cannot be shipped in its present state.", now=now)
+        if edited and order is not None and status in _SENT:  # once it can be shipped again, that is no news any more
+            changed_after_sending(row_id, incoming.data, now)
         return
     if status is Status.CANCELED:
         if order.source_state is SourceState.ELIGIBLE:
@@ -48,7 +52,7 @@ def update_known(
         # edited before it was closed, or since, is a change like any other.
         edited = _set_hash(row_id, incoming, now)
         _hold(row_id, status, "The shop has closed the order before it was sent.", now)
-        if edited and status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
+        if edited and status in _SENT:
             changed_after_sending(row_id, incoming.data, now)
         return
     stored.changed += 1

@@ -21,6 +21,7 @@ from alerts.models import Alert
 from carts.systems import registry
 from integration_manager import tenancy
 from integration_manager.kit.connector import CartConnector
+from merchants.rules.address import SIDES, SUGGESTED
 from orders.models import Event, EventDetail, OrderDetail
 
 MARK = "**PII Removed**"
@@ -31,6 +32,7 @@ PERSONAL = frozenset(
     )
 )  # fmt: skip
 BATCH = 500  # orders of one transaction
+_ADDRESSES = tuple(f"{word} " for word in (*SIDES.values(), SUGGESTED))
 _SHORT = 4  # letters; a shorter value in a sentence may as well be another word
 
 # Walks the table by its key: an index by time would have to be written with each order, to be read once a night.
@@ -81,8 +83,9 @@ def _forget(ids: list[int], now: datetime) -> None:
     events = Event.objects.filter(order_id__in=ids).exclude(message="").values_list("id", "order_id", "message")
     alerts = Alert.objects.filter(order_id__in=ids).values_list("id", "order_id", "message", "said")
     names: dict[int, set[str]] = defaultdict(set)
-    for order_id, *forms in details:
-        names[order_id].update(*map(personal, forms))
+    for order_id, data, applied in details:
+        told = [{entry.get("field", ""): [entry.get("before"), entry.get("after")]} for entry in applied or []]
+        names[order_id].update(personal(data), personal(told))
     for _, order_id, changes in edits:
         names[order_id].update(personal(changes))
     said = {order_id: _pattern(values) for order_id, values in names.items()}
@@ -124,7 +127,7 @@ def _forget(ids: list[int], now: datetime) -> None:
 def without(value: Any, *, inside: bool = False) -> Any:
     """A stored form with MARK in place of each personal value. `inside`: of something personal."""
     if isinstance(value, dict):
-        return {name: without(part, inside=inside or name in PERSONAL) for name, part in value.items()}
+        return {name: without(part, inside=inside or _is_personal(name)) for name, part in value.items()}
     if isinstance(value, list):
         return [without(part, inside=inside) for part in value]
     return MARK if inside and value not in (None, "") else value
@@ -135,7 +138,7 @@ def personal(value: Any, *, inside: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         yield " ".join(str(value[part]) for part in ("first_name", "last_name") if value.get(part))
         for name, part in value.items():
-            yield from personal(part, inside=inside or name in PERSONAL)
+            yield from personal(part, inside=inside or _is_personal(name))
     elif isinstance(value, list):
         for part in value:
             yield from personal(part, inside=inside)
@@ -147,10 +150,18 @@ def _told(applied: Any, said: re.Pattern[str]) -> Any:
     """What the rules did to an order, with MARK for what was personal in it."""
     told = []
     for entry in applied or []:
-        inside = entry.get("field", "").rpartition(".")[2] in PERSONAL
-        values = {name: MARK if inside and entry.get(name) else entry.get(name) for name in ("before", "after")}
-        told.append({**entry, **values, "why": said.sub(MARK, entry.get("why", ""))})
+        field = entry.get("field", "")
+        values = {
+            name: MARK if _is_personal(field) and entry.get(name) else entry.get(name) for name in ("before", "after")
+        }
+        why = MARK if field.startswith(SUGGESTED) else said.sub(MARK, entry.get("why", ""))
+        told.append({**entry, **values, "why": why})
     return told
+
+
+def _is_personal(name: str) -> bool:
+    """Whether a field, by its name or as the rules for addresses tell of it, is about a person."""
+    return name.rpartition(".")[2] in PERSONAL or name.startswith(_ADDRESSES)
 
 
 def _pattern(values: Iterable[str]) -> re.Pattern[str]:

@@ -69,7 +69,9 @@ def store(cart: Cart, products: Sequence[Product], now: datetime, *, again: bool
         conflict=f"""ON CONFLICT (account_id, cart_id, key) DO UPDATE SET
             sku = excluded.sku, data = excluded.data, content_hash = excluded.content_hash,
             modified_at = excluded.modified_at, state = excluded.state, error_code = excluded.error_code,
-            error_message = excluded.error_message, retry_at = excluded.retry_at, failures = 0,
+            error_message = excluded.error_message, failures = 0,
+            retry_at = CASE WHEN {table}.starts > 0  -- what may have been added shows only after a while
+                       THEN greatest({table}.retry_at, excluded.retry_at) ELSE excluded.retry_at END,
             first_failed_at = NULL, failed_at = NULL,
             found = false, wms_key = CASE WHEN {kept} THEN {table}.wms_key ELSE '' END
             WHERE ({table}.content_hash <> excluded.content_hash AND ({updates} OR {table}.state <> 'there'))

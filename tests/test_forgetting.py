@@ -18,7 +18,8 @@ from tests import desk as desks
 from tests.desk import Desk, make_order
 
 pytestmark = pytest.mark.django_db
-PERSON = ("Dana", "Whitfield", "14 Wellington Place", "dana@mail.example", "0113 496 0999", "for our Robin")
+PERSON = ("Dana", "Whitfield", "14 Wellington Place", "dana@mail.example", "0113 496 0999", "for our Robin",
+          "14 wellington pl", "41 Wellington Road")  # fmt: skip
 
 
 @pytest.fixture
@@ -43,8 +44,9 @@ def order(
     }
     detail.raw, detail.newer, detail.there = {"name": "Dana Whitfield"}, {"name": "Dana"}, {"order": {"name": "Dana"}}
     detail.applied = [
-        {"field": "ship.address_1", "why": "“14 wellington place” is standard", "before": "14 wellington place",
+        {"field": "Shipping street", "why": "“14 wellington pl” is standard", "before": "14 wellington pl",
          "after": "14 Wellington Place"},
+        {"field": "Suggested shipping address", "why": "41 Wellington Road, Leeds", "before": "", "after": ""},
         {"field": "ship_code", "why": "mapped", "before": "Express", "after": "UPS-2"},
     ]  # fmt: skip
     detail.save()
@@ -97,7 +99,7 @@ def test_nothing_of_the_person_is_left_and_everything_else_is(desk: Desk) -> Non
         assert detail.data["bill"]["company"] == "" and detail.data["bill"]["address_1"] is None
         assert detail.data["lines"][0] | {"extra_fields": {}} == before["lines"][0] | {"extra_fields": {}}
         assert detail.data["extra_fields"] == {"engraving": forgetting.MARK, "empty": ""}
-        assert detail.applied[0]["after"] == forgetting.MARK and detail.applied[1]["after"] == "UPS-2"
+        assert detail.applied[0]["after"] == forgetting.MARK and detail.applied[2]["after"] == "UPS-2"
         assert not Exchange.objects.filter(order_id=made.pk).exists()
         assert Event.objects.filter(order_id=made.pk, message=f"“{forgetting.MARK}” is not known there.").exists()
         assert EventDetail.objects.get(order_id=made.pk).changes["ship"][0]["city"] == "York"

@@ -42,7 +42,9 @@ def test_only_the_demo_knows_the_simulators_app() -> None:
     from integration_manager.kit.fake_oauth import CLIENT_ID, CLIENT_SECRET
 
     demo = {**PRODUCTION, "IM_EMBEDDED": "1", "IM_DEMO": "1"}
-    assert settings_in(demo, "s.IM_OAUTH").stdout.strip() == str({"sandbox_oauth": (CLIENT_ID, CLIENT_SECRET)})
+    apps = settings_in(demo, "sorted(s.IM_OAUTH)").stdout.strip()
+    assert apps == str(["sandbox_oauth", "shopify"])
+    assert str((CLIENT_ID, CLIENT_SECRET)) in settings_in(demo, "s.IM_OAUTH").stdout
     assert settings_in({**demo, "IM_DEMO": ""}, "s.IM_OAUTH").stdout.strip() == "{}"
     assert settings_in({**PRODUCTION, "IM_DEMO": "1"}, "s.IM_OAUTH").stdout.strip() == "{}", "no demo in production"
     own = {"IM_OAUTH_SANDBOX_OAUTH_ID": "mine", "IM_OAUTH_SANDBOX_OAUTH_SECRET": "its secret"}

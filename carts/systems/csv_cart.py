@@ -105,7 +105,7 @@ class CsvCart(FolderSystem, CartConnector):
                 rows=[cells for _, cells in rows],
             )
             # What cannot become an order is refused here, where the row is known.
-            raw.means = options, to_order(raw, options)
+            raw.means = options, _order(raw["rows"], raw, options)
             if self.reading is not None:
                 raw.read = self.reading(raw)
             return raw
@@ -234,7 +234,12 @@ def to_order(raw: Any, options: Mapping[str, Any]) -> Order:
     """The rows of one order as an order. Raises Unmappable (BadRow: with the row it is about)."""
     if isinstance(raw, Mapped) and raw.means and raw.means[0] == options:
         return raw.means[1]
-    order = _Rows(raw["rows"] if isinstance(raw, Mapped) else _checked(raw), str(options.get("dates") or "mdy"))
+    return _order(_checked(raw), raw, options)
+
+
+def _order(rows: list[dict[str, str]], raw: Any, options: Mapping[str, Any]) -> Order:
+    """The same of rows that are known to be text, trimmed, without empty cells."""
+    order = _Rows(rows, str(options.get("dates") or "mdy"))
     number = order.need("cust_ref")
     if len(number) > LONGEST_NUMBER:
         raise BadRow(0, "cust_ref", f"an order number has at most {LONGEST_NUMBER} characters")

@@ -20,7 +20,7 @@ from integration_manager.kit.amounts import drawn, each, sums
 from integration_manager.kit.canonical import ZERO, Shipment, SourceState, StockResult
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.currencies import rounded
-from integration_manager.kit.errors import Permanent, RateLimited, Unmappable
+from integration_manager.kit.errors import Permanent, Transient, Unmappable
 from integration_manager.kit.oauth import CLIENT_SECRET
 from integration_manager.kit.paging import by_token
 from integration_manager.kit.parcel_book import merged
@@ -128,12 +128,10 @@ class Shopify(CartConnector):
         calls = allotted(self.admin.parts(gid("Order", order_key)), shipment, self.options())
         if not calls:
             raise Permanent("Shopify has nothing left to fulfill of what is in this parcel.", code="nothing_left")
-        ids = []
-        for parts in calls.values():  # a fulfillment is of one location
-            body = {"lineItemsByFulfillmentOrder": parts, "notifyCustomer": bool(self.notify)}
-            body["trackingInfo"] = tracking(shipment)
-            ids.append(self.admin.change("Fulfill", "fulfillmentCreate", "fulfillment.id", fulfillment=body))
-        return ",".join(map(tail, ids))
+        said = {"trackingInfo": tracking(shipment), "notifyCustomer": bool(self.notify)}
+        # A fulfillment is of one location.
+        bodies = [{"fulfillment": {"lineItemsByFulfillmentOrder": parts, **said}} for parts in calls.values()]
+        return ",".join(map(tail, self.admin.change_each("Fulfill", "fulfillmentCreate", "fulfillment.id", bodies)))
 
     def find_shipments(self, order_key: str) -> list[Shipment]:
         rows = pick(self.admin.ask("Fulfillments", id=gid("Order", order_key)), "data.order.fulfillments", list)
@@ -184,7 +182,7 @@ class Shopify(CartConnector):
         wrong = self.admin.tried("Cancel", "orderCancel", "orderCancelUserErrors", safe=True, id=key, **how)
         if not self.admin.state(key).text("cancelledAt"):  # by this try, or by one whose answer was lost
             again = clock.now() + timedelta(seconds=30)
-            raise wrong or RateLimited("Shopify is canceling the order, and has not finished.", retry_at=again)
+            raise wrong or Transient("Shopify is canceling the order, and has not finished.", retry_at=again)
 
     @writes(Dedupe.LOOKUP)
     def refund(self, order_key: str, refund: canonical.Refund) -> str:

@@ -1,6 +1,7 @@
 """What the pages of carts have in common: finding a cart, its system, its services."""
 
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.shortcuts import redirect
 from accounts.models import Account, Membership, User
 from accounts.requests import AccountRequest
 from accounts.roles import ROLES
+from alerts.models import Alert
 from carts.models import Cart
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
@@ -21,17 +23,25 @@ from merchants.services import services_of
 from orders.connections import cart_class
 
 
-def cart_or_404(public_id: str) -> Cart:
-    """The cart with this id, where the user may see it; also one that is deleted, which can be restored."""
-    found = Cart.objects.select_related("merchant").filter(public_id=public_id).first()
+def cart_or_404(public_id: str, request: AccountRequest | None = None) -> Cart:
+    """The cart with this id, where the user may see it; also one that is deleted, which can be restored.
+
+    `request`: of a page that shows it, to which what the frame says of alerts comes along.
+    """
+    found: Any = (
+        Cart.objects.select_related("merchant").annotate(alerts=Alert.active_ids()).filter(public_id=public_id).first()
+    )
     if found is None:
         raise Http404
-    return found
+    if request is not None:
+        request.active_alerts = len(found.alerts)
+    cart: Cart = found
+    return cart
 
 
-def live_cart_or_404(public_id: str) -> Cart:
+def live_cart_or_404(public_id: str, request: AccountRequest | None = None) -> Cart:
     """The same, for what only a cart that is not deleted can do."""
-    found = cart_or_404(public_id)
+    found = cart_or_404(public_id, request)
     if found.archived_at is not None:
         raise Http404
     return found

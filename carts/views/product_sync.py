@@ -37,7 +37,7 @@ HEAD = [
 @require_GET
 def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
     """The products of the cart's merchant, by SKU."""
-    found = live_cart_or_404(cart)
+    found = live_cart_or_404(cart, request)
     text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     products = catalog.matching(found.merchant_id, text)
     page = catalog.page(products, "sku", request.GET.get("after", ""), request.GET.get("before", ""))

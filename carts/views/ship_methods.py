@@ -60,7 +60,7 @@ def ship_methods(request: AccountRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def ship_map(request: AccountRequest, cart: str) -> HttpResponseBase:
     """One cart's map, and what people do to it."""
-    found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)
+    found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart, request)
     methods = WmsMethods.current()
     form = MapForm(request.POST, methods)
     if request.method == "POST":

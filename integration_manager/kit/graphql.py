@@ -12,14 +12,22 @@ The documents stand in a file beside the connector, where each operation has a n
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from integration_manager.kit import clock
-from integration_manager.kit.errors import BadAnswer, OutcomeUnknown, Permanent, RateLimited, Transient
+from integration_manager.kit.errors import (
+    AuthFailed,
+    BadAnswer,
+    ConnectionFailed,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Transient,
+)
 from integration_manager.kit.reading import pick
 
 if TYPE_CHECKING:
@@ -81,6 +89,23 @@ class GraphQL:
         if wrong:
             raise _refused(wrong)
         return pick(answer, f"data.{field}.{made}", str)
+
+    def change_each(
+        self, name: str, field: str, made: str, bodies: Sequence[Mapping[str, Any]], *, errors: str = "userErrors"
+    ) -> list[str]:
+        """The same mutation several times. Raises Transient where one got no answer after another was carried out.
+
+        Then it is no call that never went out: whoever tries it again has to look first.
+        """
+        found: list[str] = []
+        for variables in bodies:
+            try:
+                found.append(self.change(name, field, made, errors=errors, **variables))
+            except (RateLimited, ConnectionFailed, AuthFailed) as error:
+                if not found:
+                    raise
+                raise Transient(str(error)) from None
+        return found
 
     def tried(
         self, name: str, field: str, errors: str = "userErrors", *, safe: bool = False, **variables: Any

@@ -117,7 +117,7 @@ class Admin:
         http.base_url = home(values)
         self.graph = GraphQL(http, f"/admin/api/{VERSION}/graphql.json", documents(path))
         self.ask, self.change, self.nodes = self.graph.ask, self.graph.change, self.graph.nodes
-        self.tried = self.graph.tried
+        self.tried, self.change_each = self.graph.tried, self.graph.change_each
         self._place: tuple[str, str] | None = None
         if way == "token":
             http.headers[HEADER] = plain(values, "access_token")

@@ -64,7 +64,7 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
             prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
             if problem is not None:
                 batch.stopped.append((Item(c, prepared, c.sent_hash, problem), problem))
-            elif hold is not None and hold.until is None and c.starts == 1:
+            elif hold is not None and hold.until is None and (c.starts == 1 or not c.sent_hash):
                 batch.waiting.append((Item(c, prepared, c.sent_hash), hold))
             else:
                 batch.items.append(Item(c, prepared, payload_hash(payload(prepared))))

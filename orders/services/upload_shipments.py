@@ -186,9 +186,10 @@ def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
     data = orjson.loads(row[13])
     if row[14]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        lines = [line for line in orjson.loads(row[14]) if line["line_id"]]
-        known = [line for line in lines if not line["line_id"].startswith(ADDED)]
-        # What was added here has no line there; a parcel of nothing else says what is in it all the same.
+        lines = orjson.loads(row[14])
+        known = [line for line in lines if line["line_id"] and not line["line_id"].startswith(ADDED)]
+        # What was added here, or put in by the warehouse, has no line there; a parcel of nothing else says what is in
+        # it all the same: without lines it would be the whole order.
         data["lines"] = known or [{name: line[name] for name in ("item", "quantity")} for line in lines]
     if row[15]:
         data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped

@@ -318,7 +318,8 @@ def refusal(body: dict[str, Any], said: str) -> errors.ConnectorError:
 def which_stock(row: Any) -> tuple[str, ...]:
     """What a row of stock is about, whatever its numbers are."""
     r = Reader(row)
-    return r.part("itemIdentifier").need("sku"), r.text("qualifier") or "", r.need("facilityId")
+    item = r.part("itemIdentifier")  # the same SKU is another item of another customer
+    return item.need("sku"), item.text("id") or "", r.text("qualifier") or "", r.need("facilityId")
 
 
 # ── what it gets ──
