@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+
 from merchants.models import Service
 from merchants.rules import HOLDS, address
 from merchants.schedules import wake
 from orders import causes, changes
-from orders.models import Order, Shipment, Status
+from orders.models import Event, Order, Shipment, Status
 from orders.states import Each, move, note
 
 Act = Callable[[Sequence[Order], str, datetime], list[int]]
@@ -66,6 +69,7 @@ def at_wms(
     orders: Sequence[Order], actor: str, now: datetime, message: str = "A person found it at the WMS.", key: str = ""
 ) -> list[int]:
     """A person has found orders of unknown outcome at the WMS, under `key`, else under our references."""
+    changed = _changed_meanwhile(_ids(orders))
     moved = move(
         _ids(orders),
         Status.ERROR,
@@ -84,7 +88,20 @@ def at_wms(
     for order in orders:
         if order.cancel_requested_at and order.pk in moved:
             changes.cancel_at_wms([order.pk], now, actor=order.cancel_by, why="Canceled before that was known.")
+    for order_id in sorted(changed.intersection(moved)):
+        changes.changed_after_sending(order_id, {}, now)
     return moved
+
+
+def _changed_meanwhile(ids: Sequence[int]) -> set[int]:
+    """Those that were changed while nobody knew whether the WMS has them: it has them as they were before."""
+    same = Event.objects.filter(order_id=OuterRef("order_id"))
+    decided = same.filter(kind__in=("it_did_not", "new_reference")).order_by("-id").values("id")[:1]
+    why = Order.objects.filter(pk=OuterRef("order_id")).values("error_message")[:1]
+    unknown = Q(kind="unknown") | Q(kind="error", message=Subquery(why))
+    begun = same.filter(unknown, id__gt=Coalesce(Subquery(decided), 0)).order_by("id").values("id")[:1]
+    later = Event.objects.filter(order_id__in=ids, kind__in=("changed", "edited"), id__gt=Subquery(begun))
+    return set(later.values_list("order_id", flat=True))
 
 
 def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
