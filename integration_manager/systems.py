@@ -4,8 +4,9 @@ from django.conf import settings
 from django.http import Http404
 
 from carts.systems import registry as cart_registry
-from integration_manager.kit.connector import Connector, capabilities
+from integration_manager.kit.connector import Connector
 from integration_manager.kit.oauth import CLIENT_ID
+from integration_manager.kit.registry import capabilities
 from wms.models import Wms
 from wms.systems import registry as wms_registry
 

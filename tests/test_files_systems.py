@@ -16,11 +16,12 @@ import pytest
 from carts.systems.csv_cart import CsvCart, to_order
 from integration_manager.kit import clock, inbox
 from integration_manager.kit.canonical import Prepared, PreparedLine, Shipment, ShipmentLine, Stock
-from integration_manager.kit.connector import Dedupe, Page, Reject, capabilities
+from integration_manager.kit.connector import Dedupe, Page, Reject
 from integration_manager.kit.disk import LocalFolder
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.errors import AuthFailed, Permanent
 from integration_manager.kit.folder import Entry, NameTaken, open_folder
+from integration_manager.kit.registry import capabilities
 from integration_manager.kit.ssh_keys import HostKeyUnknown
 from tests.sftp_server import SftpServer, why_not
 from wms.systems.csv_wms import CsvWms

@@ -2,7 +2,8 @@
 
 import functools
 
-from integration_manager.kit.connector import CartConnector, Registry, discover
+from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.registry import Registry, discover
 
 
 @functools.cache

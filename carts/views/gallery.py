@@ -9,7 +9,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
 from integration_manager.context import chosen_merchant
-from integration_manager.kit.connector import CART_CAPABILITIES
+from integration_manager.kit.registry import CART_CAPABILITIES
 from integration_manager.systems import offered
 from merchants.models import Merchant
 

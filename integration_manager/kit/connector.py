@@ -6,28 +6,37 @@ the other system through `self.http` or `self.folder`, classifies what comes bac
 
 * a cart's module has `key_of(raw) -> str` and `to_order(raw, options) -> canonical.Order`;
 * a WMS's module has `payload(prepared) -> Any`, which is also what the preview shows.
+
+All that a connector's class needs is imported from here: fields are kit/fields.py, pages kit/page.py. What
+each class can do, and how it is found: kit/registry.py.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from integration_manager.kit.canonical import (
     Found,
     Order,
     Prepared,
     Product,
+    PurchaseOrder,
+    Receipt,
     Refund,
     Shipment,
     ShipMethod,
     Stock,
     StockResult,
 )
-from integration_manager.kit.filefields import Kind
-from integration_manager.kit.filepresets import presets_of
+from integration_manager.kit.fields import Field as Field
+from integration_manager.kit.fields import revealed
+from integration_manager.kit.page import FileRead as FileRead
+from integration_manager.kit.page import Page as Page
+from integration_manager.kit.page import Progress as Progress
+from integration_manager.kit.page import Reject as Reject
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
@@ -67,128 +76,12 @@ class Rate:
     burst: int
 
 
-@dataclass(slots=True)
-class Page:
-    """Some rows of the other side, in its order.
-
-    `cursor` is the other side's modified time of the last row. `done` is called once the page is
-    stored (a file is archived then, not before). `rejects` are parts that could not even be read.
-    `progress`: the page is of a file, which the next run would begin to read again from its start.
-    """
-
-    rows: Sequence[Any]
-    cursor: datetime | None = None
-    done: Callable[[], None] | None = None
-    rejects: Sequence["Reject"] = ()
-    notes: Sequence[str] | None = None  # all that was left alone, and why, in plain words; None says nothing
-    progress: "Progress | None" = None
-    file: "FileRead | None" = None  # it ends with this page: to be noted together with what is stored of it
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a file is: `rows` of it, `percent` of the whole, read or (after that) stored."""
-
-    file: str
-    rows: int
-    percent: int
-    stored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FileRead:
-    """A file that was read to its end. `size` in bytes, `modified` by the other side's clock.
-
-    `sha256` is "" where the content was not read. `same`: it was not loaded, since one like it was before.
-    """
-
-    kind: str
-    name: str
-    size: int
-    sha256: str
-    modified: datetime
-    rows: int = 0
-    refused: int = 0
-    same: bool = False
-    by_hand: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A part of an incoming file that could not be read: where it stands and why, in plain words."""
-
-    file: str
-    line: int
-    reason: str
-    raw: str
-
-
 @dataclass(frozen=True, slots=True)
 class Pending:
     """The other side works on it and wants to be asked again at `again_at`, by `resume(handle)`."""
 
     handle: str
     again_at: datetime
-
-
-class Field:
-    """One value a person gives when connecting: the form, the API schema and the masking follow.
-
-    `when`: (name of a choice of the same level, values of it) for a field that plays a part with these values
-    only; with others it is neither shown, nor required, nor kept.
-
-    kind: text, url, host, int, bool, choice, textarea, format. level: "account" or "merchant" (a WMS's
-    values that differ per merchant). `option`: how to work, not how to get in; passed to the mapping.
-
-    A format's value is the key of a preset of `files`, or "custom:<public id>" of one that a person
-    mapped; what the connector gets in its place is that format itself (see `filepresets.chosen`).
-    """
-
-    name: str
-
-    def __init__(
-        self,
-        label: str,
-        *,
-        kind: Literal["text", "url", "host", "int", "bool", "choice", "textarea", "format"] = "text",
-        secret: bool = False,
-        option: bool = False,
-        required: bool = True,
-        default: Any = None,
-        choices: Sequence[tuple[str, str]] = (),
-        files: Kind | None = None,
-        level: Literal["account", "merchant"] = "account",
-        when: tuple[str, Sequence[str]] | None = None,
-        help: str = "",
-        example: str = "",
-    ) -> None:
-        if files is not None:
-            choices = [(preset.key, preset.label) for preset in presets_of(files)]
-        self.label, self.kind, self.secret, self.option = label, kind, secret, option
-        self.required = required and default is None
-        self.default, self.choices, self.level, self.files = default, tuple(choices), level, files
-        self.help, self.example = help, example
-        self.when = (when[0], tuple(when[1])) if when else None
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: "Connector", owner: type) -> Any: ...
-    def __get__(self, instance: "Connector | None", owner: type) -> Any:
-        """On the class the field itself, on a connector its value (a secret unwrapped)."""
-        if instance is None:
-            return self
-        value = _plain(instance.values.get(self.name))
-        return self.default if value in (None, "") else value
-
-
-def _plain(value: Any) -> Any:
-    """A value without its wrapping: as it is stored, each is one that never prints."""
-    reveal = getattr(value, "reveal", None)
-    return reveal() if reveal else value
 
 
 class Connector:
@@ -203,7 +96,7 @@ class Connector:
     overlap: ClassVar[timedelta] = timedelta(minutes=5)
     min_every: ClassVar[timedelta | None] = None  # shortest interval of its services, if not the product's
     uses: ClassVar[Literal["http", "folder"]] = "http"  # what it is opened with
-    renders: ClassVar[tuple[str, ...]] = ()  # kinds of file it writes: orders, confirmations, inventory
+    renders: ClassVar[tuple[str, ...]] = ()  # kinds of file it writes: orders, confirmations, inventory …
     # What its webhooks are signed with, by its name among the values: a secret of ours, or one of the system's.
     signs_with: ClassVar[str] = "webhook_secret"
     hidden: ClassVar[bool] = False  # not offered to people: a variant for tests
@@ -266,7 +159,7 @@ class Connector:
         when = cls.fields[name].when
         if when is None:
             return True
-        value = _plain(values.get(when[0]))
+        value = revealed(values.get(when[0]))
         chosen = cls.fields[when[0]].default if value in (None, "") else value
         return str(chosen) in when[1] and cls.applies(when[0], values)
 
@@ -276,7 +169,7 @@ class Connector:
         if cls.oauth is None or cls.oauth.when is None:
             return cls.oauth is not None
         name, wanted = cls.oauth.when
-        return str(_plain(values.get(name)) or cls.fields[name].default) in wanted
+        return str(revealed(values.get(name)) or cls.fields[name].default) in wanted
 
     @classmethod
     def overrides(cls, name: str) -> bool:
@@ -391,6 +284,20 @@ class CartConnector(Connector):
         """Products changed at or after `since`, oldest change first: pages of `canonical.Product`."""
         raise NotImplementedError
 
+    def purchase_orders(self, since: datetime) -> Iterator[Page]:
+        """Purchase orders changed at or after `since`, whatever their status, oldest change first.
+
+        Pages of `canonical.PurchaseOrder`.
+        """
+        raise NotImplementedError
+
+    def tell_received(self, key: str, receipt: Receipt) -> None:
+        """Tells the cart what has come of its purchase order `key` so far: totals, by its own lines.
+
+        Repeating it changes nothing, and the latest holds.
+        """
+        raise NotImplementedError
+
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
         """Places made-up orders, to try a set-up, and gives them raw, as `orders` would.
 
@@ -470,65 +377,25 @@ class WmsConnector(Connector):
         """The WMS's key of the product with exactly this SKU, if it has one."""
         raise NotImplementedError
 
+    def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:
+        """Says what goods to expect, under our reference. Gives the WMS's own key of it.
 
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """One function of a system, in the vocabulary its users know. `methods`: any of them gives it."""
+        Raises AlreadyDone where the WMS keeps references unique and has this one.
+        """
+        raise NotImplementedError
 
-    label: str
-    methods: tuple[str, ...]
-    renders: str = ""
+    def find_purchase_order(self, ref: str) -> Found | None:
+        """The purchase order that the WMS has under our reference, if any."""
+        raise NotImplementedError
 
+    def change_purchase_order(self, wms_key: str, purchase: PurchaseOrder) -> None:
+        """Gives a purchase order that the WMS has other lines, dates and notes. Repeating it changes nothing."""
+        raise NotImplementedError
 
-CART_CAPABILITIES = (
-    Capability("Order Download", ("orders",)),
-    Capability("Shipment Confirmation", ("ship",), "confirmations"),
-    Capability("Inventory Sync", ("stock",), "inventory"),
-    Capability("Order Cancel Upload", ("cancel",)),
-    Capability("Refund in Cart", ("refund",)),
-    Capability("Product Sync", ("products",)),
-    Capability("Webhooks", ("webhook",)),
-)
-WMS_CAPABILITIES = (
-    Capability("Order Send", ("send",), "orders"),
-    Capability("Shipment Confirmation Pickup", ("shipments",)),
-    Capability("Inventory Sync Pickup", ("stock",)),
-    Capability("Cancel Order in WMS", ("cancel",)),
-    Capability("Order Cancel Pickup", ("canceled",)),
-    Capability("Product Loading", ("create_product",), "products"),
-)
+    def cancel_purchase_order(self, wms_key: str) -> bool:
+        """Nothing is to come any more. True: the WMS expects nothing now; False: it is too late."""
+        raise NotImplementedError
 
-
-def capabilities(system: type[Connector]) -> list[str]:
-    """What a system can do, read off the methods that its class overrides, so that it cannot lie."""
-    table = CART_CAPABILITIES if issubclass(system, CartConnector) else WMS_CAPABILITIES
-    return [
-        c.label
-        for c in table
-        if any(system.overrides(name) for name in c.methods) or (c.renders and c.renders in system.renders)
-    ]
-
-
-@dataclass(slots=True)
-class Registry:
-    """The connectors found in one `systems` folder, by key."""
-
-    systems: dict[str, type[Connector]] = field(default_factory=dict)
-
-    def get(self, key: str) -> type[Connector]:
-        """The class of a system. Raises KeyError for one that is not installed."""
-        return self.systems[key]
-
-
-def discover(package: str, base: type[Connector]) -> Registry:
-    """Finds every connector class in the modules of `package` (its `systems` folder)."""
-    import importlib
-    import pkgutil
-
-    folder = importlib.import_module(package)
-    found: dict[str, type[Connector]] = {}
-    for module in pkgutil.iter_modules(folder.__path__, package + "."):
-        for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.name:
-                found[value.key] = value
-    return Registry(dict(sorted(found.items(), key=lambda pair: pair[1].label)))
+    def receipts(self, since: datetime) -> Iterator[Page]:
+        """What has come, of purchase orders that changed at or after `since`: pages of `canonical.Receipt`."""
+        raise NotImplementedError

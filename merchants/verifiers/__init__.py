@@ -2,7 +2,7 @@
 
 import functools
 
-from integration_manager.kit.connector import Registry, discover
+from integration_manager.kit.registry import Registry, discover
 from integration_manager.kit.verifier import Verifier
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from integration_manager.kit import acceptance
-from integration_manager.kit.connector import CartConnector, capabilities, discover
+from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.registry import capabilities, discover
 
 HERE = Path(__file__).parent
 TUTORIAL = HERE.parents[1] / "docs" / "connectors.md"

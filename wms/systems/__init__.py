@@ -2,7 +2,8 @@
 
 import functools
 
-from integration_manager.kit.connector import Registry, WmsConnector, discover
+from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.registry import Registry, discover
 
 
 @functools.cache

@@ -15,7 +15,8 @@ from alerts.forms import EmailsForm
 from integration_manager import stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kept import typed
-from integration_manager.kit.connector import Connector, capabilities
+from integration_manager.kit.connector import Connector
+from integration_manager.kit.registry import capabilities
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import offered, system_or_404
 from merchants import at_wms

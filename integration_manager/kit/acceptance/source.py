@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from integration_manager.kit.acceptance.bench import Bench, Check
-from integration_manager.kit.connector import Dedupe, capabilities
+from integration_manager.kit.connector import Dedupe
 from integration_manager.kit.oauth import ACCESS
 from integration_manager.kit.redact import is_secret
+from integration_manager.kit.registry import capabilities
 
 MOST_LINES = 350
 WRITES = {

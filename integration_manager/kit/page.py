@@ -1,0 +1,62 @@
+"""What a connector reads in one go: rows of the other side, or of a file, and how far the file is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(slots=True)
+class Page:
+    """Some rows of the other side, in its order.
+
+    `cursor` is the other side's modified time of the last row. `done` is called once the page is
+    stored (a file is archived then, not before). `rejects` are parts that could not even be read.
+    `progress`: the page is of a file, which the next run would begin to read again from its start.
+    """
+
+    rows: Sequence[Any]
+    cursor: datetime | None = None
+    done: Callable[[], None] | None = None
+    rejects: Sequence["Reject"] = ()
+    notes: Sequence[str] | None = None  # all that was left alone, and why, in plain words; None says nothing
+    progress: "Progress | None" = None
+    file: "FileRead | None" = None  # it ends with this page: to be noted together with what is stored of it
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file is: `rows` of it, `percent` of the whole, read or (after that) stored."""
+
+    file: str
+    rows: int
+    percent: int
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file that was read to its end. `size` in bytes, `modified` by the other side's clock.
+
+    `sha256` is "" where the content was not read. `same`: it was not loaded, since one like it was before.
+    """
+
+    kind: str
+    name: str
+    size: int
+    sha256: str
+    modified: datetime
+    rows: int = 0
+    refused: int = 0
+    same: bool = False
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A part of an incoming file that could not be read: where it stands and why, in plain words."""
+
+    file: str
+    line: int
+    reason: str
+    raw: str
