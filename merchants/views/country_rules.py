@@ -17,7 +17,7 @@ from integration_manager import list_pages, spreadsheet
 from integration_manager.kit import clock
 from integration_manager.kit.countries import ALPHA_2, name_of
 from merchants.models import Merchant
-from merchants.views.page import merchant_or_404
+from merchants.views.page import crumbs, merchant_or_404
 from orders import country_rules
 from orders.country_import import COLUMNS, CountryImport, rows_of
 
@@ -29,9 +29,8 @@ LONGEST = 10_000  # characters that are typed in
 def merchant_countries(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Which countries this merchant ships to."""
     found = merchant_or_404(merchant)
-    return page(
-        request, found, "merchant_countries", "merchants.edit", {"shown": found, "crumbs": _crumbs(request, found)}
-    )
+    way = {"shown": found, "crumbs": crumbs(request, found)}
+    return page(request, found, "merchant_countries", "merchants.edit", way)
 
 
 @require("merchants.view")
@@ -46,15 +45,7 @@ def merchant_countries_csv(request: AccountRequest, merchant: str) -> HttpRespon
 def merchant_countries_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes up a file of countries."""
     found = merchant_or_404(merchant)
-    return take_up(request, found, "merchant_countries", _crumbs(request, found))
-
-
-def _crumbs(request: AccountRequest, merchant: Merchant) -> list[tuple[str, str]]:
-    account = request.account.public_id
-    return [
-        ("Merchants", reverse("merchants", args=[account])),
-        (merchant.name, reverse("merchant", args=[account, merchant.public_id])),
-    ]
+    return take_up(request, found, "merchant_countries", crumbs(request, found))
 
 
 # ── of a merchant and of a cart alike ──
@@ -103,12 +94,12 @@ def download(owner: Merchant | Cart) -> HttpResponse:
 
 
 def take_up(
-    request: AccountRequest, owner: Merchant | Cart, route: str, crumbs: list[tuple[str, str]]
+    request: AccountRequest, owner: Merchant | Cart, route: str, way: list[tuple[str, str]]
 ) -> HttpResponseBase:
     """The pages on which a file is imported."""
     back = reverse(route, args=[request.account.public_id, owner.public_id])
     importer = CountryImport(owner, back, request.user, in_words)
-    return list_pages.importing(request, importer, {"crumbs": [*crumbs, ("Country Rules", back)]})
+    return list_pages.importing(request, importer, {"crumbs": [*way, ("Country Rules", back)]})
 
 
 def in_words(saved: country_rules.Saved) -> str:

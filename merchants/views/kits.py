@@ -20,7 +20,7 @@ from merchants import catalog
 from merchants import kits as stored
 from merchants.models import Kit, KitPart, Merchant
 from merchants.views.kit_import import COLUMNS, KitImport, rows_of
-from merchants.views.page import merchant_or_404
+from merchants.views.page import crumbs, merchant_or_404
 from orders import kits as orders_kits
 
 LONGEST = 20_000  # characters of what is typed
@@ -80,8 +80,8 @@ def kits_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes up a file of kits."""
     found, account = merchant_or_404(merchant), request.account.public_id
     back = reverse("kits", args=[account, found.public_id])
-    crumbs = [(found.name, reverse("merchant", args=[account, found.public_id])), ("Kits", back)]
-    return list_pages.importing(request, KitImport(found, back, request.user), {"crumbs": crumbs})
+    way = [*crumbs(request, found), ("Kits", back)]
+    return list_pages.importing(request, KitImport(found, back, request.user), {"crumbs": way})
 
 
 def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResponseBase:

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Account
@@ -15,6 +16,7 @@ from alerts.forms import EmailsForm
 from carts.models import Cart
 from integration_manager import runs, service_rows, trying, trying_pages
 from integration_manager.kit.connector import Connector
+from integration_manager.navigation import one_merchant
 from integration_manager.systems import wms_system
 from merchants import at_wms
 from merchants.models import Merchant, Schedule, Service
@@ -104,6 +106,13 @@ def merchant_or_404(public_id: str) -> Merchant:
     if found is None:
         raise Http404
     return found
+
+
+def crumbs(request: AccountRequest, merchant: Merchant) -> list[tuple[str, str]]:
+    """The way to a merchant's own page: through the list, where there is one."""
+    account = request.account.public_id
+    own = (merchant.name, reverse("merchant", args=[account, merchant.public_id]))
+    return [own] if one_merchant(request) else [("Merchants", reverse("merchants", args=[account])), own]
 
 
 def merchant_schedules(merchant: Merchant, system: type[Connector] | None) -> list[Schedule]:

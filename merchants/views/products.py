@@ -23,7 +23,7 @@ from merchants import catalog
 from merchants.models import Merchant, Product, ProductAlias, StockLevel, Warehouse
 from merchants.stock_forms import AliasForm, ProductForm
 from merchants.views import lists
-from merchants.views.page import merchant_or_404
+from merchants.views.page import crumbs, merchant_or_404
 from orders import aliases, product_facts
 
 BATCH = 2000  # products of one read of an export
@@ -97,9 +97,8 @@ def products_import(request: AccountRequest, merchant: str, kind: str) -> HttpRe
     if importer is None or (importer.managed and not found.managed_inventory):
         raise Http404
     above = reverse("products", args=[request.account.public_id, found.public_id])
-    page = reverse("merchant", args=[request.account.public_id, found.public_id])
-    crumbs = [(found.name, page), ("Locations & Products", above)]
-    return list_pages.importing(request, importer(request, found), {"crumbs": crumbs})
+    way = [*crumbs(request, found), ("Locations & Products", above)]
+    return list_pages.importing(request, importer(request, found), {"crumbs": way})
 
 
 @require("merchants.view")

@@ -17,7 +17,7 @@ from integration_manager import list_pages, spreadsheet
 from merchants.models import CarrierCode, Merchant
 from merchants.scac import KNOWN, LONGEST, MOST, carrier_key
 from merchants.scac_import import COLUMNS, ScacImport, as_scac, rows_of, save
-from merchants.views.page import merchant_or_404
+from merchants.views.page import crumbs, merchant_or_404
 
 PAGE = 50
 
@@ -60,8 +60,8 @@ def merchant_scac_import(request: AccountRequest, merchant: str) -> HttpResponse
     """Takes up a file of carriers."""
     found, account = merchant_or_404(merchant), request.account.public_id
     back = reverse("merchant_scac", args=[account, found.public_id])
-    crumbs = [(found.name, reverse("merchant", args=[account, found.public_id])), ("SCAC Mapping", back)]
-    return list_pages.importing(request, ScacImport(found, back, request.user), {"crumbs": crumbs})
+    way = [*crumbs(request, found), ("SCAC Mapping", back)]
+    return list_pages.importing(request, ScacImport(found, back, request.user), {"crumbs": way})
 
 
 def _act(request: AccountRequest, merchant: Merchant) -> tuple[str, str]:
