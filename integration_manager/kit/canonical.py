@@ -221,6 +221,63 @@ class Product:
     modified_at: datetime | None = None
 
 
+class PurchaseStatus(StrEnum):
+    """What the order source says of a purchase order."""
+
+    OPEN = "open"  # goods are expected
+    CANCELED = "canceled"  # nothing is to come any more
+    CLOSED = "closed"  # finished at the source: whatever was to come has come
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseLine:
+    """One line of a purchase order: how much of an item is to come, and what one costs."""
+
+    line_id: str  # the source's own id of the line, unique in the purchase order
+    item: str  # SKU as the source gives it; "" where it has none
+    quantity: Decimal
+    description: str | None = None
+    cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseOrder:
+    """Goods on their way from a supplier to the warehouse, as the order source has them."""
+
+    key: str  # the source's own stable key
+    number: str  # what people see
+    status: PurchaseStatus
+    lines: tuple[PurchaseLine, ...]
+    supplier: str | None = None
+    ordered_on: date | None = None
+    expected_on: date | None = None
+    location: str | None = None  # the warehouse that it names
+    currency_code: str | None = None
+    note: str | None = None
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """How much of an item has come so far, in all. `line_id` where the other side knows it."""
+
+    item: str
+    quantity: Decimal
+    line_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What has come of one purchase order so far: totals, not what came last. So telling it twice is no harm."""
+
+    wms_key: str | None = None  # the purchase order at the WMS
+    ref: str | None = None  # our reference, where the WMS gives it back
+    lines: tuple[ReceiptLine, ...] = ()
+    received_at: datetime | None = None  # when something came last
+    modified_at: datetime | None = None
+    closed: bool = False  # nothing more is expected
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a look-up by our reference found at the WMS."""
