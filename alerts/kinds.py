@@ -35,6 +35,9 @@ class Fix(StrEnum):
     CART = "cart"
     PRODUCTS = "products"  # of the merchant
     PRODUCT_SYNC = "product_sync"  # of the cart
+    PURCHASES = "purchases"  # of the cart, those that wait for a person
+    PURCHASES_UNTOLD = "purchases_untold"  # of the cart, those whose receipts it does not take
+    PURCHASE = "purchase"  # the one that its key names
     MERCHANTS = "merchants"
     CHANNELS = "channels"
 
@@ -180,6 +183,7 @@ TABLE = (
     _away("cart_cancel_failing", "The shop answers a cancellation with an error of its own. It is tried again."),
     _away("refund_failing", "The shop answers a refund with an error of its own. It is tried again."),
     _away("products_failing", "The WMS answers products with an error of its own. They are tried again."),
+    _away("purchases_failing", "The WMS answers purchase orders with an error of its own. Each is tried once an hour."),
     _away("file_failing", "A file could not be written. It is tried again."),
     _away("lookup_failing", "Addresses cannot be looked up. After an hour the built-in rules decide alone."),
     # ── tracking, stock, files ──
@@ -208,6 +212,21 @@ TABLE = (
         "product_refused", "Product refused by the WMS", Acts.PERSON,
         "The WMS does not take some products as they are. Mended in the shop they come by themselves.",
         Fix.PRODUCT_SYNC, "See which", anew=Anew.MORE,
+    ),
+    # ── purchase orders ──
+    Kind(
+        "purchase_refused", "Purchase order not at the WMS", Acts.PERSON,
+        "The WMS does not take a purchase order, or nobody knows whether it has it. Goods may come unexpected.",
+        Fix.PURCHASES, "See which", at_once=True, anew=Anew.MORE,
+    ),
+    Kind(
+        "receipt_refused", "Receipt refused by the cart", Acts.PERSON,
+        "Goods have come, and the cart does not take that of a purchase order of its own.",
+        Fix.PURCHASES_UNTOLD, "See which", anew=Anew.MORE,
+    ),
+    _told(
+        "purchase_differs", "Received other than ordered", "The warehouse received more, less or something else.",
+        "Open the purchase order", Fix.PURCHASE,
     ),
     # ── one order ──
     _told("shipped_short", "Shipped short", "The WMS has closed the order without shipping all of it."),

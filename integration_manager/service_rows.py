@@ -22,6 +22,8 @@ DIRECTIONS = {
     Service.SHIP_CONFIRM: "tracking → here",
     Service.INVENTORY: "stock → here",
     Service.PRODUCTS: "products → WMS",
+    Service.PURCHASES: "purchase orders ↔ cart",
+    Service.RECEIVING: "purchase orders ↔ WMS",
 }
 
 

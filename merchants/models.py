@@ -56,7 +56,7 @@ class Merchant(TenantModel):
 
 
 class Service(models.TextChoices):
-    """The six services that every connection may have, and Product Sync, of one cart of a merchant."""
+    """The six services that every connection may have, and those of carts with products or purchase orders to sync."""
 
     DOWNLOAD = "download", "Order Download"
     UPLOAD_SHIPMENTS = "upload_shipments", "Shipment Upload"
@@ -65,6 +65,8 @@ class Service(models.TextChoices):
     SHIP_CONFIRM = "ship_confirm", "Shipping Confirmations"
     INVENTORY = "inventory", "Inventory"
     PRODUCTS = "products", "Product Sync"
+    PURCHASES = "purchases", "Purchase Orders"
+    RECEIVING = "receiving", "Receiving"
 
 
 class Schedule(TenantModel):
@@ -134,6 +136,8 @@ class FileFormat(TenantModel):
         CONFIRMATIONS = "confirmations", "Confirmations"
         INVENTORY = "inventory", "Inventory"
         PRODUCTS = "products", "Products"
+        PURCHASES = "purchases", "Purchase orders"
+        RECEIPTS = "receipts", "Receipts"
 
     class Direction(models.TextChoices):
         IN = "in", "Comes in"

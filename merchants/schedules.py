@@ -24,6 +24,8 @@ MINIMUM = {
     Service.INVENTORY: HOUR,
     Service.UPLOAD_INVENTORY: HOUR,
     Service.PRODUCTS: HOUR,
+    Service.PURCHASES: 15 * MINUTE,
+    Service.RECEIVING: 15 * MINUTE,
 }
 # Services that new data can start, and how long after their last start at the earliest, in seconds.
 GAP = {
@@ -34,12 +36,17 @@ GAP = {
     Service.SHIP_CONFIRM: 30,
     Service.INVENTORY: 5 * MINUTE,
     Service.PRODUCTS: 5 * MINUTE,
+    Service.PURCHASES: 30,
+    Service.RECEIVING: 5,
 }
-AUTOMATIC = frozenset({Service.DELIVER, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY})
+AUTOMATIC = frozenset(
+    {Service.DELIVER, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY, Service.PURCHASES, Service.RECEIVING}
+)
 SWEEP = 5 * MINUTE  # behind Automatic, should a wake ever be lost; inventory: its minimum
 STEPS = tuple(m * MINUTE for m in (5, 10, 15, 30)) + tuple(h * HOUR for h in (1, 2, 4, 6, 12)) + (DAY,)
 CART_SERVICES = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.UPLOAD_INVENTORY)
 MERCHANT_SERVICES = (Service.DELIVER, Service.SHIP_CONFIRM, Service.INVENTORY)
+AT_WMS = (*MERCHANT_SERVICES, Service.RECEIVING)  # all that a merchant has with the WMS
 DOING = "doing"  # in a schedule's result while it runs: how far it is, in words
 AFTER_FAILURE = timedelta(minutes=1)  # how long a failed service is not hurried by new data
 LEASE = 180  # seconds of PostgreSQL's clock: the wait in the queue and the first batch; a run renews it

@@ -14,6 +14,8 @@ _GIVEN_BY: dict[Service, tuple[tuple[str, ...], str]] = {
     Service.SHIP_CONFIRM: (("shipments",), ""),
     Service.INVENTORY: (("stock",), ""),
     Service.PRODUCTS: (("products",), ""),
+    Service.PURCHASES: (("purchase_orders",), ""),
+    Service.RECEIVING: (("send_purchase_order",), "purchases"),
 }
 
 

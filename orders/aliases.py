@@ -11,7 +11,7 @@ from merchants import schedules
 from merchants.models import Merchant, Service
 from merchants.rules import item_code
 from merchants.rules.codes import cause_of
-from orders import releasing, ruling
+from orders import purchase_rows, releasing, ruling
 from orders.models import Order, Status
 
 
@@ -34,6 +34,8 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
             seen = releasing.review(merchant, cart, item_code.CODE, "The code is known now.", now, actor=actor)
             went_on.released += seen.released
             went_on.left += seen.left
+        if translating:
+            purchase_rows.codes_changed(merchant.pk, now)
         if any(cart.stock_alias for cart in carts):
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
 

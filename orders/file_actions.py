@@ -8,7 +8,7 @@ from alerts.raising import resolve
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
-from orders import changes
+from orders import changes, purchase_files
 from orders.actions import NotNow
 from orders.models import Order, OutFile, Shipment, Status
 from orders.out_file import ByHand
@@ -54,8 +54,10 @@ def did_not(file: OutFile, actor: str) -> None:
             )
             note([row[0] for row in cursor.fetchall()], "it_did_not", message, now=now, actor=actor)
         Shipment.objects.filter(out_file_id=file.pk).update(error_code="", error_message="")
+        if file.kind == "purchases":
+            purchase_files.again(file, message, now, actor)
         resolve(KIND, [key_of(file)], now)
-    service = Service.DELIVER if file.kind == "orders" else Service.UPLOAD_SHIPMENTS
+    service = {"orders": Service.DELIVER, "purchases": Service.RECEIVING}.get(file.kind, Service.UPLOAD_SHIPMENTS)
     wake(service, now, merchant_id=file.merchant_id, cart_ids=[file.cart_id] if file.cart_id else None, timed=True)
 
 

@@ -37,6 +37,8 @@ from orders.services.deliver import deliver
 from orders.services.download import download
 from orders.services.inventory import inventory
 from orders.services.products import IMPORT, is_asked, products
+from orders.services.purchase_orders import purchase_orders
+from orders.services.receiving import receiving
 from orders.services.ship_confirm import ship_confirm
 from orders.services.upload_inventory import upload_inventory
 from orders.services.upload_shipments import upload_shipments
@@ -52,6 +54,8 @@ SERVICES: dict[Service, Callable[[Run], None]] = {
     Service.INVENTORY: inventory,
     Service.UPLOAD_INVENTORY: upload_inventory,
     Service.PRODUCTS: products,
+    Service.PURCHASES: purchase_orders,
+    Service.RECEIVING: receiving,
 }
 TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue

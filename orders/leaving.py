@@ -16,8 +16,8 @@ from alerts.raising import resolve
 from integration_manager import tenancy
 from integration_manager.kit.errors import NeedsHuman
 from merchants.models import Merchant, Schedule, StockLevel
-from merchants.schedules import MERCHANT_SERVICES, start_over
-from orders import causes, product_rows
+from merchants.schedules import AT_WMS, start_over
+from orders import causes, product_rows, purchase_rows
 from orders.models import Effect, Order, OutFile, Status
 from orders.services import posting
 from orders.states import move
@@ -94,9 +94,10 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     for merchant_id, name, ids in asked:
         _ask_person(merchant_id, name, ids, now)
     product_rows.leave_wms()
+    purchase_rows.leave_wms()
     # What the old one has is no longer for sale; what is kept here is as it was.
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
-    schedules = Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES)
+    schedules = Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
     keys = [f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True)]
     for kind in ("credentials", "unreachable"):

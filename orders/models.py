@@ -16,6 +16,8 @@ from orders.list_models import BulkAction as BulkAction
 from orders.list_models import BulkRow as BulkRow
 from orders.list_models import SavedView as SavedView
 from orders.product_models import CartProduct as CartProduct
+from orders.purchase_models import PurchaseEvent as PurchaseEvent
+from orders.purchase_models import PurchaseOrder as PurchaseOrder
 
 
 def _quantity(**kwargs: Any) -> "models.DecimalField[Any, Any]":

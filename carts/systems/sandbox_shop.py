@@ -17,6 +17,10 @@ from integration_manager.kit.canonical import (
     Line,
     Order,
     Product,
+    PurchaseLine,
+    PurchaseOrder,
+    PurchaseStatus,
+    Receipt,
     Refund,
     Shipment,
     ShipmentLine,
@@ -42,6 +46,7 @@ STATES = {
     "canceled": SourceState.CANCELED,
     "shipped": SourceState.CLOSED,
 }
+PURCHASE_STATES = {state.value: state for state in PurchaseStatus}
 
 
 class SandboxShop(CartConnector):
@@ -131,6 +136,19 @@ class SandboxShop(CartConnector):
 
         for page in by_modified(fetch, since, modified_at, PAGE):
             yield Page([to_product(row) for row in page.rows], page.cursor)
+
+    def purchase_orders(self, since: datetime) -> Iterator[Page]:
+        def fetch(since: datetime, page: int) -> list[Any]:
+            query = {"modified_since": since.isoformat(), "limit": PAGE, "page": page}
+            return pick(self.http.get("/api/purchase-orders", params=query), "purchase_orders", list)
+
+        for page in by_modified(fetch, since, modified_at, PAGE):
+            yield Page([to_purchase(row) for row in page.rows], page.cursor)
+
+    @writes(Dedupe.NATURAL)
+    def tell_received(self, key: str, receipt: Receipt) -> None:
+        path = f"/api/purchase-orders/{quote(key, safe='')}/received"
+        self.http.put(path, json=from_receipt(receipt), safe=True)
 
     @writes(Dedupe.NATURAL)
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
@@ -254,6 +272,42 @@ def to_product(raw: Any) -> Product:
         barcode=r.text("barcode") or None,
         modified_at=r.when("modified_at"),
     )
+
+
+def to_purchase(raw: Any) -> PurchaseOrder:
+    """A purchase order of the shop's as ours."""
+    r = Reader(raw)
+    status = PURCHASE_STATES.get(r.need("status"))
+    if status is None:
+        raise Unmappable("status", f"{r.need('status')[:40]!r} is not known")
+    return PurchaseOrder(
+        key=r.need("id"),
+        number=r.need("number"),
+        status=status,
+        supplier=r.text("supplier"),
+        ordered_on=r.day("created_at"),
+        expected_on=r.day("expected_on"),
+        location=r.text("warehouse"),
+        currency_code=r.text("currency"),
+        note=r.text("note") or None,
+        modified_at=r.when("modified_at"),
+        lines=tuple(
+            PurchaseLine(
+                line_id=ln.need("id"),
+                item=ln.text("sku") or "",
+                quantity=ln.need_number("quantity"),
+                description=ln.text("title"),
+                cost=ln.number("cost"),
+            )
+            for ln in r.parts("lines")
+        ),
+    )
+
+
+def from_receipt(receipt: Receipt) -> dict[str, Any]:
+    """What the shop is told has come so far."""
+    lines = [{"id": line.line_id, "sku": line.item, "received": to_json(line.quantity)} for line in receipt.lines]
+    return {"lines": lines, "received_at": to_json(receipt.received_at), "closed": receipt.closed}
 
 
 def from_order(order: Order) -> dict[str, Any]:

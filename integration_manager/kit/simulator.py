@@ -186,6 +186,14 @@ class Fake:
         """The shop's owner adds product `number`; adding it again changes it. Gives the shop's key of it."""
         raise NotImplementedError
 
+    def purchase(self, number: int, modified: datetime) -> str:
+        """The shop's owner orders goods from a supplier; again changes that. Gives the purchase order's key."""
+        raise NotImplementedError
+
+    def receipt(self, number: int, modified: datetime) -> str:
+        """Goods of purchase order `number` (unknown to us) come; again: more of them. Gives its key at the WMS."""
+        raise NotImplementedError
+
     # ── tables, journal ──
 
     def table(self, name: str, sort: str = "") -> Table:

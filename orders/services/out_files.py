@@ -14,13 +14,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
-from integration_manager.kit.canonical import Product, Stock, StockResult
+from integration_manager.kit.canonical import Product, PurchaseOrder, Receipt, Stock, StockResult
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
-from orders import product_rows
+from orders import product_rows, purchase_files
 from orders.models import Order, OutFile, Shipment, Status
 from orders.out_file import LEASE, ByHand, Lost, advance
+from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes
@@ -148,6 +149,26 @@ def tell_products(run: Run, batch: Sequence[tuple[int, int, Product]]) -> None:
     carry(run, file)
 
 
+def tell_purchases(run: Run, batch: Sequence[tuple[PurchaseRow, PurchaseOrder]]) -> None:
+    """One file of purchase orders that were claimed for it. Raises Lost."""
+    name, content = _render(run, "purchases", [(order, row.ref) for row, order in batch])
+    with transaction.atomic():
+        file = _plan(run, "purchases", name, content, [row.pk for row, _ in batch])
+        if not purchase_files.into(file, batch):
+            raise Lost
+    carry(run, file)
+
+
+def tell_receipts(run: Run, batch: Sequence[tuple[PurchaseRow, Receipt]]) -> None:
+    """One file of what has come. Raises Lost."""
+    name, content = _render(run, "receipts", [(row.number, row.supplier, receipt) for row, receipt in batch])
+    with transaction.atomic():
+        file = _plan(run, "receipts", name, content, [[row.pk, row.receipt_hash] for row, _ in batch])
+        if not purchase_files.into_receipts(file, batch):
+            raise Lost
+    carry(run, file)
+
+
 def recover(run: Run, kind: str) -> list[Any]:
     """Goes on with files whose worker died, and clears away halves that were given up.
 
@@ -180,6 +201,8 @@ def _let_go(files: QuerySet[OutFile]) -> None:
     """Files that waited for a person, until the WMS showed of all their orders that it has them."""
     left = Order.objects.filter(out_file_id=OuterRef("pk"))
     files.filter(phase=Phase.PARKED, kind="orders").exclude(Exists(left)).update(phase=Phase.DONE)
+    due = PurchaseRow.objects.filter(out_file_id=OuterRef("pk"))
+    files.filter(phase=Phase.PARKED, kind="purchases").exclude(Exists(due)).update(phase=Phase.DONE)
 
 
 def carry(run: Run, file: OutFile) -> None:
@@ -394,12 +417,18 @@ _DONE: dict[str, Callable[[Run | ByHand, OutFile], None]] = {
     "confirmations": _parcels_done,
     "inventory": _stock_done,
     "products": lambda run, file: run.counts.update(products_sent=product_rows.in_file(file, run.now)),
+    "purchases": lambda run, file: run.counts.update(purchases_sent=purchase_files.sent(file, run.now)),
+    "receipts": lambda run, file: run.counts.update(told=purchase_files.told(file, run.now)),
 }
 _DROPPED: dict[str, Callable[[Run, OutFile, ConnectorError, bool], None]] = {
     "orders": _orders_dropped,
     "confirmations": _parcels_dropped,
     "inventory": _stock_dropped,
     "products": lambda run, file, error, charged: product_rows.out_of_file(file, run.now, error.code, str(error)),
+    "purchases": lambda run, file, error, charged: purchase_files.not_sent(
+        file, run.now, error.code, str(error), charged=charged
+    ),
+    "receipts": lambda run, file, error, charged: purchase_files.not_told(file, run.now, str(error)),
 }
 
 

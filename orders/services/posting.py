@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
-from orders import product_rows
+from orders import product_rows, purchase_files
 from orders.models import OutFile, Shipment
 from orders.out_file import advance
 from orders.run import Run
@@ -61,10 +61,12 @@ def _sending(file: OutFile) -> None:
 def _park(run: Run, file: OutFile, why: str) -> bool:
     message = WORDS.format(file=file.name, why=why)
     run.counts["unknown"] += 1
-    if file.kind in ("inventory", "products"):  # once more does no harm
+    if file.kind in ("inventory", "products", "receipts"):  # once more does no harm
         advance(file, phase=Phase.DROPPED)
         if file.kind == "products":
             product_rows.out_of_file(file, run.now, "outcome_unknown", message)
+        elif file.kind == "receipts":
+            purchase_files.not_told(file, run.now, message)
         return False
     with transaction.atomic():
         advance(file, phase=Phase.PARKED)
@@ -88,6 +90,9 @@ def _mark(file: OutFile, message: str, run: Run) -> None:
         Shipment.objects.filter(pk__in=file.records, out_file_id=file.pk).update(
             error_code="outcome_unknown", error_message=message
         )
+        return
+    if file.kind == "purchases":
+        purchase_files.unknown(file, message, run.now)
         return
     with connection.cursor() as cursor:
         cursor.execute(

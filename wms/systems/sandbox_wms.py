@@ -16,6 +16,9 @@ from integration_manager.kit.canonical import (
     Found,
     Prepared,
     Product,
+    PurchaseOrder,
+    Receipt,
+    ReceiptLine,
     Shipment,
     ShipmentLine,
     ShipMethod,
@@ -115,6 +118,26 @@ class SandboxWmsBlind(WmsConnector):
         rows = pick(self.http.get("/v1/ship-methods"), "ship_methods", list)
         return [ShipMethod(row["code"], row["name"], row["carrier"]) for row in rows]
 
+    def receipts(self, since: datetime) -> Iterator[Page]:
+        return self._pages("receipts", "modified_since", "modified_at", since, to_receipt)
+
+    @writes(Dedupe.NONE)
+    def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:
+        return self._expect(purchase, ref)
+
+    def _expect(self, purchase: PurchaseOrder, ref: str, **headers: str) -> str:
+        body = {**from_purchase(purchase), "reference": ref}
+        return pick(self.http.post("/v1/purchase-orders", json=body, headers=headers), "key", str)
+
+    @writes(Dedupe.NATURAL)
+    def change_purchase_order(self, wms_key: str, purchase: PurchaseOrder) -> None:
+        self.http.put(f"/v1/purchase-orders/{quote(wms_key, safe='')}", json=from_purchase(purchase), safe=True)
+
+    @writes(Dedupe.NATURAL)
+    def cancel_purchase_order(self, wms_key: str) -> bool:
+        answer = self.http.post(f"/v1/purchase-orders/{quote(wms_key, safe='')}/cancel", json={}, safe=True)
+        return pick(answer, "canceled", bool)
+
 
 class SandboxWms(SandboxWmsBlind):
     """The warehouse as it is offered: an order can be found by our reference."""
@@ -148,6 +171,17 @@ class SandboxWms(SandboxWmsBlind):
         rows = pick(self.http.get("/v1/products", params={"sku": sku}), "products", list)
         return next((row["key"] for row in rows if row["sku"] == sku), None)
 
+    @writes(Dedupe.LOOKUP)
+    def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:
+        return self._expect(purchase, ref)
+
+    def find_purchase_order(self, ref: str) -> Found | None:
+        rows = pick(self.http.get("/v1/purchase-orders", params={"reference": ref}), "purchase_orders", list)
+        if not rows:
+            return None
+        lines = tuple((ln["item"], Decimal(ln["quantity"])) for ln in rows[0]["lines"])
+        return Found(rows[0]["key"], rows[0]["number"], lines, rows[0]["status"] == "canceled")
+
 
 class SandboxWmsKey(SandboxWms):
     """The same warehouse keeping our reference unique: a repeated call is refused as a duplicate."""
@@ -162,6 +196,10 @@ class SandboxWmsKey(SandboxWms):
     @writes(Dedupe.KEY)
     def create_product(self, product: Product) -> str:
         return self._create(product, **{"Idempotency-Key": product.sku})
+
+    @writes(Dedupe.KEY)
+    def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:
+        return self._expect(purchase, ref, **{"Idempotency-Key": ref})
 
 
 def payload(prepared: Prepared) -> dict[str, Any]:
@@ -199,6 +237,41 @@ def from_product(product: Product) -> dict[str, Any]:
         "barcode": product.barcode,
     }
     return {name: to_json(value) for name, value in known.items() if value is not None}
+
+
+def from_purchase(purchase: PurchaseOrder) -> dict[str, Any]:
+    """What the warehouse gets of goods that are to come."""
+    return {
+        "number": purchase.number,
+        "supplier": purchase.supplier,
+        "expected_on": to_json(purchase.expected_on),
+        "warehouse": purchase.location,
+        "note": purchase.note,
+        "lines": [
+            {
+                "line_id": line.line_id,
+                "item": line.item,
+                "quantity": to_json(line.quantity),
+                "description": line.description,
+            }
+            for line in purchase.lines
+        ],
+    }
+
+
+def to_receipt(raw: Any) -> Receipt:
+    """What the warehouse has received of a purchase order so far, as ours."""
+    r = Reader(raw)
+    return Receipt(
+        wms_key=r.need("purchase_order"),
+        ref=r.text("reference"),
+        lines=tuple(
+            ReceiptLine(ln.need("item"), ln.need_number("received"), ln.text("line_id")) for ln in r.parts("lines")
+        ),
+        received_at=r.when("received_at"),
+        modified_at=r.when("modified_at"),
+        closed=bool(r.flag("closed")),
+    )
 
 
 def to_canceled(raw: Any) -> Canceled:

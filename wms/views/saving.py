@@ -14,7 +14,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from merchants import at_wms, frequencies
 from merchants.models import Merchant, Schedule, Service
-from merchants.schedules import MERCHANT_SERVICES, start_over
+from merchants.schedules import AT_WMS, start_over
 from orders.connections import wms_class
 from orders.leaving import leave, on_their_way
 from orders.whereabouts import at_wms as orders_there
@@ -108,7 +108,7 @@ def _replace(request: AccountRequest, old: type[Connector], new: type[Connector]
     way = on_their_way()
     at_wms.change_over(old.key, new.key)
     leave(now, hold_new=hold, actor=request.user.email)
-    for schedule in Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES, every__gt=0):
+    for schedule in Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS, every__gt=0):
         allowed = frequencies.at_least(schedule, Service(schedule.service), new.min_every)
         if allowed != schedule.every:
             Schedule.objects.filter(pk=schedule.pk).update(every=allowed)
@@ -128,4 +128,4 @@ def _replace(request: AccountRequest, old: type[Connector], new: type[Connector]
 
 def _work_anew(now: Any) -> None:
     """The next call of every service uses the new values; runs under way end at their next look."""
-    start_over(Schedule.objects.filter(cart__isnull=True, service__in=MERCHANT_SERVICES), now)
+    start_over(Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS), now)

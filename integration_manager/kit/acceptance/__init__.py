@@ -25,6 +25,7 @@ from integration_manager.kit.acceptance import (
     hooks,
     mapping,
     products,
+    purchases,
     secrets,
     source,
     writes,
@@ -59,7 +60,7 @@ class Case:
 def cases(system: type[Connector], folder: Path) -> list[Case]:
     """Every check that applies to `system`, whose fixtures are in `folder`."""
     bench = Bench(system, folder)
-    parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, products, hooks, grants, secrets)
+    parts: tuple[Any, ...] = (source, mapping, calls, feeds, writes, products, purchases, hooks, grants, secrets)
     if system.uses == "folder":
         parts = (source, mapping, files)
     found = [pair for part in parts for pair in part.checks(bench)]

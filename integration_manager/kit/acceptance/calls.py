@@ -46,6 +46,12 @@ def reads(bench: Bench, connector: Any) -> Iterator[tuple[str, Any]]:
         yield "orders()", lambda: list(connector.orders(START))
     if bench.is_cart and bench.has("products"):
         yield "products()", lambda: list(connector.products(START))
+    if bench.is_cart and bench.has("purchase_orders"):
+        yield "purchase_orders()", lambda: list(connector.purchase_orders(START))
+    if not bench.is_cart and bench.has("receipts"):
+        yield "receipts()", lambda: list(connector.receipts(START))
+    if not bench.is_cart and bench.has("find_purchase_order"):
+        yield "find_purchase_order()", lambda: connector.find_purchase_order("R1")
     if not bench.is_cart and bench.has("shipments"):
         yield "shipments()", lambda: list(connector.shipments(START))
     if not bench.is_cart and bench.has("stock"):

@@ -83,6 +83,16 @@ def feeds(bench: Bench) -> list[Feed]:
                     lambda product: str(product.key),
                 )
             )
+        if bench.has("purchase_orders"):
+            found.append(
+                Feed(
+                    "purchase orders",
+                    lambda c, since: c.purchase_orders(since),
+                    lambda fake, n, at: fake.purchase(n, at),
+                    None,
+                    lambda purchase: str(purchase.key),
+                )
+            )
         return found
     if bench.has("shipments"):
         found.append(
@@ -102,6 +112,16 @@ def feeds(bench: Bench) -> list[Feed]:
                 lambda fake, n, at: fake.cancellation(n, at),
                 None,
                 lambda canceled: str(canceled.wms_key),
+            )
+        )
+    if bench.has("receipts"):
+        found.append(
+            Feed(
+                "receipts",
+                lambda c, since: c.receipts(since),
+                lambda fake, n, at: fake.receipt(n, at),
+                None,
+                lambda receipt: str(receipt.wms_key),
             )
         )
     if bench.has("stock"):

@@ -17,15 +17,24 @@ from integration_manager.kit.registry import capabilities
 
 MOST_LINES = 350
 WRITES = {
-    True: ("ship", "correct", "stock", "cancel", "refund", "subscribe", "unsubscribe"),
-    False: ("send", "cancel", "create_product", "update_product"),
-}
+    True: ("ship", "correct", "stock", "cancel", "refund", "tell_received", "subscribe", "unsubscribe"),
+    False: (
+        "send", "cancel", "create_product", "update_product",
+        "send_purchase_order", "change_purchase_order", "cancel_purchase_order",
+    ),
+}  # fmt: skip
 OURS = ("accounts", "alerts", "benchmarks", "billing", "carts", "merchants", "orders", "tests", "wms")
 FORBIDDEN_MODULES = ("django", "logging", *OURS)
 FORBIDDEN_CALLS = ("print", "sleep", "breakpoint", "input")
 BROAD = ("Exception", "BaseException", "ConnectorError")
 # What a LOOKUP of that method needs.
-LOOKS = {"ship": "find_shipments", "send": "find", "refund": "find_refund", "create_product": "find_product"}
+LOOKS = {
+    "ship": "find_shipments",
+    "send": "find",
+    "refund": "find_refund",
+    "create_product": "find_product",
+    "send_purchase_order": "find_purchase_order",
+}
 
 
 def checks(bench: Bench) -> list[Check]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from integration_manager.kit.acceptance.bench import LATE, START, Bench, Check, Running
+from integration_manager.kit.acceptance.purchases import GOODS
 from integration_manager.kit.canonical import (
     ZERO,
     Prepared,
@@ -88,6 +89,16 @@ def writes(bench: Bench) -> list[Write]:
                 lambda c, sku: c.create_product(Product(key="1", sku=sku, name="Thing")),
                 _count("product"),
                 lambda c, sku: c.find_product(sku) is not None,
+            )
+        )
+    if not bench.is_cart and bench.has("send_purchase_order"):
+        found.append(
+            Write(
+                "send_purchase_order",
+                lambda running: "PO-ACCEPT-1",
+                lambda c, ref: c.send_purchase_order(GOODS, ref),
+                _count("purchase order"),
+                lambda c, ref: c.find_purchase_order(ref) is not None,
             )
         )
     return found

@@ -33,6 +33,7 @@ BUYERS = (
     ("Sam", "Whitfield", "480 Cedar Street", "Austin", "TX", "78701", "US"),
     ("Yuki", "Tanaka", "1-2-3 Kita", "Sapporo", "", "060-0001", "JP"),
 )
+SUPPLIERS = ("Hartwell Ceramics", "Nilgiri Tea Estates", "Osby Glassworks")
 METHODS = ("GROUND", "GROUND", "GROUND", "EXPRESS", "ECONOMY")
 UNKNOWN_METHOD = "DRONE"  # no warehouse knows it
 BAD_ZIP = "00000"  # no carrier goes there
@@ -48,6 +49,8 @@ class Life:
     edited: float = 0.05
     canceled: float = 0.04
     repriced: float = 0.1  # with so many orders the owner changes the price of a product
+    restocked: float = 0.06  # and with so many the owner orders goods from a supplier
+    called_off: float = 0.15  # of those so many are called off soon
     corrected_after: tuple[float, float] = (40, 70)
 
 
@@ -65,6 +68,7 @@ class FakeShop(Grants):
         self.orders = self.table("orders", sort="modified_at")
         self.levels = self.table("levels")
         self.products = self.table("products", sort="modified_at")
+        self.purchases = self.table("purchases", sort="modified_at")
         self.plans = self.table("plans", sort="at")  # what the owner and the buyers will do
         self.hooks = self.table("webhooks")
         self.post, self.numbers = Hooks(), itertools.count(1)
@@ -174,6 +178,27 @@ class FakeShop(Grants):
         rows, more = self.page(request, self.products.since(stamp(moment(request.query["modified_since"]))))
         return {"products": rows, "more": more}
 
+    @route("GET", "/api/purchase-orders")
+    def list_purchases(self, request: Request) -> Any:
+        rows, more = self.page(request, self.purchases.since(stamp(moment(request.query["modified_since"]))))
+        return {"purchase_orders": rows, "more": more}
+
+    @route("PUT", "/api/purchase-orders/{key}/received")
+    def note_received(self, request: Request) -> Any:
+        """Totals: the same once more changes nothing."""
+        key, said = request.args["key"], request.json
+        known = self.purchases.get(key)
+        if known is None:
+            return self.refuse(404, "no_such_purchase_order", "There is no such purchase order.")
+        strange = {line["id"] for line in said["lines"]} - {line["id"] for line in known["lines"]}
+        if strange:
+            return self.refuse(422, "no_such_line", f"The purchase order has no line {sorted(strange)[0]}.")
+        if known.get("received") != said:
+            closed = known["status"] == "open" and said["closed"]
+            self.purchases.change(key, received=said, status="closed" if closed else known["status"])
+            self.effect("received", key, **said)
+        return {}
+
     @route("PUT", "/api/webhooks")
     def subscribe(self, request: Request) -> Any:
         said = request.json
@@ -250,6 +275,28 @@ class FakeShop(Grants):
                "barcode": "", **more}  # fmt: skip
         self.products.put(key, {**row, "modified_at": stamp(at or self.clock())})
 
+    def purchase(self, number: int, modified: datetime) -> str:
+        key = f"PO{number}"
+        if key in self.purchases:
+            self.purchases.change(key, note=f"changed {stamp(modified)}", modified_at=stamp(modified))
+        else:
+            self.restock(key, ("MUG-BLUE", 48), ("TEA-GREEN", 20), at=modified)
+        return key
+
+    def restock(self, key: str, *goods: tuple[str, int], at: datetime | None = None, **more: Any) -> None:
+        """The owner orders goods, (SKU, quantity) each, from a supplier; or changes what is ordered."""
+        when = at or self.clock()
+        lines = [
+            {"id": f"{key}-{n}", "sku": sku, "title": sku.title(), "quantity": quantity, "cost": "3.20"}
+            for n, (sku, quantity) in enumerate(goods, 1)
+        ]
+        row = {
+            "id": key, "number": f"{self.name[:3].upper()}-{key}", "status": "open", "supplier": SUPPLIERS[0],
+            "created_at": stamp(when), "expected_on": f"{when + timedelta(days=9):%Y-%m-%d}", "warehouse": None,
+            "currency": "USD", "note": "", "lines": lines, **more,
+        }  # fmt: skip
+        self.purchases.put(key, {**row, "modified_at": stamp(when)})
+
     def change(self, key: str, **fields: Any) -> None:
         """The owner changes an order now."""
         with self.lock:
@@ -286,7 +333,10 @@ class FakeShop(Grants):
             if plan["at"] > stamp(now):
                 return
             self.plans.remove(plan["key"])
-            if plan["what"] == "buy":
+            if plan["what"] == "call off":
+                if self.purchases.rows[plan["order"]]["status"] == "open":
+                    self.purchases.change(plan["order"], status="canceled", modified_at=self.now())
+            elif plan["what"] == "buy":
                 self._buy(self.life)
                 self._plan("buy", "", self.dice.uniform(*self.life.every))
             elif self.orders.rows[plan["order"]]["status"] == "paid":
@@ -316,6 +366,8 @@ class FakeShop(Grants):
             number = self.dice.randrange(len(GOODS))
             sku, title, _ = GOODS[number]
             self.offer(f"G{number + 1}", sku, title, f"{self.dice.randint(5, 40)}.90")
+        if self.dice.random() < life.restocked:
+            self._restock(life)
         if not what:
             return
         if what == "correct_method":
@@ -325,6 +377,14 @@ class FakeShop(Grants):
         else:  # soon: most of these come before the order is at the warehouse
             later = self.dice.uniform(1, 8)
         self._plan(what, key, later)
+
+    def _restock(self, life: Life) -> None:
+        """The owner orders what sells well from one of the suppliers."""
+        key = f"PO{501 + len(self.purchases)}"
+        goods = [(sku, 12 * self.dice.randint(1, 6)) for sku, _, _ in self.dice.sample(GOODS, self.dice.randint(1, 4))]
+        self.restock(key, *goods, supplier=self.dice.choice(SUPPLIERS))
+        if self.dice.random() < life.called_off:
+            self._plan("call off", key, self.dice.uniform(30, 60))
 
     def _carry_out(self, what: str, key: str) -> None:
         order = self.orders.rows[key]

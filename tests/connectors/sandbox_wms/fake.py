@@ -26,6 +26,7 @@ class Life:
     second_after: tuple[float, float] = (5, 10)
     in_two: float = 0.2
     refills_below: int = 150
+    receives_after: tuple[float, float] = (25, 50)  # so long until goods that are expected come, in parts
 
 
 class FakeWms(Fake):
@@ -39,6 +40,8 @@ class FakeWms(Fake):
         self.orders = self.table("orders")
         self.waiting = self.table("waiting", sort="at")  # orders to be packed, by time
         self.products = self.table("products")
+        self.purchases = self.table("purchases")
+        self.coming = self.table("coming", sort="at")  # purchase orders of which something is to come, by time
         self.refs: dict[tuple[str, str], list[str]] = {}
         for order in self.orders:
             self.refs.setdefault((order["customer"], order["reference"]), []).append(order["key"])
@@ -170,6 +173,66 @@ class FakeWms(Fake):
         self.effect("product change", known["sku"], said=request.json)
         return {}
 
+    @route("GET", "/v1/purchase-orders")
+    def find_purchases(self, request: Request) -> Any:
+        return {"purchase_orders": self._purchases_of(request, request.query["reference"])}
+
+    def _purchases_of(self, request: Request, reference: str) -> list[Any]:
+        customer = request.headers["x-customer"]
+        return [row for row in self.purchases if row["customer"] == customer and row["reference"] == reference]
+
+    @route("POST", "/v1/purchase-orders")
+    def expect(self, request: Request) -> Any:
+        """With an idempotency key a reference is there once; without it twice is twice."""
+        said, customer = request.json, request.headers["x-customer"]
+        known = self._purchases_of(request, said["reference"])
+        if known and request.headers.get("idempotency-key"):
+            reply = self.refuse(409, "duplicate", "There is a purchase order with this reference.")
+            return Reply({**reply.body, "key": known[0]["key"]}, 409)
+        refused = self._unknown_item(said)
+        if refused:
+            return refused
+        key = f"E{len(self.purchases) + 1:05d}"
+        self.purchases.put(key, {**said, "key": key, "customer": customer, "status": "open", "received": {}})
+        self.effect("purchase order", said["reference"], wms_key=key, customer=customer, said=said)
+        if self.life:
+            self._expect_soon(key, self.life.receives_after)
+        return Reply({"key": key}, 201)
+
+    def _unknown_item(self, said: Any) -> Reply | None:
+        strange = [line["item"] for line in said["lines"] if line["item"].startswith("UNKNOWN")]
+        return self.refuse(422, "item_unknown", f"We hold no item {strange[0]!r}.") if strange else None
+
+    @route("PUT", "/v1/purchase-orders/{key}")
+    def change_purchase(self, request: Request) -> Any:
+        known = self.purchases.get(request.args["key"])
+        if known is None or known["customer"] != request.headers["x-customer"]:
+            return self.refuse(404, "no_such_purchase_order", "There is no such purchase order.")
+        if known["status"] != "open":
+            return self.refuse(422, "not_open", f"The purchase order is {known['status']}.")
+        refused = self._unknown_item(request.json)
+        if refused:
+            return refused
+        self.purchases.change(known["key"], **request.json)
+        self.effect("purchase order change", known["reference"], said=request.json)
+        return {}
+
+    @route("POST", "/v1/purchase-orders/{key}/cancel")
+    def cancel_purchase(self, request: Request) -> Any:
+        known = self.purchases.get(request.args["key"])
+        if known is None or known["customer"] != request.headers["x-customer"]:
+            return self.refuse(404, "no_such_purchase_order", "There is no such purchase order.")
+        if known["status"] == "open" and not known["received"]:
+            self.purchases.change(known["key"], status="canceled")
+            self.effect("purchase order cancel", known["reference"])
+        return {"canceled": self.purchases.rows[known["key"]]["status"] == "canceled"}
+
+    @route("GET", "/v1/receipts")
+    def list_receipts(self, request: Request) -> Any:
+        every = self._receipts(request.headers["x-customer"])
+        rows, more = self.page(request, every.since(stamp(moment(request.query["modified_since"]))))
+        return {"receipts": rows, "more": more}
+
     # ── what happens in the hall ──
 
     def call_off(self, key: str, reason: str = "Damaged in the hall.") -> None:
@@ -237,6 +300,50 @@ class FakeWms(Fake):
         self.effect("parcel", order["reference"], parcel=key)
         return key
 
+    def unload(
+        self, key: str, *goods: tuple[str, int], at: datetime | None = None, share: str = "1", close: bool | None = None
+    ) -> None:
+        """Goods of a purchase order come: these, or a `share` of what is left of each line.
+
+        `close`: says whether more is expected; by itself it is where something is left."""
+        with self.lock:
+            order = self.purchases.rows[key]
+            received, missing = dict(order["received"]), Decimal(0)
+            for line in order["lines"]:
+                left = Decimal(line["quantity"]) - Decimal(received.get(line["item"], "0"))
+                some = max((left * Decimal(share)).to_integral_value(ROUND_CEILING), Decimal(0))
+                if goods:
+                    some = sum((Decimal(n) for sku, n in goods if sku == line["item"]), Decimal(0))
+                received[line["item"]] = str(Decimal(received.get(line["item"], "0")) + some)
+                missing += max(left - some, Decimal(0))
+            known = {line["item"] for line in order["lines"]}
+            for sku, number in goods:
+                if sku not in known:
+                    received[sku] = str(Decimal(received.get(sku, "0")) + number)
+            for sku, before in received.items():
+                come = Decimal(before) - Decimal(order["received"].get(sku, "0"))
+                self._take(order["customer"], sku, -come, "available")
+                self._take(order["customer"], sku, -come, "on_hand")
+            last = not missing if close is None else close
+            self.purchases.change(key, received=received, status="closed" if last else "open")
+            self._receive(order["customer"], key, order["reference"], received, at or self.clock(), last)
+
+    def _receive(
+        self, customer: str, key: str, reference: str, received: dict[str, str], at: datetime, closed: bool
+    ) -> None:
+        row = {
+            "purchase_order": key, "reference": reference, "received_at": stamp(at), "modified_at": stamp(at),
+            "closed": closed, "lines": [{"item": sku, "received": many} for sku, many in received.items()],
+        }  # fmt: skip
+        self._receipts(customer).put(key, row)
+
+    def receipt(self, number: int, modified: datetime) -> str:
+        key, customer = f"X{number}", self.customers[0]
+        before = self._receipts(customer).get(key)
+        many = int(before["lines"][0]["received"]) if before else 0
+        self._receive(customer, key, f"R{number}", {"MUG-BLUE": str(many + 5)}, modified, False)
+        return key
+
     def parcel(self, number: int, modified: datetime, created: datetime | None = None) -> str:
         customer, key = self.customers[0], f"P{number}"
         if key in self._shipments(customer):
@@ -296,6 +403,15 @@ class FakeWms(Fake):
     def tick(self) -> None:
         if self.life is None:
             return
+        for row in self.coming.since()[:100]:
+            if row["at"] > self.now():
+                break
+            self.coming.remove(row["key"])
+            if self.purchases.rows[row["key"]]["status"] == "open":
+                first = not self.purchases.rows[row["key"]]["received"]
+                self.unload(row["key"], share="0.5" if first else "1")
+                if self.purchases.rows[row["key"]]["status"] == "open":
+                    self._expect_soon(row["key"], self.life.receives_after)
         for row in self.waiting.since()[:500]:
             if row["at"] > self.now():
                 return

@@ -1,0 +1,479 @@
+"""Receiving: tells the WMS what goods to expect, each purchase order once, and reads back what has come of them.
+
+A purchase order is looked up by our reference before it is sent, where the WMS can be asked; a call that is not
+decided when it ends is looked at again only after it has settled. Where nothing can find out, a person decides.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from alerts.raising import raise_alert, resolve
+from carts.models import Cart
+from integration_manager.kit.canonical import Found, PurchaseOrder, PurchaseStatus, Receipt, from_json, to_json
+from integration_manager.kit.connector import Dedupe, WmsConnector
+from integration_manager.kit.crash import crash_here
+from integration_manager.kit.errors import (
+    AlreadyDone,
+    AuthFailed,
+    ConnectionFailed,
+    ConnectorError,
+    NeedsHuman,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Transient,
+)
+from merchants import schedules
+from merchants.models import Service
+from merchants.rules.codes import MASTER, ItemCodes
+from orders import cursors, files_read, item_codes, purchase_rows, rejects
+from orders.out_file import LEASE
+from orders.purchase_rows import FAILING, ITEM_CODE, Row, State, note
+from orders.run import WINDOW, Run
+from orders.services import out_files
+
+log = logging.getLogger(__name__)
+
+HOUR, AGAIN = timedelta(hours=1), timedelta(minutes=1)
+TRIES, DAYS, BUGS, ROUNDS = 360, timedelta(days=15), 5, 3
+BACK = timedelta(days=2)  # from before it was switched on, receipts are read so far back
+FROM = "from"  # in the schedule's state: when it was switched on
+
+
+def receiving(run: Run) -> None:
+    """Sends the purchase orders of this merchant that wait, and takes up what has come."""
+    connector = run.connector
+    assert isinstance(connector, WmsConnector)
+    sending = _Sending(run, connector)
+    if "purchases" in connector.renders:
+        sending.write()
+    else:
+        sending.send()
+    if connector.overrides("receipts") and not run.stopping.is_set():
+        _pick_up(run, connector)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The WMS knows what it has to. `did`: sent, changed, canceled, found, ended (it never had to know)."""
+
+    did: str
+    wms_key: str = ""
+
+
+class _Sending:
+    """The purchase orders of one run."""
+
+    def __init__(self, run: Run, connector: WmsConnector) -> None:
+        self.run, self.connector = run, connector
+        self.codes: dict[int, ItemCodes | None] = {}
+        self.carts: set[int] = set()
+        self.refused: set[int] = set()  # carts with one that has to wait for a person
+        self.failed: ConnectorError | None = None
+
+    def send(self) -> None:
+        """One after the other: they are few."""
+        run, connector = self.run, self.connector
+        lease = WINDOW + 3 * connector.timeout + connector.settle.total_seconds()
+        while run.keep_alive() and not run.stopping.is_set():
+            run.current()
+            rows = claim(run, 1, lease)
+            if not rows:
+                break
+            (row,) = rows
+            self.carts.add(row.cart_id)
+            try:
+                done = self._bring(row)
+            except _Gone:
+                continue
+            except Exception as error:
+                self._failed(row, error)
+            else:
+                self._done(row, done)
+        self._close()
+
+    def write(self) -> None:
+        """By files, of which each may have many. A file says what a purchase order is now, also that it is canceled."""
+        run = self.run
+        try:
+            run.connector.ready("purchases")
+        except NeedsHuman as error:
+            self.failed = error
+            self._close()
+            return
+        out_files.recover(run, "purchases")
+        while run.keep_alive() and not run.stopping.is_set():
+            run.current()
+            rows = claim(run, out_files.RECORDS, LEASE)
+            if not rows:
+                break
+            self.carts |= {row.cart_id for row in rows}
+            batch = []
+            for row in rows:
+                try:
+                    done = self._without_a_file(row)
+                    order = self._prepared(row)
+                except Exception as error:
+                    self._failed(row, error)
+                    continue
+                if done is not None:
+                    self._done(row, done)
+                else:
+                    batch.append((row, order))
+            if batch:
+                out_files.tell_purchases(run, batch)
+        if run.stopping.is_set() and run.refusal is None and run.outage is None:
+            run.stopping.clear()  # a directory that takes nothing may still have receipts beside it
+        self._close()
+
+    def _without_a_file(self, row: Row) -> Done | None:
+        """What need not be written: it is over, and was never in a file, or the source has closed it."""
+        status = PurchaseStatus(row.data["status"])
+        if status is PurchaseStatus.CLOSED or (status is PurchaseStatus.CANCELED and not row.sent):
+            return Done("ended", row.wms_key)
+        return None
+
+    # ── one purchase order ──
+
+    def _bring(self, row: Row) -> Done:
+        """Has the WMS know what it has to know of one. Raises ConnectorError, and _Gone where another run has it."""
+        connector, order = self.connector, self._prepared(row)
+        looks = connector.overrides("find_purchase_order")
+        key, wanted = row.wms_key, False
+        if not key and looks:
+            found: Found | None = self.run.call(connector.find_purchase_order, row.ref)
+            if found is not None:
+                key, wanted = found.wms_key, self._same(row, order, found)
+        elif not key and row.starts > 1 and connector.dedupe("send_purchase_order") is Dedupe.NONE:
+            raise _Undecided
+        if order.status is not PurchaseStatus.OPEN:
+            return self._end(row, order, key)
+        if not key:
+            self._begin(row, order)
+            crash_here("before_purchase")
+            key = self.run.call(connector.send_purchase_order, order, row.ref)
+            crash_here("after_purchase")
+            return Done("sent", key)
+        if wanted:
+            return Done("found" if row.starts == 1 else "sent", key)
+        if connector.overrides("change_purchase_order"):
+            self._begin(row, order)
+            self.run.call(connector.change_purchase_order, key, order)
+            return Done("changed", key)
+        if row.sent_hash == row.content_hash:
+            return Done("found", key)
+        raise NeedsHuman(
+            "It was changed after the WMS had it, and the WMS takes no changes from here.",
+            code="changed_after_sending",
+            fix="Change it there, then press It Is Settled.",
+        )
+
+    def _same(self, row: Row, order: PurchaseOrder, found: Found) -> bool:
+        """Whether what the WMS has under our reference is this one as it is to be. Raises NeedsHuman."""
+        lines = _amounts((line.item, line.quantity) for line in order.lines)
+        same = _amounts(found.lines) == lines
+        if found.order_no != order.number or not (same or row.sent):
+            raise NeedsHuman(
+                f"The WMS has purchase order {found.order_no} under our reference {row.ref}.",
+                code="reference_taken",
+                fix="If it is this one, press It Arrived. Else remove it there, then press Send Again.",
+            )
+        if found.canceled and order.status is PurchaseStatus.OPEN:
+            raise NeedsHuman(
+                "It had arrived, and somebody has canceled it at the WMS.",
+                code="canceled_at_wms",
+                fix="Enter it again there and press It Is Settled, or cancel it in the cart.",
+            )
+        return same
+
+    def _end(self, row: Row, order: PurchaseOrder, key: str) -> Done:
+        """Nothing is to come any more: the source has canceled or closed it."""
+        if not key or order.status is PurchaseStatus.CLOSED:
+            return Done("ended", key)
+        if not self.connector.overrides("cancel_purchase_order"):
+            raise NeedsHuman(
+                "It was canceled after the WMS had it, and the WMS takes no cancellations from here.",
+                code="cancel_by_hand",
+                fix="Cancel it there, then press It Is Settled.",
+            )
+        if not self.run.call(self.connector.cancel_purchase_order, key):
+            raise NeedsHuman(
+                "It was canceled in the cart, and for the WMS that is too late: it still expects the goods.",
+                code="cancel_refused",
+                fix="Settle it with the warehouse, then press It Is Settled.",
+            )
+        return Done("canceled", key)
+
+    def _prepared(self, row: Row) -> PurchaseOrder:
+        """The purchase order in the WMS's codes. Raises NeedsHuman."""
+        order = from_json(PurchaseOrder, row.data)
+        if order.status is not PurchaseStatus.OPEN:
+            return from_json(PurchaseOrder, {**row.sent, "status": order.status.value}) if row.sent else order
+        if not order.lines:
+            raise NeedsHuman("It has no lines.", code="nothing_to_send", fix="Add what is to come in the cart.")
+        if any(not line.item for line in order.lines):
+            raise NeedsHuman("A line has no SKU.", code="sku_missing", fix="Give the item one in the cart.")
+        if row.cart_id not in self.codes:
+            self.codes[row.cart_id] = item_codes.of(self.run.merchant, row.cart)
+        codes = self.codes[row.cart_id]
+        if codes is None:
+            return order
+        return replace(order, lines=tuple(replace(line, item=_sku(codes, line.item)) for line in order.lines))
+
+    def _begin(self, row: Row, order: PurchaseOrder) -> None:
+        """Keeps what a call is begun with, before it. Raises _Gone."""
+        sent = to_json(order)
+        if not Row.objects.filter(pk=row.pk, token=row.token).update(sent=sent, sent_hash=row.content_hash):
+            raise _Gone
+        row.sent = sent
+
+    # ── what became of it ──
+
+    def _done(self, row: Row, done: Done) -> None:
+        now = self.run.now
+        with transaction.atomic():
+            mine = self._mine(row)
+            if mine is None:
+                return
+            purchase_rows.arrived(mine, done.wms_key, self.run.wms_id, row.content_hash, now)
+            note([mine], done.did, SAID[done.did], now)
+        self.run.counts[f"purchases_{done.did}"] += 1
+
+    def _failed(self, row: Row, error: Exception) -> None:
+        run, now = self.run, self.run.now
+        if isinstance(error, AuthFailed):
+            self._release(row, now)
+            run.refused(error)
+        elif isinstance(error, RateLimited):
+            again = error.retry_at or now + AGAIN
+            self._release(row, again)
+            run.due_at(again)
+            run.stopping.set()
+        elif isinstance(error, ConnectionFailed):
+            self._release(row, now + AGAIN)
+            run.unreachable(error)
+        elif isinstance(error, Permanent | NeedsHuman):
+            self._stopped(row, error.code, f"{error} {getattr(error, 'fix', '')}".strip())
+        elif isinstance(error, AlreadyDone):
+            self._already(row, error)
+        elif isinstance(error, _Undecided | OutcomeUnknown) and not row.wms_key:
+            self._unknown(row, str(error), blind=isinstance(error, _Undecided))
+        else:
+            self._later(row, error)
+
+    def _already(self, row: Row, error: AlreadyDone) -> None:
+        """The WMS says that it has this reference. Believed only if a call of ours was begun before."""
+        if row.starts > 1 and error.remote_id:
+            self._done(row, Done("sent", error.remote_id))
+        else:
+            fix = "If it is this one, press It Arrived. Else remove it there, then press Send Again."
+            self._stopped(row, "reference_taken", f"The WMS has one under our reference {row.ref} already. {fix}")
+
+    def _unknown(self, row: Row, why: str, *, blind: bool) -> None:
+        """No answer came. It is looked up after it has settled; where that cannot be, or not again, a person decides."""
+        now, none = self.run.now, self.connector.dedupe("send_purchase_order") is Dedupe.NONE
+        if blind or none or row.rounds + 1 >= ROUNDS:
+            message = "It was sent and no answer came. Look at the WMS, then say whether it arrived."
+            self._stopped(row, "outcome_unknown", message)
+            return
+        again = now + max(AGAIN, self.connector.settle)
+        message = f"Whether it arrived is not known yet: {why} It is looked up."
+        if self._update(
+            row, rounds=row.rounds + 1, retry_at=again, error_code="outcome_unknown", error_message=message
+        ):
+            self.run.due_at(again)
+            self.run.counts["unknown"] += 1
+
+    def _later(self, row: Row, error: Exception) -> None:
+        """Once an hour, 360 times or for 15 days; then a person has it."""
+        now, most = self.run.now, TRIES
+        if not isinstance(error, ConnectorError):
+            number = secrets.token_hex(4)
+            log.error("report %s: purchase order %s failed", number, row.pk, exc_info=error)
+            error, most = Transient(f"We could not send it (report {number}).", code="internal"), BUGS
+        failures, first = row.failures + 1, row.first_failed_at or now
+        self.run.counts["failed"] += 1
+        if failures >= most or now - first >= DAYS:
+            self._stopped(row, "gave_up", f"It was tried {failures} times and is not tried any more. Last: {error}")
+            return
+        # What is known to have come to nothing is no start; what may have come to something is looked at first.
+        starts = row.starts if isinstance(error, OutcomeUnknown) else 0
+        self._update(
+            row,
+            failures=failures,
+            first_failed_at=first,
+            retry_at=now + HOUR,
+            starts=starts,
+            error_code=error.code,
+            error_message=str(error),
+        )
+        self.run.due_at(now + HOUR)
+        self.failed = error
+
+    def _stopped(self, row: Row, code: str, why: str) -> None:
+        unknown = code == "outcome_unknown"
+        starts = row.starts if unknown else 0
+        with transaction.atomic():
+            mine = self._mine(row)
+            if mine is None:
+                return
+            if mine.content_hash != row.content_hash and not unknown:  # changed in the cart meanwhile: it may be mended
+                self._update(row, starts=starts, retry_at=self.run.now)
+                return
+            if self._update(row, state=State.REFUSED, starts=starts, error_code=code[:40], error_message=why):
+                note([row], "refused", why, self.run.now)
+                self.refused.add(row.cart_id)
+                self.run.counts["purchases_refused"] += 1
+
+    def _release(self, row: Row, retry_at: datetime) -> None:
+        """Gives back one of which the WMS has not been told."""
+        self._update(row, starts=row.starts - 1, retry_at=retry_at)
+
+    def _update(self, row: Row, **fields: Any) -> bool:
+        return bool(Row.objects.filter(pk=row.pk, token=row.token).update(lease_until=None, **fields))
+
+    def _mine(self, row: Row) -> Row | None:
+        found: Row | None = Row.objects.select_for_update().filter(pk=row.pk, token=row.token).first()
+        return found
+
+    def _close(self) -> None:
+        run, key = self.run, f"receiving:{self.run.merchant.pk}"
+        if self.failed is not None:
+            raise_alert(
+                FAILING,
+                key,
+                f"The WMS does not take purchase orders of {run.merchant.name} at the moment: {self.failed}",
+                now=run.now,
+                fix="Nothing to do: each is tried again once an hour.",
+                said=self.failed.said,
+                merchant_id=run.merchant.pk,
+            )
+        elif self.carts and not Row.objects.filter(merchant=run.merchant, state=State.WAITING, failures__gt=0).exists():
+            resolve(FAILING, [key], run.now)
+        for cart in Cart.objects.filter(pk__in=self.carts):
+            purchase_rows.tell(cart, run.now, worse=cart.pk in self.refused)
+
+
+SAID = {
+    "sent": "The WMS expects it.",
+    "changed": "The WMS has it as it is now.",
+    "canceled": "The WMS expects it no more.",
+    "found": "The WMS had it already.",
+    "ended": "Nothing is to come any more, and the WMS had not to be told.",
+}
+
+
+class _Gone(Exception):
+    """Another run has taken this one over."""
+
+
+class _Undecided(Exception):
+    """A run ended in the middle of a send, and nobody can be asked what came of it."""
+
+
+def _sku(codes: ItemCodes, item: str) -> str:
+    """The WMS's SKU of what the cart calls an item. Raises NeedsHuman."""
+    skus = sorted({hit.sku for hit in codes.hits(item)})
+    if len(skus) == 1:
+        return skus[0]
+    if not skus and codes.kind == MASTER:
+        return item
+    why = (
+        f"{item} may be several products: {', '.join(skus)}." if skus else f"{item} is no {codes.kind} of any product."
+    )
+    raise NeedsHuman(why, code=ITEM_CODE, fix="Mend the codes of the products: it goes by itself then.")
+
+
+def _amounts(lines: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item, quantity in lines:
+        found[item] = found.get(item, 0) + quantity
+    return found
+
+
+def claim(run: Run, limit: int, lease: float) -> list[Row]:
+    """Takes purchase orders that wait for the WMS, for so many seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH picked AS MATERIALIZED (
+                SELECT id FROM orders_purchaseorder
+                WHERE merchant_id = %s AND state = 'waiting' AND retry_at <= %s AND out_file_id IS NULL
+                  AND (lease_until IS NULL OR lease_until < now())
+                ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
+            UPDATE orders_purchaseorder p SET token = p.token + 1, starts = p.starts + 1,
+                   wms_key = CASE WHEN p.wms_id = %s THEN p.wms_key ELSE '' END,
+                   wms_id = %s, lease_until = now() + make_interval(secs => %s)
+            FROM picked WHERE p.id = picked.id RETURNING p.id""",
+            [run.merchant.pk, run.now, limit, run.wms_id, run.wms_id, lease],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Row.objects.select_related("cart").filter(pk__in=ids).order_by("retry_at", "id"))
+
+
+# ── what has come ──
+
+
+def _pick_up(run: Run, connector: WmsConnector) -> None:
+    """Reads on from where it was. What is of no purchase order of ours is none of our business."""
+    cursor = run.schedule.cursor
+    began = datetime.fromisoformat(run.state.setdefault(FROM, run.now.isoformat()))
+    since, deep = cursors.since(run, began - BACK)
+    for page in run.pages(connector.receipts(since)):
+        newest = cursors.clamped(page, connector)
+        if newest is not None and (cursor is None or newest > cursor):
+            cursor = newest
+        with transaction.atomic():
+            stored, carts = _store(run, page.rows)
+            if deep:
+                cursors.passed(run, newest)
+            cursors.save(run, cursor)
+            files_read.note(run, page)
+            if carts:
+                schedules.wake(Service.PURCHASES, run.now, cart_ids=sorted(carts))
+        if not stored:
+            run.repeated(page)
+        run.counts["received"] += stored
+        run.counts["found"] += len(page.rows)
+        files_read.take_away(run, page)
+        rejects.alert(run, page.rejects)
+        rejects.say(run, page.notes)
+    if not run.unfinished:
+        run.fields["cursor"] = cursor
+        if deep:
+            cursors.reached(run)
+
+
+def _store(run: Run, receipts: Iterable[Receipt]) -> tuple[int, set[int]]:
+    """Keeps what has come: how many are news, and of which carts."""
+    stored, carts = 0, set()
+    for receipt in receipts:
+        row = _of(run, receipt)
+        if row is None:
+            continue
+        if not row.wms_key and row.sent:  # so it had arrived: nobody has to be asked any more
+            refused = row.state == State.REFUSED
+            purchase_rows.arrived(row, receipt.wms_key or row.ref, run.wms_id, row.sent_hash, run.now)
+            note([row], "sent", "Goods of it have come, so the WMS has it.", run.now)
+            if refused:
+                purchase_rows.tell(row.cart, run.now, worse=False)
+        if purchase_rows.receive(row, receipt, run.now):
+            stored += 1
+            carts.add(row.cart_id)
+    return stored, carts
+
+
+def _of(run: Run, receipt: Receipt) -> Row | None:
+    """The purchase order that goods came of, by the WMS's key or our reference; locked."""
+    mine = Row.objects.select_for_update(of=("self",)).select_related("cart").filter(merchant=run.merchant)
+    tries: list[Callable[[], Row | None]] = [
+        lambda: mine.filter(wms_id=run.wms_id, wms_key=receipt.wms_key).first() if receipt.wms_key else None,
+        lambda: mine.filter(ref=receipt.ref).first() if receipt.ref else None,
+    ]
+    return next((row for one in tries if (row := one()) is not None), None)
