@@ -91,7 +91,8 @@ def _follow(row: Row, cart: Cart, order: PurchaseOrder, now: datetime) -> str:
     elif order.status is PurchaseStatus.CLOSED:
         told = "Closed in the cart."
     changed = [*_facts(order, data), "state", "retry_at", "error_code", "error_message", "failures", "first_failed_at"]
-    if row.state != State.HELD and not (row.state == State.REFUSED and row.error_code == "outcome_unknown"):
+    kept = row.state == State.HELD or (row.state == State.REFUSED and row.error_code == "outcome_unknown")
+    if not kept and not (row.state == State.RECEIVED and order.status is PurchaseStatus.CLOSED):
         # Whatever it waited for may be mended by that. What a person keeps here stays here.
         row.state, row.retry_at = State.WAITING, max(row.retry_at, now) if row.starts else now
         row.error_code = row.error_message = ""
@@ -298,7 +299,7 @@ def alert_key(row: Row) -> str:
 
 
 def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
-    """The alerts of a cart's purchase orders that wait for a person: raised where it is `worse`, ended with the last."""
+    """Alerts of a cart's purchase orders that wait for a person: raised where it is `worse`, ended with the last."""
     for kind, rows, what, fix in (
         (REFUSED, Row.objects.filter(cart=cart, state=State.REFUSED), "not at the WMS", "See why on its page."),
         (

@@ -43,7 +43,7 @@ class World:
 
     def schedule(self, service: Service, cart: Cart | None = None) -> Schedule:
         """The schedule of a service, switched on hourly if it is new."""
-        of_cart = service in (*CART_SERVICES, Service.PRODUCTS)
+        of_cart = service in (*CART_SERVICES, Service.PRODUCTS, Service.PURCHASES)
         found, _ = Schedule.objects.get_or_create(
             merchant=self.merchant,
             cart=(cart or self.cart) if of_cart else None,

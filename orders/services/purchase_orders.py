@@ -156,7 +156,8 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
     if not on:
         purchase_rows.stop(cart, now)
         stored.update(token=F("token") + 1, lease_until=None, every=0, next_run=None)
-        if not Cart.objects.filter(merchant=cart.merchant_id, sync_purchases=True, archived_at=None).exists():
+        others = Cart.objects.filter(merchant=cart.merchant_id, sync_purchases=True, archived_at=None)
+        if not others.exclude(pk=cart.pk).exists():
             _receiving(cart).update(token=F("token") + 1, lease_until=None, every=0, next_run=None)
         return
     schedule = stored.first()

@@ -28,6 +28,7 @@ from integration_manager.kit.errors import (
     Permanent,
     RateLimited,
     Transient,
+    storable,
 )
 from merchants import schedules
 from merchants.models import Service
@@ -276,7 +277,7 @@ class _Sending:
             self._stopped(row, "reference_taken", f"The WMS has one under our reference {row.ref} already. {fix}")
 
     def _unknown(self, row: Row, why: str, *, blind: bool) -> None:
-        """No answer came. It is looked up after it has settled; where that cannot be, or not again, a person decides."""
+        """No answer came. It is looked up after it has settled; where that is no way out, a person decides."""
         now, none = self.run.now, self.connector.dedupe("send_purchase_order") is Dedupe.NONE
         if blind or none or row.rounds + 1 >= ROUNDS:
             message = "It was sent and no answer came. Look at the WMS, then say whether it arrived."
@@ -463,6 +464,8 @@ def _store(run: Run, receipts: Iterable[Receipt]) -> tuple[int, set[int]]:
             note([row], "sent", "Goods of it have come, so the WMS has it.", run.now)
             if refused:
                 purchase_rows.tell(row.cart, run.now, worse=False)
+        if receipt.wms_key and row.wms_key == row.ref:  # a person has said that it arrived: now we know as what
+            row.wms_key = storable(receipt.wms_key, 100)
         if purchase_rows.receive(row, receipt, run.now):
             stored += 1
             carts.add(row.cart_id)

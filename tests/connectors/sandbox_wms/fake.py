@@ -1,6 +1,7 @@
 """The sandbox warehouse: takes orders of several customers, packs, ships and counts by itself."""
 
 import random
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -52,6 +53,9 @@ class FakeWms(Fake):
 
     def _shipments(self, customer: str) -> Any:
         return self.table(f"shipments of {customer}", sort="modified_at")
+
+    def _receipts(self, customer: str) -> Any:
+        return self.table(f"receipts of {customer}", sort="modified_at")
 
     def _cancellations(self, customer: str) -> Any:
         return self.table(f"cancellations of {customer}", sort="at")
@@ -308,22 +312,22 @@ class FakeWms(Fake):
         `close`: says whether more is expected; by itself it is where something is left."""
         with self.lock:
             order = self.purchases.rows[key]
-            received, missing = dict(order["received"]), Decimal(0)
+            before = {sku: Decimal(many) for sku, many in order["received"].items()}
+            left: dict[str, Decimal] = defaultdict(Decimal)
             for line in order["lines"]:
-                left = Decimal(line["quantity"]) - Decimal(received.get(line["item"], "0"))
-                some = max((left * Decimal(share)).to_integral_value(ROUND_CEILING), Decimal(0))
-                if goods:
-                    some = sum((Decimal(n) for sku, n in goods if sku == line["item"]), Decimal(0))
-                received[line["item"]] = str(Decimal(received.get(line["item"], "0")) + some)
-                missing += max(left - some, Decimal(0))
-            known = {line["item"] for line in order["lines"]}
-            for sku, number in goods:
-                if sku not in known:
-                    received[sku] = str(Decimal(received.get(sku, "0")) + number)
-            for sku, before in received.items():
-                come = Decimal(before) - Decimal(order["received"].get(sku, "0"))
-                self._take(order["customer"], sku, -come, "available")
-                self._take(order["customer"], sku, -come, "on_hand")
+                left[line["item"]] += Decimal(line["quantity"])
+            for sku in left:
+                left[sku] -= before.get(sku, Decimal(0))
+            come = {sku: Decimal(many) for sku, many in goods}
+            if not goods:
+                shares = {sku: (many * Decimal(share)).to_integral_value(ROUND_CEILING) for sku, many in left.items()}
+                come = {sku: many for sku, many in shares.items() if many > 0}
+            for sku, many in come.items():
+                self._take(order["customer"], sku, -many, "available")
+                self._take(order["customer"], sku, -many, "on_hand")
+            skus = dict.fromkeys([*left, *before, *come])
+            received = {sku: str(before.get(sku, Decimal(0)) + come.get(sku, Decimal(0))) for sku in skus}
+            missing = any(many > come.get(sku, Decimal(0)) for sku, many in left.items())
             last = not missing if close is None else close
             self.purchases.change(key, received=received, status="closed" if last else "open")
             self._receive(order["customer"], key, order["reference"], received, at or self.clock(), last)
@@ -399,6 +403,10 @@ class FakeWms(Fake):
     def _wait(self, key: str, seconds: tuple[float, float]) -> None:
         at = self.clock() + timedelta(seconds=self.dice.uniform(*seconds))
         self.waiting.put(key, {"key": key, "at": stamp(at)})
+
+    def _expect_soon(self, key: str, seconds: tuple[float, float]) -> None:
+        at = self.clock() + timedelta(seconds=self.dice.uniform(*seconds))
+        self.coming.put(key, {"key": key, "at": stamp(at)})
 
     def tick(self) -> None:
         if self.life is None:
