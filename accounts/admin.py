@@ -12,7 +12,9 @@ from django.http import HttpRequest
 
 from accounts import people
 from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
+from integration_manager.kit import clock
 from integration_manager.operators import OperatorAdmin, site
+from orders import delaying
 
 
 class ZoneForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -45,6 +47,12 @@ class AccountAdmin(OperatorAdmin):
     search_fields = ("name", "=public_id")
     fields = ("name", "public_id", "kind", "timezone", "created_at", "suspended_at", "require_two_step")
     editable = ("name", "timezone", "suspended_at", "require_two_step")
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        """Orders that wait for an hour or a day of the account's wait for that of the new time zone."""
+        super().save_model(request, obj, form, change)
+        if "timezone" in form.changed_data:
+            delaying.zone_changed(obj, clock.now(), actor=str(request.user))
 
 
 @admin.register(User, site=site)

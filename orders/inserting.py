@@ -186,13 +186,16 @@ def placing(incoming: Incoming, now: datetime, status: Status | None = None) -> 
     """Where an order is to stand. `status`: where it stands whatever the rules say."""
     problem = incoming.problem
     hold = incoming.outcome.waits if incoming.outcome else None
-    if status is not None or problem is not None:
-        return Placing(str(status or Status.ERROR), now, why=problem.message if problem else "")
+    goes = max(hold.until, now) if hold is not None and hold.until is not None else now
+    if status is not None:
+        return Placing(str(status), now, why=problem.message if problem else "")
+    if problem is not None:  # from when on it may go, once it is released
+        return Placing(str(Status.ERROR), goes, why=problem.message)
     if hold is None:
         return Placing(str(Status.READY), now)
     if hold.until is None:
         return Placing(str(Status.HELD), now, hold.by, hold.why)
-    return Placing(str(Status.READY), max(hold.until, now), why=hold.why)
+    return Placing(str(Status.READY), goes, why=hold.why)
 
 
 def search_keys(datas: list[dict[str, Any]]) -> dict[str, Any]:

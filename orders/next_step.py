@@ -8,6 +8,7 @@ from decimal import Decimal
 from accounts.templatetags.face import spell, when
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
+from orders import out_of_stock
 from orders.models import Effect, Event, Order, Shipment, Status
 
 FOR_THE_WMS = timedelta(days=15)  # of hourly tries; then a person has to say
@@ -140,7 +141,7 @@ def _held(order: Order, around: Around) -> Next:
     if order.held_by == "source":
         what = why or "The shop’s order cannot be shipped as it is now."
         return Next(f"It is on hold. {what}", "It goes on when that changes in the shop, or when you release it.")
-    if order.retry_at and order.retry_at > clock.now():
+    if order.held_by == out_of_stock.HELD_BY and order.retry_at and order.retry_at > clock.now():
         return Next(f"It is on hold until {when(order.retry_at)}. {why}".strip(), "You can release it before.")
     return Next(f"It is on hold and not sent. {why}".strip(), "It goes on when that is over, or when you release it.")
 
@@ -204,8 +205,6 @@ def _shipped(order: Order, around: Around) -> Next:
     short = _short(order)
     if not around.takes_tracking:
         return Next("Done: this cart cannot be told of tracking.", short)
-    if around.shipments and not any(s.for_cart for s in around.shipments):
-        return Next("Done: only parts of kits have shipped, so there is nothing to tell the cart.", short)
     waiting = [s for s in around.shipments if s.uploaded_at is None and s.voided_at is None and s.for_cart]
     parked = [s for s in waiting if s.parked_at]
     if parked:

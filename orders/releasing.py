@@ -23,15 +23,17 @@ STANDING = (Status.ERROR, Status.HELD)
 def release(merchant: Merchant, keys: Sequence[str], message: str, now: datetime, *, actor: str) -> int:
     """Puts all orders that wait for these causes back in the line, settles their alerts and wakes Order Delivery.
 
-    For a fix that is certain, as a mapped code is: what else may be wrong is found out when they are sent. Call
-    it in the transaction that changed the rule, after `ruling.change`. Returns how many go on.
+    For a fix that is certain, as a mapped code is: what else may be wrong is found out when they are sent. One
+    that is to wait until a moment goes then. Call it in the transaction that changed the rule, after
+    `ruling.change`. Returns how many go on.
     """
     if not keys:
         return 0
     released = 0
     held = Order.objects.filter(cause__in=keys, status=Status.ERROR, merchant=merchant).order_by("id")
-    while ids := list(held.values_list("pk", flat=True)[:BATCH]):
-        released += len(causes.free(ids, Status.ERROR, message, now, actor=actor))
+    while rows := dict(held.values_list("pk", "retry_at")[:BATCH]):
+        goes = Each(max(now, when or now) for when in rows.values())
+        released += len(causes.free(list(rows), Status.ERROR, message, now, actor=actor, retry_at=goes))
     causes.settle(keys, now)
     if released:
         wake(Service.DELIVER, now, merchant_id=merchant.pk)

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Account
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.rules import judge
 from merchants.rules.delays import Delay, spelled
-from orders import actions, delaying, many
+from orders import actions, delaying, many, ship_methods
 from orders.models import Event, Order, Status
 from orders.next_step import in_words
+from orders.ship_methods import Entry
 from tests import desk as desks
 from tests.counter import text
 from tests.desk import Desk
@@ -169,6 +171,51 @@ def test_an_order_with_a_problem_waits_on_from_its_loading_once_that_is_solved(w
         change(world, key, lines=[{"id": "x", "sku": "MUG-BLUE", "title": "x", "price": "5.00", "quantity": 1}])
         run(world, DOWNLOAD)
         assert (world.only().status, world.only().retry_at) == (Status.READY, START + 2 * HOUR)
+
+
+def test_what_waited_for_another_cause_waits_for_its_time_all_the_same(world: World) -> None:
+    wanted(world, delay_minutes=120, reject_unmapped=True)
+    with at(0):
+        place(world, 1, shipping_method="Drone")
+        place(world, 2, shipping_method="Blimp")
+        run(world, DOWNLOAD)
+        assert {order.status for order in world.orders()} == {Status.ERROR}
+    with at(1):
+        ship_methods.change(world.cart, clock.now(), "dana@x.example", put=[Entry("exact", "Drone", "GROUND")])
+        first, second = world.orders()
+        assert (first.status, first.retry_at, second.status) == (Status.READY, START + 2 * HOUR, Status.ERROR)
+        wanted(world, delay_minutes=240)
+        assert delaying.retime(world.cart, clock.now(), actor="dana@x.example") == 2, "also the one that is held"
+        ship_methods.change(world.cart, clock.now(), "dana@x.example", put=[Entry("exact", "Blimp", "GROUND")])
+        assert [order.retry_at for order in world.orders()] == [START + 4 * HOUR] * 2
+        run(world, DELIVER)
+        assert {order.status for order in world.orders()} == {Status.READY}
+    with at(4):
+        run(world, DELIVER)
+        assert {order.status for order in world.orders()} == {Status.AT_WMS}
+
+
+def test_what_is_released_after_its_time_goes_at_once(world: World) -> None:
+    wanted(world, delay_minutes=120, reject_unmapped=True)
+    with at(0):
+        place(world, 1, shipping_method="Drone")
+        run(world, DOWNLOAD)
+    with at(3):
+        ship_methods.change(world.cart, clock.now(), "dana@x.example", put=[Entry("exact", "Drone", "GROUND")])
+        assert (world.only().status, world.only().retry_at) == (Status.READY, START + 3 * HOUR)
+
+
+def test_another_time_zone_of_the_account_is_another_hour_for_what_waits(world: World) -> None:
+    Account.objects.update(timezone="UTC")
+    wanted(world, send_not_before=(START + 6 * HOUR).time())
+    with at(0):
+        place(world, 1)
+        run(world, DOWNLOAD)
+        assert world.only().retry_at == START + 6 * HOUR
+        Account.objects.update(timezone="Etc/GMT-2")  # two hours ahead
+        assert delaying.zone_changed(world.account, clock.now(), actor="root@x.example") == 1
+        assert world.only().retry_at == START + 4 * HOUR
+        assert Event.objects.filter(kind="delay").get().message.startswith("The account's time zone was changed")
 
 
 # ── on the pages ──
