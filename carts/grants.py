@@ -53,10 +53,20 @@ def shown_when(system: type[Connector]) -> tuple[str, str] | None:
 
 def app_of(system: type[Connector], values: Mapping[str, Any]) -> dict[str, Any]:
     """By which id and secret an OAuth system knows us: the connection's own, else the operator's."""
-    if values.get(oauth.CLIENT_ID) or not system.by_consent(values):
+    own = oauth.CLIENT_ID in system.fields and system.applies(oauth.CLIENT_ID, values)
+    if (own and values.get(oauth.CLIENT_ID)) or not system.by_consent(values):
         return {}
     client, secret = settings.IM_OAUTH.get(system.key, ("", ""))
     return {oauth.CLIENT_ID: client, oauth.CLIENT_SECRET: secret}
+
+
+def credentials(cart: Cart, system: type[Connector], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cart gets in by from now on: what was `given`, and of what it had the fields of the way chosen now."""
+    values = {**cart.options, **cart.credentials, **given}
+    kept = {**cart.credentials, **given}
+    if not system.by_consent(values):
+        kept.pop(oauth.ACCESS, None)
+    return {name: one for name, one in kept.items() if name not in system.fields or system.applies(name, values)}
 
 
 def begin(

@@ -25,7 +25,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.connector import CartConnector, Rate
 from integration_manager.kit.errors import storable
 from integration_manager.kit.limiter import Limiter, RedisLimiter
-from integration_manager.kit.webhooks import SECRET, BadSignature, Hook
+from integration_manager.kit.webhooks import SECRET, SHOP, BadSignature, Hook
 from merchants import schedules
 from merchants.models import Service
 
@@ -103,7 +103,8 @@ def receive(webhook_id: int, headers: Mapping[str, str], body: bytes) -> tuple[W
         if hook.once and hook.delivery_id and before.exists():
             return webhook, Outcome.WOKEN
         _keep(webhook, hook, now, verified=True)
-    schedules.wake(Service.DOWNLOAD, now, cart_ids=[webhook.cart_id], timed=True)
+        # Together with it: of one that is stored, and did not wake, the shop's next try would be passed over.
+        schedules.wake(Service.DOWNLOAD, now, cart_ids=[webhook.cart_id], timed=True)
     return webhook, Outcome.WOKEN
 
 
@@ -121,7 +122,7 @@ def _digest(token: str) -> str:
 
 def _values(webhook: Webhook) -> dict[str, str]:
     cart, secret = webhook.cart, webhook.secrets["secret"]
-    values: dict[str, Any] = {**cart.options, **cart.credentials, SECRET: secret}
+    values: dict[str, Any] = {**cart.options, **cart.credentials, SECRET: secret, SHOP: cart.shop}
     values |= grants.app_of(registry().get(cart.system), values)
     return {name: str(value.reveal() if hasattr(value, "reveal") else value or "") for name, value in values.items()}
 

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from psycopg2.errors import LockNotAvailable
 
 from carts.models import Access
 from integration_manager import tenancy
-from integration_manager.kit.errors import AuthFailed
+from integration_manager.kit.errors import AuthFailed, Transient
 from integration_manager.kit.oauth import ACCESS, plain
 from integration_manager.kit.tokens import Token
 
 T = TypeVar("T")
+WAIT = 5  # seconds, for a row that somebody else is changing
 
 
 class StoredTokens:
@@ -44,12 +46,18 @@ class StoredTokens:
         self._in_tenant(write)
 
     def hold(self, seconds: float) -> bool:
-        """See `TokenStore.hold`. By PostgreSQL's clock."""
-        free = Q(held_until=None) | Q(held_until__lt=Now())
-        until = Now() + timedelta(seconds=seconds)
-        return bool(
-            self._in_tenant(lambda: Access.objects.filter(free, pk=self._id).update(held_until=until)),
-        )
+        """See `TokenStore.hold`. By PostgreSQL's clock. Raises AuthFailed where nobody will ever renew it."""
+
+        def take() -> bool:
+            free, until = Q(held_until=None) | Q(held_until__lt=Now()), Now() + timedelta(seconds=seconds)
+            mine = Access.objects.filter(pk=self._id)
+            if mine.filter(free).update(held_until=until):
+                return True
+            if not mine.exists():
+                raise AuthFailed("This connection was removed.")
+            return False
+
+        return self._in_tenant(take)
 
     def release(self) -> None:
         """See `TokenStore.release`."""
@@ -62,8 +70,14 @@ class StoredTokens:
         account = self._scope.account_id
         assert account is not None
         try:
-            with tenancy.activate(account, self._scope.merchants):
+            with tenancy.activate(account, self._scope.merchants), transaction.atomic(), connection.cursor() as cursor:
+                # Who holds the row may wait for this thread.
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT}s"])
                 return do()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            raise Transient("What this connection gets in by is being changed at the moment.") from None
         finally:
             connection.close()
 

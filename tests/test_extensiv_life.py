@@ -10,7 +10,7 @@ import pytest
 
 from alerts.models import Alert
 from integration_manager.kit.simulator import Request
-from merchants.models import Schedule, Service
+from merchants.models import Schedule, Service, StockLevel
 from orders import actions
 from orders.models import Effect, Order, Shipment, Status
 from tests.extensiv_world import options, running
@@ -94,6 +94,31 @@ def test_a_label_that_is_voided_is_taken_back_and_the_next_one_told(world: World
     assert world.only().status == Status.CONFIRMED
 
 
+@pytest.mark.parametrize("boxes", [1, 2])
+def test_numbers_that_come_after_the_order_was_told_of_are_told_of_what_the_shop_has(world: World, boxes: int) -> None:
+    place(world, 1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    if boxes == 2:
+        pack(world, share="0.5")
+    pack(world)
+    key = world.only().wms_key
+    packed = hall(world).orders.rows[key]["packages"]
+    hall(world).touch(key, packages=[{**box, "trackingNumber": None} for box in packed])
+    run(world, CONFIRM, UPLOAD)
+    (parcel,) = world.shop.effects("shipment")
+    assert (parcel["tracking_number"], world.only().status) == (None, Status.CONFIRMED)
+    hall(world).touch(key, packages=[{**box, "trackingNumber": f"1Z{n}"} for n, box in enumerate(packed)])
+    run(world, CONFIRM, UPLOAD)
+    assert len(world.shop.effects("shipment")) == 1
+    numbers = [row["tracking_number"] for row in world.shop.effects("correction", parcel["id"])]
+    assert set(numbers) == {", ".join(f"1Z{n}" for n in range(boxes))}, "the shop has it once, with all the numbers"
+    order = world.only()
+    assert (order.status, order.qty_shipped, alerts()) == (Status.CONFIRMED, 3, [])
+    assert [one.key for one in Shipment.objects.exclude(voided_at=None)] == [f"order-{key}"]
+    run(world, CONFIRM, UPLOAD)
+    assert len(world.shop.effects("shipment")) == 1
+
+
 def test_an_order_confirmed_short_is_told_as_what_it_is(world: World) -> None:
     place(world, 1, ("MUG-BLUE", 3))
     run(world, DOWNLOAD, DELIVER)
@@ -116,6 +141,27 @@ def test_stock_is_summed_over_qualifiers_and_reaches_the_shop(world: World) -> N
         sku: [Decimal(one["quantity"]) for one in world.shop.effects("stock", sku)] for sku in ("MUG-BLUE", "POT-GLASS")
     }
     assert levels == {"MUG-BLUE": [33], "POT-GLASS": [0]}  # what is ordered and not sent yet is not for sale
+
+
+def test_what_is_gone_from_the_shelf_is_gone_from_the_shop(world: World) -> None:
+    """3PL Warehouse Manager does not list it any more."""
+    warehouse = hall(world)
+    for sku in ("MUG-BLUE", "POT-GLASS"):
+        warehouse.count(sku, Decimal(5))
+    place(world, 1, ("MUG-BLUE", 1), ("POT-GLASS", 1))
+    with at(0):
+        run(world, DOWNLOAD, INVENTORY, UPLOAD_INVENTORY)
+    warehouse.count("MUG-BLUE", Decimal(0))
+    with at(1):
+        run(world, INVENTORY, UPLOAD_INVENTORY)
+        run(world, INVENTORY)
+    left = {row.sku: row.available for row in StockLevel.objects.all()}
+    assert left == {"MUG-BLUE": 0, "POT-GLASS": 5}
+    assert [Decimal(one["quantity"]) for one in world.shop.effects("stock", "MUG-BLUE")] == [4, 0]
+    warehouse.count("POT-GLASS", Decimal(0))
+    with at(2):
+        run(world, INVENTORY)
+    assert StockLevel.objects.get(sku="POT-GLASS").available == 5, "that all is gone at once is rather a mistake"
 
 
 def test_cancellations_before_and_after_sending(world: World) -> None:

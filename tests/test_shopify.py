@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from carts.systems.shopify import Shopify, allotted, to_order
+from integration_manager.kit import clock
 from integration_manager.kit.canonical import Refund, RefundLine, Shipment, ShipmentLine, SourceState, Stock
+from integration_manager.kit.connector import Pending
 from integration_manager.kit.egress import Guard
-from integration_manager.kit.errors import AddressRefused, AuthFailed, Permanent, RateLimited, Transient
+from integration_manager.kit.errors import AddressRefused, AuthFailed, NeedsHuman, Permanent, RateLimited, Transient
 from integration_manager.kit.graphql import documents, error_of, wait_of
 from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback
-from integration_manager.kit.shopify import from_the_shop, home, quoted
+from integration_manager.kit.shopify import CONTENTS, from_the_shop, home, quoted
 from integration_manager.kit.tokens import MemoryStore
 from integration_manager.kit.transport import Answer, Http
 from tests.connectors.shopify import official
@@ -28,7 +30,8 @@ WHEN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PARCEL = Shipment("P1", carrier="UPS", tracking_no="1Z999", tracking_url="https://ups.example/1Z999", shipped_at=WHEN)
 TEXTS = documents(Path(__file__).parents[1] / "carts" / "systems" / "shopify.graphql")
 ORDERS = ("size", "lines", "parts", "query", "after")
-SIZES: dict[str, Any] = {"size": 8, "lines": 5, "parts": 2, "query": "", "after": None, "id": "gid://shopify/Order/1"}
+SIZES: dict[str, Any] = {"size": 8, "lines": 5, "parts": 2, "query": "", "after": None, "id": "gid://shopify/Order/1",
+                         "ids": [f"gid://shopify/Fulfillment/{n}" for n in range(CONTENTS)]}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -323,16 +326,41 @@ def test_pick_ups_are_loaded_only_if_they_are_wanted(shop: Any, shopify: Shopify
 # ── parcels ──
 
 
-def test_a_parcel_of_two_locations_is_two_fulfillments_and_found_as_one(shop: Any, shopify: Shopify) -> None:
+def test_a_parcel_of_two_locations_is_two_fulfillments(shop: Any, shopify: Shopify) -> None:
     shop.place_at("502", "Harbour Road")
     key = shop.order_of(1, ("MUG-BLUE", 2), ("TEA-GREEN", 1))
     shop.split(key, "TEA-GREEN", "502")
     ids = shopify.ship(key, PARCEL)
-    (found,) = shopify.find_shipments(key)
-    assert (found.key, found.tracking_no, found.carrier) == (ids, "1Z999", "UPS")
-    assert {line.line_id: line.quantity for line in found.lines} == {f"{key}1": 2, f"{key}2": 1}
+    found = shopify.find_shipments(key)
+    assert [one.key for one in found] == ids.split(",")
+    assert {(one.tracking_no, one.carrier) for one in found} == {("1Z999", "UPS")}
+    assert [(line.line_id, line.quantity) for one in found for line in one.lines] == [(f"{key}1", 2), (f"{key}2", 1)]
     shopify.correct(key, ids, dataclasses.replace(PARCEL, tracking_no="1Z000"))
     assert [made["number"] for made in shop.orders.rows[key]["fulfillments"]] == ["1Z000"] * 2
+
+
+def test_an_order_of_300_lines_is_loaded_shipped_and_found_whole(shop: Any, shopify: Shopify) -> None:
+    key = shop.order_of(1, *((f"SKU-{n}", 1) for n in range(300)))
+    assert len(only(shopify).lines) == 300
+    shopify.ship(key, PARCEL)
+    (found,) = shopify.find_shipments(key)
+    assert len({line.line_id for line in found.lines}) == 300
+
+
+def test_every_one_of_40_fulfillments_is_found_with_what_is_in_it(shop: Any, shopify: Shopify) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 41))
+    made = [
+        {"id": 700 + n, "status": "CANCELLED" if n == 40 else "SUCCESS", "lines": {f"{key}1": 1}, "company": "UPS",
+         "number": f"1Z{n}", "url": None}
+        for n in range(41)
+    ]  # fmt: skip
+    shop.orders.change(key, fulfillments=made)
+    found = shopify.find_shipments(key)
+    assert [(one.key, one.tracking_no) for one in found] == [(str(700 + n), f"1Z{n}") for n in range(40)]
+    assert {(line.line_id, line.quantity) for one in found for line in one.lines} == {(f"{key}1", 1)}
+    shop.orders.change(key, fulfillments=made * 7)
+    with pytest.raises(Permanent, match="250 fulfillments"):
+        shopify.find_shipments(key)
 
 
 def test_what_another_service_ships_or_is_on_hold_is_left_alone(shop: Any, shopify: Shopify) -> None:
@@ -384,6 +412,31 @@ def test_a_sale_while_stock_is_set_is_read_again_and_no_change_is_lost(shop: Any
     assert questions(shop).count("SetStock") == 3
 
 
+@pytest.mark.parametrize("what", ["deleted", "doubled", "moved"])
+def test_an_item_that_changes_while_stock_is_set_costs_no_other_its_level(
+    shop: Any, shopify: Shopify, what: str
+) -> None:
+    before = shop.do_inventorySetQuantities
+
+    def sell(input: Any) -> Any:
+        shop.do_inventorySetQuantities = before
+        shop.items.change("1", levels={"501": 7})
+        answer = before(input=input)
+        if what == "deleted":
+            shop.items.remove("1")
+        elif what == "doubled":
+            shop.item(31, "MUG-BLUE")
+        else:
+            shop.items.change("1", levels={})
+        return answer
+
+    shop.do_inventorySetQuantities = sell
+    mug, tea = shopify.stock([Stock("MUG-BLUE", Decimal(40)), Stock("TEA-GREEN", Decimal(2))])
+    assert (tea.error, [row["quantity"] for row in shop.effects("stock", "TEA-GREEN")]) == ("", [2])
+    assert (mug.skipped, "2 products have this SKU" in mug.error) == (what == "deleted", what == "doubled")
+    assert [row["quantity"] for row in shop.effects("stock", "MUG-BLUE")] == ([40] if what == "moved" else [])
+
+
 def test_what_shopify_cannot_count_is_said_item_by_item(shop: Any, shopify: Shopify) -> None:
     shop.item(31, "TWICE")
     shop.item(32, "TWICE")
@@ -415,6 +468,69 @@ def test_a_fulfilled_order_is_not_canceled(shop: Any, shopify: Shopify) -> None:
     shopify.ship(key, PARCEL)
     with pytest.raises(Permanent, match="fulfilled in Shopify already"):
         shopify.cancel(key, "")
+
+
+def begun(shop: Any, shopify: Shopify, key: str) -> Pending:
+    """A cancellation that Shopify has begun, and not finished."""
+    shop.slow_jobs = True
+    pending = shopify.cancel(key, "No longer wanted")
+    assert isinstance(pending, Pending) and shop.orders.rows[key]["cancelled"] is None
+    return pending
+
+
+def test_a_cancellation_in_the_background_is_asked_about(shop: Any, shopify: Shopify) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 1))
+    pending = begun(shop, shopify, key)
+    again = shopify.resume(pending.handle)
+    assert isinstance(again, Pending)
+    shop.work()
+    assert shopify.resume(again.handle) is None
+    assert (shopify.cancel(key, ""), len(shop.effects("cancel", key))) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("The order has an open return.", "^The order has an open return.$"), ("", "gives no reason.*pending payment")],
+)
+def test_a_cancellation_that_fails_in_the_background_says_why(
+    shop: Any, shopify: Shopify, reason: str, words: str
+) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 1))
+    pending = begun(shop, shopify, key)
+    shop.job_fails = reason
+    shop.work()
+    with pytest.raises(Permanent, match=words):
+        shopify.resume(pending.handle)
+
+
+def test_a_second_request_while_one_is_under_way_is_no_refusal(shop: Any, shopify: Shopify) -> None:
+    """Shopify refuses it; that is how it looks as well where the answer to the first one was lost."""
+    keys = [shop.order_of(number, ("MUG-BLUE", 1)) for number in (1, 2)]
+    begun(shop, shopify, keys[0])
+    with clock.frozen(WHEN):
+        second = begun(shop, shopify, keys[0])
+        assert "already canceled" in second.handle and "already canceled" not in begun(shop, shopify, keys[1]).handle
+    shop.work()
+    assert shopify.resume(second.handle) is None
+
+
+def test_a_refusal_is_believed_when_nothing_can_be_under_way_any_more(shop: Any, shopify: Shopify) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 2))
+    shopify.ship(key, dataclasses.replace(PARCEL, lines=(ShipmentLine("MUG-BLUE", Decimal(1), f"{key}1"),)))
+    with clock.frozen(WHEN):
+        pending = begun(shop, shopify, key)
+    with clock.frozen(WHEN + timedelta(minutes=2)):
+        assert isinstance(shopify.resume(pending.handle), Pending)
+    with clock.frozen(WHEN + timedelta(minutes=3)), pytest.raises(Permanent, match="Cannot cancel a fulfilled order"):
+        shopify.resume(pending.handle)
+
+
+def test_a_cancellation_that_never_ends_is_a_persons(shop: Any, shopify: Shopify) -> None:
+    key = shop.order_of(1, ("MUG-BLUE", 1))
+    with clock.frozen(WHEN):
+        pending = begun(shop, shopify, key)
+    with clock.frozen(WHEN + timedelta(hours=6)), pytest.raises(NeedsHuman, match="for 6 hours"):
+        shopify.resume(pending.handle)
 
 
 @pytest.mark.parametrize("restock", [True, False])

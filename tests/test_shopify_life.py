@@ -5,12 +5,15 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from alerts.models import Alert
 from carts import grants, webhooks
 from carts.models import Access, WebhookDelivery
 from carts.systems.shopify import Shopify
@@ -18,12 +21,13 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.acceptance.hooks import mailbox
 from integration_manager.kit.connector import CartConnector, Rate
+from integration_manager.kit.errors import AuthFailed, Transient
 from integration_manager.kit.oauth import ACCESS
 from merchants.models import Schedule, Service
 from orders import connections, refunding, refunds
 from orders.journal import Journal
-from orders.models import Effect, Order, OrderDetail, OrderLine, Status
-from orders.tokens import stored
+from orders.models import Effect, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
+from orders.tokens import StoredTokens, stored
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 
@@ -162,6 +166,76 @@ def test_a_full_life_while_a_fifth_of_all_answers_is_lost(world: World) -> None:
     assert not {"tracking_refused", "tracking_skipped", "changed_after_sending"} & set(alerts())
 
 
+def numbered(number: str | None) -> None:
+    """All parcels have this tracking number, or none."""
+    for parcel in Shipment.objects.all():
+        parcel.tracking_no, parcel.data = number or "", {**parcel.data, "tracking_no": number}
+        parcel.save(update_fields=["tracking_no", "data"])
+
+
+@pytest.mark.parametrize("fault", ["drop", "drop_after"])
+@pytest.mark.parametrize("number", [None, "1ZSAME"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_two_boxes_that_only_their_pieces_tell_apart_are_each_told_once(
+    world: World, number: str | None, fault: str, which: int
+) -> None:
+    """Shopify keeps no name of ours for a fulfillment. A call of two is lost, or its answer is."""
+    shop = shop_of(world)
+    key = shop.order_of(1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    for share in ("0.34", "0.5", "1"):
+        pack(world, share=share)
+    run(world, CONFIRM)
+    assert [line.quantity for line in ShipmentLine.objects.all()] == [2, 1]
+    numbered(number)
+    shop.faults.script("write", fault, skip=which)
+    run(world, UPLOAD)
+    for hour in (1, 2):
+        with at(hour):
+            leases_expire()
+            run(world, UPLOAD)
+    told = sorted(lines[f"{key}1"] for no, lines in parcels(world, key) if no == number)
+    assert (told, world.only().status, alerts()) == ([1, 2], Status.CONFIRMED, [])
+    assert len({parcel.remote_id for parcel in Shipment.objects.all()}) == 2
+
+
+def test_what_was_told_of_a_box_without_a_number_in_part_is_told_of_the_rest(world: World) -> None:
+    shop = shop_of(world)
+    shop.place_at("502", "Harbour Road")
+    key = shop.order_of(1, ("MUG-BLUE", 2), ("TEA-GREEN", 1))
+    shop.split(key, "TEA-GREEN", "502")  # two calls
+    run(world, DOWNLOAD, DELIVER)
+    pack(world)
+    run(world, CONFIRM)
+    numbered(None)
+    shop.faults.script("write", "drop", skip=1)
+    run(world, UPLOAD)
+    with at(1):
+        leases_expire()
+        run(world, UPLOAD)
+    assert [lines for _, lines in parcels(world, key)] == [{f"{key}1": 2}, {f"{key}2": 1}]
+    assert (world.only().status, alerts()) == (Status.CONFIRMED, [])
+
+
+def test_a_fulfillment_that_may_be_ours_or_another_is_a_persons_to_judge(world: World) -> None:
+    shop = shop_of(world)
+    key = shop.order_of(1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    pack(world, share="0.5")
+    run(world, CONFIRM)
+    numbered(None)
+    shop.faults.script("write", "drop")
+    run(world, UPLOAD)
+    made = {"id": 7, "status": "SUCCESS", "lines": {f"{key}1": 3}, "company": None, "number": None, "url": None}
+    shop.orders.change(key, fulfillments=[made])  # by hand, of all that there is
+    for hour in range(1, 6):
+        with at(hour):
+            leases_expire()
+            run(world, UPLOAD)
+    assert (parcels(world, key), alerts()) == ([], ["tracking_refused"])
+    assert "may be this one, or another" in Alert.objects.get().message
+
+
 def test_the_merchant_cancels_refunds_holds_and_edits(world: World) -> None:
     shop = shop_of(world)
     keys = [shop.order_of(number, ("MUG-BLUE", 2), ("POT-GLASS", 1)) for number in range(1, 7)]
@@ -236,11 +310,29 @@ def test_a_cancellation_that_takes_its_time_is_asked_about_until_it_is_done(worl
     run(world, DOWNLOAD)
     refunding.ask(world.only(), None, "p@example.com")
     run(world, UPLOAD)
-    assert (Effect.objects.get().state, shop.orders.rows[key]["cancelled"]) == ("waiting", None)
+    assert (Effect.objects.get().state, shop.orders.rows[key]["cancelled"], alerts()) == ("waiting", None, [])
+    with at(1):
+        run(world, UPLOAD)
+    assert (Effect.objects.get().state, Effect.objects.get().failures, alerts()) == ("waiting", 0, [])
+    shop.work()
+    with at(2):
+        run(world, UPLOAD)
+    assert (Effect.objects.get().state, len(shop.effects("cancel", key)), alerts()) == ("done", 1, [])
+    assert [body["operationName"] for body in shop.asked].count("Cancel") == 1
+
+
+def test_a_cancellation_that_fails_in_the_background_is_said_with_its_reason(world: World) -> None:
+    shop = shop_of(world)
+    shop.slow_jobs, shop.job_fails = True, "The order has an open return."
+    shop.order_of(1, ("MUG-BLUE", 1))
+    run(world, DOWNLOAD)
+    refunding.ask(world.only(), None, "p@example.com")
+    run(world, UPLOAD)
     shop.work()
     with at(1):
         run(world, UPLOAD)
-    assert (Effect.objects.get().state, len(shop.effects("cancel", key)), alerts()) == ("done", 1, [])
+    assert (Effect.objects.get().state, alerts()) == ("refused", ["cart_cancel_refused"])
+    assert "The order has an open return." in Alert.objects.get().message
 
 
 def test_stock_reaches_the_location_and_a_sale_in_between_is_not_overwritten(world: World) -> None:
@@ -324,11 +416,65 @@ def test_a_webhook_wakes_the_download_once_and_an_uninstalled_app_pauses_the_car
     assert world.schedule(DOWNLOAD).paused == Schedule.Paused.AUTH
 
 
+def signed(world: World, body: bytes, secret: str, **headers: str) -> dict[str, str]:
+    """The headers of a webhook of this shop."""
+    digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    about = {"x-shopify-topic": "orders/create", "x-shopify-shop-domain": "oak.myshopify.com"}
+    return {**about, "x-shopify-hmac-sha256": digest, **headers}
+
+
+def test_a_webhook_of_another_shop_of_the_same_app_is_refused(world: World) -> None:
+    webhook, body, secret = webhooks.create(world.cart), b'{"id": 1}', shop_of(world).client[1]
+    for shop in ("pine.myshopify.com", "", "oak.myshopify.com.example.com"):
+        other = signed(world, body, secret, **{"x-shopify-shop-domain": shop})
+        assert webhooks.receive(webhook.pk, other, body)[1] == webhooks.Outcome.REFUSED
+    assert webhooks.receive(webhook.pk, signed(world, body, secret), body)[1] == webhooks.Outcome.WOKEN
+
+
+def test_a_webhook_that_could_not_wake_the_download_does_so_when_it_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, body = webhooks.create(world.cart), b'{"id": 1}'
+    headers = signed(world, body, shop_of(world).client[1], **{"x-shopify-webhook-id": "delivery-1"})
+    later = clock.now() + timedelta(hours=5)
+    world.schedule(DOWNLOAD)
+    Schedule.objects.update(next_run=later)
+
+    def crash(*args: Any, **how: Any) -> None:
+        raise OSError("the process is killed")
+
+    with monkeypatch.context() as killed, pytest.raises(OSError, match="killed"):
+        killed.setattr("carts.webhooks.schedules.wake", crash)
+        webhooks.receive(webhook.pk, headers, body)
+    assert not WebhookDelivery.objects.exists()
+    assert webhooks.receive(webhook.pk, headers, body)[1] == webhooks.Outcome.WOKEN
+    assert world.schedule(DOWNLOAD).next_run < later
+
+
+@pytest.mark.django_db(transaction=True)  # a row that is locked, as others see it
+def test_a_thread_that_renews_does_not_wait_for_a_row_that_is_being_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orders.tokens.WAIT", 0.2)
+    granted(world)
+    store = StoredTokens(Access.objects.get())
+    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+        Access.objects.update(granted_by="another@example.com")
+        with pytest.raises(Transient, match="being changed"):
+            pool.submit(store.hold, 60.0).result(timeout=30)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(store.hold, 60.0).result(timeout=30) and not store.hold(60.0)
+
+
+def test_a_thread_that_renews_what_nobody_sees_does_not_wait_either(world: World) -> None:
+    granted(world)  # and no other connection sees it before this test ends, when it is gone
+    with ThreadPoolExecutor(1) as pool, pytest.raises(AuthFailed, match="removed"):
+        pool.submit(StoredTokens(Access.objects.get()).hold, 60.0).result(timeout=30)
+
+
 def test_webhooks_are_signed_with_the_secret_of_the_app_and_no_other(world: World) -> None:
     webhook = webhooks.create(world.cart)
     body = b'{"id": 5000000001}'
     for secret, outcome in ((shop_of(world).client[1], "woken"), (webhook.secrets["secret"].reveal(), "refused")):
-        digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
-        headers = {"x-shopify-hmac-sha256": digest, "x-shopify-topic": "orders/create"}
-        assert webhooks.receive(webhook.pk, headers, body)[1] == outcome
+        assert webhooks.receive(webhook.pk, signed(world, body, secret), body)[1] == outcome
     assert grants.app_of(Shopify, {"way": "token", "client_secret": "theirs"}) == {}

@@ -77,6 +77,25 @@ def test_by_consent_and_the_app_is_the_operators(desk: Desk, shop: Any) -> None:
     works(desk)
 
 
+def test_who_changes_to_consent_gets_in_by_the_operators_app_from_then_on(desk: Desk, shop: Any) -> None:
+    client = desk.client("owner")
+    app = {"c-way": "app", "c-client_id": "app-of-their-own", "c-client_secret": "secret-of-their-own"}
+    operators = shop.client
+    shop.client = ("app-of-their-own", "secret-of-their-own")
+    form = {**TYPED, "c-url": shop.url}
+    assert client.post(new(desk), {**form, **app, "off": "1"}).status_code == 302
+    (cart,) = stored(desk)
+    shop.client = operators
+    edit = desk.url(f"carts/{cart.public_id}/edit/")
+    grant = {**form, "mark": client.get(edit).context["mark"], "c-way": "grant", "grant": "1"}
+    url = client.post(edit, grant, headers={"X-Popup": "1"}).json()["url"]
+    assert "Successful Authorization" in client.get("/oauth/callback/", shop.consent(url)).content.decode()
+    (cart,) = stored(desk)
+    assert set(cart.credentials) == {"url", "way", "access"}
+    shop.expire()
+    works(desk)  # renewed as the operator's app
+
+
 def test_by_a_token_or_an_app_of_ones_own_where_the_operator_has_none(desk: Desk, shop: Any, settings: Any) -> None:
     settings.IM_OAUTH = {}
     client = desk.client("owner")

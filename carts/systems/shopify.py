@@ -9,24 +9,24 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from integration_manager.kit import canonical, clock, shopify
+from integration_manager.kit import canonical, shopify
+from integration_manager.kit import shopify_canceling as canceling
 from integration_manager.kit.amounts import drawn, each, sums
 from integration_manager.kit.canonical import ZERO, Shipment, SourceState, StockResult
-from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
+from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Pending, Rate, writes
 from integration_manager.kit.currencies import rounded
-from integration_manager.kit.errors import Permanent, Transient, Unmappable
+from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.oauth import CLIENT_SECRET
 from integration_manager.kit.paging import by_token
-from integration_manager.kit.parcel_book import merged
 from integration_manager.kit.reading import Reader, listed, pick
 from integration_manager.kit.shopify import available, gid, is_open, lines_of, place_of, quoted, same, tail
-from integration_manager.kit.webhooks import Hook, verify_hmac
+from integration_manager.kit.webhooks import SHOP, BadSignature, Hook, verify_hmac
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -134,8 +134,7 @@ class Shopify(CartConnector):
         return ",".join(map(tail, self.admin.change_each("Fulfill", "fulfillmentCreate", "fulfillment.id", bodies)))
 
     def find_shipments(self, order_key: str) -> list[Shipment]:
-        rows = pick(self.admin.ask("Fulfillments", id=gid("Order", order_key)), "data.order.fulfillments", list)
-        return merged(to_shipment(row) for row in map(Reader, rows) if row.text("status") == "SUCCESS")
+        return [to_shipment(Reader(row)) for row in self.admin.fulfillments(gid("Order", order_key))]
 
     @writes(Dedupe.NATURAL)
     def correct(self, order_key: str, remote_id: str, shipment: Shipment) -> None:
@@ -151,38 +150,34 @@ class Shopify(CartConnector):
         place, problem = self.admin.location(self.location or "") if levels else ("", "")
         if problem:
             return [StockResult(level.sku, problem) for level in levels]
-        items = self.admin.items([level.sku for level in levels], place)
-        results, wanted = dict[str, StockResult](), dict[str, int]()
-        for level in levels:
-            sku, found = level.sku, items[level.sku]
-            why = stock_problem(found)
-            wanted[sku] = max(int(level.available.to_integral_value(ROUND_FLOOR)), 0)
-            if why or not found:
-                results[sku] = StockResult(sku, why, skipped=not found)
-            elif available(found[0]) is None:  # not kept there until now
-                call = {"item": found[0]["id"], "location": place, "available": wanted[sku]}
-                errors = self.admin.count("StockItem", "inventoryActivate", **call)
-                results[sku] = StockResult(sku, errors[0][2] if errors else "")
+        wanted = {level.sku: max(int(level.available.to_integral_value(ROUND_FLOOR)), 0) for level in levels}
+        items, results = self.admin.items([*wanted], place), dict[str, StockResult]()
         for _ in range(ROUNDS):
-            if skus := [sku for sku in wanted if sku not in results]:
-                results |= self.admin.set_levels(skus, items, wanted, place)
+            ready = []
+            for sku in (sku for sku in wanted if sku not in results):
+                found = items[sku]  # read anew where it was sold meanwhile, and then it may be gone
+                why = stock_problem(found)
+                if why or not found:
+                    results[sku] = StockResult(sku, why, skipped=not found)
+                elif available(found[0]) is None:  # not kept there until now
+                    call = {"item": found[0]["id"], "location": place, "available": wanted[sku]}
+                    errors = self.admin.count("StockItem", "inventoryActivate", **call)
+                    results[sku] = StockResult(sku, errors[0][2] if errors else "")
+                else:
+                    ready.append(sku)
+            if ready:
+                results |= self.admin.set_levels(ready, items, wanted, place)
         return [results.get(level.sku) or StockResult(level.sku, BUSY) for level in levels]
 
     # ── cancellations and refunds ──
 
     @writes(Dedupe.NATURAL)
-    def cancel(self, order_key: str, reason: str) -> None:
-        key = gid("Order", order_key)
-        state = self.admin.state(key)
-        if state.text("displayFulfillmentStatus") == "FULFILLED":
-            raise Permanent("The order has been fulfilled in Shopify already.", code="already_shipped")
-        if state.text("cancelledAt"):
-            return
+    def cancel(self, order_key: str, reason: str) -> Pending | None:
         how = {"restock": bool(self.restock), "notify": bool(self.notify), "note": reason[:255]}
-        wrong = self.admin.tried("Cancel", "orderCancel", "orderCancelUserErrors", safe=True, id=key, **how)
-        if not self.admin.state(key).text("cancelledAt"):  # by this try, or by one whose answer was lost
-            again = clock.now() + timedelta(seconds=30)
-            raise wrong or Transient("Shopify is canceling the order, and has not finished.", retry_at=again)
+        return canceling.begin(self.admin, gid("Order", order_key), how)
+
+    def resume(self, handle: str) -> Pending | None:
+        return canceling.look(self.admin, handle)
 
     @writes(Dedupe.LOOKUP)
     def refund(self, order_key: str, refund: canonical.Refund) -> str:
@@ -214,6 +209,9 @@ class Shopify(CartConnector):
     @classmethod
     def webhook(cls, values: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Hook:
         verify_hmac(values.get(CLIENT_SECRET, ""), body, headers.get("x-shopify-hmac-sha256"))
+        shop = values.get(SHOP)
+        if shop and headers.get("x-shopify-shop-domain") != f"{shop}.myshopify.com":
+            raise BadSignature("It comes from another shop.")  # an app's secret is the same for all of its shops
         topic, delivery = headers.get("x-shopify-topic", ""), headers.get("x-shopify-webhook-id", "")
         try:
             key = Reader(json.loads(body)).text("id") if topic.startswith("orders/") else None
@@ -284,13 +282,12 @@ def allotted(parts: Sequence[Any], shipment: Shipment, options: Mapping[str, Any
 
 
 def to_shipment(row: Reader) -> Shipment:
-    """A fulfillment. Where these may not be all of its lines, none are told."""
-    way, rows = next(iter(row.parts("trackingInfo")), Reader({})), row.part("fulfillmentLineItems")
+    """A fulfillment with all of its lines."""
+    way, rows = next(iter(row.parts("trackingInfo")), Reader({})), row.part("fulfillmentLineItems").parts("nodes")
     lines = [canonical.ShipmentLine(one.part("lineItem").text("sku") or "", one.need_number("quantity"),
-                                    tail(one.part("lineItem").need("id"))) for one in rows.parts("nodes")]  # fmt: skip
-    whole = not rows.part("pageInfo").flag("hasNextPage")
-    return Shipment(row.need("legacyResourceId"), carrier=way.text("company"), tracking_no=way.text("number"),
-                    tracking_url=way.text("url"), lines=tuple(lines) if whole else ())  # fmt: skip
+                                    tail(one.part("lineItem").need("id"))) for one in rows]  # fmt: skip
+    return Shipment(row.need("legacyResourceId"), carrier=way.text("company"), tracking_no=way.text("number") or None,
+                    tracking_url=way.text("url"), lines=tuple(lines))  # fmt: skip
 
 
 def paid_back(order: Reader, amount: Decimal, order_id: str) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ def finish(
         stored = dict(credentials)
         if token is not None and attempt is not None:
             stored[ACCESS] = grants.keep(attempt, token, identity, who, now, cart).public_id
-        cart.credentials = {**cart.credentials, **stored}
+        cart.credentials = grants.credentials(cart, system, stored)
         cart.save(update_fields=["credentials"])
         audit.record(who, "cart.credentials", cart.name)
         setup_links.tell(

@@ -172,16 +172,16 @@ def _back(request: HttpRequest, account: Account, attempt: Attempt) -> HttpRespo
         if kept is not None:
             who = str(getattr(by, "email", ""))
             address[ACCESS] = grants.keep(attempt, kept, answer.identity, who, now, attempt.cart).public_id
-        _give(attempt.cart, address)
+        _give(attempt.cart, system, address)
         audit.record(by, "access.granted", attempt.cart.name)
     response = render(request, "carts/granted.html", {"label": system.label, "back": there})
     response["Cross-Origin-Opener-Policy"] = "unsafe-none"  # so that the window that our script opened can be closed
     return response
 
 
-def _give(cart: Cart, granted: Mapping[str, Any]) -> None:
+def _give(cart: Cart, system: type[Connector], granted: Mapping[str, Any]) -> None:
     """The cart uses these tokens or keys from now on."""
-    cart.credentials = {**cart.credentials, **granted}
+    cart.credentials = grants.credentials(cart, system, granted)
     cart.save(update_fields=["credentials"])
     trying_pages.let_in_again(cart=cart)
 

@@ -258,15 +258,22 @@ class CartConnector(Connector):
         raise NotImplementedError
 
     def find_shipments(self, order_key: str) -> list[Shipment]:
-        """The parcels that the cart knows of, to resolve an unknown outcome of `ship`."""
+        """The parcels that the cart knows of, to resolve an unknown outcome of `ship`.
+
+        `ref`: our key of a parcel, where the cart keeps it. Otherwise what it took in parts comes in those parts, each
+        with its lines and, as `key`, with that one of the ids that `ship` gave.
+        """
         raise NotImplementedError
 
     def stock(self, levels: Sequence[Stock]) -> list[StockResult]:
         """Sets absolute levels. One result per level, in any order."""
         raise NotImplementedError
 
-    def cancel(self, order_key: str, reason: str) -> None:
-        """Cancels an order in the cart; one that is canceled already stays so. Raises Permanent: too late."""
+    def cancel(self, order_key: str, reason: str) -> Pending | None:
+        """Cancels an order in the cart; one that is canceled already stays so. Raises Permanent: too late.
+
+        None: it is canceled. `Pending`: the cart works on it; `resume` answers in the same way.
+        """
         raise NotImplementedError
 
     def refund(self, order_key: str, refund: Refund) -> str:
@@ -311,8 +318,9 @@ class CartConnector(Connector):
     def webhook(cls, values: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> "Hook":
         """Verifies and reads a webhook. Raises BadSignature. Makes no call.
 
-        `values`: the connection's fields, with the webhook's secret as "webhook_secret"; `headers`: names in
-        lower case; `body`: the raw bytes, as they were signed. What is signed and makes no sense is a `Hook` too.
+        `values`: the connection's fields, with the webhook's secret as "webhook_secret" and the shop's own id, where
+        it is known, as "webhook_shop"; `headers`: names in lower case; `body`: the raw bytes, as they were signed.
+        What is signed and makes no sense is a `Hook` too.
         """
         raise NotImplementedError
 
@@ -332,6 +340,8 @@ class WmsConnector(Connector):
     """An order destination."""
 
     ref_scope: ClassVar[Literal["merchant", "account"]] = "merchant"  # where references are unique
+    # `stock` lists what is there, whatever it is asked since: a level that it does not list any more is none.
+    lists_what_is_there: ClassVar[bool] = False
 
     def send(self, prepared: Prepared, ref: str) -> str | Pending:
         """Sends one order under our reference. Gives the WMS's own key of it, or `Pending`."""

@@ -7,7 +7,7 @@ Such a cart has one status for the whole order, so somebody has to count when ev
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from integration_manager.kit.canonical import ZERO, Line, Shipment
@@ -51,19 +51,3 @@ def complete(lines: Iterable[Line], parcels: Iterable[Told]) -> bool:
         for line_id, quantity in parcel.lines.items():
             left[line_id] = left.get(line_id, ZERO) - quantity
     return all(quantity <= 0 for quantity in left.values())
-
-
-def merged(parcels: Iterable[Shipment]) -> list[Shipment]:
-    """Parts of a parcel that the cart keeps apart, by locations, as one: what has the same tracking number.
-
-    Where the lines of a part are not known, those of the whole are not.
-    """
-    found: dict[str, Shipment] = {}
-    for part in parcels:
-        name = part.tracking_no or part.key
-        known = found.get(name)
-        if known is not None:
-            lines = known.lines + part.lines if known.lines and part.lines else ()
-            part = replace(known, key=f"{known.key},{part.key}", lines=lines)
-        found[name] = part
-    return [*found.values()]

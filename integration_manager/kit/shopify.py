@@ -1,7 +1,7 @@
 """Shopify's Admin interface, apart from what a cart makes of it: addresses, ways in, IDs, whole orders, locations.
 
 An `Admin` is one shop. Its documents stand in the connector's .graphql file, under the names that are used here:
-Orders, Lines, Parts, PartLines, Locations, Items, Shop, State.
+Orders, Lines, Parts, PartLines, Fulfillments, Contents, Content, Locations, Items, SetStock, Shop, State.
 """
 
 import re
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from integration_manager.kit.canonical import StockResult
-from integration_manager.kit.errors import AddressRefused, AuthFailed, Transient
+from integration_manager.kit.errors import AddressRefused, AuthFailed, BadAnswer, Permanent, Transient
 from integration_manager.kit.graphql import GraphQL, documents, error_of, wait_of
 from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback, OAuth, bearer, by_app, plain, verify_hmac_of_query
 from integration_manager.kit.reading import Reader, pick
@@ -25,6 +25,8 @@ VERSION = "2026-10"
 HEADER = "X-Shopify-Access-Token"
 MOST_LINES = 40  # of a fulfillment order, at first
 SKUS = 40  # looked up at once
+FULFILLMENTS = 250  # of an order, which it does not page
+CONTENTS = 25  # of fulfillments, asked for at once
 SCOPES = (
     "write_orders", "write_merchant_managed_fulfillment_orders", "write_inventory",
     "read_locations", "read_products", "read_customers",
@@ -168,6 +170,23 @@ class Admin:
     def state(self, order_id: str) -> Reader:
         """Whether an order is canceled or fulfilled."""
         return Reader(pick(self.ask("State", id=order_id), "data.order", dict))
+
+    def fulfillments(self, order_id: str) -> list[Any]:
+        """An order's fulfillments that stand, each with all of its lines."""
+        rows = pick(self.ask("Fulfillments", id=order_id), "data.order.fulfillments", list)
+        if len(rows) >= FULFILLMENTS:
+            raise Permanent(f"Shopify tells of {FULFILLMENTS} fulfillments of an order only.", code="too_many")
+        standing = {row["id"]: row for row in rows if row.get("status") == "SUCCESS"}
+        contents, keys = dict[str, Any](), [*standing]
+        for at in range(0, len(keys), CONTENTS):
+            found = pick(self.ask("Contents", ids=keys[at : at + CONTENTS]), "data.nodes", list)
+            contents |= {node["id"]: node["fulfillmentLineItems"] for node in found if node}
+        if contents.keys() != standing.keys():
+            raise BadAnswer("Shopify does not tell what is in a fulfillment of the order.")
+        for key, content in contents.items():
+            if Reader(content).part("pageInfo").flag("hasNextPage"):
+                contents[key] = {"nodes": [*self.nodes("Content", "data.fulfillment.fulfillmentLineItems", id=key)]}
+        return [{**row, "fulfillmentLineItems": contents[key]} for key, row in standing.items()]
 
     # ── stock ──
 

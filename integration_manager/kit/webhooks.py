@@ -19,6 +19,7 @@ from typing import Literal
 from integration_manager.kit import clock
 
 SECRET = "webhook_secret"  # noqa: S105 (a name): where `webhook` finds the secret among its values
+SHOP = "webhook_shop"  # the same for the shop's own id (see `Connector.identity`)
 TOLERANCE = timedelta(minutes=5)  # between the time a shop signs and ours, either way
 
 

@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 
 from alerts.raising import raise_alert, resolve
+from integration_manager.kit.connector import Pending
 from integration_manager.kit.errors import (
     AlreadyDone,
     AuthFailed,
@@ -36,6 +37,7 @@ HOUR = timedelta(hours=1)
 AGAIN = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 TRIES = 360
 BUGS = 5  # tries of an effect that our own mistake stops
+HANDLE = "handle"  # among an effect's data: of an earlier call that the other system is working on
 BY_ITSELF = "Nothing to do: it is tried again at every run."
 
 
@@ -127,8 +129,17 @@ class Work:
         except Exception as error:
             self.unclear(one, error)
         else:
-            self.done(one, answer)
+            if isinstance(answer, Pending):
+                self._pending(one, answer)
+            else:
+                self.done(one, answer)
         return True
+
+    def _pending(self, one: Claimed, pending: Pending) -> None:
+        """The other system works on it, and is asked again by the next call."""
+        data = {**one.data, HANDLE: pending.handle}
+        mine(one).update(data=data, retry_at=pending.again_at, lease_until=None)
+        self.run.due_at(pending.again_at)
 
     def failed(self, one: Claimed, error: Exception) -> None:
         """It is tried again, until it has failed for 15 days."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from alerts.raising import resolve
 from integration_manager.kit.canonical import Refund, from_json
-from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.connector import CartConnector, Pending
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import (
     AlreadyDone,
@@ -23,7 +23,7 @@ from integration_manager.kit.errors import (
 from orders.models import Effect
 from orders.refunds import in_words, money
 from orders.run import Run
-from orders.services.effects import BUGS, Claimed, Work, carry_out, mine
+from orders.services.effects import BUGS, HANDLE, Claimed, Work, carry_out, mine
 from orders.states import note
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,13 @@ class _Cancel(_InCart):
     kind, name = Effect.Kind.CANCEL_IN_CART, "cart_cancel"
     by_hand = "Cancel it in the cart by hand."
 
-    def call(self, one: Claimed) -> None:
-        self.connector.cancel(one.cart_key, one.data.get("reason", ""))
+    def call(self, one: Claimed) -> Pending | None:
+        handle, reason = one.data.get(HANDLE), one.data.get("reason", "")
+        answer: Pending | None = (
+            self.connector.resume(handle) if handle else self.connector.cancel(one.cart_key, reason)
+        )
         crash_here("after_cart_cancel")
+        return answer
 
     def done(self, one: Claimed, answer: Any) -> None:
         if self.decide(one, Effect.State.DONE):

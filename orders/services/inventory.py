@@ -66,6 +66,7 @@ def inventory(run: Run) -> None:
         files_read.take_away(run, page)
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
+        changed += _nothing_left(run, going.began) if connector.lists_what_is_there else 0
         run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))
         if going.full:
             run.fields["reached_back_at"] = datetime.fromisoformat(going.began)
@@ -83,6 +84,20 @@ def _begin(run: Run) -> _Pass:
         return _Pass(True, run.now.isoformat(), None, False)
     since = cursor - run.connector.overlap
     return _Pass(False, run.now.isoformat(), since.isoformat(), bool(run.state.get("timed")))
+
+
+def _nothing_left(run: Run, began: str) -> int:
+    """Of what a whole pass did not list there is none. One that listed nothing at all is rather a mistake there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE merchants_stocklevel
+               SET available = 0, on_hand = 0, at = %s, changed_at = %s, version = version + 1
+               WHERE account_id = %s AND merchant_id = %s AND at < %s AND (available <> 0 OR on_hand <> 0)
+                 AND EXISTS (SELECT 1 FROM merchants_stocklevel l
+                             WHERE l.account_id = %s AND l.merchant_id = %s AND l.at >= %s)""",
+            [run.now, run.now, *(tenancy.account_id(), run.merchant.pk, began) * 2],
+        )
+        return cursor.rowcount
 
 
 def _remote_time(run: Run, now: datetime) -> str:

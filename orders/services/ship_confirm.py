@@ -28,6 +28,7 @@ from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
 from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
 from orders.services.pickup import cancel_pickup
+from orders.services.replaced import take_over
 from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import Each, move, note
 
@@ -119,7 +120,7 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
         row = by_ref.get(shipment.ref or "") or by_key.get(shipment.wms_key or "")
         if row is not None:
             mine[row.id, shipment.key] = (row, shipment)
-        else:
+        elif not shipment.voided:
             run.counts["unknown_orders"] += 1
     known = known_parcels([row_id for row_id, _ in mine])
     fresh = [pair for key, pair in mine.items() if key not in known and not pair[1].voided]
@@ -130,11 +131,32 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     for old, row, shipment in changed:  # first: what was voided makes room for what replaces it
         _correct(run, old, row, shipment)
     insert_parcels(run, fresh)
+    _take_over(known, fresh, changed)
     touched = {row.id: row for row, _ in mine.values()}
     closed = {row.id for row, shipment in mine.values() if _closes(shipment)}
     _progress(run, list(touched.values()), closed)
     run.counts["shipments"] += len(fresh)
     return {row.cart_id for row, _ in fresh} | {row.cart_id for _, row, _ in changed}
+
+
+def _take_over(
+    known: dict[tuple[int, str], ShipmentRow],
+    fresh: Sequence[tuple[Row, Shipment]],
+    changed: Sequence[tuple[ShipmentRow, Row, Shipment]],
+) -> None:
+    """New parcels, and those that are valid after all, may stand for voided ones that the cart has."""
+    new = {
+        (row.id, s.key[:150]): row.cart_id for row, s in [*fresh, *((row, s) for _, row, s in changed)] if not s.voided
+    }
+    carts = {order_id: cart_id for (order_id, _), cart_id in new.items()}
+    now_void = {old.pk: bool(shipment.voided) for old, _, shipment in changed}
+    told = [one for one in known.values() if one.order_id in carts and one.remote_id and one.uploaded_at]
+    voided = [one for one in told if now_void.get(one.pk, one.voided_at is not None)]
+    can = {cart_id for cart_id in {carts[one.order_id] for one in voided} if _can_correct(cart_id)}
+    if can:
+        there = known_parcels(list(carts)).items()
+        standing = [one for key, one in there if key in new and not one.remote_id]
+        take_over([one for one in voided if carts[one.order_id] in can], standing)
 
 
 def _closes(shipment: Shipment) -> bool:

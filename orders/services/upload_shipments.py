@@ -4,11 +4,9 @@ Failures are tried again at every run, up to 30 days or 100 tries, of which at m
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,7 +15,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert, resolve
 from carts.systems import registry
 from integration_manager import tenancy
-from integration_manager.kit.canonical import Shipment, ShipmentLine, from_json
+from integration_manager.kit.canonical import Shipment, from_json
 from integration_manager.kit.connector import CartConnector, Dedupe, Pending
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import (
@@ -39,6 +37,7 @@ from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.services.effects_cart import carry_out_in_cart
+from orders.services.told import ids, there
 from orders.states import move
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
@@ -69,6 +68,7 @@ class Parcel:
     remote_id: str  # the cart's own id of it, where it was told before
     handle: str  # of an earlier call that the cart is working on
     shipment: Shipment
+    taken: frozenset[str]  # the cart's ids of the order's other parcels
     start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
 
@@ -120,14 +120,16 @@ def _ship_all(run: Run, connector: CartConnector, parcels: Sequence[Parcel]) -> 
     Side by side they would be read and written over each other in carts that keep all of them in one place.
     """
     results: list[Any] = []
+    told: list[str] = []
     for parcel in parcels:
         if run.stopping.is_set() or time.monotonic() >= parcel.start_before:
             results.append(Unstarted())
             continue
         try:
-            results.append(_ship(connector, parcel))
+            results.append(_ship(connector, parcel, ids(told) | parcel.taken))
         except Exception as error:
             results.append(error)
+        told += [result for result in results[-1:] if isinstance(result, str)]
     return results
 
 
@@ -161,7 +163,12 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                        WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text,
                       o.status IN ('shipped', 'confirmed') AND NOT EXISTS (
                           SELECT 1 FROM orders_shipment n WHERE n.account_id = s.account_id AND n.order_id = o.id
-                          AND n.id > s.id AND n.voided_at IS NULL AND n.for_cart)""",
+                          AND n.id > s.id AND n.voided_at IS NULL AND n.for_cart),
+                      (SELECT array_agg(n.remote_id) FROM orders_shipment n WHERE n.account_id = s.account_id
+                       AND n.order_id = o.id AND n.id <> s.id AND n.remote_id <> ''),
+                      (SELECT string_agg(n.tracking_no, ', ' ORDER BY n.id) FROM orders_shipment n
+                       WHERE n.account_id = s.account_id AND n.order_id = o.id AND n.remote_id = s.remote_id
+                       AND s.remote_id NOT IN ('', 'ok', 'found') AND n.voided_at IS NULL AND n.tracking_no <> '')""",
             [run.cart.pk, run.now, limit, lease],
         )
         return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk)
@@ -193,7 +200,9 @@ def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
         data["lines"] = known or [{name: line[name] for name in ("item", "quantity")} for line in lines]
     if row[15]:
         data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped
-    values = [*row[:13], from_json(Shipment, data), start_before]
+    if row[17]:
+        data["tracking_no"] = row[17]  # of all that are one to the cart (see replaced.py)
+    values = [*row[:13], from_json(Shipment, data), frozenset(ids(row[16] or ())), start_before]
     return Parcel(*values)
 
 
@@ -210,50 +219,27 @@ def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None
         )
 
 
-def _ship(connector: CartConnector, parcel: Parcel) -> Any:
+def _ship(connector: CartConnector, parcel: Parcel, taken: set[str]) -> Any:
     """One parcel: looked for first where an upload had been begun before."""
     if parcel.handle:
         return connector.resume(parcel.handle)
     if parcel.remote_id and connector.overrides("correct"):
         connector.correct(parcel.cart_key, parcel.remote_id, parcel.shipment)
         return parcel.remote_id
+    known, shipment = None, parcel.shipment
     if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
-        for known in connector.find_shipments(parcel.cart_key):
-            if _same(known, parcel.shipment):
-                missing = _missing(known, parcel.shipment)
-                if not missing:
-                    return known.key or "found"
-                rest = replace(parcel.shipment, lines=tuple(missing))
-                return f"{known.key},{connector.ship(parcel.cart_key, rest)}"
+        known = there(shipment, connector.find_shipments(parcel.cart_key), taken)
+        if known is not None and not known.missing:
+            return known.remote_id
+        shipment = replace(shipment, lines=known.missing) if known else shipment
     elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
         return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
     crash_here("before_ship")
-    remote_id = connector.ship(parcel.cart_key, parcel.shipment)
+    answer = connector.ship(parcel.cart_key, shipment)
     crash_here("after_ship")
-    return remote_id or "ok"
-
-
-def _same(known: Shipment, parcel: Shipment) -> bool:
-    """Whether the cart knows this parcel in its present form. Two may share a tracking number, or have none."""
-    if known.tracking_no != parcel.tracking_no:
-        return False
-    return known.ref == parcel.key if known.ref else known.tracking_no is not None
-
-
-def _missing(known: Shipment, parcel: Shipment) -> list[ShipmentLine]:
-    """What of a parcel the cart lacks: one that takes a parcel in parts may have taken only some of them."""
-    if not known.lines:
-        return []
-    there: dict[str, Decimal] = defaultdict(Decimal)
-    for line in known.lines:
-        there[line.line_id or ""] += line.quantity
-    missing = []
-    for line in parcel.lines:
-        taken = min(there[line.line_id or ""], line.quantity)
-        there[line.line_id or ""] -= taken
-        if line.line_id and taken < line.quantity:
-            missing.append(replace(line, quantity=line.quantity - taken))
-    return missing
+    if isinstance(answer, Pending):
+        return answer
+    return ",".join(filter(None, (known.remote_id if known else "", answer))) or "ok"
 
 
 class _Uploads:

@@ -9,7 +9,7 @@ import base64
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -78,6 +78,7 @@ class Extensiv(WmsConnector):
     key, label = "extensiv", "Extensiv 3PL Warehouse Manager"
     rate = Rate(per_second=5, burst=15)
     settle = timedelta(minutes=2)  # and a reference that is there already is refused as well
+    lists_what_is_there = True  # an item of which nothing is left is no longer in its stock
     overlap = timedelta(minutes=65)  # its clock has no zone: once a year it shows the same hour twice
     guide = Path(__file__).with_suffix(".guide.txt").read_text("utf-8")
 
@@ -103,6 +104,7 @@ class Extensiv(WmsConnector):
 
     def connect(self, http: "Http") -> None:
         self._customer, self._facilities = int(self.customer or 0), listed(self.facility)
+        self._sizes: dict[str, int] = {}  # of pages, by their paths, where it gives fewer rows than it is asked for
         if not all(one.isdecimal() for one in self._facilities):
             raise errors.AuthFailed("A Facility ID is a number. Correct it in the merchant's WMS settings.")
         http.base_url = self.url
@@ -223,11 +225,30 @@ class Extensiv(WmsConnector):
         return self._list("/orders", "rels/orders/order", page, query)
 
     def _list(self, path: str, rel: str, page: int, query: dict[str, str]) -> list[Any]:
-        answer = self.http.get(path, params={**query, "pgsiz": PAGE, "pgnum": page})
-        rows = embedded(answer.json(), rel)
-        if pick(answer, "totalResults", int) > (page - 1) * PAGE and not rows:
-            raise errors.BadAnswer(f"{self.label} says that there are rows, and gives none.", said=answer.said)
-        return rows
+        return self._page(path, PAGE, page, query, lambda answer: embedded(answer.json(), rel))
+
+    def _page(
+        self, path: str, most: int, page: int, query: Mapping[str, str], rows_of: Callable[["Answer"], list[Any]]
+    ) -> list[Any]:
+        """One page of `most` rows, in several calls where it gives fewer at once: it says how many there are in all."""
+        for _ in range(2):
+            size, found = self._sizes.get(path, most), list[Any]()
+            before = (page - 1) * most
+            while len(found) < most:
+                number = (before + len(found)) // size + 1
+                answer = self.http.get(path, params={**query, "pgsiz": size, "pgnum": number})
+                rows, total = rows_of(answer), pick(answer, "totalResults", int)
+                found += rows
+                if before + len(found) >= total:
+                    return found
+                if len(rows) < size:
+                    break
+            else:
+                return found
+            if not rows:
+                break
+            self._sizes[path] = next(size for size in range(len(rows), 0, -1) if most % size == 0)
+        raise errors.BadAnswer(f"{self.label} says that there are more rows than it gives.", said=answer.said)
 
     # ── stock and methods ──
 
@@ -236,8 +257,8 @@ class Extensiv(WmsConnector):
         query = {"rql": f"facilityId=in=({','.join(facilities)})"}
 
         def fetch(offset: int) -> list[Any]:
-            page = {"pgsiz": LEVELS, "pgnum": offset // LEVELS + 1}
-            return pick(self.http.get("/inventory/stocksummaries", params={**query, **page}), "summaries", list)
+            path, page = "/inventory/stocksummaries", offset // LEVELS + 1
+            return self._page(path, LEVELS, page, query, lambda answer: pick(answer, "summaries", list))
 
         levels: dict[tuple[str, str], list[Decimal]] = {}
         for row in (row for page in by_offset(fetch, LEVELS, key_of=which_stock) for row in page.rows):
@@ -395,13 +416,19 @@ def to_shipments(raw: Any, zone: ZoneInfo, *, labelled: bool = False) -> list[Sh
     loose = [lines for box, lines in boxes if not box.text("trackingNumber")]
     if closed and (loose or not found):
         told = {one.tracking_no for one in found}
-        numbers: list[str | None] = [one for one in tracking_numbers(r) if one not in told] or [None]
+        others: list[str | None] = [one for one in tracking_numbers(r) if one not in told] or [None]
         rest = tuple(itertools.chain(*loose))
-        keys = [f"order-{order_id}", *(f"order-{order_id}-{number}" for number in numbers[1:])]
-        left = [Shipment(key, tracking_no=number) for key, number in zip(keys, numbers, strict=True)]
+        keys = [f"order-{order_id}", *(f"order-{order_id}-{number}" for number in others[1:])]
+        left = [Shipment(key, tracking_no=number) for key, number in zip(keys, others, strict=True)]
         found += [dataclasses.replace(left[0], lines=rest), *left[1:]]
-    gone = [Shipment(box.need("packageId"), voided=True) for box, _ in boxes if not box.text("trackingNumber")]
     parcels = shared(found, [ordered(one) for one in items.values()])
+    # What has no number any more; and what was told of the order as a whole, where its packages have got theirs since.
+    void = [box.need("packageId") for box, _ in boxes if not box.text("trackingNumber")]
+    if found:
+        numbers = dict.fromkeys([*(one.tracking_no for one in found), *tracking_numbers(r)])
+        whole = [f"order-{order_id}", *(f"order-{order_id}-{number}" for number in numbers if number)]
+        void += [key for key in whole if key not in {one.key for one in found}]
+    gone = [Shipment(key, voided=True) for key in void]
     of_all: dict[str, Any] = {
         "wms_key": order_id, "ref": r.text("referenceNum"),
         "carrier": routing.text("carrier"), "method": routing.text("mode"),

@@ -223,7 +223,7 @@ class FakeExtensiv(Gate):
     def list_stock(self, request: Request) -> Any:
         self._needs("InventoryRead")
         self._only(request, "pgsiz", "pgnum", "rql", "orderednotallocated")
-        rows = [row for row in self.levels.since() if row["customer"] in self.visible]
+        rows = [row for row in self.levels.since() if row["customer"] in self.visible and Decimal(row["held"])]
         found, total = self._asked(request, rows, STOCK, 500)
         summaries = [
             {

@@ -19,7 +19,8 @@ PATH = "/admin/api/2026-10/graphql.json"
 TOKEN = "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"
 MOST = 1000  # points of one question
 RIGHTS = {
-    "orders": "read_orders", "order": "read_orders", "fulfillmentOrder": "read_merchant_managed_fulfillment_orders",
+    "orders": "read_orders", "order": "read_orders", "node": "read_orders", "nodes": "read_orders",
+    "fulfillment": "read_orders", "fulfillmentOrder": "read_merchant_managed_fulfillment_orders",
     "locations": "read_locations", "inventoryItems": "read_inventory",
     "fulfillmentCreate": "write_merchant_managed_fulfillment_orders",
     "fulfillmentTrackingInfoUpdate": "write_merchant_managed_fulfillment_orders",
@@ -225,13 +226,18 @@ class Admin(Grants):
         return known["whole"]
 
 
+def most(args: dict[str, Any]) -> int:
+    """How many rows of a list are asked for."""
+    if not 0 < args["first"] <= 250:
+        raise ValueError("first has to be between 1 and 250")
+    return int(args["first"])
+
+
 def connection(rows: list[Any], view: Any = None, position: Any = None) -> Any:
     """A list that is asked for by `first` and `after`. `view`: a row as it is answered; `position`: where it stands."""
 
     def part(args: dict[str, Any]) -> dict[str, Any]:
-        size, after = args["first"], args.get("after")
-        if not 0 < size <= 250:
-            raise ValueError("first has to be between 1 and 250")
+        size, after = most(args), args.get("after")
         places = [position(row) if position else f"{n:09d}" for n, row in enumerate(rows)]
         start = 0
         if after is not None:

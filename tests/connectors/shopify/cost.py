@@ -238,6 +238,8 @@ def _cost(one: Field) -> int:
     if not one.fields:
         return 0
     inner = sum(_cost(part) for part in one.fields)
+    if "ids" in one.args:
+        return len(one.args["ids"]) * (1 + inner)
     if one.name in FREE:
         return inner
     size = one.args.get("first", one.args.get("last"))

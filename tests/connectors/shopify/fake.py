@@ -14,7 +14,7 @@ from typing import Any
 
 from integration_manager.kit.fake_hooks import Hooks
 from tests.connectors.shopify.admin import Admin, Refused, connection, nonce, numbered
-from tests.connectors.shopify.views import OPEN, address, order_view, part_view, second, unit
+from tests.connectors.shopify.views import OPEN, address, job_view, made_view, order_view, part_view, second, unit
 
 GOODS = (
     ("MUG-BLUE", "Mug, blue", "12.50"), ("TEA-GREEN", "Green tea", "8.90"), ("POT-GLASS", "Glass teapot", "34.00"),
@@ -41,11 +41,13 @@ class FakeShopify(Admin):
     page_size = 8
     lively = False
     slow_jobs = False  # cancellations go on until `work`
+    job_fails: str | None = None  # why they come to nothing; "": nobody says
 
     def setup(self) -> None:
         self.setup_admin()
         self.orders, self.items = self.table("orders", sort="updated"), self.table("items")
         self.places, self.hooks = self.table("locations"), self.table("webhooks")
+        self.jobs = self.table("jobs")  # cancellations
         self.post, self.dice = Hooks(), random.Random(f"{self.name}{len(self.orders)}")
         self.numbers = itertools.count(90_000 + sum(1 for _ in self.orders) * 1000 + len(self.hooks))
         self.next_order = self.clock() + timedelta(seconds=2)
@@ -85,6 +87,23 @@ class FakeShopify(Admin):
 
     def ask_fulfillmentOrder(self, id: str) -> Any:
         return next((part_view(self, part) for row in self.orders for part in row["parts"] if part["id"] == id), None)
+
+    def ask_fulfillment(self, id: str) -> Any:
+        number = int(_number(id, "Fulfillment"))
+        return next(
+            (made_view(row, one) for row in self.orders for one in row["fulfillments"] if one["id"] == number), None
+        )
+
+    def ask_nodes(self, ids: list[str]) -> Any:
+        if len(ids) > 250:
+            raise Refused("The input array size is greater than the maximum allowed of 250.", "MAX_INPUT_SIZE_EXCEEDED")
+        return [self.ask_node(one) for one in ids]
+
+    def ask_node(self, id: str) -> Any:
+        if id.startswith("gid://shopify/Fulfillment/"):
+            return self.ask_fulfillment(id)
+        job = self.jobs.get(_number(id, "OrderCancelJobResult"))
+        return job_view(job) if job else None
 
     def ask_locations(self, first: int, after: str | None = None) -> Any:
         return connection([self._place(row) for row in self.places])({"first": first, "after": after})
@@ -129,6 +148,8 @@ class FakeShopify(Admin):
                 said = f"Fulfillment order {part['id']} has an unfulfillable status= {part['status'].lower()}."
                 return _wrong(said, fulfillment=None)
             lines = {line["id"]: line for line in part["lines"]}
+            if len(one.get("fulfillmentOrderLineItems") or ()) > 512:
+                return _wrong("A maximum of 512 line items is accepted.", fulfillment=None)
             chosen = one.get("fulfillmentOrderLineItems") or [
                 {"id": key, "quantity": line["remaining"]} for key, line in lines.items()
             ]
@@ -212,18 +233,27 @@ class FakeShopify(Admin):
         why = "Cannot cancel a fulfilled order" if row["fulfillments"] else "This order is already canceled"
         if row["cancelled"] or row["fulfillments"] or row.get("canceling"):
             error = {"code": "INVALID", "field": ["orderId"], "message": why}
-            return {"job": None, "orderCancelUserErrors": [error]}
+            return {"job": None, "jobResult": None, "orderCancelUserErrors": [error]}
+        job = {"id": numbered("OrderCancelJobResult", nonce()), "order": row["key"], "status": "STARTED", "errors": []}
+        self.jobs.put(_number(job["id"], "OrderCancelJobResult"), job)
         self.orders.change(row["key"], canceling=True, restocking=restock)
+        answer = {"job": {"id": numbered("Job", nonce()), "done": False}, "jobResult": job_view(job)}
         if not self.slow_jobs:
             self.work()
-        return {"job": {"id": numbered("Job", nonce()), "done": False}, "orderCancelUserErrors": []}
+        return {**answer, "orderCancelUserErrors": []}
 
     def work(self) -> None:
         """What is canceled in the background is done now."""
         with self.lock:
-            for row in [row for row in self.orders if row.get("canceling")]:
-                self.effect("cancel", row["key"])
-                self.cancel(row["key"], restock=row["restocking"])
+            for job in [job for job in self.jobs if job["status"] == "STARTED"]:
+                key, fails = job["order"], self.job_fails
+                row = self.orders.change(key, canceling=False)
+                errors = [fails] if fails else []
+                self.jobs.change(_number(job["id"], "OrderCancelJobResult"), errors=errors,
+                                 status="SUCCEEDED" if fails is None else "FAILED")  # fmt: skip
+                if fails is None:
+                    self.effect("cancel", key)
+                    self.cancel(key, restock=row["restocking"])
 
     def do_refundCreate(self, input: Any) -> Any:
         row = copy.deepcopy(self.orders.rows[_number(input["orderId"], "Order")])

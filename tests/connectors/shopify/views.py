@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.connectors.shopify.admin import connection, numbered
+from tests.connectors.shopify.admin import connection, most, numbered
 
 OPEN = ("OPEN", "IN_PROGRESS")
 BUYERS = (
@@ -78,12 +78,12 @@ def order_view(shop: Any, row: Any) -> dict[str, Any]:
         "currentTotalPriceSet": money(total), "currentTotalTaxSet": money(tax),
         "currentShippingPriceSet": money(freight),
         "refunds": lambda args: [
-            {"legacyResourceId": str(one["id"]), "note": one["note"]} for one in row["refunds"][: args["first"]]
+            {"legacyResourceId": str(one["id"]), "note": one["note"]} for one in row["refunds"][: most(args)]
         ],
         "lineItems": connection([line_view(one) for one in row["lines"]]),
         "fulfillmentOrders": connection([part_view(shop, part) for part in row["parts"]]),
-        "fulfillments": lambda args: [made_view(row, one) for one in row["fulfillments"][: args["first"]]],
-        "transactions": lambda args: [payment_view(row, one) for one in row["payments"]],
+        "fulfillments": lambda args: [made_view(row, one) for one in row["fulfillments"][: most(args)]],
+        "transactions": lambda args: [payment_view(row, one) for one in row["payments"][: most(args)]],
     }  # fmt: skip
 
 
@@ -134,9 +134,24 @@ def made_view(row: Any, made: Any) -> dict[str, Any]:
         for line, n in made["lines"].items()
     ]
     return {
-        "id": numbered("Fulfillment", made["id"]), "legacyResourceId": str(made["id"]), "status": made["status"],
-        "trackingInfo": lambda args: [way] if any(way.values()) else [], "fulfillmentLineItems": connection(rows),
+        "__typename": "Fulfillment", "id": numbered("Fulfillment", made["id"]),
+        "legacyResourceId": str(made["id"]), "status": made["status"],
+        "trackingInfo": lambda args: [way][: most(args)] if any(way.values()) else [],
+        "fulfillmentLineItems": connection(rows),
     }  # fmt: skip
+
+
+def job_view(job: Any) -> dict[str, Any]:
+    """A cancellation in the background."""
+    errors = [{"code": "INVALID", "field": None, "message": one} for one in job["errors"]]
+    done = job["status"] != "STARTED"
+    return {
+        "__typename": "OrderCancelJobResult",
+        "id": job["id"],
+        "status": job["status"],
+        "done": done,
+        "errors": errors,
+    }
 
 
 def payment_view(row: Any, one: Any) -> dict[str, Any]:
