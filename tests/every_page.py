@@ -6,9 +6,11 @@ fit and read, and their pictures.
 
 from dataclasses import dataclass
 
+from alerts.channels import KINDS
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from integration_manager.systems import offered
 from orders.models import CartProduct, SkippedOrder
 from tests import desk as desks
 from tests import test_idor as routes
@@ -113,7 +115,7 @@ def fill(desk: Desk) -> dict[str, str]:
                 merchant=cart.merchant, cart=cart, key=key, sku=sku, state=state, error_message=why, sent_at=now,
                 error_code="" if sku else "no_sku", data={"key": key, "sku": sku, "name": f"Thing {key}"},
             )  # fmt: skip
-    merchant = desk.merchants[0].public_id
+    merchant, carts = desk.merchants[0].public_id, "carts/new/"
     return {
         "products at the WMS": desk.url(f"carts/{cart.public_id}/products/?state=there"),
         "order in error": desk.url(f"orders/{error.public_id}/"),
@@ -127,8 +129,10 @@ def fill(desk: Desk) -> dict[str, str]:
         "deleted carts": desk.url("carts/?deleted"),
         "gallery": desk.url(f"carts/new/?merchant={merchant}"),
         "nothing in the gallery": desk.url(f"carts/new/?merchant={merchant}&q=zzz"),
-        "settings of a WMS by files": desk.url("wms/setup/csv_wms/"),
         "why not": desk.url(f"carts/why/?cart={cart.public_id}&number=1"),
+        **{f"set up {one['label']}": desk.url(f"{carts}{one['key']}/?merchant={merchant}") for one in offered("cart")},
+        **{f"settings of {one['label']}": desk.url(f"wms/setup/{one['key']}/") for one in offered("wms")},
+        **{f"new channel, {kind.label}": desk.url(f"alerts/channels/new/{key}/") for key, kind in KINDS.items()},
     }
 
 

@@ -25,6 +25,7 @@ from tests import desk as desks
 from tests import every_page
 from tests.desk import PASSWORD, Desk
 from tests.world import ago
+from wms.models import Wms
 
 LINK = re.compile(r"https?://[^/]+(/.*)")
 
@@ -57,7 +58,7 @@ def views(shop: Any, url: str) -> list[View]:
     for name, address in every_page.OUTSIDE.items():
         see(name, Client().get(address))
     _from_a_shop(desk, see, shop, url)
-    for part in (_lists, _refused, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
+    for part in (_lists, _refused, _systems, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
         part(desk, see)
     factory = RequestFactory().get("/styleguide/")
     see("style guide", HttpResponse(render_to_string("styleguide.html", styleguide.samples(), factory)))
@@ -83,6 +84,30 @@ def _refused(desk: Desk, see: See) -> None:
     see("sign-in, refused", Client().post("/login/", {"login": "owner@northquay.example", "password": "wrong"}))
     see("sign-up, refused", Client().post("/signup/", {"email": "x", "password1": "short"}))
     see("change of password, refused", owner.post("/security/password/", {"oldpassword": "wrong", "password1": "x"}))
+
+
+def _systems(desk: Desk, see: See) -> None:
+    """A WMS and a shop online, not the sandbox's; an account of one merchant, whose WMS works by files."""
+    online = desks.build("Online", orders=1)
+    cart = online.carts[0]
+    with tenancy.activate(online.account.pk):
+        Wms.objects.update(system="extensiv")
+        Cart.objects.filter(pk=cart.pk).update(system="shopify", name="Alder & Finch US")
+    paths = {"WMS": "wms/", "merchant’s setup": f"merchants/{cart.merchant.public_id}/edit/"}
+    paths |= {"cart": f"carts/{cart.public_id}/", "cart’s setup": f"carts/{cart.public_id}/edit/"}
+    for name, path in paths.items():
+        see(f"{name}, online", online.client("owner").get(online.url(path)))
+    solo = desks.build("Solo", orders=0)
+    Account.objects.filter(pk=solo.account.pk).update(kind=Account.Kind.MERCHANT)
+    with tenancy.activate(solo.account.pk):
+        solo.carts[1].delete()
+        Membership.objects.filter(merchant=solo.merchants[1]).delete()
+        solo.merchants[1].delete()
+        Wms.objects.update(system="csv_wms")
+    paths = {"dashboard": "", "WMS": "wms/", "carts": "carts/", "merchant": "merchants/", "users": "users/"}
+    paths |= {"files": f"wms/of/{solo.merchants[0].public_id}/files/", "no merchant user": "users/new/"}
+    for name, path in paths.items():
+        see(f"{name} of an account of one merchant", solo.client("owner").get(solo.url(path), follow=True))
 
 
 def _from_a_shop(desk: Desk, see: See, shop: Any, url: str) -> None:

@@ -36,7 +36,7 @@ def sign_up(client: Client, **changed: str) -> Any:
 def test_from_the_form_to_the_dashboard(post: Post) -> None:
     client = Client()
     assert sign_up(client).headers["Location"] == "/verify/"
-    assert "Look into your mailbox" in client.get("/verify/").content.decode()
+    assert "Check your inbox" in client.get("/verify/").content.decode()
     user = User.objects.get(email=ADDRESS)
     assert (user.name, user.timezone) == ("Priya Raman", "Europe/Berlin")
     assert user.terms_accepted_at is not None

@@ -1,12 +1,15 @@
 """The order list and its filters."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.dateparse import parse_date
+from django.utils.formats import date_format
 from django.views.decorators.http import require_GET
 
 from accounts.requests import AccountRequest
@@ -65,7 +68,7 @@ def orders(request: AccountRequest) -> HttpResponseBase:
     context |= {
         "most_matches": search.MOST_MATCHES if matches and matches.capped else 0,
         "tabs": tabs(request, filters),
-        "chips": _chips(request, filters, page),
+        "chips": chips_of(request, filters, page),
         "clear_url": EVERYTHING,
         "state": BY_KEY.get(filters.state),
         "first_page": not (request.GET.get("after") or request.GET.get("before")),
@@ -96,30 +99,43 @@ def order_filter(request: AccountRequest) -> HttpResponse:
     return render(request, "orders/filter_form.html" if inside else "orders/filter.html", context)
 
 
-def _chips(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[Chip]:
+def chips_of(request: AccountRequest, filters: search.Filters, page: search.Page) -> list[Chip]:
+    """The filters that are on, in words. `page`: what they let through, which spares questions."""
     merchant = chosen_merchant(request)() if filters.merchant else None
-    cart = next((order.cart for order in page.items if order.cart.public_id == filters.cart), None)
-    if filters.cart and cart is None:
-        cart = Cart.objects.filter(public_id=filters.cart).first()
     given = request.GET
     found = chips(
         request,
         [
-            ("q", "Contains", filters.text),
+            ("q", "Search", filters.text),
             ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
-            ("cart", "Cart", (cart.name if cart else "unknown") if filters.cart else ""),
+            ("cart", "Cart", _cart(page, filters)),
             ("cause", "Cause", _cause(page, filters)),
             ("country", "Country", filters.country),
             ("method", "Ship method", filters.method),
             ("loaded", "Loaded", "today" if given.get("loaded") == "today" and filters.loaded_from else ""),
-            ("loaded_from", "Loaded from", given.get("loaded_from", "") if filters.loaded_from else ""),
-            ("loaded_to", "Loaded until", given.get("loaded_to", "") if filters.loaded_to else ""),
-            ("placed_from", "Placed from", f"{filters.placed_from:%d %b %Y}" if filters.placed_from else ""),
-            ("placed_to", "Placed until", f"{filters.placed_to:%d %b %Y}" if filters.placed_to else ""),
+            ("loaded_from", "Loaded from", _day(given.get("loaded_from")) if filters.loaded_from else ""),
+            ("loaded_to", "Loaded until", _day(given.get("loaded_to")) if filters.loaded_to else ""),
+            ("placed_from", "Placed from", _day(filters.placed_from)),
+            ("placed_to", "Placed until", _day(filters.placed_to)),
         ],
     )
     # An address without anything is that of the view that is seen first.
     return [replace(chip, without=EVERYTHING) if chip.without == "?" else chip for chip in found]
+
+
+def _day(day: date | str | None) -> str:
+    """A day as it is read; what is none is shown as it was given."""
+    found = parse_date(day) if isinstance(day, str) else day
+    return date_format(found, "j M Y") if found else str(day or "")
+
+
+def _cart(page: search.Page, filters: search.Filters) -> str:
+    """The name of the cart whose orders are shown."""
+    if not filters.cart:
+        return ""
+    if page.items:
+        return str(page.items[0].cart_name)
+    return Cart.objects.filter(public_id=filters.cart).values_list("name", flat=True).first() or "unknown"
 
 
 def _cause(page: search.Page, filters: search.Filters) -> str:

@@ -11,8 +11,17 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager.kept import typed
-from orders import columns, saved_views
+from orders import columns, saved_views, search
+from orders.forms import FilterForm
 from orders.models import SavedView
+from orders.state_words import BY_KEY
+from orders.views.listing import chips_of
+
+SORT_WORDS = {
+    "placed": "newest placed first",
+    "placed-first": "oldest placed first",
+    "loaded-first": "oldest loaded first",
+}
 
 
 class ViewForm(forms.Form):
@@ -53,10 +62,19 @@ def order_views(request: AccountRequest) -> HttpResponseBase:
     context = {
         "form": form,
         "views": [(view, saved_views.address(view)) for view in seen.named],
-        "query": QueryDict(query),
-        "default": seen.default,
+        "shows": _shows(request),
     }
     return render(request, "orders/views.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _shows(request: AccountRequest) -> list[tuple[str, str]]:
+    """What a view of this address would show, in words: name, value."""
+    asked = FilterForm(request.GET)
+    filters, sort = asked.filters(), asked.sort_by
+    first = search.page(search.filtered(filters), sort, size=1)
+    state = [("State", BY_KEY[filters.state].word)] if filters.state in BY_KEY else []
+    chips = [(chip.label, chip.value) for chip in chips_of(request, filters, first)]
+    return [*state, *chips, *([("Sort", SORT_WORDS[sort])] if sort in SORT_WORDS else [])]
 
 
 @require("orders.view")

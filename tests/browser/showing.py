@@ -14,6 +14,23 @@ from playwright.sync_api import Page
 from tests.every_view import View
 
 DROPPED = {"content-length", "set-cookie", "connection"}
+# What a page keeps closed: dialogs by their ids, what unfolds by its class or by its last words.
+CLOSED = """() => [...document.querySelectorAll('details:not([open]), dialog')].map((part, at) => {
+    part.dataset.closed = at;
+    const plain = ['menu', 'menu-end', 'mt', 'pt', 'dialog'];
+    const own = [...part.classList].filter(name => !plain.includes(name)).join(' ');
+    const said = part.querySelector('summary')?.textContent ?? '';
+    return part.id.split('-')[0] || own || said.replace(/[^A-Za-z ,]/g, '').split(',').pop().trim();
+})"""
+OPEN = """at => {
+    const part = document.querySelector(`[data-closed="${at}"]`);
+    for (let one = part.parentElement; one; one = one.parentElement) if (one.matches('details')) one.open = true;
+    if (part.showModal) part.showModal(); else part.open = true;
+    part.scrollIntoView({block: 'center'});
+}"""
+CLOSE = """() => document.querySelectorAll('[data-closed]').forEach(part => {
+    if (part.close) part.close(); else part.open = false;
+})"""
 
 
 @contextlib.contextmanager
@@ -63,6 +80,17 @@ def shown(views: list[View]) -> Iterator[str]:
 def widths(view: View) -> tuple[int, int]:
     """How wide it is shown: on a desk and on a phone; a mail as wide as mail programs show it."""
     return (640, 360) if view.mail else (1280, 360)
+
+
+def opened(page: Page, seen: set[str]) -> Iterator[str]:
+    """Opens what this page keeps closed and no page before it had, one after the other: menus, dialogs, what unfolds.
+    Gives what each is called while it is open."""
+    for at, name in enumerate(page.evaluate(CLOSED)):
+        if name not in seen:
+            seen.add(name)
+            page.evaluate(OPEN, at)
+            yield name
+            page.evaluate(CLOSE)
 
 
 def look(page: Page, width: int, theme: str) -> None:

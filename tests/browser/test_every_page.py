@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.colours import CONTRAST, Colours
-from tests.browser.showing import look, shown, widths
+from tests.browser.showing import look, opened, shown, widths
 from tests.every_view import View
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,7 @@ def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, vi
     complaints: list[str] = []
     problems: list[str] = []
     colours = Colours(page)
+    seen: set[str] = set()  # menus and dialogs, each of which is opened once
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.add_init_script(AXE.read_text())
@@ -49,6 +50,14 @@ def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, vi
             for width in (phone, desk):
                 look(page, width, "dark")
                 found += [f"{one} [{width} px, dark]" for one in colours.unreadable()]
+            for part in opened(page, seen):
+                for theme in ("light", "dark"):
+                    look(page, desk, theme)
+                    found += [f"{one} [open {part}, {theme}]" for one in colours.unreadable()]
+                found += [f"{one} [open {part}]" for one in page.evaluate(SERIOUS, EVERYTHING_ELSE)]
+                look(page, phone, "light")
+                wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                found += [f"{wider} px too wide at {phone} px [open {part}]"] if wider > 0 else []
             problems += [f"{view.name}: {one}" for one in found]
             complaints.clear()
     assert problems == [], "\n".join(problems)

@@ -128,7 +128,7 @@ def journey(hand: Hand, base: str, post: Post, systems: Any, kind: str, person: 
     hand.write(page.get_by_label("Password"), PASSWORD)
     hand.press(page.get_by_role("checkbox", name=re.compile("I agree")))
     hand.press(page.get_by_role("button", name="Create the account"))
-    expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     page.goto(base + post.deliver().link(person))
     hand.press(page.get_by_role("button", name="Verify the address"))
     page.wait_for_url("**/a/**")
