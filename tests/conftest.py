@@ -32,8 +32,10 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """Replaces pytest-django's: ours is made by the owner, and used as im_app."""
     from django.db import connections
+    from django.test import TransactionTestCase
 
     from integration_manager.startup import role_problem
+    from tests import emptied
 
     services.create_database(os.environ)
     with django_db_blocker.unblock():
@@ -41,7 +43,9 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
             cursor.execute("SELECT current_user")
             assert cursor.fetchone() == ("im_app",)
         assert role_problem() == ""
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: emptied.empty())
+        yield
     with django_db_blocker.unblock():
         connections.close_all()
 

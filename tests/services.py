@@ -157,9 +157,6 @@ def _fill_template(environment: dict[str, str] | os._Environ[str], url: str, hom
     )
     if result.returncode:
         raise RuntimeError(f"the test database cannot be migrated:\n{result.stdout}{result.stderr}")
-    with admin(environment, TEMPLATE) as cursor:
-        # Tests with transactions of their own are undone by TRUNCATE; nowhere else may im_app.
-        cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO im_app")
     begun = known.with_suffix(f".{os.getpid()}")
     _program(home, "pg_dump", environment, "-f", str(begun))
     begun.rename(known)
