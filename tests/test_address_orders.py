@@ -10,14 +10,16 @@ from accounts.models import Account
 from alerts.models import Alert
 from integration_manager.kit import clock
 from integration_manager.kit.faults import Fault
+from integration_manager.kit.simulator import Reply
 from merchants.models import Service
 from merchants.rules import address
 from merchants.rules.draft import ADDRESS_LOOKUP
 from orders import actions, address_changes, addresses, editing
 from orders.models import AddressAnswer, EventDetail, LookupCount, Order, OrderDetail, Status
 from orders.retention import sweep
+from orders.services import look_up
 from tests.smarty_fake import FakeSmarty
-from tests.world import World, alerts, at, change, place, run
+from tests.world import World, alerts, answers, at, change, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 GOOD = {
@@ -217,6 +219,76 @@ def test_after_an_hour_the_built_in_rules_decide_alone(world: World, online: Fak
         to(world, 2, state="oregon")
         run(world, DOWNLOAD, DELIVER)
     assert (len(sent(world)), counted()) == (2, (1, 0)), "later orders ask again"
+
+
+def test_one_refused_address_stops_no_other_and_is_decided_by_the_built_in_rules(
+    world: World, online: FakeSmarty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_up, "BATCH", 1)
+    refused = [Reply({"errors": [{"message": "no"}]}, 400)]
+    answers(online, "GET", "/street-address", lambda request, usual: refused.pop() if refused else usual(request))
+    for number, house in enumerate((12, 14, 16), 1):
+        to(world, number, address_1=f"{house} Mill Lane")
+    run(world, DOWNLOAD)
+    assert {order.status for order in world.orders()} == {Status.READY}
+    assert (counted(), alerts()) == ((2, 0), []), "one was refused, the others were asked about all the same"
+    stories = [OrderDetail.objects.get(order=order).applied for order in world.orders()]
+    (why,) = [entry["why"] for story in stories for entry in story if "decided alone" in entry["why"]]
+    assert why == "Smarty refuses to say anything about it (http_400), so the built-in rules decided alone."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"candidates": []},
+        ["12 Mill Lane"],
+        [{"components": [1], "analysis": {"dpv_match_code": "Y"}}],
+        [{"components": {"city_name": {"a": 1}}, "analysis": {"dpv_match_code": "Y"}}],
+        [{"components": {}, "analysis": {"dpv_match_code": 7}}],
+        [{"delivery_line_1": ["12 Mill Lane"], "components": {}, "analysis": {}}],
+        [{"delivery_line_1": "x" * 5000, "components": {}, "analysis": {"dpv_match_code": "Y"}}],
+        Reply(b"<html>Sorry</html>"),
+        Reply(b"[{"),
+    ],
+    ids=lambda said: str(said)[:60],
+)
+def test_an_answer_that_is_none_is_about_this_address_alone(
+    world: World, online: FakeSmarty, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_up, "BATCH", 1)
+    answers(
+        online,
+        "GET",
+        "/street-address",
+        lambda request, usual: said if request.query["street"].startswith("12") else usual(request),
+    )
+    with at():
+        to(world, 1)
+        to(world, 2, address_1="14 Mill Lane")
+        run(world, DOWNLOAD, DELIVER)
+        first, second = world.orders()
+        assert (first.held_by, second.status, alerts()) == (ADDRESS_LOOKUP, Status.AT_WMS, [])
+        assert AddressAnswer.objects.get(answer__isnull=True).failures == 1
+
+
+def test_whatever_a_provider_says_can_be_kept(world: World, online: FakeSmarty) -> None:
+    strange = rb'[{"delivery_line_1": "12 Mill\u0000 Lane \ud83d", "analysis": {"dpv_match_code": "Y"}}]'
+    answers(online, "GET", "/street-address", lambda *_: Reply(strange))
+    to(world)
+    run(world, DOWNLOAD, DELIVER)
+    assert (world.only().status, sent(world)[0]["address_1"]) == (Status.AT_WMS, "12 Mill\ufffd Lane ?")
+
+
+def test_what_there_was_no_time_to_ask_about_is_asked_about_at_once(
+    world: World, online: FakeSmarty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_up, "WINDOW", 0.0)
+    with at():
+        to(world)
+        run(world, DOWNLOAD)
+        assert (world.only().held_by, len(online.journal)) == (ADDRESS_LOOKUP, 0)
+        soon = world.schedule(DOWNLOAD).next_run
+        assert soon is not None and soon <= clock.now() + timedelta(seconds=1)
 
 
 def test_a_person_does_not_wait_for_a_look_up(world: World, online: FakeSmarty) -> None:

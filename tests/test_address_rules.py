@@ -15,6 +15,7 @@ from merchants.rules.address import to_ask
 from merchants.rules.address_check import LABELS, checked
 from merchants.rules.address_parts import place_of, unit_of
 from merchants.rules.verify import Verify
+from merchants.verifiers.smarty import us_answer
 from tests.test_rules import PLAIN, SHIP, codes, order
 
 SALEM = replace(SHIP, state="OR", zip="97301")
@@ -291,3 +292,20 @@ def test_whatever_the_addresses_an_order_is_sent_held_or_told_of(
         assert (sent.order.ship, sent.order.bill) == (ship, bill)
     if anyway or not hold:
         assert "address_error" not in codes(outcome)
+
+
+@pytest.mark.parametrize(
+    ("given", "line", "unit"),
+    [
+        (None, "12 Mill Lane", "Apt 1"),
+        ("apt 1", "12 Mill Lane", "Apt 1"),
+        ("Unit # 1", "12 Mill Lane", "Apt 1"),
+        ("c/o Room 12", "12 Mill Lane Apt 1", "c/o Room 12"),
+        ("Apt 12", "12 Mill Lane Apt 1", "Apt 12"),
+    ],
+)
+def test_a_second_line_gives_way_to_the_same_unit_alone(given: str | None, line: str, unit: str) -> None:
+    parts = {"secondary_designator": "Apt", "secondary_number": "1"}
+    said = [{"delivery_line_1": "12 Mill Lane Apt 1", "components": parts, "analysis": {"dpv_match_code": "Y"}}]
+    found = us_answer(Address(address_1="12 mill lane", address_2=given), said).address
+    assert found is not None and (found.address_1, found.address_2) == (line, unit)

@@ -3,6 +3,7 @@
 US Street Address API and International Street Address API (smarty.com/docs).
 """
 
+import re
 from typing import Any
 
 from integration_manager.kit.canonical import Address
@@ -69,22 +70,21 @@ def us_question(address: Address) -> dict[str, str]:
 
 def us_answer(asked: Address, said: Any) -> Answer:
     """What the US API answered: a list of candidates, of which one was asked for."""
-    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
-        raise BadAnswer("Smarty’s answer is no list of addresses.")
-    if not said:
+    first = _first(said)
+    if first is None:
         return Answer(False, None, WHY[""])
-    parts, analysis = said[0].get("components") or {}, said[0].get("analysis") or {}
-    code = str(analysis.get("dpv_match_code") or "")
-    line, unit = str(said[0].get("delivery_line_1") or ""), _unit(parts)
+    parts = _part(first, "components")
+    code = _text(_part(first, "analysis"), "dpv_match_code")
+    line, unit = _text(first, "delivery_line_1"), _unit(parts)
     second = asked.address_2
-    if unit and line.endswith(f" {unit}") and (not second or str(parts.get("secondary_number")) in second):
+    if unit and line.endswith(f" {unit}") and (not second or _number(second) == _number(unit)):
         line, second = line.removesuffix(unit).rstrip(), unit
-    code_of_place = "-".join(part for part in (parts.get("zipcode"), parts.get("plus4_code")) if part)
+    code_of_place = "-".join(part for name in ("zipcode", "plus4_code") if (part := _text(parts, name)))
     address = Address(
         address_1=line or None,
         address_2=second,
-        city=parts.get("city_name"),
-        state=parts.get("state_abbreviation"),
+        city=_text(parts, "city_name") or None,
+        state=_text(parts, "state_abbreviation") or None,
         zip=code_of_place or None,
     )
     sure = code in DELIVERABLE
@@ -110,14 +110,40 @@ def international_question(address: Address) -> dict[str, str]:
 
 def international_answer(said: Any) -> Answer:
     """What the international API answered. Lines stay as they were: each country joins its parts in another way."""
-    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
-        raise BadAnswer("Smarty’s answer is no list of addresses.")
-    status = str((said[0].get("analysis") or {}).get("verification_status") or "None") if said else "None"
+    first = _first(said)
+    status = _text(_part(first, "analysis"), "verification_status") if first is not None else ""
     if status == "Verified":
         return Answer(True)
     why = {"Partial": "Smarty knows a part of it only.", "Ambiguous": "It may be several addresses."}
     return Answer(False, None, why.get(status, WHY[""]))
 
 
-def _unit(parts: Any) -> str:
-    return " ".join(str(part) for name in ("secondary_designator", "secondary_number") if (part := parts.get(name)))
+def _number(unit: str) -> str:
+    """What tells a unit from the others of a house: the last word of "Apt # 4-B"."""
+    words = re.findall(r"[\w-]+", unit.casefold())
+    return words[-1] if words else ""
+
+
+def _unit(parts: dict[str, Any]) -> str:
+    return " ".join(part for name in ("secondary_designator", "secondary_number") if (part := _text(parts, name)))
+
+
+def _first(said: Any) -> dict[str, Any] | None:
+    """The candidate that was asked for; None: there is none. Raises BadAnswer for what is no list of such."""
+    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
+        raise BadAnswer("Smarty’s answer is no list of addresses.")
+    return said[0] if said else None
+
+
+def _part(found: dict[str, Any], name: str) -> dict[str, Any]:
+    part = found.get(name) or {}
+    if not isinstance(part, dict):
+        raise BadAnswer(f"Smarty’s answer has no “{name}” that can be read.")
+    return part
+
+
+def _text(found: dict[str, Any], name: str) -> str:
+    text = found.get(name) or ""
+    if not isinstance(text, str):
+        raise BadAnswer(f"Smarty’s answer has no “{name}” that can be read.")
+    return text

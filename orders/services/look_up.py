@@ -6,6 +6,7 @@ provider cannot be asked, orders wait, and are tried again; after an hour the bu
 """
 
 import functools
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Address, from_json
 from integration_manager.kit.canonical import Order as Canonical
-from integration_manager.kit.errors import ConnectorError
+from integration_manager.kit.errors import BadAnswer, ConnectorError, Permanent
 from integration_manager.kit.transport import Http
 from integration_manager.kit.verifier import Answer, Verifier
 from merchants.rules.address import to_ask
@@ -36,6 +37,9 @@ BATCH = 200  # orders that are looked at together
 WINDOW = 15.0  # seconds in which the calls of a batch are begun
 WAITS = (timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=10))
 KIND = "lookup_failing"
+OF_ONE = (BadAnswer, Permanent)  # errors that are about one address, not about the provider
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def _ask(run: Run, verifier: type[Verifier], mine: Sequence[Asked]) -> bool:
     """Asks about each, and records what came. False: the provider cannot be asked now."""
     if not mine:
         return True
-    ask, until, works = _opened(run, verifier), time.monotonic() + WINDOW, True
+    ask, until, works, heard = _opened(run, verifier), time.monotonic() + WINDOW, True, False
+    failures: list[ConnectorError] = []
     for group in run.each(ask, mine, subject=lambda one: one.order_id, start_before=lambda one: until):
         answered = [(one, said) for one, said in group if isinstance(said, Answer)]
         unstarted = [one for one, said in group if isinstance(said, Unstarted)]
@@ -139,12 +144,17 @@ def _ask(run: Run, verifier: type[Verifier], mine: Sequence[Asked]) -> bool:
             if not isinstance(error, ConnectorError):
                 raise error
         _store(run, verifier, answered)
-        _give_back(unstarted)
-        works = works and not failed
-        if failed:
-            _fail(run, verifier, failed)
-    if works:
+        _give_back(run, unstarted)
+        _fail(run, verifier, failed)
+        heard = heard or bool(answered)
+        works = works and all(isinstance(error, OF_ONE) for _, error in failed)
+        failures += [error for _, error in failed]
+    if heard and works:
         resolve(KIND, [KIND], run.now)
+    elif failures:
+        message = f"{verifier.label} does not answer questions about addresses."
+        said = str(failures[0])
+        raise_alert(KIND, KIND, message, now=run.now, fix="They are asked again by themselves.", said=said)
     return works
 
 
@@ -166,7 +176,14 @@ def _opened(run: Run, verifier: type[Verifier]) -> Any:
 
 
 def _look_up(verifier: Verifier, one: Asked) -> Answer:
-    return verifier.look_up(one.address)
+    """One address, in a thread of the run. Whatever cannot be read or kept is a bad answer about this one alone."""
+    try:
+        return verifier.look_up(one.address).checked()
+    except ConnectorError:
+        raise
+    except Exception as error:
+        log.warning("an answer of %s cannot be read", verifier.key, exc_info=error)
+        raise BadAnswer(f"{verifier.label} answered something that is not understood.") from None
 
 
 def _store(run: Run, verifier: type[Verifier], answered: Sequence[tuple[Asked, Answer]]) -> None:
@@ -201,11 +218,13 @@ def _store(run: Run, verifier: type[Verifier], answered: Sequence[tuple[Asked, A
 
 
 def _fail(run: Run, verifier: type[Verifier], failed: Sequence[tuple[Asked, ConnectorError]]) -> None:
-    """They are tried again; those that have waited for an hour are left to the built-in rules."""
-    why = f"{verifier.label} did not answer in time, so the built-in rules decided alone."
-    nothing = orjson.dumps(Answer(False, said=why, unasked=True).to_json()).decode()
-    for one, _ in failed:
-        over = run.now - one.since >= addresses.PATIENCE
+    """They are tried again; what is refused, or has waited for an hour, is left to the built-in rules."""
+    for one, error in failed:
+        refused = isinstance(error, Permanent)
+        what = f"refuses to say anything about it ({error.code})" if refused else "did not answer in time"
+        why = f"{verifier.label} {what}, so the built-in rules decided alone."
+        nothing = orjson.dumps(Answer(False, said=why, unasked=True).to_json()).decode()
+        over = refused or run.now - one.since >= addresses.PATIENCE
         retry_at = None if over else run.now + WAITS[min(one.failures, len(WAITS) - 1)]
         run.due_at(retry_at)
         with connection.cursor() as cursor:
@@ -223,12 +242,13 @@ def _fail(run: Run, verifier: type[Verifier], failed: Sequence[tuple[Asked, Conn
                     one.token,
                 ],
             )
-    said = str(failed[0][1])
-    message = f"{verifier.label} does not answer questions about addresses."
-    raise_alert(KIND, KIND, message, now=run.now, fix="They are asked again by themselves.", said=said)
 
 
-def _give_back(unstarted: Sequence[Asked]) -> None:
+def _give_back(run: Run, unstarted: Sequence[Asked]) -> None:
+    """For the next run, which comes at once."""
+    if not unstarted:
+        return
+    run.due_at(run.now)
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE orders_addressanswer a SET lease_until = NULL
