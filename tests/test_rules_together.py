@@ -18,7 +18,7 @@ from merchants.rules.kits import OF_LINES, OF_UNITS, Component
 from tests.test_holds import hold_rules
 from tests.test_rules import maps, order, ruled, ships, texts, verifying
 
-SOLD = ("KIT", "KIT", "A", "B", "BOX", "")  # what shops call it; "BOX" may mean the kit
+SOLD = ("KIT", "KIT", "KIT", "A", "B", "BOX", "")  # what shops call it; "BOX" may mean the kit
 MONEY = (*OF_UNITS, *OF_LINES)
 CHANGED = {"ship", "bill", "ship_code", "carrier", "order_source"}  # fields of an order that rules write
 LOADED = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ sold = st.builds(
     Line,
     st.just(""),
     st.sampled_from(SOLD),
-    st.integers(1, 9).map(Decimal) | st.sampled_from([Decimal(0), Decimal("0.5"), Decimal("1.0")]),
+    st.sampled_from([Decimal(number) for number in ("1", "2", "3.0", "7", "0", "0.5")]),
     price=amounts,
     discount=amounts,
     addl_discount=amounts,
@@ -54,9 +54,9 @@ item_filters = st.builds(
 order_filters = st.builds(
     OrderFilter,
     st.sampled_from([*FIELDS, "extra:x"]),
-    st.tuples(st.sampled_from(["US", "A", "97301", "5", ""])),
+    st.tuples(st.sampled_from(["US", "A", "97301", "5"])),
     st.sampled_from(["full", "starts", "contains", "at_least"]),
-    st.booleans(),
+    st.just(True) | st.booleans(),
 )
 delays = st.none() | st.builds(
     Delay, st.integers(0, 3000), st.booleans(), st.none() | st.just(time(9)), st.booleans(), st.just("Europe/Berlin")
@@ -67,7 +67,7 @@ everything = st.builds(
     order_source=st.sampled_from(["", "Web"]),
     ship_methods=maps,
     item_codes=codes,
-    kits=st.none() | books | books,
+    kits=books,
     item_filter=item_filters,
     order_filters=st.lists(order_filters, max_size=1).map(tuple),
     countries=st.lists(ruled, max_size=1).map(tuple),
@@ -77,8 +77,10 @@ everything = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])  # of the first draws
-@given(st.lists(sold, max_size=4), everything, ships, texts | st.none(), st.booleans())
+@settings(
+    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)  # of the first draws
+@given(st.lists(sold, min_size=1, max_size=5), everything, ships, texts | st.none(), st.booleans())
 def test_all_rules_together_lose_and_invent_nothing(
     lines: list[Line], rules: Rules, ship: Any, code: str | None, anyway: bool
 ) -> None:
