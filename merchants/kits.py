@@ -36,13 +36,14 @@ def checked(sku: str, parts: Iterable[tuple[str, str]]) -> tuple[str, tuple[Comp
     for name, number in parts:
         item = catalog.code(name, "The SKU of a component")
         text = number.strip()
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_OF_ONE:
+        digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+        if not digits or len(digits) > len(str(MOST_OF_ONE)):
             raise Refused(f"“{text[:20]}” of {item} is no quantity: write a whole number from 1 to {MOST_OF_ONE:,}.")
         if item in {one.sku for one in found}:
             raise Refused(f"{item} stands there twice: write it once, with the whole quantity.")
         if item == sku:
             raise Refused("A kit cannot be in itself.")
-        found.append(Component(item, int(text)))
+        found.append(Component(item, int(digits)))
     if not found:
         raise Refused(f"{sku} needs at least one component.")
     if len(found) > MOST_PARTS:

@@ -14,21 +14,20 @@ from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Line
-from merchants.kits import contents, in_words
+from merchants.kits import Refused, checked, contents, in_words
 from merchants.models import Kit, Merchant, Product, Service, StockLevel, Warehouse
 from merchants.rules import Rules, judge
 from merchants.rules.codes import Hit, ItemCodes
 from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter
 from merchants.rules.kits import Component
-from orders import kits, managed
+from orders import changes, kits, managed
 from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Status
-from orders.next_step import Around, next_of
 from orders.stock import offered, stock_rules
 from tests import desk as desks
 from tests.counter import text
 from tests.desk import Desk
 from tests.test_rules import PLAIN, order
-from tests.world import World, change, place, run
+from tests.world import World, alerts, change, leases_expire, place, run
 
 SET = (Component("MUG", 2), Component("TIN", 1))
 
@@ -242,15 +241,76 @@ def test_what_is_missing_of_a_kit_is_said_by_component_and_the_cart_hears_of_who
     assert "Missing: 1 × MUG-BLUE, 1 × POT-GLASS." in Alert.objects.get(kind="shipped_short").message
 
 
-def test_where_no_kit_is_whole_the_cart_is_told_nothing_at_all(ordered: World) -> None:
-    parcel(ordered, (MUG, 1), close=True)
+def test_parts_alone_are_told_of_once_nothing_more_comes(ordered: World) -> None:
+    parcel(ordered, (MUG, 1))
+    parcel(ordered, (MUG, 2))
+    run(ordered, CONFIRM, UPLOAD)
+    assert (ordered.only().status, told(ordered)) == (Status.AT_WMS, [])
+    parcel(ordered, (TIN, 1), close=True)
     run(ordered, CONFIRM, UPLOAD)
     order = ordered.only()
-    assert (order.status, told(ordered)) == (Status.SHIPPED, [])
-    around = Around(shipments=list(Shipment.objects.all()))
-    assert (
-        next_of(order, around).first == "Done: only parts of kits have shipped, so there is nothing to tell the cart."
-    )
+    assert (order.status, order.short, order.qty_shipped) == (Status.CONFIRMED, True, 1)
+    assert told(ordered) == [[("1-1", "GIFT", 1)], [("1-1", "GIFT", 1)]], "one is whole, another is begun"
+    run(ordered, CONFIRM, UPLOAD)
+    assert len(told(ordered)) == 2, "told once"
+
+
+def test_where_no_kit_is_whole_the_cart_hears_of_those_that_were_begun(ordered: World) -> None:
+    parcel(ordered, (MUG, 3), close=True)
+    run(ordered, CONFIRM, UPLOAD)
+    order = ordered.only()
+    assert (order.status, order.qty_shipped, told(ordered)) == (Status.CONFIRMED, 0, [[("1-1", "GIFT", 2)]])
+    assert "Missing: 1 × MUG-BLUE, 2 × TIN-SMALL, 1 × POT-GLASS." in Alert.objects.get(kind="shipped_short").message
+    assert "after all" in Event.objects.filter(order_id=order.pk, kind="parts").latest("id").message
+    ordered.warehouse.void("C1", Shipment.objects.get().key)  # type: ignore[attr-defined]
+    run(ordered, CONFIRM, UPLOAD)
+    assert len(told(ordered)) == 1
+
+
+@pytest.mark.parametrize(("who", "status"), [("the warehouse", Status.CONFIRMED), ("a person", Status.CANCELED)])
+def test_parts_alone_are_told_of_when_the_rest_is_canceled(ordered: World, who: str, status: Status) -> None:
+    parcel(ordered, (MUG, 1))
+    run(ordered, CONFIRM)
+    order = ordered.only()
+    if who == "a person":
+        changes.request_cancel(order.pk, clock.now(), actor="dana@x.example", why="Too late.")
+        run(ordered, DELIVER)
+    else:
+        ordered.warehouse.call_off(order.wms_key)  # type: ignore[attr-defined]
+    run(ordered, CONFIRM, UPLOAD)
+    assert (ordered.only().status, told(ordered)) == (status, [[("1-1", "GIFT", 1)]])
+
+
+def test_a_kit_that_is_changed_while_nobody_knows_stays_as_it_was_sent(world: World) -> None:
+    put(world, GIFT=GIFT)
+    place(world, 1, ("GIFT", 1))
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "drop_after")
+    run(world, DELIVER)
+    put(world, GIFT=(Component(POT, 3),))
+    leases_expire()
+    run(world, DELIVER)
+    assert (world.only().status, alerts()) == (Status.AT_WMS, ["changed_after_sending"])
+    assert list(LinePart.objects.values_list("item", flat=True)) == [MUG, TIN], "that is what the warehouse has"
+    assert "2 × MUG-BLUE" in str(OrderDetail.objects.get().applied)
+    assert not Event.objects.filter(kind="rules", message__contains="POT").exists()
+    world.warehouse.pack(world.only().wms_key)  # type: ignore[attr-defined]
+    run(world, CONFIRM, UPLOAD)
+    assert (world.only().status, told(world)) == (Status.CONFIRMED, [[("1-1", "GIFT", 1)]])
+
+
+def test_a_kit_that_is_changed_before_it_is_sent_again_is_what_was_sent(world: World) -> None:
+    put(world, GIFT=GIFT)
+    place(world, 1, ("GIFT", 1))
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "drop")
+    run(world, DELIVER)
+    put(world, GIFT=(Component(TIN, 3),))
+    leases_expire()
+    run(world, DELIVER)
+    assert (world.only().status, alerts()) == (Status.AT_WMS, [])
+    assert set(LinePart.objects.values_list("item", flat=True)) == {TIN}
+    assert "3 × TIN-SMALL" in str(OrderDetail.objects.get().applied)
 
 
 def test_a_voided_parcel_takes_its_components_back_and_no_kit_is_told_twice(ordered: World) -> None:
@@ -269,7 +329,8 @@ def test_a_voided_parcel_takes_its_components_back_and_no_kit_is_told_twice(orde
     run(ordered, CONFIRM)
     parcel(ordered, (MUG, 4), (POT, 1))
     run(ordered, CONFIRM, UPLOAD)
-    assert told(ordered)[2:] == [[("1-2", POT, 1)]], "the kits were told with the parcel that made them whole"
+    assert told(ordered)[2:] == [], "the kits were told with the parcel that made them whole"
+    assert len(ordered.shop.effects("correction")) == 1, "and of the other the cart gets the new number"
 
 
 def test_what_is_changed_in_the_shop_or_in_the_kit_is_exploded_anew(world: World) -> None:
@@ -400,6 +461,13 @@ def test_the_pages_add_find_change_and_delete_kits(desk: Desk) -> None:
         found = Kit.objects.get()
     assert client.post(of(desk, f"{found.public_id}/"), {"do": "delete"}).status_code == 302
     assert kits_of(desk) == {}
+
+
+@pytest.mark.parametrize("number", ["0", "00", "10000", "00000000199999999", "99999999999999999999", "1.5", "-1", "²"])
+def test_what_is_no_quantity_is_refused_in_words(number: str) -> None:
+    with pytest.raises(Refused, match="is no quantity"):
+        checked("GIFT", [(MUG, number)])
+    assert checked("GIFT", [(MUG, "0000000000009999")])[1] == (Component(MUG, 9999),)
 
 
 def test_no_kit_is_in_a_kit(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from integration_manager.kit.errors import ConnectorError
 from orders.again import intake_of, send_again
 from orders.models import Effect, Status
 from orders.run import Run
+from orders.services import begun_kits
 from orders.services.effects import Claimed, Work, carry_out
 from orders.states import move, note
 from orders.telling import tell_of_cancellation
@@ -68,6 +69,7 @@ class _Cancel(Work):
             moved = move(
                 [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now
             )
+            begun_kits.tell(moved, now)
             if intake is not None:
                 send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
             elif moved and one.canceled_by:

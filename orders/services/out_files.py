@@ -25,7 +25,7 @@ from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes
-from orders.services.preparing import Item, prepare
+from orders.services.preparing import Item, keep, prepare
 from orders.services.stopping import stop
 from orders.states import Claimed, claim, move
 
@@ -61,6 +61,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
             continue
         with transaction.atomic():
             file = _plan(run, "orders", name, content, [item.id for item in items])
+            keep(items, run.now)
             with connection.cursor() as cursor:
                 cursor.execute(
                     """UPDATE orders_order o SET out_file_id = %s
@@ -161,7 +162,7 @@ def tell_purchases(run: Run, batch: Sequence[tuple[PurchaseRow, PurchaseOrder]])
 
 def tell_receipts(run: Run, batch: Sequence[tuple[PurchaseRow, Receipt]]) -> None:
     """One file of what has come. Raises Lost."""
-    name, content = _render(run, "receipts", [(row.number, row.supplier, receipt) for row, receipt in batch])
+    name, content = _render(run, "receipts", [(row.number, receipt) for row, receipt in batch])
     with transaction.atomic():
         file = _plan(run, "receipts", name, content, [[row.pk, row.receipt_hash] for row, _ in batch])
         if not purchase_files.into_receipts(file, batch):

@@ -30,7 +30,7 @@ from orders.changes import cancel, cancel_at_wms, changed_after_sending
 from orders.content import same_lines
 from orders.models import Order, OrderDetail, Status
 from orders.run import Run
-from orders.services.preparing import Item
+from orders.services.preparing import Item, keep
 from orders.states import Claimed, Each, move, note, release
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ class Outcomes:
     def record(self, group: Sequence[tuple[Item, Any]]) -> None:
         """Records what has arrived; what succeeded together in one statement."""
         sent = [(item, result) for item, result in group if isinstance(result, str)]
-        self._sent([item for item, _ in sent], [key for _, key in sent])
+        moved = set(self._sent([item for item, _ in sent], [key for _, key in sent]))
+        keep((item for item, _ in sent if item.id in moved), self.run.now)
         for item, result in group:
             if not isinstance(result, str):
                 self._one(item, result)
@@ -157,6 +158,7 @@ class Outcomes:
                 why = "Canceled; the WMS does not have it."
                 cancel([item.id], Status.SENDING, why, now, tokens=[item.claimed.token])
             elif item.problem:
+                keep([item], now)
                 cause = causes.of_problem(self.run.merchant.pk, item.problem)
                 causes.to_error([item.id], Status.SENDING, item.problem, cause, now, tokens=[item.claimed.token])
             return
@@ -170,7 +172,10 @@ class Outcomes:
         if item.claimed.cancel_requested:
             cancel_at_wms([item.id], now, actor="", why="Canceled in the shop.")
         moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
-        same = same_lines(found, item.prepared) and item.claimed.sent_hash == item.hash
+        lines = same_lines(found, item.prepared)
+        if moved and lines:  # a later send of ours may be the one that arrived
+            keep([item], now)
+        same = lines and item.claimed.sent_hash == item.hash
         if moved and not same and not item.claimed.cancel_requested:
             self._keep_found(item, found)
             changed_after_sending(item.id, {}, now)

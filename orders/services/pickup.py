@@ -11,6 +11,7 @@ from integration_manager.kit.connector import WmsConnector
 from orders import cursors
 from orders.models import Effect, Order, Status
 from orders.run import Run
+from orders.services import begun_kits
 from orders.services.parcels import Row, orders_of
 from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import move
@@ -52,11 +53,12 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
     effects = Effect.objects.filter(order=order, kind=Effect.Kind.CANCEL_AT_WMS, state=Effect.State.WAITING)
     waiting = effects.first()  # asked for here: that it was carried out the effect finds out, and what follows
     asked = order.cancel_requested_at is not None or waiting is not None
-    if any(line.shipped for line in row.lines):
+    if any(one.shipped for line in row.lines for one in line.counted):
         said = f"The WMS has canceled what it had not shipped of it yet.{reason}"
         moved = move(
             [row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, shipped_at=now, short=True
         )
+        begun_kits.tell(moved, now)
         tell_end(moved, now)
         confirm_complete(set(moved), now)
         what = f"has been shipped in part, and the WMS has canceled the rest.{reason}"

@@ -1,7 +1,8 @@
 """Turns claimed orders into what the WMS is to get."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -22,12 +23,16 @@ from orders.states import Claimed
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One order on its way out. `problem`: why it must not be sent; it is only looked up then."""
+    """One order on its way out. `problem`: why it must not be sent; it is only looked up then.
+
+    `retold`: what the rules make of it now, to be kept (`keep`) once it is sent like that.
+    """
 
     claimed: Claimed
     prepared: Prepared
     hash: str
     problem: Problem | None = None
+    retold: Outcome | None = None  # other than told so far, and what was told may be what the WMS has
 
     @property
     def id(self) -> int:
@@ -62,22 +67,35 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
         try:
             outcome = judge(from_json(Order, datas[c.id]), run.rules[c.cart_id], anyway=c.anyway)
             prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
+            first = c.starts == 1 or not c.sent_hash  # or answered: nothing that was sent before may be there
+            other = outcome.story != told[c.id]
+            kept = outcome if other and not first else None
             if problem is not None:
-                batch.stopped.append((Item(c, prepared, c.sent_hash, problem), problem))
-            elif hold is not None and hold.until is None and (c.starts == 1 or not c.sent_hash):
+                batch.stopped.append((Item(c, prepared, c.sent_hash, problem, kept), problem))
+            elif hold is not None and hold.until is None and first:
                 batch.waiting.append((Item(c, prepared, c.sent_hash), hold))
             else:
-                batch.items.append(Item(c, prepared, payload_hash(payload(prepared))))
-            if outcome.story != told[c.id]:
+                batch.items.append(Item(c, prepared, payload_hash(payload(prepared)), retold=kept))
+            if other and first:
                 retold[c.id] = outcome
         except Exception as error:
             batch.broken.append((c, error))
-    if retold:  # the rules have changed since they saw it last
-        ruling.tell(retold, run.now, store=True)
-        ruling.store_lines(retold)
+    _keep(retold, run.now)
     fresh = [item for item in batch.items if item.claimed.starts == 1 or not item.claimed.sent_hash]
     _store_hashes([item for item in fresh if item.hash != item.claimed.sent_hash])
     return batch
+
+
+def keep(items: Iterable[Item], now: datetime) -> None:
+    """What the rules make of orders now, once it is known that what they had made of them is not at the WMS."""
+    _keep({item.id: item.retold for item in items if item.retold is not None}, now)
+
+
+def _keep(retold: Mapping[int, Outcome], now: datetime) -> None:
+    """The rules have changed since they saw these last."""
+    if retold:
+        ruling.tell(retold, now, store=True)
+        ruling.store_lines(retold)
 
 
 def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> tuple[dict[int, Any], dict[int, Any]]:

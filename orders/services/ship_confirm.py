@@ -26,6 +26,7 @@ from orders.models import Order, Status
 from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
+from orders.services import begun_kits
 from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
 from orders.services.pickup import cancel_pickup
 from orders.services.replaced import take_over
@@ -282,6 +283,8 @@ def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
         shipped_at=run.now,
         short=Each(row in short for row in done),
     )
+    ended = [row for row in rows if row in short or row.status is not Status.AT_WMS]
+    begun_kits.tell([row.id for row in ended if any(line.parts for line in row.lines)], run.now)
     # The cart may know all of their parcels already: a void or a close came after the upload.
     if short:
         tell_end([row.id for row in short], run.now)
