@@ -164,7 +164,9 @@ def with_details(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Adds what a row of the list shows besides: merchant, cart, who it goes to, the last tracking number."""
     detail = OrderDetail.objects.filter(order=OuterRef("pk"))
     parcel = Shipment.objects.filter(order=OuterRef("pk"), voided_at__isnull=True).order_by("-id")
-    return orders.select_related("merchant", "cart").annotate(
+    return orders.annotate(
+        merchant_name=F("merchant__name"),
+        cart_name=F("cart__name"),
         ship=Subquery(detail.values("data__ship")[:1]),
         ship_words=Subquery(detail.values("data__ship_code_description")[:1]),
         tracking=Subquery(parcel.values("tracking_no")[:1]),

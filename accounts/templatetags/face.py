@@ -5,7 +5,7 @@ on hover and for machines.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -34,12 +34,12 @@ def _sprite_once() -> str:
 @register.simple_tag
 def icon(name: str, classes: str = "s") -> SafeString:
     """One icon of the sprite. `classes`: "s" for 16 px (the default), "" for 20 px, or a tone."""
-    return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>',
-        classes,
-        _sprite(),
-        name,
-    )
+    return _icon(_sprite(), name, classes)
+
+
+@lru_cache(maxsize=500)  # a list shows the same few a hundred times
+def _icon(sprite: str, name: str, classes: str) -> SafeString:
+    return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', classes, sprite, name)
 
 
 @register.simple_tag
@@ -118,6 +118,15 @@ def age(value: datetime | None) -> str:
 def at(value: datetime | None) -> str:
     """The time of day, with the date where it is not today."""
     return "" if value is None else _time(value, when(value))
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A day in a list: "18 Nov", with the year where it is another one."""
+    if value is None:
+        return ""
+    same = value.year == timezone.localdate(clock.now()).year
+    return f"{value.day} {value:%b}" if same else f"{value.day} {value:%b %Y}"
 
 
 @register.filter

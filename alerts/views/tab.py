@@ -89,7 +89,7 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
         raise Http404
     present(request.account, [found], request.permissions)
     held: QuerySet[Order] = with_details(filtered(Filters(cause=found.key)))
-    orders: list[Any] = list(held.order_by("-created_at")[: MOST_ORDERS + 1])
+    orders: list[Any] = list(held.order_by("-pk")[: MOST_ORDERS + 1])
     one = Order.objects.filter(pk=found.order_id).first() if found.order_id and not orders else None
     for order in orders:
         order.next_words = in_words(order)

@@ -1,6 +1,7 @@
 """The state pill: icon, word and colour, the same everywhere."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from django import template
 from django.utils.html import format_html
@@ -16,13 +17,18 @@ register = template.Library()
 @register.simple_tag
 def pill(face: Face, subject: bool = False, more: str = "") -> SafeString:
     """A state. `subject`: it is what the page is about, so it is tinted; `more`: added to the word."""
+    return _pill(face, subject, f" · {more}" if more else "", icon(face.icon))
+
+
+@lru_cache(maxsize=500)  # a list shows the same few a hundred times
+def _pill(face: Face, subject: bool, more: str, icon: SafeString) -> SafeString:
     return format_html(
         '<span class="state st-{}{}">{}{}{}</span>',
         face.tone,
         " is-tinted" if subject or face.calls else "",
-        icon(face.icon),
+        icon,
         face.word,
-        f" · {more}" if more else "",
+        more,
     )
 
 
