@@ -58,7 +58,8 @@ class Files:
 
     def run(self, service: Service) -> Run | None:
         """One run of a service."""
-        cart = self.cart if service in (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.PRODUCTS) else None
+        of_cart = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.PRODUCTS, Service.PURCHASES)
+        cart = self.cart if service in of_cart else None
         schedule, _ = Schedule.objects.get_or_create(
             merchant=self.merchant, cart=cart, service=service, defaults={"every": 3600, "next_run": clock.now()}
         )

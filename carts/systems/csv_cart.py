@@ -1,21 +1,20 @@
 """CSV files as an order source: orders and products come in as files, confirmations and inventory go out as files."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Address, Line, Order, Product, Shipment, SourceState, Stock, to_json
+from integration_manager.kit.canonical import Order, Product, PurchaseOrder, Shipment, Stock, to_json
 from integration_manager.kit.connector import CartConnector, Field, Page
 from integration_manager.kit.csvfile import Record
+from integration_manager.kit.csvorders import SIDES, Mapped
+from integration_manager.kit.csvorders import key_of as key_of
+from integration_manager.kit.csvorders import to_order as to_order
 from integration_manager.kit.csvproducts import to_product
+from integration_manager.kit.csvpurchases import receipt_rows, to_purchase
 from integration_manager.kit.csvwriting import written
-from integration_manager.kit.errors import Unmappable
-from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.folder import Entry
 from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, file_name
@@ -53,12 +52,14 @@ class CsvCart(FolderSystem, CartConnector):
 
     key = "csv_cart"
     label = "CSV files"
-    renders = ("confirmations", "inventory")
+    renders = ("confirmations", "inventory", "receipts")
     places: ClassVar[dict[str, str]] = {
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
         "products": "products_dir",
+        "purchases": "purchases_dir",
+        "receipts": "receipts_dir",
     }
     guide = (
         "A file server is yours or your provider's; we log in to it. The user needs the right to write, rename and"
@@ -70,6 +71,8 @@ class CsvCart(FolderSystem, CartConnector):
     confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we write)", default="inventory", when=("place", FILES))
     products_dir = Field("Directory for products (we read)", default="products", when=("place", FILES))
+    purchases_dir = Field("Directory for purchase orders (we read)", default="purchase-orders", when=("place", FILES))
+    receipts_dir = Field("Directory for receipts (we write)", default="receipts", when=("place", FILES))
     orders_subject = Field(
         "Subject of orders",
         required=False,
@@ -82,6 +85,12 @@ class CsvCart(FolderSystem, CartConnector):
         when=("place", ("email",)),
         help="Mails with this in their subject bring products; orders need words of their own then. Empty: none do.",
     )
+    purchases_subject = Field(
+        "Subject of purchase orders",
+        required=False,
+        when=("place", ("email",)),
+        help="The same for purchase orders. Empty: no mails bring any.",
+    )
     format = Field("Format of order files", kind="format", files="orders", default="simple", option=True)
     confirmation_format = Field(
         "Format of confirmation files", kind="format", files="confirmations", default="confirmation", option=True
@@ -90,6 +99,10 @@ class CsvCart(FolderSystem, CartConnector):
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
+    purchase_format = Field(
+        "Format of purchase order files", kind="format", files="purchases", default="purchases", option=True
+    )
+    receipt_format = Field("Format of receipt files", kind="format", files="receipts", default="receipts", option=True)
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
     def orders(self, since: datetime) -> Iterator[Page]:
@@ -124,9 +137,21 @@ class CsvCart(FolderSystem, CartConnector):
         form = self.format_of("products", self.options())
         yield from pages(self.inbox("products"), form, ("sku",), build, names=("SKU", "product"))
 
+    def purchase_orders(self, since: datetime) -> Iterator[Page]:
+        """The purchase orders of every whole file. `since` plays no part."""
+        if self.posts and "purchases" not in self.subjects():
+            return
+        options = self.options()
+
+        def build(records: list[Record], entry: Entry) -> PurchaseOrder:
+            return to_purchase([cells for _, cells in parts(records)], entry.modified, options)
+
+        form, names = self.format_of("purchases", options), ("purchase order number", "purchase order")
+        yield from pages(self.inbox("purchases"), form, ("number",), build, names=names)
+
     def subjects(self) -> dict[str, str]:
-        """Mails bring products only where somebody has said which ones."""
-        return {kind: words for kind, words in super().subjects().items() if words or kind != "products"}
+        """Mails bring products and purchase orders only where somebody has said which ones."""
+        return {kind: words for kind, words in super().subjects().items() if words or kind == "orders"}
 
     def place_tests(self, orders: Sequence[Order]) -> list[Any]:
         """As if a file had brought them; there is nowhere else that they would have to be."""
@@ -136,7 +161,13 @@ class CsvCart(FolderSystem, CartConnector):
 
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
-        """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock."""
+        """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock.
+
+        Receipts: (number of the purchase order; Receipt).
+        """
+        if kind == "receipts":
+            records = [receipt_rows(number, receipt) for number, receipt in items]
+            return file_name(kind, stamp), written(cls.format_of("receipts", options), records)
         if kind == "confirmations":
             records = [confirmation(order, shipment) for order, shipment in items]
             return file_name(kind, stamp), written(cls.format_of("confirmations", options), records)

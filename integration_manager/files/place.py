@@ -28,12 +28,16 @@ SERVICES = {
     "confirmations": Service.SHIP_CONFIRM,
     "inventory": Service.INVENTORY,
     "products": Service.PRODUCTS,
+    "purchases": Service.PURCHASES,
+    "receipts": Service.RECEIVING,
 }
 WORDS = {
     "orders": "Order file",
     "confirmations": "Confirmation file",
     "inventory": "Inventory file",
     "products": "Product file",
+    "purchases": "Purchase order file",
+    "receipts": "Receipt file",
 }
 Page = Callable[..., HttpResponseBase]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["orders", "confirmations", "inventory", "products"]
+Kind = Literal["orders", "confirmations", "inventory", "products", "purchases", "receipts"]
 Direction = Literal["in", "out"]
 
 # Fields that the other side names itself follow after these: "order_extra:Gift tag".
@@ -202,11 +202,45 @@ _PRODUCTS = (
     FileField("barcode", "Barcode", "UPC or EAN.", of="item", code=True, also=("upc", "ean", "gtin")),
 )
 
+_PURCHASE = ("po number", "purchase order", "purchase order number", "po", "po no", "po id", "asn", "asn number")
+_PURCHASES = (
+    FileField(
+        "number", "Purchase order number", "The reference by which it is known.", True, code=True, also=_PURCHASE
+    ),
+    FileField("full_number", "Purchase order number in full", "As the cart has it.", code=True, only="out"),
+    FileField("status", "Status", "Open, canceled or closed. Without it, it is open."),
+    FileField("supplier", "Supplier", also=("vendor", "vendor name", "supplier name")),
+    FileField("order_date", "Date of the purchase order", _DATE, dated=True, also=("date", "ordered", "po date")),
+    FileField("expected_date", "Expected on", _DATE, dated=True, also=("expected", "eta", "arrival date", "due date")),
+    FileField("location", "Warehouse", "Where the goods are to come.", also=("warehouse", "ship to")),
+    FileField("currency_code", "Currency", also=("currency",)),
+    FileField("note", "Note", also=("notes", "comment", "memo")),
+    FileField("line_item_id", "Id of the line", "Unique within it.", of="item", code=True, also=("line id", "line")),
+    FileField("item", "SKU", "", True, "item", code=True, also=_ITEM),
+    FileField("quantity", "Quantity", "", True, "item", also=(*_QUANTITY, "quantity expected", "qty expected")),
+    FileField("description", "Description", of="item", also=("item name", "product name", "product")),
+    FileField("cost", "Cost of one", of="item", also=("unit cost", "price", "unit price")),
+)
+
+_RECEIPTS = (
+    FileField("number", "Purchase order number", "Our reference of it.", True, code=True, also=_PURCHASE),
+    FileField("date", "Received on", _DATE, dated=True, also=("received at", "receipt date", "date received")),
+    FileField("closed", "Closed", "Yes: nothing more is expected.", also=("complete", "status", "done")),
+    FileField("line_item_id", "Id of the line", of="item", code=True, also=("line id", "line")),
+    FileField("item", "SKU", "", True, "item", code=True, also=_ITEM),
+    FileField(
+        "received", "Received in all", "So far, not with this delivery alone.", True, "item",
+        also=("quantity received", "qty received", "received quantity", "quantity", "qty"),
+    ),
+)  # fmt: skip
+
 FIELDS: dict[Kind, dict[str, FileField]] = {
     "orders": {field.name: field for field in _ORDERS},
     "confirmations": {field.name: field for field in _CONFIRMATIONS},
     "inventory": {field.name: field for field in _INVENTORY},
     "products": {field.name: field for field in _PRODUCTS},
+    "purchases": {field.name: field for field in _PURCHASES},
+    "receipts": {field.name: field for field in _RECEIPTS},
 }
 # Without these a file that goes out is of no use to whoever reads it.
 _NEEDED_OUT = {"orders": ("cust_ref", "item", "quantity"), "confirmations": ("cust_ref",)}

@@ -90,7 +90,11 @@ INVENTORY = Format(
 
 PRODUCTS = Format("products", "out", "Products", _called("products"), key="products")
 
-PRESETS = {preset.key: preset for preset in (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY, PRODUCTS)}
+PURCHASES = Format("purchases", "out", "Purchase orders", _called("purchases"), date_format="Y-m-d", key="purchases")
+RECEIPTS = Format("receipts", "out", "Receipts", _called("receipts"), key="receipts")
+
+_ALL = (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY, PRODUCTS, PURCHASES, RECEIPTS)
+PRESETS = {preset.key: preset for preset in _ALL}
 
 
 def presets_of(kind: Kind) -> list[Format]:

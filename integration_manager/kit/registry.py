@@ -21,6 +21,8 @@ CART_CAPABILITIES = (
     Capability("Order Cancel Upload", ("cancel",)),
     Capability("Refund in Cart", ("refund",)),
     Capability("Product Sync", ("products",)),
+    Capability("Purchase Order Download", ("purchase_orders",)),
+    Capability("Purchase Order Receiving Upload", ("tell_received",), "receipts"),
     Capability("Webhooks", ("webhook",)),
 )
 WMS_CAPABILITIES = (
@@ -30,6 +32,8 @@ WMS_CAPABILITIES = (
     Capability("Cancel Order in WMS", ("cancel",)),
     Capability("Order Cancel Pickup", ("canceled",)),
     Capability("Product Loading", ("create_product",), "products"),
+    Capability("Purchase Order Loading", ("send_purchase_order",), "purchases"),
+    Capability("Purchase Order Receiving Pickup", ("receipts",)),
 )
 
 

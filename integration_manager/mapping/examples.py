@@ -13,6 +13,11 @@ from integration_manager.kit.canonical import (
     Prepared,
     PreparedLine,
     Product,
+    PurchaseLine,
+    PurchaseOrder,
+    PurchaseStatus,
+    Receipt,
+    ReceiptLine,
     Shipment,
     ShipmentLine,
     SourceState,
@@ -20,10 +25,12 @@ from integration_manager.kit.canonical import (
     from_json,
 )
 from integration_manager.kit.csvproducts import product_rows
+from integration_manager.kit.csvpurchases import purchase_rows, receipt_rows
 from integration_manager.kit.filefields import Kind
 from merchants.models import Merchant, StockLevel
 from merchants.rules import Rules, judge
 from orders import models
+from orders import purchase_rows as purchase_rows_of
 from wms.systems import csv_wms
 
 T = TypeVar("T")
@@ -34,7 +41,10 @@ _AT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
 def of(merchant: Merchant | None, kind: Kind) -> tuple[list[Any], bool]:
     """Up to four things that such a file is made of, and whether they are real."""
     latest: dict[Kind, Callable[[Merchant | None], list[Any]]]
-    latest = {"orders": _orders, "confirmations": _parcels, "inventory": _levels, "products": _products}
+    latest = {
+        "orders": _orders, "confirmations": _parcels, "inventory": _levels, "products": _products,
+        "purchases": _purchases, "receipts": _receipts,
+    }  # fmt: skip
     found = latest[kind](merchant)
     return (found, True) if found else (_INVENTED[kind], False)
 
@@ -47,6 +57,10 @@ def rows(kind: Kind, items: Sequence[Any]) -> list[list[dict[str, str]]]:
         return [csv_cart.confirmation(*item) for item in items]
     if kind == "products":
         return [product_rows(item) for item in items]
+    if kind == "purchases":
+        return [purchase_rows(*item) for item in items]
+    if kind == "receipts":
+        return [receipt_rows(*item) for item in items]
     return [csv_cart.level(item) for item in items]
 
 
@@ -90,6 +104,16 @@ def _products(merchant: Merchant | None) -> list[Product]:
     return [product for row in rows if (product := _readable(Product, row.data)) is not None]
 
 
+def _purchases(merchant: Merchant | None) -> list[tuple[PurchaseOrder, str]]:
+    latest = models.PurchaseOrder.objects.order_by("-id")[:MOST]
+    return [(one, row.ref) for row in latest if (one := _readable(PurchaseOrder, row.data)) is not None]
+
+
+def _receipts(merchant: Merchant | None) -> list[tuple[str, Receipt]]:
+    latest = models.PurchaseOrder.objects.filter(merchant=merchant).exclude(receipt={}).order_by("-id")[:MOST]
+    return [(row.number, purchase_rows_of.to_tell(row)) for row in latest]
+
+
 def _invented(number: str, day: int, *lines: Line) -> Prepared:
     address = Address(
         company="Alder & Finch",
@@ -129,6 +153,19 @@ _FIRST = _invented(
     "10423", 20, _line(1, "MUG-BLUE", 2, "Mug, blue", "12.00"), _line(2, "TEA-EG", 1, "Earl Grey, 100 g", "17.50")
 )
 _SECOND = _invented("10424", 21, _line(1, "MUG-RED", 1, "Mug, red", "12.00"))
+_BOUGHT = PurchaseOrder(
+    key="PO-2042",
+    number="PO-2042",
+    status=PurchaseStatus.OPEN,
+    lines=(
+        PurchaseLine("1", "MUG-BLUE", Decimal(48), "Mug, blue", Decimal("3.20")),
+        PurchaseLine("2", "TEA-EG", Decimal(20), "Earl Grey, 100 g", Decimal("4.10")),
+    ),
+    supplier="Hartwell Ceramics",
+    ordered_on=date(2026, 11, 12),
+    expected_on=date(2026, 11, 24),
+    currency_code="USD",
+)
 _INVENTED: dict[Kind, list[Any]] = {
     "orders": [_FIRST, _SECOND],
     "confirmations": [
@@ -147,6 +184,16 @@ _INVENTED: dict[Kind, list[Any]] = {
             ),
         )
         for made, tracking in ((_FIRST, "1Z9X84200391744061"), (_SECOND, "1Z9X84200391744079"))
+    ],
+    "purchases": [(_BOUGHT, "PO-2042")],
+    "receipts": [
+        (
+            _BOUGHT.number,
+            Receipt(
+                lines=(ReceiptLine("MUG-BLUE", Decimal(30), "1"), ReceiptLine("TEA-EG", Decimal(20), "2")),
+                received_at=_AT,
+            ),
+        )
     ],
     "products": [
         Product("MUG-BLUE", "MUG-BLUE", "Mug, blue", Decimal("12.00"), "USD", Decimal("0.80"), "0810012345017"),

@@ -21,9 +21,14 @@ from merchants.models import FileFormat, FormatDraft, Merchant
 from wms.models import Wms
 
 # What kinds of file there are, and which way they go, from where we stand.
-_OF_CART: dict[Kind, Direction] = {"orders": "in", "confirmations": "out", "inventory": "out", "products": "in"}
-_OF_WMS: dict[Kind, Direction] = {"orders": "out", "confirmations": "in", "inventory": "in", "products": "out"}
-NAMES = {"orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory", "products": "Product"}
+_OF_CART: dict[Kind, Direction] = {
+    "orders": "in", "confirmations": "out", "inventory": "out", "products": "in", "purchases": "in", "receipts": "out",
+}  # fmt: skip
+_OF_WMS: dict[Kind, Direction] = {kind: "in" if way == "out" else "out" for kind, way in _OF_CART.items()}
+NAMES = {
+    "orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory", "products": "Product",
+    "purchases": "Purchase Order", "receipts": "Receipt",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from carts.systems.csv_cart import CsvCart
 from integration_manager.kit import clock
-from integration_manager.kit.canonical import Order, Product, Shipment, Stock
+from integration_manager.kit.canonical import Order, Product, PurchaseOrder, Receipt, Shipment, Stock
 from integration_manager.kit.connector import Connector, Page
 from integration_manager.kit.csvlines import Broken
 from integration_manager.kit.csvwriting import written
@@ -30,6 +30,7 @@ MOST_TEXT = 6_000  # characters of a file that goes out
 # The option of a connection that holds its format for a kind of file.
 OPTIONS = {"orders": ("format", "order_format"), "confirmations": ("confirmation_format",) * 2}
 OPTIONS |= {"inventory": ("inventory_format",) * 2, "products": ("product_format",) * 2}
+OPTIONS |= {"purchases": ("purchase_format",) * 2, "receipts": ("receipt_format",) * 2}
 
 
 @dataclass(slots=True)
@@ -112,6 +113,10 @@ def _pages(connector: Any, kind: str) -> Iterator[Page]:
         yield from connector.shipments(now)
     elif kind == "products":
         yield from connector.products(now)
+    elif kind == "purchases":
+        yield from connector.purchase_orders(now)
+    elif kind == "receipts":
+        yield from connector.receipts(now)
     else:
         yield from connector.stock(now)
 
@@ -125,6 +130,12 @@ def _shown(connector: Connector, row: Any) -> Shown:
         price = f"{row.retail_price} {row.currency_code or ''}".strip() if row.retail_price is not None else ""
         weight = f"{row.weight_lbs} lbs" if row.weight_lbs is not None else ""
         return Shown(row.sku, facts=[fact for fact in (row.name or "", price, weight, row.barcode or "") if fact])
+    if isinstance(row, PurchaseOrder):
+        return _purchase(row)
+    if isinstance(row, Receipt):
+        at = f"{row.received_at:%d %b %Y}" if row.received_at else ""
+        closed = ["Nothing more is expected"] if row.closed else []
+        return Shown(f"Of {row.ref}", at, closed, [(f"{line.quantity:f}", line.item, "in all") for line in row.lines])
     order: Order = connector.mapper("to_order")(row, connector.options())
     ship = order.ship
     place = ", ".join(part for part in (ship.zip, ship.city, ship.state, ship.country) if part)
@@ -145,6 +156,13 @@ def _shown(connector: Connector, row: Any) -> Shown:
     ]
     number = order.cust_po_no if order.cust_po_no == order.cust_ref else f"{order.cust_po_no} ({order.cust_ref})"
     return Shown(number, f"{order.order_date:%d %b %Y}", [fact for fact in facts if fact], lines)
+
+
+def _purchase(order: PurchaseOrder) -> Shown:
+    facts = [order.supplier or "", order.status.value.title(), order.location or ""]
+    expected = f"expected {order.expected_on:%d %b %Y}" if order.expected_on else ""
+    lines = [(f"{line.quantity:f}", line.item, line.description or "") for line in order.lines]
+    return Shown(order.number, expected, [fact for fact in facts if fact], lines)
 
 
 def _parcel(parcel: Shipment) -> Shown:

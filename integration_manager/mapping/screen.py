@@ -99,12 +99,15 @@ def _dated(kind: str, feed: Feed) -> bool:
     return known is not None and known.dated
 
 
+WHOLES = {"orders": "The order", "purchases": "The purchase order", "receipts": "The receipt"}
+
+
 @lru_cache(maxsize=512)
 def _options(kind: str, direction: str, chosen: str) -> SafeString:
     """The options of a column's select. Made once: a screen has hundreds of them."""
     fields = fields_of(kind, direction)  # type: ignore[arg-type]
     groups = [
-        ("The order" if kind == "orders" else "The parcel", [f for f in fields if f.of == "order"]),
+        (WHOLES.get(kind, "The parcel"), [f for f in fields if f.of == "order"]),
         ("Each item", [f for f in fields if f.of == "item"]),
     ]
     parts = [_option("", "Not used" if direction == "in" else "Empty", chosen)]

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Line, Prepared, PreparedLine, Shipment, ShipmentLine, Stock
+from integration_manager.kit.canonical import Line, Prepared, PreparedLine, Receipt, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvproducts import product_rows
+from integration_manager.kit.csvpurchases import purchase_rows, to_receipt
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.folder import Entry, entered
@@ -52,13 +53,15 @@ class CsvWms(FolderSystem, WmsConnector):
 
     key = "csv_wms"
     label = "CSV files"
-    renders = ("orders", "products")
+    renders = ("orders", "products", "purchases")
     ref_scope = "account"  # merchants may share the directories
     places: ClassVar[dict[str, str]] = {
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
         "products": "products_dir",
+        "purchases": "purchases_dir",
+        "receipts": "receipts_dir",
     }
     guide = (
         "A file server is the warehouse's or your own; we log in to it. The user needs the right to write, rename"
@@ -70,6 +73,8 @@ class CsvWms(FolderSystem, WmsConnector):
     confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we read)", default="inventory", when=("place", FILES))
     products_dir = Field("Directory for products (we write)", default="products", when=("place", FILES))
+    purchases_dir = Field("Directory for purchase orders (we write)", default="purchase-orders", when=("place", FILES))
+    receipts_dir = Field("Directory for receipts (we read)", default="receipts", when=("place", FILES))
     confirmations_subject = Field(
         "Subject of confirmations",
         default="confirmation",
@@ -81,6 +86,12 @@ class CsvWms(FolderSystem, WmsConnector):
         default="inventory",
         when=("place", ("email",)),
         help="Mails with this in their subject, and with the merchant's directory's name, bring inventory.",
+    )
+    receipts_subject = Field(
+        "Subject of receipts",
+        default="receipt",
+        when=("place", ("email",)),
+        help="Mails with this in their subject, and with the merchant's directory's name, bring receipts.",
     )
     client_dir = Field(
         "Directory of this merchant",
@@ -108,6 +119,10 @@ class CsvWms(FolderSystem, WmsConnector):
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
+    purchase_format = Field(
+        "Format of purchase order files", kind="format", files="purchases", default="purchases", option=True
+    )
+    receipt_format = Field("Format of receipt files", kind="format", files="receipts", default="receipts", option=True)
     dates = Field("Dates are written", kind="choice", choices=csvcells.DATE_ORDERS, default="mdy", option=True)
 
     def where(self, directory: str) -> str:
@@ -144,9 +159,21 @@ class CsvWms(FolderSystem, WmsConnector):
         form = self.format_of("inventory", self.options())
         return pages(self.inbox("inventory"), form, ("sku", "warehouse"), build, names=("SKU", "SKU"))
 
+    def receipts(self, since: datetime) -> Iterator[Page]:
+        """What has come, by every whole file of receipts. `since` plays no part."""
+
+        def build(records: list[Record], entry: Entry) -> Receipt:
+            return to_receipt([cells for _, cells in parts(records)], entry.modified, self.options())
+
+        form, names = self.format_of("receipts", self.options()), ("purchase order number", "receipt")
+        return pages(self.inbox("receipts"), form, ("number",), build, names=names)
+
     @classmethod
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
-        """A file of orders (items are Prepared), or of products."""
+        """A file of orders (items are Prepared), of products, or of purchase orders, each with our reference."""
+        if kind == "purchases":
+            wanted = [purchase_rows(order, ref) for order, ref in items]
+            return file_name(kind, stamp), written(cls.format_of("purchases", options), wanted)
         if kind == "products":
             return file_name(kind, stamp), written(cls.format_of("products", options), map(product_rows, items))
         records = [payload(prepared)["rows"] for prepared in items]

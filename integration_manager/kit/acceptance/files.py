@@ -2,8 +2,8 @@
 
 Fixtures besides `values.json` (what a person types): files that come in, `x.<kind>.csv` with what
 is read from them, `x.<kind>.json`; files that go out, `x.<kind>.csv` from `x.prepared.json` (orders),
-`x.shipped.json` (confirmations), `x.levels.json` (inventory) or `x.goods.json` (products). `x.values.json` adds to
-the values.
+`x.shipped.json` (confirmations), `x.levels.json` (inventory), `x.goods.json` (products), `x.bought.json` (purchase
+orders) or `x.received.json` (receipts). `x.values.json` adds to the values.
 """
 
 import contextlib
@@ -15,11 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from integration_manager.kit.acceptance.bench import START, Bench, Check
-from integration_manager.kit.canonical import Prepared, Product, Shipment, Stock, from_json, to_json
+from integration_manager.kit.canonical import (
+    Prepared,
+    Product,
+    PurchaseOrder,
+    Receipt,
+    Shipment,
+    Stock,
+    from_json,
+    to_json,
+)
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.folder import open_folder
 
 SOURCES = {"orders": "prepared", "confirmations": "shipped", "inventory": "levels", "products": "goods"}
+SOURCES |= {"purchases": "bought", "receipts": "received"}
 STAMP = "20260301-080000-7"
 
 
@@ -44,8 +54,10 @@ def checks(bench: Bench) -> list[Check]:
 def readers(bench: Bench) -> dict[str, str]:
     """The kinds of file that come in, and the methods that read them."""
     if bench.is_cart:
-        return {"orders": "orders"} | ({"products": "products"} if bench.has("products") else {})
-    return {"confirmations": "shipments", "inventory": "stock"}
+        known = {"orders": "orders", "products": "products", "purchases": "purchase_orders"}
+    else:
+        known = {"confirmations": "shipments", "inventory": "stock", "receipts": "receipts"}
+    return {kind: method for kind, method in known.items() if bench.has(method)}
 
 
 def examples(bench: Bench, *, coming: bool) -> list[tuple[str, str, Path]]:
@@ -119,7 +131,7 @@ def prepares(bench: Bench) -> None:
 
 
 def _canonical(bench: Bench, row: Any, options: dict[str, Any]) -> Any:
-    if not bench.is_cart or isinstance(row, Product):
+    if not bench.is_cart or isinstance(row, Product | PurchaseOrder):
         return to_json(row)
     try:
         return to_json(bench.mapper("to_order")(row, options))
@@ -162,6 +174,10 @@ def rendered(bench: Bench, name: str, kind: str, stamp: str) -> tuple[str, bytes
         items = [from_json(Prepared, said)]
     elif kind == "products":
         items = [from_json(Product, one) for one in said]
+    elif kind == "purchases":
+        items = [(from_json(PurchaseOrder, one["order"]), one["ref"]) for one in said]
+    elif kind == "receipts":
+        items = [(one["number"], from_json(Receipt, one["receipt"])) for one in said]
     elif kind == "confirmations":
         items = [(one["order"], from_json(Shipment, one["shipment"])) for one in said]
     else:
