@@ -134,6 +134,36 @@ def by_offset(
             return
 
 
+class Counted:
+    """Pages of lists that say how many rows they have, of a system that may give fewer at once than it is asked for."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}  # what it gives, by the lists' names
+
+    def page(self, name: str, most: int, page: int, fetch: Callable[[int, int], tuple[Sequence[R], int]]) -> list[R]:
+        """Page `page` (from 1) of `most` rows, by as many calls as it takes; shorter at the end of the list only.
+
+        fetch(size, number): the rows of a page of this size, and how many there are in all. Raises BadAnswer where
+        there are more than it gives.
+        """
+        before = (page - 1) * most
+        for _ in range(2):
+            size, found = self._sizes.get(name, most), list[R]()
+            while len(found) < most:
+                rows, total = fetch(size, (before + len(found)) // size + 1)
+                found += rows
+                if before + len(found) >= total:
+                    return found
+                if len(rows) < size:
+                    break
+            else:
+                return found
+            if not rows:
+                break
+            self._sizes[name] = next(size for size in range(len(rows), 0, -1) if most % size == 0)
+        raise BadAnswer("The system says that its list has more rows than it gives.")
+
+
 def by_token(
     fetch: Callable[[str | None], tuple[Sequence[R], str | None]],
     time_of: Callable[[R], datetime] | None = None,

@@ -97,7 +97,7 @@ def _nothing_left(run: Run, began: str) -> int:
                              WHERE l.account_id = %s AND l.merchant_id = %s AND l.at >= %s)""",
             [run.now, run.now, *(tenancy.account_id(), run.merchant.pk, began) * 2],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _remote_time(run: Run, now: datetime) -> str:

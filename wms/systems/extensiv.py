@@ -32,7 +32,7 @@ from integration_manager.kit.canonical import (
 from integration_manager.kit.connector import Dedupe, Field, Page, Rate, WmsConnector, writes
 from integration_manager.kit.hal import embedded, inside, literal
 from integration_manager.kit.outgoing import known, plain
-from integration_manager.kit.paging import by_modified, by_offset
+from integration_manager.kit.paging import Counted, by_modified, by_offset
 from integration_manager.kit.parcel_contents import shared
 from integration_manager.kit.reading import Reader, listed, pick
 from integration_manager.kit.tokens import Bearer, Token
@@ -103,8 +103,7 @@ class Extensiv(WmsConnector):
     # ── getting in ──
 
     def connect(self, http: "Http") -> None:
-        self._customer, self._facilities = int(self.customer or 0), listed(self.facility)
-        self._sizes: dict[str, int] = {}  # of pages, by their paths, where it gives fewer rows than it is asked for
+        self._customer, self._facilities, self._counted = int(self.customer or 0), listed(self.facility), Counted()
         if not all(one.isdecimal() for one in self._facilities):
             raise errors.AuthFailed("A Facility ID is a number. Correct it in the merchant's WMS settings.")
         http.base_url = self.url
@@ -230,25 +229,11 @@ class Extensiv(WmsConnector):
     def _page(
         self, path: str, most: int, page: int, query: Mapping[str, str], rows_of: Callable[["Answer"], list[Any]]
     ) -> list[Any]:
-        """One page of `most` rows, in several calls where it gives fewer at once: it says how many there are in all."""
-        for _ in range(2):
-            size, found = self._sizes.get(path, most), list[Any]()
-            before = (page - 1) * most
-            while len(found) < most:
-                number = (before + len(found)) // size + 1
-                answer = self.http.get(path, params={**query, "pgsiz": size, "pgnum": number})
-                rows, total = rows_of(answer), pick(answer, "totalResults", int)
-                found += rows
-                if before + len(found) >= total:
-                    return found
-                if len(rows) < size:
-                    break
-            else:
-                return found
-            if not rows:
-                break
-            self._sizes[path] = next(size for size in range(len(rows), 0, -1) if most % size == 0)
-        raise errors.BadAnswer(f"{self.label} says that there are more rows than it gives.", said=answer.said)
+        def fetch(size: int, number: int) -> tuple[list[Any], int]:
+            answer = self.http.get(path, params={**query, "pgsiz": size, "pgnum": number})
+            return rows_of(answer), pick(answer, "totalResults", int)
+
+        return self._counted.page(path, most, page, fetch)
 
     # ── stock and methods ──
 
@@ -427,14 +412,14 @@ def to_shipments(raw: Any, zone: ZoneInfo, *, labelled: bool = False) -> list[Sh
     if found:
         numbers = dict.fromkeys([*(one.tracking_no for one in found), *tracking_numbers(r)])
         whole = [f"order-{order_id}", *(f"order-{order_id}-{number}" for number in numbers if number)]
-        void += [key for key in whole if key not in {one.key for one in found}]
-    gone = [Shipment(key, voided=True) for key in void]
+        void += [key for key in whole if key not in {one.key for one in parcels}]
+    every = [*(Shipment(key, voided=True) for key in void), *parcels]
     of_all: dict[str, Any] = {
         "wms_key": order_id, "ref": r.text("referenceNum"),
         "carrier": routing.text("carrier"), "method": routing.text("mode"),
         "shipped_at": state.when("processDate", zone), "modified_at": state.when("lastModifiedDate", zone),
     }  # fmt: skip
-    return [dataclasses.replace(one, **of_all, closed=closed and one is parcels[-1]) for one in [*gone, *parcels]]
+    return [dataclasses.replace(one, **of_all, closed=closed and one is parcels[-1]) for one in every]
 
 
 def ordered(item: Reader) -> ShipmentLine:
