@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, Min, QuerySet
+from django.db.models.functions import Now
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
@@ -131,16 +132,37 @@ def _let_twins_go(cart: Cart, now: datetime) -> None:
 def retriable(cart: Cart) -> "QuerySet[CartProduct]":
     """What waits for a person and could be sent once more: the rest has to be mended in the shop first."""
     found: QuerySet[CartProduct] = CartProduct.objects.filter(cart=cart, state=State.REFUSED)
-    return found.exclude(error_code__in=[NO_SKU, LONG_SKU])
+    return found.exclude(error_code__in=[NO_SKU, LONG_SKU, TWICE])
 
 
-def try_again(cart: Cart, now: datetime, product: str = "") -> int:
-    """What waits for a person is sent once more: one of them, or all that have a SKU. How many."""
-    found = retriable(cart)
-    if product:
-        found = found.filter(public_id=product)
+def try_again(cart: Cart, now: datetime) -> int:
+    """All that waits for a person and could be sent is sent once more. How many."""
+    return _again(retriable(cart), now)
+
+
+def try_one_again(cart: Cart, now: datetime, product: str) -> int:
+    """One product that waits for a person is sent once more; 1, or 0 where there is none such.
+
+    Where another one has its SKU, it takes that one's place: a person says that the other is no longer in the cart.
+    If it is, the next import finds it, and then it is the one that waits.
+    """
+    one = CartProduct.objects.filter(cart=cart, public_id=product, state=State.REFUSED, error_code=TWICE).first()
+    if one is None:
+        return _again(retriable(cart).filter(public_id=product), now)
+    with transaction.atomic():
+        same = CartProduct.objects.filter(cart=cart, sku=one.sku, pk__lte=one.pk)
+        *others, one = same.select_for_update().order_by("pk")
+        if CartProduct.objects.filter(pk__in=[other.pk for other in others], lease_until__gt=Now()).exists():
+            return 0  # it is being sent in this moment: what becomes of it has to be kept
+        there = next((other for other in reversed(others) if other.wms_key), one)
+        CartProduct.objects.filter(pk__in=[other.pk for other in others]).delete()
+        found = CartProduct.objects.filter(pk=one.pk, state=State.REFUSED)
+        return _again(found, now, wms_key=there.wms_key, wms_id=there.wms_id)
+
+
+def _again(found: "QuerySet[CartProduct]", now: datetime, **at_wms: Any) -> int:
     # Looked up anew: what it was at the WMS before may be what is wrong.
-    fresh = {"failures": 0, "first_failed_at": None, "failed_at": None, "wms_key": ""}
+    fresh = {"failures": 0, "first_failed_at": None, "failed_at": None, "wms_key": ""} | at_wms
     return int(found.update(state=State.WAITING, retry_at=now, error_code="", error_message="", **fresh))
 
 

@@ -1,13 +1,16 @@
 """Product Sync: a cart's products reach the WMS, each once, and what cannot go there waits for a person."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 
 from alerts.models import Alert
 from carts.models import Cart
+from integration_manager.kit import canonical, clock
 from integration_manager.kit.faults import Fault
 from merchants.models import Product, Schedule, Service
 from orders import leaving, product_rows
@@ -312,6 +315,45 @@ def test_two_products_of_one_sku_do_not_overwrite_each_other(world: World) -> No
     assert states() == {"1": State.THERE, "2": State.THERE}
     assert {row["name"] for row in there(world).values()} == {"Blue", "Red"}
     assert alerts() == []
+
+
+def test_what_was_changed_while_its_old_form_was_refused_goes_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(world, "1", "X" * 41, "Long")
+    run(world, PRODUCTS)
+    before = SandboxWms.create_product
+
+    def changed_meanwhile(self: SandboxWms, product: canonical.Product) -> str:
+        patched.undo()
+        shorter = replace(product, key="1", sku="X" * 40)
+        product_rows.store(world.cart, [shorter], clock.now(), again=False)
+        return before(self, product)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxWms, "create_product", changed_meanwhile)
+        run(world, DELIVER)
+    assert asked(world.warehouse, "POST", "/v1/products") == 2, "the old form was refused"
+    assert (states(), set(there(world)), alerts()) == ({"1": State.THERE}, {"X" * 40}, [])
+
+
+def test_the_twin_of_a_product_that_is_gone_takes_its_place(world: World) -> None:
+    offer(world, "1", "MUG", "Blue")
+    sync(world)
+    offer(world, "2", "MUG", "Red", minutes=1)
+    sync(world)
+    one = CartProduct.objects.get(key="2")
+    assert "send this one in its place" in one.error_message
+    assert product_rows.try_again(world.cart, clock.now()) == 0, "not with all the others: a person has to choose"
+    CartProduct.objects.filter(key="1").update(lease_until=Now() + timedelta(seconds=60))
+    assert product_rows.try_one_again(world.cart, clock.now(), one.public_id) == 0, "the other is being sent"
+    CartProduct.objects.filter(key="1").update(lease_until=None)
+    assert product_rows.try_one_again(world.cart, clock.now(), one.public_id) == 1
+    run(world, DELIVER)
+    assert (states(), alerts(), len(there(world))) == ({"2": State.THERE}, [], 1)
+    offer(world, "1", "MUG", "Blue after all", minutes=2)
+    sync(world)
+    assert states() == {"2": State.THERE, "1": State.REFUSED}, "if it is there after all, it is the one that waits"
 
 
 # ── what is read ──

@@ -204,6 +204,19 @@ def test_sent_once_more_by_hand(world: World, owner: Counter) -> None:
     assert "One product is" in text(owner.post("cart/products/again/"))
 
 
+def test_a_twin_is_sent_in_the_place_of_the_other_by_one_click(world: World, owner: Counter) -> None:
+    switch_on(world)
+    offer(world, "1", "MUG", "Blue")
+    run(world, PRODUCTS, DELIVER)
+    offer(world, "2", "MUG", "Red")
+    run(world, PRODUCTS, DELIVER)
+    page = see(owner, "cart/products/")
+    assert "send this one in its place" in page and "Send this one</button>" in page and "Try all again" not in page
+    one = CartProduct.objects.get(key="2")
+    assert "One product is sent once more." in text(owner.post("cart/products/again/", {"product": one.public_id}))
+    assert list(CartProduct.objects.values_list("key", flat=True)) == ["2"]
+
+
 def test_its_pages_stay_long_lists(world: World, owner: Counter) -> None:
     switch_on(world)
     for number in range(55):

@@ -50,6 +50,7 @@ def cart_products(request: AccountRequest, cart: str) -> HttpResponse:
         "page": page,
         "mended_there": (product_rows.NO_SKU, product_rows.LONG_SKU),
         "again": chosen == FIRST and product_rows.retriable(found).exists(),
+        "twice": product_rows.TWICE,
     }
     return render(request, "carts/products.html", context)
 
@@ -60,13 +61,14 @@ def cart_products_again(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Sends once more what waits for a person: one product, or all that have a SKU."""
     found, now = _cart_or_404(cart), clock.now()
     one = request.POST.get("product", "")
-    number = product_rows.try_again(found, now, one[:12])
+    number = product_rows.try_one_again(found, now, one[:12]) if one else product_rows.try_again(found, now)
     if number:
         schedules.wake(Service.DELIVER, now, merchant_id=found.merchant_id, timed=True)
         audit.record(request.user, "products.tried_again", found.name, {"products": (None, number)})
         messages.success(request, f"{'One product is' if number == 1 else f'{number} products are'} sent once more.")
     else:
-        messages.error(request, "There is none that could be sent once more. What has no SKU needs one in the shop.")
+        why = "What has no SKU needs one in the shop; what is being sent right now is sent first."
+        messages.error(request, f"There is none that could be sent once more. {why}")
     return redirect("cart_products", request.account.public_id, found.public_id)
 
 

@@ -52,6 +52,12 @@ BUGS = 5
 State = CartProduct.State
 
 
+_TWICE = (
+    "Another product of the cart has the SKU {} as well. Give each its own there; if the other one is no longer in "
+    "the cart, send this one in its place."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """One product taken to be sent. `starts` counts this claim; `twin`: another one of the cart has its SKU."""
@@ -152,9 +158,7 @@ class _Loading:
         """Those whose SKU is theirs alone; the others wait for a person."""
         for one in batch:
             if one.twin:
-                self._stopped(
-                    one, TWICE, f"Another product of the cart has the SKU {one.sku} as well. Give each its own there."
-                )
+                self._stopped(one, TWICE, _TWICE.format(one.sku))
         return [one for one in batch if not one.twin]
 
     def _put(self, one: Claimed) -> Put:
@@ -243,10 +247,13 @@ class _Loading:
             self._failed(one, error)
 
     def _stopped(self, one: Claimed, code: str, why: str) -> None:
+        """It waits for a person; what was changed in the cart meanwhile goes out all the same."""
         ended = {"state": State.REFUSED, "lease_until": None, "error_code": code[:40], "error_message": why}
-        if self._mine(one).update(starts=0, **ended):
+        if self._mine(one).filter(content_hash=one.content_hash).update(starts=0, **ended):
             self.refused.add(one.cart_id)
             self.run.counts["products_refused"] += 1
+        elif self._mine(one).update(starts=0, lease_until=None, retry_at=self.run.now):
+            self.run.due_at(self.run.now)
 
     def _failed(self, one: Claimed, error: BaseException) -> None:
         """It is tried again at every delivery, until it has failed 100 times or for 30 days."""
