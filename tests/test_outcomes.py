@@ -343,6 +343,46 @@ def test_a_wms_that_cannot_be_asked_leaves_it_to_a_person_at_once(world: World) 
     assert (world.only().status, world.only().wms_key, alerts()) == (Status.AT_WMS, "W000001", [])
 
 
+@pytest.mark.parametrize(
+    "changed", ["before", "meanwhile", "while it is looked up", "before it was sent again", "never"]
+)
+def test_who_finds_it_at_the_wms_is_told_if_it_was_changed_meanwhile(world: World, changed: str) -> None:
+    looks = changed == "while it is looked up"
+    if not looks:
+        world.wms.system = "sandbox_wms_blind"
+        world.wms.save()
+    key = place(world)
+    run(world, DOWNLOAD)
+
+    def change_it(when: str) -> None:
+        if changed == when:
+            change(world, key, shipping_method="EXPRESS")
+            run(world, DOWNLOAD)
+
+    def send() -> None:
+        trouble(world, "drop")
+        run(world, DELIVER)
+        leases_expire()
+
+    change_it("before")
+    send()
+    change_it("while it is looked up")
+    if looks:
+        for _ in range(3):
+            send()
+    change_it("meanwhile")
+    change_it("before it was sent again")
+    run(world, DELIVER)  # what was changed is looked at again, and nobody knows still
+    assert (world.only().status, world.only().error_code) == (Status.ERROR, "outcome_unknown")
+    if changed == "before it was sent again":
+        actions.it_did_not(world.only(), DANA)
+        send()
+        assert world.only().error_code == "outcome_unknown"
+    actions.it_arrived(world.only(), "W000001", DANA)
+    older = changed in ("meanwhile", "while it is looked up")
+    assert alerts() == (["changed_after_sending"] if older else []), "whether the WMS has what the shop said before"
+
+
 def test_a_found_order_with_other_content_is_said_and_not_sent_again(world: World) -> None:
     place(world)
     run(world, DOWNLOAD)
