@@ -43,6 +43,17 @@ _NEXT = """
           - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
     ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""
 
+# A filter's reason quotes the order, which may be somebody's name or address.
+_SAID = "An Order Filter did not let it through."
+_SKIPPED = """
+    UPDATE orders_skippedorder SET raw = NULL,
+           message = CASE WHEN reason = 'order_filtered' THEN %(said)s ELSE message END
+    WHERE id IN (
+        SELECT s.id FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
+        WHERE s.raw IS NOT NULL AND s.seen_at < %(now)s
+              - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
+        LIMIT %(batch)s)"""
+
 
 def days_of(system: str) -> int:
     """How many days after it was done an order of this kind of cart is forgotten: the operator's word, else its own."""
@@ -64,16 +75,34 @@ def forget(now: datetime) -> int:
                 if due:
                     _forget(due, now)
             if not due:
-                return total
+                break
             total, last = total + len(due), due[-1]
+        _forget_skipped(now)
+    return total
+
+
+def _forget_skipped(now: datetime) -> None:
+    """What was never loaded follows nobody: its time begins when its shop last showed it.
+
+    What a person marked as handled, and why something was skipped, stays without the personal data.
+    """
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_SKIPPED, _times(now) | {"batch": BATCH, "said": _SAID})
+            if cursor.rowcount < BATCH:
+                return
+
+
+def _times(now: datetime) -> dict[str, Any]:
+    """After how many days each kind of cart's is forgotten."""
+    days = {key: days_of(key) for key in registry().systems}
+    return {"now": now, "days": orjson.dumps(days).decode(), "otherwise": days_of("")}
 
 
 def _due(now: datetime, last: int) -> list[int]:
     """The next orders after `last`, locked."""
-    values: dict[str, Any] = {"now": now, "last": last, "batch": BATCH}
-    days = {key: days_of(key) for key in registry().systems}
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, values | {"days": orjson.dumps(days).decode(), "otherwise": days_of("")})
+        cursor.execute(_NEXT, _times(now) | {"last": last, "batch": BATCH})
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -13,7 +13,7 @@ from integration_manager import settings as house
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from orders import forgetting
-from orders.models import Effect, Event, EventDetail, Exchange, Order, OrderDetail
+from orders.models import Effect, Event, EventDetail, Exchange, Order, OrderDetail, SkippedOrder
 from tests import desk as desks
 from tests.desk import Desk, make_order
 
@@ -140,6 +140,30 @@ def test_each_kind_of_cart_has_its_time_and_the_operator_the_last_word(
     )
     settings.IM_PERSONAL_DAYS = {"": 30}
     assert forgetting.forget(clock.now()) == 1
+
+
+def test_what_was_never_loaded_is_forgotten_in_its_carts_time_too(
+    desk: Desk, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "BATCH", 2)
+    settings.IM_PERSONAL_DAYS = {"sandbox_shop": 30}
+    with tenancy.activate(desk.account.pk):
+        for number, (days, reason) in enumerate(
+            [(31, "order_filtered"), (31, "handled"), (31, "too_old"), (29, "order_filtered")], 1
+        ):
+            SkippedOrder.objects.create(
+                merchant=desk.merchants[0],
+                cart=desk.carts[0],
+                key=str(number),
+                reason=reason,
+                message="Its e-mail address is dana@mail.example.",
+                raw={"name": "Dana Whitfield"},
+                seen_at=clock.now() - timedelta(days=days),
+            )
+    assert forgetting.forget(clock.now()) == 0, "orders are counted, and none is due"
+    with tenancy.activate(desk.account.pk):
+        kept = {row.key: (row.raw is not None, "dana" in row.message) for row in SkippedOrder.objects.all()}
+    assert kept == {"1": (False, False), "2": (False, True), "3": (False, True), "4": (True, True)}
 
 
 def test_many_accounts_in_small_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,7 +188,7 @@ def _now(request: AccountRequest, row: SkippedOrder) -> tuple[Any, str]:
     cart = row.cart
     system = cart_class(cart)
     if not system.overrides("order"):
-        return row.raw, "" if row.raw is not None else "What the shop gave is kept for 60 days, which are over."
+        return row.raw, "" if row.raw is not None else "What the shop gave is kept for a time alone, which is over."
     answer, found = trying.answer_of(
         system,
         {**cart.options, **cart.credentials},
