@@ -200,7 +200,7 @@ class Machine(Books, RuleBasedStateMachine):
     @rule()
     def leases_expire(self) -> None:
         """Nobody lives that held them, and what was under way has settled."""
-        time.sleep(SETTLE)
+        self.server.settle()
         with connection.cursor() as cursor:
             for table in ("orders_order", "orders_shipment", "orders_effect", "merchants_schedule"):
                 cursor.execute(
@@ -318,7 +318,7 @@ class Machine(Books, RuleBasedStateMachine):
     def answer_for_the_shop(self) -> None:
         """A person looks at the shop and says truly whether a refund is there."""
         for effect in Effect.objects.filter(kind="refund", state=Effect.State.PARKED).select_related("order"):
-            time.sleep(SETTLE)
+            self.server.settle()
             made = any(one["reference"] == effect.key for one in self.world.shop.effects("refund"))
             decide = refunding.was_made if made else refunding.was_not_made
             decide(effect.order, effect.key, PERSON)
@@ -328,7 +328,7 @@ class Machine(Books, RuleBasedStateMachine):
         """A person looks at the warehouse and says truly whether an order is there."""
         for order in Order.objects.filter(status=Status.ERROR, error_code="outcome_unknown"):
             assert Alert.objects.filter(key=order.cause, resolved_at=None).exists()
-            time.sleep(SETTLE)
+            self.server.settle()
             known = self.warehouse.refs.get((CUSTOMER, order.wms_ref))
             if known:
                 actions.it_arrived(order, known[0], PERSON)

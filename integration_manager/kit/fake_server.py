@@ -22,6 +22,7 @@ ELSEWHERE = "127.0.0.2"  # the other host that Fault.REDIRECT leads to
 TICK = 0.25
 HTML = b"<!DOCTYPE html><html><body><h1>Bad Gateway</h1></body></html>"
 HUGE = 30
+ROUNDS = 4  # of the loop, in which a connection is taken, its request read and answered
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -99,6 +100,7 @@ class Server:
         self._stop: asyncio.Event | None = None
         self._failed: Exception | None = None
         self._date = (0, "")
+        self._late = 0  # requests that a fault lets be carried out later
 
     @property
     def url(self) -> str:
@@ -122,6 +124,26 @@ class Server:
                 self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
             self._thread.join(10)
+
+    def settle(self, seconds: float = 30) -> None:
+        """Waits until all that has been asked is carried out, late requests too. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while True:
+            read = threading.Event()
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._after, ROUNDS, read)
+            if not read.wait(seconds) or time.monotonic() > until:
+                raise TimeoutError(f"{self._late} requests are not carried out after {seconds} s")
+            if not self._late:
+                return
+            time.sleep(0.002)
+
+    def _after(self, rounds: int, event: threading.Event) -> None:
+        """Says that the loop has looked at its sockets so often."""
+        if not rounds:
+            event.set()
+        elif self._loop is not None:
+            self._loop.call_soon(self._after, rounds - 1, event)
 
     def run(self, started: Callable[[], None] | None = None) -> None:
         """Serves in this process until SIGINT or SIGTERM."""
@@ -217,13 +239,18 @@ class Server:
         elif fault is Fault.DROP:
             link.drop()
         elif fault in (Fault.LATE, Fault.LATE_HANG):
-            self._loop.call_later(seconds, fake.answer, request)
+            self._late += 1
+            self._loop.call_later(seconds, self._answer_late, fake, request)
             if fault is Fault.LATE:
                 link.drop()
         elif fault is not Fault.HANG:  # which says nothing and keeps the connection busy
             reply = fake.answer(request)
             status = self._spoil(link, fake, fault, reply)
         fake.note(request, status, fault, began)
+
+    def _answer_late(self, fake: Fake, request: Request) -> None:
+        fake.answer(request)
+        self._late -= 1
 
     def _spoil(self, link: _Connection, fake: Fake, fault: Fault, reply: Reply) -> int:
         """The work is done; its answer does not arrive as it should. Gives the status sent."""
