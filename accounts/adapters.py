@@ -116,7 +116,7 @@ class AccountAdapter(DefaultAccountAdapter):
         left = lockout.take(email, self.get_client_ip(request), clock.now())
         if left < 0:
             raise self.validation_error("too_many_login_attempts")
-        request.tries_left = left  # type: ignore[attr-defined]
+        request.tries_left = left  # type: ignore[attr-defined]  # for this form's answer alone
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """The user, or None. Whoever knows the password starts with a full number of tries again."""

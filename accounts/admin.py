@@ -1,7 +1,7 @@
 """Accounts and people on the operators' site (integration_manager/operators.py)."""
 
 import zoneinfo
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -110,7 +110,7 @@ class MembershipAdmin(OperatorAdmin):
         """For an account whose primary user is gone: the former one becomes an admin user."""
         for member in queryset:
             try:
-                people.appoint(member, request.user)  # type: ignore[arg-type]
+                people.appoint(member, cast(User, request.user))
             except people.Refused as refused:
                 self.message_user(request, str(refused), messages.ERROR)
             else:

@@ -5,6 +5,7 @@ import time
 import zoneinfo
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts import audit, own_password, sessions, staff, switching, two_step
 from accounts.models import Account, Membership, User
+from accounts.requests import AccountRequest
 from accounts.roles import permissions_of
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -53,10 +55,9 @@ class AccountMiddleware:
             if wanting is not None:
                 return wanting
             merchants = membership.merchant_ids if membership else None
-            request.account = account  # type: ignore[attr-defined]
-            request.membership = membership  # type: ignore[attr-defined]
-            request.permissions = permissions_of(membership)  # type: ignore[attr-defined]
-            request.merchants = merchants  # type: ignore[attr-defined]
+            page = cast(AccountRequest, request)  # from here on it is one
+            page.account, page.membership = account, membership
+            page.permissions, page.merchants = permissions_of(membership), merchants
             if membership is None:
                 with audit.through("staff"):
                     return staff.refusal(request) or self.get_response(request)

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
@@ -36,6 +36,7 @@ View = Callable[..., HttpResponseBase]
 
 def is_recent(request: HttpRequest) -> bool:
     """Whether this person has shown a password or second factor within the last IM_REAUTH_MINUTES."""
+    # Its types know a user who has signed in; of another one there are no records.
     records = get_authentication_records(request, request.user)  # type: ignore[arg-type]
     times = [record["at"] for record in records if record.get("method") in _STRONG]
     return bool(times) and time.time() - max(times) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
@@ -51,7 +52,7 @@ def recently_authenticated(view: View | None = None, *, only: str = "") -> Any:
                 return view(request, *args, **kwargs)
             return ask(request)
 
-        guarded.recently_authenticated = True  # type: ignore[attr-defined]
+        guarded.recently_authenticated = True  # type: ignore[attr-defined]  # a mark, on a function
         return guarded
 
     return declare(view) if view else declare
@@ -79,10 +80,10 @@ class ResumePost:
             body = _take(request, request.GET[RESUME])
             if body is not None:
                 request.method = request.META["REQUEST_METHOD"] = "POST"
-                request._post = QueryDict(body, encoding="utf-8")  # type: ignore[attr-defined]
-                request._files = MultiValueDict()  # type: ignore[attr-defined]
+                read = cast(Any, request)  # what Django keeps of a body that it has read
+                read._post, read._files = QueryDict(body, encoding="utf-8"), MultiValueDict()
                 # It passed this check when it came; its id is known to nobody else.
-                request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+                read._dont_enforce_csrf_checks = True
         return self.get_response(request)
 
 

@@ -1,6 +1,6 @@
 """A request to a page of an account, as the middleware makes it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from django.http import HttpRequest
 
@@ -17,3 +17,8 @@ class AccountRequest(HttpRequest):
     permissions: frozenset[str]
     active_alerts: int  # where a page has asked for it along with its own
     merchants: tuple[int, ...] | None  # what the user may see; None: all of the account's
+
+
+def in_account(request: HttpRequest) -> TypeGuard[AccountRequest]:
+    """Whether the middleware has made it one of an account."""
+    return hasattr(request, "permissions")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.paginator import Paginator
@@ -44,7 +44,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     if text:
         found = found.filter(name__icontains=text) | found.filter(public_id=text)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    operators = f"/{settings.IM_ADMIN_PATH}" if request.user.is_superuser else ""  # type: ignore[union-attr]
+    operators = f"/{settings.IM_ADMIN_PATH}" if cast(User, request.user).is_superuser else ""
     return render(request, "accounts/staff.html", {"page": page, "text": text, "operator_url": operators})
 
 

@@ -167,7 +167,7 @@ class ShowAgain:
         kept = _find(request, person) if person else None
         if kept is None:
             return self.get_response(request)
-        request.kept = kept  # type: ignore[attr-defined]
+        request.kept = kept  # type: ignore[attr-defined]  # for the templates alone
         response = self.get_response(request)
         if kept.taken or response.status_code in (302, 403, 404):
             return response

@@ -43,4 +43,4 @@ class Limited(FileUploadHandler):
         """Leaves the file to the next handler."""
 
     def _note(self) -> None:
-        self.request.upload_refused = True  # type: ignore[union-attr]
+        self.request.upload_refused = True  # type: ignore[union-attr]  # Django has set it, and has no such member
