@@ -222,6 +222,7 @@ class DryOrder(TenantModel):
 
     class Verdict(models.TextChoices):
         SEND = "send", "Would be sent"
+        HOLD = "hold", "Would be held"
         ERROR = "error", "Would stop with an error"
         SKIP = "skip", "Would be skipped"
         LEAVE = "leave", "Nothing to ship"

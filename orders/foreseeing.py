@@ -42,4 +42,5 @@ def _of(
     if problem is not None:
         return Forecast(V.ERROR, problem.message, problem.fix)
     hold = one.outcome.hold if one.outcome else None
-    return Forecast(V.SEND, hold.why if hold else "")
+    waits = hold is not None and hold.until is None  # else it goes by itself when its time has come
+    return Forecast(V.HOLD if waits else V.SEND, hold.why if hold else "")

@@ -59,6 +59,8 @@ def of_the_cart(cart: Cart, raw: Any, account: Account) -> Explanation:
         return Explanation("It is here", "Under another number.", order=Order.objects.get(pk=forecast.known))
     if forecast.verdict == V.SEND:
         return Explanation("The shop has it, and it is ready to be loaded", when_read(cart))
+    if forecast.verdict == V.HOLD:
+        return Explanation("The shop has it, and it would be loaded and held", forecast.message, when_read(cart))
     if forecast.verdict == V.ERROR:
         return Explanation("The shop has it, and it would stop with an error", forecast.message, forecast.fix)
     return Explanation("The shop has it, and it is not loaded", forecast.message, forecast.fix)

@@ -116,6 +116,18 @@ def test_trouble_of_the_shop_passes_and_wrong_credentials_do_not(world: World, o
     assert alerts() == [], "a person looks at it, nobody needs a mail"
 
 
+def test_what_would_be_held_is_counted_by_itself_and_can_be_marked(world: World, owner: Counter) -> None:
+    place(world, 1)
+    world.cart.hold_rules = [{"name": "Careful", "field": "units", "match": "at_least", "values": ["0"]}]
+    world.cart.save()
+    owner.post("cart/dry-run/")
+    assert (read_all(world).state, verdicts()) == (DryRun.State.DONE, {"hold": 1})
+    page = text(owner.get("cart/going-live/?show=hold"))
+    assert "Would be held" in page and "Careful: its number of units is" in page and 'name="key"' in page
+    owner.post("cart/handled/", {"dry": DryRun.objects.get().public_id, "all": "1"})
+    assert (verdicts(), SkippedOrder.objects.get().raw is not None) == ({"handled": 1}, True)
+
+
 # ── handled already ──
 
 

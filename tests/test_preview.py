@@ -105,6 +105,21 @@ def test_what_would_happen_happens(
         assert world.only().error_message == one.forecast.message
 
 
+def test_what_a_rule_would_hold_is_not_said_to_be_sent(world: World, owner: Counter) -> None:
+    place(world, 1)
+    held = {"name": "Careful", "field": "item", "match": "starts", "values": ["MUG"]}
+    world.cart.hold_rules = [held]
+    world.cart.save()
+    answer = owner.post("cart/preview/")
+    (one,) = answer.context["orders"]
+    assert (one.forecast.verdict, "Careful: its item is" in one.forecast.message) == ("hold", True)
+    assert "Would be loaded and held" in text(answer) and "loaded and sent" not in text(answer)
+    asked = text(owner.post("cart/preview/", {"number": one.number}))
+    assert "Would be loaded and held" in asked
+    run(world, DOWNLOAD)
+    assert world.only().status == Status.HELD
+
+
 def test_one_order_by_its_number(world: World, owner: Counter) -> None:
     for number in range(1, 9):
         world.shop.place(number, ago(days=100 + number))

@@ -122,18 +122,19 @@ def _numbers(dry: DryRun | None) -> dict[str, int]:
         return {}
     rows = DryOrder.objects.filter(dry_run=dry).order_by().values_list("verdict").annotate(Count("pk"))
     numbers = dict.fromkeys(V.values, 0) | dict(rows)
-    return {**numbers, "all": sum(numbers.values()), "ours": numbers[V.SEND] + numbers[V.ERROR]}
+    return {**numbers, "all": sum(numbers.values()), "ours": sum(numbers[verdict] for verdict in dry_run.OURS)}
 
 
 def _listed(request: AccountRequest, dry: DryRun | None) -> dict[str, Any]:
     """One page of what the dry run found, of one verdict; newest found first."""
     shown = request.GET.get("show", "")
     shown = shown if shown in V.values else V.SEND.value
+    tabs = {"shown": shown, "verdicts": V.choices, "would_load": shown in dry_run.OURS}
     if dry is None:
-        return {"shown": shown, "verdicts": V.choices}
+        return tabs
     rows = DryOrder.objects.filter(dry_run=dry, verdict=shown).order_by("-pk").defer("raw")
     with contextlib.suppress(signing.BadSignature):  # these rows have no public id
         rows = rows.filter(pk__lt=signing.loads(request.GET.get("until", ""), salt=SALT))
     found = list(rows[: PAGE + 1])
     older = signing.dumps(found[PAGE - 1].pk, salt=SALT) if len(found) > PAGE else ""
-    return {"shown": shown, "verdicts": V.choices, "orders": found[:PAGE], "older": older}
+    return {**tabs, "orders": found[:PAGE], "older": older}

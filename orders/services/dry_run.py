@@ -34,6 +34,7 @@ LEASE = 120.0  # seconds of PostgreSQL's clock, renewed with each page
 PAUSE = 20.0  # after the other side's passing trouble
 MOST_FAILURES = 6  # in a row
 V = DryOrder.Verdict
+OURS = [V.SEND.value, V.HOLD.value, V.ERROR.value]  # would be loaded
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ def _note(dry: DryRun, found: Sequence[Incoming | Unreadable], forecasts: Sequen
             "country": each((o.ship.country or "")[:3] if o else "" for o in orders),
             "lines": each(len(o.lines) if o else 0 for o in orders),
             # Only of what a person could mark as handled, which may be loaded after all one day.
-            "raw": each(one.raw if forecast.verdict in (V.SEND, V.ERROR) else None for one, forecast in rows.values()),
+            "raw": each(one.raw if forecast.verdict in OURS else None for one, forecast in rows.values()),
             "seen_at": clock.now(),
         },
         conflict="ON CONFLICT (account_id, dry_run_id, key) DO UPDATE SET number = excluded.number, "
@@ -212,7 +213,7 @@ def mark_handled(dry: DryRun, by: str, now: datetime, keys: Sequence[str] | None
             f"""
             WITH marked AS (
                 UPDATE carts_dryorder d SET verdict = 'handled', message = %s
-                WHERE d.account_id = %s AND d.dry_run_id = %s AND d.verdict IN ('send', 'error') {wanted}
+                WHERE d.account_id = %s AND d.dry_run_id = %s AND d.verdict = ANY(%s) {wanted}
                   AND NOT EXISTS (SELECT 1 FROM orders_order o WHERE o.account_id = d.account_id
                                   AND o.merchant_id = %s AND o.source = %s AND o.cart_key = d.key)
                 RETURNING d.key, d.number, d.order_date, d.raw)
@@ -223,7 +224,7 @@ def mark_handled(dry: DryRun, by: str, now: datetime, keys: Sequence[str] | None
                 message = excluded.message, number = excluded.number, raw = excluded.raw, seen_at = excluded.seen_at
             """,  # noqa: S608 (a condition of ours)
             [
-                *(message, account, dry.pk, *picked, dry.cart.merchant_id, dry.cart.source),
+                *(message, account, dry.pk, OURS, *picked, dry.cart.merchant_id, dry.cart.source),
                 *(account, dry.cart.merchant_id, dry.cart_id, message, now),
             ],
         )
