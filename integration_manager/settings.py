@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from integration_manager import log
 from integration_manager.lookup_prices import Prices
+from merchants import verifiers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -420,6 +421,10 @@ IM_ADDRESS_VERIFIER_VALUES = {
     for name, value in os.environ.items()
     if name.startswith("IM_ADDRESS_VERIFIER_") and value
 }
+if IM_ADDRESS_VERIFIER or IM_ADDRESS_VERIFIER_VALUES:
+    _verifier_wrong = verifiers.problem(IM_ADDRESS_VERIFIER, IM_ADDRESS_VERIFIER_VALUES)
+    if _verifier_wrong:
+        raise ImproperlyConfigured(_verifier_wrong)
 # By their number in a billing period: "30: 0, 500: 0.02, 1000: 0.015, 8000: 0.01", in US dollars each.
 try:
     IM_LOOKUP_PRICES_US = Prices.of(os.environ.get("IM_LOOKUP_PRICES_US", ""))

@@ -74,6 +74,12 @@ def test_with_a_provider_look_ups_are_offered_counted_and_priced(desk: Desk, set
     assert Account.objects.get(pk=account.pk).verification == "online"
 
 
+def test_whose_look_ups_nobody_answers_any_more_is_told(desk: Desk) -> None:
+    Account.objects.filter(pk=desk.account.pk).update(verification="online")
+    page = text(desk.client("owner").get(desk.url("profile/addresses/")))
+    assert "this installation has nobody to ask any more" in page
+
+
 def test_prices_are_read_and_added_up_step_by_step() -> None:
     prices = Prices.of("30: 0, 500: 0.02, 1000: 0.015")
     assert [prices.cost(number) for number in (0, 30, 31, 500, 600, 2000)] == [

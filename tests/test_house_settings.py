@@ -51,6 +51,24 @@ def test_only_the_demo_knows_the_simulators_app() -> None:
     assert "('mine', 'its secret')" in settings_in(demo | own, "s.IM_OAUTH").stdout
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"": "smrty"}, "IM_ADDRESS_VERIFIER: there is no address verifier “smrty”. Known: smarty."),
+        ({"_AUTH_ID": "1"}, "there is no address verifier “”"),
+        ({"": "smarty", "_AUTH_ID": "1"}, "IM_ADDRESS_VERIFIER_AUTH_TOKEN is not set."),
+        (
+            {"": "smarty", "_AUTH_ID": "1", "_AUTH_TOKEN": "2", "_AUTHTOKEN": "2"},
+            "IM_ADDRESS_VERIFIER_AUTHTOKEN is nothing that Smarty knows.",
+        ),
+        ({"": " Smarty ", "_AUTH_ID": "1", "_AUTH_TOKEN": "2", "_INTERNATIONAL": "yes"}, ""),
+    ],
+)
+def test_an_address_verifier_that_cannot_be_asked_stops_the_start(given: dict[str, str], said: str) -> None:
+    result = settings_in({**PRODUCTION, **{f"IM_ADDRESS_VERIFIER{name}": value for name, value in given.items()}})
+    assert (said in result.stderr, bool(result.returncode)) == (True, bool(said)), result.stderr
+
+
 def test_a_star_is_no_host() -> None:
     assert "must name the hosts" in settings_in({**PRODUCTION, "IM_HOSTS": "*"}).stderr
 

@@ -48,6 +48,7 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
         "choices": [(one.value, one.label, HELP[one].format(label=label)) for one in offered],
         "chosen": account.verification if account.verification in offered else Choice.RULES.value,
         "label": label,
+        "lost": account.verification == Choice.ONLINE and verifier is None,
         "error": error,
         "periods": _periods(account) if label else [],
         "prices": [
