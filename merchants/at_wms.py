@@ -14,7 +14,7 @@ def change_over(before: str, after: str) -> None:
 
     What was entered for one system never reaches another, even where both call a field the same.
     """
-    for merchant in Merchant.objects.select_for_update():
+    for merchant in Merchant.objects.select_for_update(no_key=True).order_by("pk"):
         former = dict(merchant.former_values)
         former[before] = json.dumps({name: _plain(value) for name, value in merchant.wms_values.items()})
         kept = former.pop(after, None)
@@ -27,7 +27,7 @@ def forget_secrets(system: type[Connector]) -> list[Merchant]:
     """The WMS has moved: merchants' secrets were entered for its old address. Returns whose are forgotten."""
     names = {name for name, field in system.fields.items() if field.level == "merchant" and field.secret}
     concerned = []
-    for merchant in Merchant.objects.select_for_update() if names else []:
+    for merchant in Merchant.objects.select_for_update(no_key=True).order_by("pk") if names else []:
         if any(merchant.wms_values.get(name) for name in names):
             merchant.wms_values = {name: v for name, v in merchant.wms_values.items() if name not in names}
             merchant.save(update_fields=["wms_values"])

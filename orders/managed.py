@@ -122,8 +122,12 @@ def adjust(merchant: Merchant, counts: Sequence[tuple[Warehouse, str, Decimal, s
 
 
 def _one_at_a_time(merchant: Merchant) -> None:
-    """Whoever changes a merchant's stock waits for who does it already, until that one's transaction ends."""
-    Merchant.objects.select_for_update(no_key=True).only("pk", "account").get(pk=merchant.pk)
+    """Whoever changes a merchant's stock waits for who does it already, until that one's transaction ends.
+
+    Not by the merchant's row, which is locked before any order; stock is changed after its orders are.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [merchant.pk])
 
 
 def _move(merchant: Merchant, moves: Sequence[tuple[int, str, str, Decimal, int, int, Decimal]], now: datetime) -> None:

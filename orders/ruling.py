@@ -70,7 +70,7 @@ def change(cart_ids: Sequence[int]) -> None:
         cursor.execute(
             """UPDATE carts_cart c SET rules_mark = g.mark
                FROM (SELECT l.id, g.mark FROM unnest(%s::bigint[], %s::text[]) AS g(id, mark)
-                     JOIN carts_cart l ON l.account_id = %s AND l.id = g.id ORDER BY l.id FOR UPDATE OF l) AS g
+                     JOIN carts_cart l ON l.account_id = %s AND l.id = g.id ORDER BY l.id FOR NO KEY UPDATE OF l) AS g
                WHERE c.id = g.id""",
             [list(cart_ids), [public_id() for _ in cart_ids], tenancy.account_id()],
         )

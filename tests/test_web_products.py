@@ -1,6 +1,8 @@
 """Product Sync and Product Import as people see and set them."""
 
+import re
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from accounts.models import AuditEntry
 from carts.models import Cart
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
+from orders import country_rules
 from orders.models import CartProduct
 from orders.services import products
 from tests.counter import Counter, text
@@ -281,3 +284,28 @@ def test_a_merchant_user_sees_and_imports_what_is_theirs(world: World) -> None:
     theirs = Counter(world, "merchant", world.merchant)
     assert theirs.get("cart/products/").status_code == 200
     assert theirs.get("cart/product-import/").status_code == 200
+
+
+def locks(sent: list[str]) -> list[str]:
+    """The tables of carts and merchants in the order in which their rows are locked, by a question or a change."""
+    found = []
+    for sql in sent:
+        table = re.search(r'^UPDATE "?(\w+)|FROM "?(\w+)"?.* FOR (?:NO KEY )?UPDATE', sql, re.DOTALL)
+        name = next(filter(None, table.groups()), "") if table else ""
+        if name in ("carts_cart", "merchants_merchant"):
+            assert not sql.endswith("FOR UPDATE"), "whoever stores what points to both would be waited for in any order"
+            found.append(name)
+    return found
+
+
+def test_a_cart_is_locked_before_its_merchant_everywhere(world: World, owner: Counter) -> None:
+    with counted() as sent:
+        setup(owner, sync_products="yes")
+    assert locks(sent)[:2] == ["carts_cart", "merchants_merchant"]
+    with counted() as sent:
+        country_rules.change(world.merchant, clock.now(), "dana@mail.example", kind="deny", add=["FR"])
+    assert locks(sent)[:2] == ["carts_cart", "merchants_merchant"]
+    with counted() as sent:
+        assert owner.post("cart/delete/").status_code in (200, 302)
+    assert Cart.objects.get().archived_at is not None
+    assert [name for name, _ in groupby(locks(sent))][:2] == ["carts_cart", "merchants_merchant"]

@@ -17,7 +17,7 @@ def add(cart: Cart) -> dict[str, Any] | None:
     marked as handled, are its own. Raises Taken.
     """
     with transaction.atomic():
-        Merchant.objects.select_for_update().get(pk=cart.merchant_id)  # two at once get two numbers
+        Merchant.objects.select_for_update(no_key=True).get(pk=cart.merchant_id)  # two at once get two numbers
         return _add(cart)
 
 

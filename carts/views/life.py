@@ -76,10 +76,13 @@ def cart_delete(request: AccountRequest, cart: str) -> HttpResponseBase:
     system = cart_class(found)
     dry_run.stop(found, clock.now())
     with transaction.atomic():
-        Merchant.objects.select_for_update().get(pk=found.merchant_id)  # nobody switches it on meanwhile
+        Cart.objects.select_for_update(no_key=True).get(pk=found.pk)  # first the cart, then its merchant
+        Merchant.objects.select_for_update(no_key=True).get(pk=found.merchant_id)  # nobody switches it on meanwhile
         switching.switch_off(found, schedules_for(found, system), system, request.user)
         products.switched(found, on=False, now=clock.now())
-        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now(), sync_products=False)
+        if found.sync_purchases:
+            purchase_orders.switched(found, on=False, now=clock.now())
+        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now(), sync_products=False, sync_purchases=False)
         audit.record(request.user, "cart.deleted", found.name)
     messages.success(request, f"{found.name} is deleted. Its orders stay; it can be restored among the deleted carts.")
     return redirect("carts", request.account.public_id)

@@ -33,8 +33,10 @@ def other(cart: Cart) -> Cart | None:
 
 
 def claim(cart: Cart) -> None:
-    """Call it in the transaction that stores the cart, which others of the merchant wait for. Raises Taken."""
-    # Without its key: runs that store orders hold on to that of merchant and cart, in any order.
+    """Call it in the transaction that stores the cart, which others of the merchant wait for. Raises Taken.
+
+    The cart itself is locked before (docs/rules.md).
+    """
     Merchant.objects.select_for_update(no_key=True).get(pk=cart.merchant_id)
     source = other(cart)
     if source is not None:

@@ -150,11 +150,11 @@ def _store(cart: Cart, mark: str, actor: str) -> bool:
     False where somebody changed or deleted the cart while its shop was being asked. Raises Taken.
     """
     with transaction.atomic():
-        if cart.sync_products:
-            product_source.claim(cart)
-        stored = Cart.objects.select_for_update().filter(pk=cart.pk, archived_at__isnull=True).first()
+        stored = Cart.objects.select_for_update(no_key=True).filter(pk=cart.pk, archived_at__isnull=True).first()
         if stored is None or _mark(stored) != mark:
             return False
+        if cart.sync_products:
+            product_source.claim(cart)
         cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
         if stored.reject_unmapped and not cart.reject_unmapped:
             ship_methods.let_go(cart, clock.now(), actor)

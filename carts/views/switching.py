@@ -69,7 +69,7 @@ def switch(
     """
     posted = {f"every_{service}": value for service, value in wanted.items()}
     with transaction.atomic():
-        merchant = Merchant.objects.select_for_update().get(pk=cart.merchant_id)
+        merchant = Merchant.objects.select_for_update(no_key=True).get(pk=cart.merchant_id)
         if any(value != frequencies.OFF for value in wanted.values()):
             if merchant.archived_at is not None:
                 raise Stopped(f"{merchant.name} is archived: nothing of it runs. Restore it first.")

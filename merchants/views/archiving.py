@@ -50,7 +50,7 @@ def merchant_archive(request: AccountRequest, merchant: str) -> HttpResponseBase
         return _confirm(request, found)
     now = clock.now()
     with transaction.atomic():
-        locked = Merchant.objects.select_for_update().get(pk=found.pk)
+        locked = Merchant.objects.select_for_update(no_key=True).get(pk=found.pk)
         if locked.archived_at is None:
             for schedule in Schedule.objects.filter(merchant=locked, every__gt=0):
                 set_frequency(schedule, now, every=0)

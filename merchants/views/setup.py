@@ -231,7 +231,7 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
     """Stores what was changed, unless it has orders where nobody would look for them, or somebody was quicker."""
     merchant, values = setup.merchant, setup.values
     with transaction.atomic():
-        before = Merchant.objects.select_for_update().get(pk=merchant.pk)
+        before = Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
         now_mark = _mark(before)
         if stale.overtaken(request.POST, now_mark):
             setup.says |= {"overtaken": True, "mark": now_mark, "last_change": stale.last_change(before.name)}
