@@ -19,7 +19,7 @@ from merchants.models import Merchant, Service
 from orders import pulls
 from orders.connections import cart_class
 from orders.leftover import of_cart
-from orders.services import dry_run, products
+from orders.services import dry_run, products, purchase_orders
 from orders.services.download import beginning
 
 
