@@ -79,6 +79,8 @@ class EditForm(forms.Form):
         for side in SIDES:
             for name in ADDRESS:
                 self.fields[f"{side}_{name}"] = _address(name)
+        for field in self.fields.values():
+            field.kept = True  # type: ignore[attr-defined]  # no field has to be filled, so no label says so
 
     def side(self, side: str) -> list[forms.BoundField]:
         """The fields of an address."""

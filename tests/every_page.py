@@ -96,7 +96,7 @@ def fill(desk: Desk) -> dict[str, str]:
         shipped = make_order(cart, "ONE-SHIPPED", status="shipped")
         confirmed = make_order(cart, "ONE-OK", status="confirmed")
         Alert.objects.create(
-            merchant=desk.merchants[1], cart=desk.carts[1], kind="auth_failed", key="b", count=12,
+            merchant=desk.merchants[1], cart=desk.carts[1], kind="credentials", key="b", count=12,
             message="The shop refused the credentials", fix="Enter the key again.",
             said="401 Unauthorized: key revoked",
             first_seen=now, last_seen=now,

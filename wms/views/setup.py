@@ -203,9 +203,10 @@ def _shown(wms: Wms, system: type[Connector]) -> list[tuple[str, str]]:
     stored = {**wms.options, **wms.credentials}
     shown = []
     for name, field in system.fields.items():
-        if field.level != "account":
+        if field.level != "account" or not system.applies(name, stored):
             continue
         value = stored.get(name)
         plain = "•••" if field.secret and value else getattr(value, "reveal", lambda v=value: v)()
-        shown.append((field.label, "—" if plain in (None, "") else str(plain)))
+        words = {True: "Yes", False: "No", **dict(field.choices)} if field.kind in ("bool", "choice") else {}
+        shown.append((field.label, "—" if plain in (None, "") else str(words.get(plain, plain))))
     return shown
