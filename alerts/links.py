@@ -47,6 +47,11 @@ def fix(account: Account, alert: Alert) -> str:
         return reverse("cart_products", args=[account.public_id, cart]) + "?state=refused"
     if known.fix is Fix.PRODUCTS and merchant:
         return reverse("products", args=[account.public_id, merchant])
+    if known.fix in (Fix.PURCHASES, Fix.PURCHASES_UNTOLD) and cart:
+        state = "refused" if known.fix is Fix.PURCHASES else "untold"
+        return reverse("purchases", args=[account.public_id]) + f"?state={state}&cart={cart}"
+    if known.fix is Fix.PURCHASE:
+        return reverse("purchase", args=[account.public_id, alert.key.removeprefix("purchase:")])
     simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
     if known.fix in simple:
         return reverse(simple[known.fix], args=[account.public_id])

@@ -7,7 +7,7 @@ from django import forms
 from django.core.validators import MaxValueValidator
 
 from carts.models import Cart
-from carts.views import product_source
+from carts.views import product_source, purchase_source
 from integration_manager.systems import wms_system
 from merchants import catalog
 from merchants.models import Warehouse
@@ -32,7 +32,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "delay_minutes", "delay_since", "send_not_before", "send_working_days",
             "verify_addresses", "verify_countries", "hold_address_errors",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
-            "sync_products", "sync_updates", "sync_price",
+            "sync_products", "sync_updates", "sync_price", "sync_purchases",
         ]  # fmt: skip
         labels = {
             "name": "Name",
@@ -56,6 +56,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "sync_products": "Sync Products From Cart",
             "sync_updates": "Download Product Updates",
             "sync_price": "Sync Product Price",
+            "sync_purchases": "Sync Purchase Orders",
         }
         help_texts = {
             "name": "What the cart is called on our pages. Example: Alder & Finch, main shop.",
@@ -84,6 +85,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "from now on; Product Import, on the cart’s page, takes over what is there already.",
             "sync_updates": "What changes in the shop is changed at the WMS too. Off: new products only.",
             "sync_price": "The shop’s price goes along.",
+            "sync_purchases": "What the shop orders from suppliers is told to the WMS, and what has been received is "
+            "told back. It begins with what changes from now on.",
             "stock_percent": "So much of the rest is offered here, rounded down. Example: 50 where two shops share.",
         }
         widgets = {
@@ -125,6 +128,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             for name in DELAY:
                 del self.fields[name]
         self.product_fields()
+        self.purchase_field()
         for name in STOCK:
             if name not in self.data and self.is_bound:  # a form without them leaves them as they are
                 del self.fields[name]
@@ -146,6 +150,24 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             required=False,
         )
         self.initial["sync_products"] = "yes" if cart.sync_products else ""
+
+    def purchase_field(self) -> None:
+        """Sync Purchase Orders, where both ends can. A form without it leaves it as it is."""
+        cart, left_out = self.instance, self.is_bound and "sync_purchases" not in self.data
+        both = purchase_source.can(cart) and (cart.sync_purchases or purchase_source.takes(wms_system()))
+        if left_out or not both:
+            del self.fields["sync_purchases"]
+            return
+        old = self.fields["sync_purchases"]
+        self.fields["sync_purchases"] = forms.TypedChoiceField(
+            label=old.label,
+            help_text=old.help_text,
+            choices=[("", "No"), ("yes", "Yes, Cart to WMS, and receipts back")],
+            coerce=bool,
+            empty_value=False,
+            required=False,
+        )
+        self.initial["sync_purchases"] = "yes" if cart.sync_purchases else ""
 
     def clean_sync_products(self) -> bool:
         """Only one cart of a merchant may have it."""

@@ -163,8 +163,9 @@ def _round_up(number: int) -> int:
 
 
 def _is_shown(service: Service, schedules: list[Schedule]) -> bool:
-    """Product Sync is a service of those alone who want it."""
-    return service is not Service.PRODUCTS or any(s.every for s in schedules if s.service == service)
+    """Product Sync and what goes with purchase orders are services of those alone who want them."""
+    wished = (Service.PRODUCTS, Service.PURCHASES, Service.RECEIVING)
+    return service not in wished or any(s.every for s in schedules if s.service == service)
 
 
 def _service(service: Service, schedules: list[Schedule]) -> ServiceLine:

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from orders.views import acting, addresses, bulk, cancel, edit, export, importing, listing, page, refund, saved, skipped
+from orders.views import (
+    acting,
+    addresses,
+    bulk,
+    cancel,
+    edit,
+    export,
+    importing,
+    listing,
+    page,
+    purchases,
+    refund,
+    saved,
+    skipped,
+)
 
 urlpatterns = [
     path("profile/addresses/", addresses.account_addresses, name="account_addresses"),
@@ -10,6 +24,10 @@ urlpatterns = [
     path("orders/skipped/", skipped.skipped, name="skipped"),
     path("orders/skipped/load/", skipped.skipped_load, name="skipped_load"),
     path("orders/skipped/export/", skipped.skipped_csv, name="skipped_csv"),
+    path("orders/purchases/", purchases.purchases, name="purchases"),
+    path("orders/purchases/export/", purchases.purchases_csv, name="purchases_csv"),
+    path("orders/purchases/<id:purchase>/", purchases.purchase, name="purchase"),
+    path("orders/purchases/<id:purchase>/do/<slug:action>/", purchases.purchase_act, name="purchase_act"),
     path("orders/bulk/", bulk.orders_bulk, name="orders_bulk"),
     path("orders/bulk/<id:bulk>/", bulk.bulk, name="bulk"),
     path("orders/bulk/<id:bulk>/csv/", bulk.bulk_csv, name="bulk_csv"),

@@ -11,7 +11,8 @@ from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.systems import offered
-from orders.models import CartProduct, SkippedOrder
+from orders.models import CartProduct, PurchaseOrder, SkippedOrder
+from orders.purchase_rows import note
 from tests import desk as desks
 from tests import test_idor as routes
 from tests.desk import Desk, make_order
@@ -115,9 +116,37 @@ def fill(desk: Desk) -> dict[str, str]:
                 merchant=cart.merchant, cart=cart, key=key, sku=sku, state=state, error_message=why, sent_at=now,
                 error_code="" if sku else "no_sku", data={"key": key, "sku": sku, "name": f"Thing {key}"},
             )  # fmt: skip
+        lines = [
+            {
+                "line_id": "1",
+                "item": "CANDLE-8",
+                "quantity": "48",
+                "description": "Candle, eight hours",
+                "cost": "1.20",
+            },
+            {"line_id": "2", "item": "MUG-BLUE", "quantity": "12"},
+        ]
+        come = [{"item": "CANDLE-8", "quantity": "50"}, {"item": "SOMETHING-ELSE", "quantity": "2"}]
+        for number, state, why in (
+            ("PO-2041", "refused", "It was sent and no answer came. Look at the WMS, then say whether it arrived."),
+            ("PO-2042", "received", ""),
+            ("PO-2043", "waiting", ""),
+        ):
+            late = PurchaseOrder.objects.create(
+                merchant=cart.merchant, cart=cart, source=cart.source, key=number, number=number, search=number.lower(),
+                ref=number, supplier="Hartwell Ceramics and Sons of Stoke-on-Trent", state=state, error_message=why,
+                error_code="outcome_unknown" if why else "", expected_on=now.date(),
+                data={"key": number, "number": number, "status": "open", "lines": lines, "currency_code": "EUR"},
+                receipt={"lines": come, "closed": True} if state == "received" else {},
+            )  # fmt: skip
+            note([late], "loaded", "Loaded from the cart.", now)
+            if why:
+                unknown = late
     merchant, carts = desk.merchants[0].public_id, "carts/new/"
     return {
         "products at the WMS": desk.url(f"carts/{cart.public_id}/products/?state=there"),
+        "purchase order of unknown outcome": desk.url(f"orders/purchases/{unknown.public_id}/"),
+        "purchase orders received": desk.url(f"orders/purchases/?state=received&cart={cart.public_id}"),
         "order in error": desk.url(f"orders/{error.public_id}/"),
         "order on hold": desk.url(f"orders/{held.public_id}/"),
         "order shipped": desk.url(f"orders/{shipped.public_id}/"),

@@ -27,7 +27,7 @@ from merchants.models import FileFormat, FormatDraft, Kit, Merchant, Product, Wa
 from merchants.rules.kits import Component
 from merchants.stored_files import StoredFolder
 from orders import managed
-from orders.models import BulkAction, Order, SavedView
+from orders.models import BulkAction, Order, PurchaseOrder, SavedView
 from tests import desk as desks
 from tests.desk import Desk
 
@@ -105,6 +105,10 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_products": OF_A_MERCHANT,
     "cart_products_again": OF_A_MERCHANT,
     "cart_product_import": OF_A_MERCHANT,
+    "purchases": FOR_ALL_MEMBERS,
+    "purchases_csv": FOR_ALL_MEMBERS,
+    "purchase": OF_A_MERCHANT,
+    "purchase_act": OF_A_MERCHANT,
     "ship_methods": FOR_ALL_MEMBERS,
     "ship_map": OF_A_MERCHANT,
     "ship_map_csv": OF_A_MERCHANT,
@@ -240,6 +244,7 @@ ROWS = {
     "bulk",
     "view",
     "product",
+    "purchase",
     "kit",
     "warehouse",
     "channel",
@@ -304,7 +309,7 @@ def browsers(signed_in: dict[str, str]) -> dict[str, Client]:
 
 def with_rows_of_each_kind(desk: Desk) -> Desk:
     """Has them made now, outside of any test."""
-    for make in (by_files, users_of, lists_of, channel_of, stock_of):
+    for make in (by_files, users_of, lists_of, channel_of, stock_of, purchase_of):
         make(desk)
     return desk
 
@@ -389,6 +394,22 @@ def stock_of(desk: Desk) -> dict[str, str]:
     return {"product": product.public_id, "warehouse": warehouse.public_id, "kit": kit.public_id}
 
 
+def purchase_of(desk: Desk) -> str:
+    """A purchase order of the first merchant's cart: its public id."""
+    with tenancy.activate(desk.account.pk):
+        cart = desk.carts[0]
+        line = {"line_id": "1", "item": "CANDLE-8", "quantity": "48", "description": "Candle", "cost": "1.20"}
+        row, _ = PurchaseOrder.objects.get_or_create(
+            merchant=cart.merchant, source=cart.source, key="PO-1",
+            defaults={
+                "cart": cart, "number": "PO-1", "search": "po-1", "ref": "PO-1", "supplier": f"{desk.account.name} Wax",
+                "state": "expected",
+                "data": {"key": "PO-1", "number": "PO-1", "status": "open", "lines": [line]},
+            },
+        )  # fmt: skip
+    return str(row.public_id)
+
+
 def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
     """The route's address in `desk`'s account, with the ids of the first merchant's rows (of `rows`)."""
     route, of = pages()[name][0], rows or desk
@@ -414,6 +435,8 @@ def address(desk: Desk, name: str, rows: Desk | None = None) -> str:
         values |= lists_of(of)
     if "/alerts/channels/" in route:
         values |= {"channel": channel_of(of), "kind": "slack"}
+    if "/orders/purchases/" in route:
+        values |= {"purchase": purchase_of(of), "action": "send_again"}
     if "<id:link>" in route:
         values["link"] = setup_link_of(of)
     if any(f"/{part}/" in route for part in ("products", "kits", "warehouses", "adjustments")):
@@ -492,7 +515,8 @@ def test_rows_of_another_account_are_not_there_not_even_for_its_owner(
 @pytest.mark.parametrize("name", with_rows())
 def test_an_id_that_nobody_has_is_not_there(desk: Desk, browsers: dict[str, Client], name: str) -> None:
     browser, url = browsers["owner"], address(desk, name)
-    made = (by_files(desk), users_of(desk), lists_of(desk), {"channel": channel_of(desk)})
+    single = {"channel": channel_of(desk), "purchase": purchase_of(desk)}
+    made = (by_files(desk), users_of(desk), lists_of(desk), single)
     known = [row.public_id for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert)]
     known += [one for group in made for one in group.values()]
     for wrong in ("aaaaaaaaaaaa", "1", "0", "-1", "x" * 300, "..", "%00", "null", "a'b"):

@@ -168,7 +168,7 @@ def test_a_narrowed_scope_sees_only_its_merchants_in_every_table_that_has_them(o
 WITHOUT_MERCHANT = {
     "AddressAnswer", "AlertMail", "AuditEntry", "BulkAction", "BulkRow", "CartStock", "Event", "EventDetail",
     "Exchange", "LinePart", "LookupCount", "Membership", "OrderDetail", "OrderLine", "Post", "Preference",
-    "SavedView", "ShipmentLine", "Silenced", "StoredPiece", "Watch", "Wms", "WmsShipMethod",
+    "PurchaseEvent", "SavedView", "ShipmentLine", "Silenced", "StoredPiece", "Watch", "Wms", "WmsShipMethod",
 }  # fmt: skip
 
 

@@ -89,8 +89,9 @@ def services_and_delivery(cart: Cart, system: type[Connector]) -> tuple[list[Sch
 
 
 def services_of_cart(cart: Cart, system: type[Connector]) -> list[Service]:
-    """The services that a cart has: Product Sync with those whose products go to the WMS."""
-    return services_of(system, (*CART_SERVICES, *([Service.PRODUCTS] if cart.sync_products else [])))
+    """The services that a cart has: Product Sync and Purchase Orders with those that want them."""
+    wanted = {Service.PRODUCTS: cart.sync_products, Service.PURCHASES: cart.sync_purchases}
+    return services_of(system, (*CART_SERVICES, *(service for service, on in wanted.items() if on)))
 
 
 def today(account: Account) -> date:

@@ -37,7 +37,7 @@ from merchants.models import Merchant, Schedule, Service
 from merchants.rules import item_code
 from orders import address_changes, delaying, releasing, ship_methods
 from orders.connections import cart_class
-from orders.services import products
+from orders.services import products, purchase_orders
 
 
 @require("carts.edit")
@@ -79,6 +79,8 @@ def cart_new(request: AccountRequest, system: str) -> HttpResponse:
             if taken is None:
                 if cart.sync_products:
                     products.switched(cart, on=True, now=clock.now())
+                if cart.sync_purchases:
+                    purchase_orders.switched(cart, on=True, now=clock.now())
                 consent.attach(cart)
                 audit.record(request.user, "cart.added", f"{cart.name} ({found.label})")
                 _services(request, cart, found, f"{cart.name} is connected.")
@@ -215,8 +217,8 @@ def _services(request: AccountRequest, cart: Cart, system: type[Connector], said
     schedules = schedules_for(cart, system)
     wanted = switching.chosen(request.POST, schedules, system)
     for schedule in schedules:  # just switched on: its row was not in the form yet
-        if schedule.service == Service.PRODUCTS and not schedule.every:
-            wanted.setdefault(schedule.service, switching.suggested(Service.PRODUCTS, system))
+        if schedule.service in (Service.PRODUCTS, Service.PURCHASES) and not schedule.every:
+            wanted.setdefault(schedule.service, switching.suggested(Service(schedule.service), system))
     if "on" in request.POST or switching.is_on(schedules):
         try:
             changed = switching.switch(cart, schedules, wanted, system, request.user)
@@ -241,6 +243,8 @@ def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
         delaying.retime(cart, now, actor=actor)
     if cart.sync_products != before["sync_products"]:
         products.switched(cart, on=cart.sync_products, now=now)
+    if cart.sync_purchases != before["sync_purchases"]:
+        purchase_orders.switched(cart, on=cart.sync_purchases, now=now)
     if any(getattr(cart, name) != before[name] for name in STOCK):
         schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
 

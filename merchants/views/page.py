@@ -20,7 +20,7 @@ from integration_manager.navigation import one_merchant
 from integration_manager.systems import wms_system
 from merchants import at_wms
 from merchants.models import Merchant, Schedule, Service
-from merchants.schedules import MERCHANT_SERVICES
+from merchants.schedules import AT_WMS
 from merchants.services import schedules_of, services_of
 from orders.connections import wms_class
 from wms.models import Wms
@@ -115,9 +115,17 @@ def crumbs(request: AccountRequest, merchant: Merchant) -> list[tuple[str, str]]
     return [own] if one_merchant(request) else [("Merchants", reverse("merchants", args=[account])), own]
 
 
-def merchant_schedules(merchant: Merchant, system: type[Connector] | None) -> list[Schedule]:
-    """The schedules of the merchant's services that the WMS supports."""
-    return schedules_of(merchant, None, services_of(system, MERCHANT_SERVICES)) if system else []
+def merchant_schedules(
+    merchant: Merchant, system: type[Connector] | None, carts: list[Cart] | None = None
+) -> list[Schedule]:
+    """The schedules of the merchant's services that the WMS supports: Receiving where a cart has purchase orders."""
+    found = schedules_of(merchant, None, services_of(system, AT_WMS)) if system else []
+    receiving = next((one for one in found if one.service == Service.RECEIVING), None)
+    if receiving is not None and receiving.pk:  # it was on once
+        with_orders = Cart.objects.filter(merchant=merchant, sync_purchases=True, archived_at=None)
+        if any(cart.sync_purchases for cart in carts) if carts is not None else with_orders.exists():
+            return found
+    return [one for one in found if one is not receiving]
 
 
 def told_of(account: Account, merchant: Merchant) -> Merchant | None:
@@ -127,12 +135,13 @@ def told_of(account: Account, merchant: Merchant) -> Merchant | None:
 
 def _page(request: AccountRequest, found: Merchant, emails: EmailsForm | None = None) -> dict[str, Any]:
     system = wms_system()
-    schedules = merchant_schedules(found, system)
+    carts = list(Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"))
+    schedules = merchant_schedules(found, system, carts)
     last = runs.last_runs(schedules)
     stock = next((schedule for schedule in schedules if schedule.service == Service.INVENTORY), None)
     return {
         "shown": found,
-        "carts": Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"),
+        "carts": carts,
         "wms_label": system.label if system else "",
         "wms_by_files": system is not None and system.uses == "folder",
         "rows": service_rows.rows(schedules, system.min_every) if system else [],

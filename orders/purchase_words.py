@@ -1,0 +1,103 @@
+"""A purchase order in words: its state, what happens next and when, and its timeline."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from integration_manager.kit.canonical import ZERO, PurchaseOrder, Receipt, from_json
+from orders import purchase_rows
+from orders.purchase_rows import Row, State
+
+# state → icon, tone
+FACES = {
+    State.WAITING: ("s-sending", "progress"),
+    State.EXPECTED: ("s-wms", "progress"),
+    State.RECEIVED: ("s-confirmed", "good"),
+    State.REFUSED: ("s-error", "bad"),
+    State.HELD: ("s-off", "neutral"),
+    State.CANCELED: ("s-canceled", "neutral"),
+}
+TITLES = {
+    "loaded": "Loaded",
+    "changed": "Changed",
+    "sent": "Sent",
+    "found": "Found",
+    "canceled": "Canceled",
+    "ended": "Ended",
+    "received": "Received",
+    "told": "Told",
+    "not_told": "Not told",
+    "refused": "Stopped",
+    "unknown": "Not known",
+    "held": "Kept here",
+    "keep_here": "Kept here",
+    "send_again": "Sent again",
+    "it_arrived": "It arrived",
+    "it_did_not": "It did not arrive",
+    "settle": "Settled",
+    "tell_again": "Told again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as its page shows it. `sent_as`: the WMS's code, where that is another one; `wrong`: over or short."""
+
+    item: str
+    sent_as: str
+    description: str
+    cost: Decimal | None
+    ordered: Decimal | None
+    received: Decimal
+    wrong: bool
+
+
+def lines(row: Row) -> list[Line]:
+    """What was ordered and what has come of it; then what came and was not ordered."""
+    order, sent = from_json(PurchaseOrder, row.data), purchase_rows.ordered(row)
+    receipt = from_json(Receipt, row.receipt) if row.receipt else Receipt()
+    come, strange = purchase_rows.allotted(sent, receipt.lines)
+    codes = {line.line_id: line.item for line in sent}
+    found = []
+    for line in order.lines:
+        many = come.get(line.line_id, ZERO)
+        code = codes.get(line.line_id, line.item)
+        wrong = many > line.quantity or (receipt.closed and many < line.quantity)
+        about = (line.description or "", line.cost, line.quantity, many, wrong)
+        found.append(Line(line.item or "—", code if code != line.item else "", *about))
+    return found + [Line(one.item, "", "Not ordered", None, None, one.quantity, True) for one in strange]
+
+
+def amounts(row: Row) -> tuple[str, str]:
+    """How many pieces have come, and how many are ordered."""
+    shown = lines(row)
+    come = sum((line.received for line in shown), ZERO)
+    return purchase_rows.plain(come), purchase_rows.plain(sum((line.ordered or ZERO for line in shown), ZERO))
+
+
+def next_words(row: Row) -> str:
+    """What happens next, and when or by whom, in one sentence."""
+    if row.state == State.REFUSED:
+        return row.error_message
+    if row.state == State.HELD:
+        return row.error_message or "It is not sent unless somebody sends it after all."
+    if row.state == State.CANCELED:
+        return "Nothing is to come any more."
+    if row.state == State.RECEIVED:
+        return _telling(row) or "Nothing: whatever was to come has come."
+    if row.state == State.WAITING:
+        if row.out_file_id is not None:
+            return row.error_message or "It leaves in a file."
+        if row.error_message:
+            return f"{row.error_message} It is tried again."
+        return "The WMS is told what is new with the next run of Receiving."
+    return _telling(row) or "The WMS receives the goods, and the cart is told what has come."
+
+
+def _telling(row: Row) -> str:
+    """What stands between the cart and what has come; "" where it knows."""
+    if row.tell_error and row.tell_at is None:
+        return f"The cart does not take what has come: {row.tell_error}"
+    if row.tell_at is None:
+        return ""
+    again = f" Last: {row.tell_error}" if row.tell_error else ""
+    return f"The cart is told what has come with the next run of Purchase Orders.{again}"
