@@ -1,7 +1,8 @@
 """Whether every text can be read against what is behind it, judged by axe: each combination once.
 
-Contrast goes by the colours, size and weight of a text and by what all the elements around it paint. Pages share
-nearly all of their styles, so what looks alike is not asked again for each page, width and theme. (Where
+Contrast goes by the colours, size and weight of a text and by what the elements around it paint: those that paint
+nothing do not count. Pages share nearly all of their styles, so what looks alike is not asked again for each page,
+width and theme. (Where
 something else lies over a text by its place on the page alone, axe does not decide, wherever it is asked.)
 """
 
@@ -18,14 +19,18 @@ TEXTS = """() => {
         if (!element) return '';
         if (!known.has(element)) {
             const style = getComputedStyle(element);
-            known.set(element, around(element.parentElement) + [
-                '>' + element.localName, element.className.baseVal ?? element.className, element.disabled ? 'off' : '',
-                style.color, style.backgroundColor, style.backgroundImage, style.opacity, style.filter,
-                style.mixBlendMode, style.position,
-            ].join(' '));
+            const paints = [
+                style.backgroundColor, style.backgroundImage, style.opacity, style.filter, style.mixBlendMode,
+                style.position, ...['::before', '::after'].map(part => getComputedStyle(element, part).content),
+                element.matches(':disabled, [aria-disabled=true]'),
+            ].join(' ');
+            const outside = around(element.parentElement);
+            known.set(element, paints === NOTHING ? outside : `${outside}>${named(element)} ${paints}`);
         }
         return known.get(element);
     };
+    const named = element => `${element.localName} ${element.className.baseVal ?? element.className}`;
+    const NOTHING = 'rgba(0, 0, 0, 0) none 1 none normal static none none false';
     window.texts = new Map();
     for (const element of document.body.querySelectorAll('*')) {
         const box = element.getBoundingClientRect();
@@ -33,7 +38,9 @@ TEXTS = """() => {
         const own = [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
         if (!(own || element.matches('input, select, textarea')) || !element.checkVisibility()) continue;
         const style = getComputedStyle(element);
-        const key = [around(element), style.fontSize, style.fontWeight, style.textShadow].join(' ');
+        const key = [
+            around(element), named(element), style.color, style.fontSize, style.fontWeight, style.textShadow,
+        ].join(' ');
         if (!texts.has(key)) texts.set(key, element);
     }
     return [...texts.keys()];

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from django.contrib.staticfiles import finders
 from playwright.sync_api import Page
 
 from tests.every_view import View
 
+_themes: WeakKeyDictionary[Page, str] = WeakKeyDictionary()  # in which each is shown; setting it costs, also anew
 DROPPED = {"content-length", "set-cookie", "connection"}
 # What a page keeps closed: dialogs by their ids, what unfolds by its class or by its last words.
 CLOSED = """() => [...document.querySelectorAll('details:not([open]), dialog')].map((part, at) => {
@@ -95,5 +97,8 @@ def opened(page: Page, seen: set[str]) -> Iterator[str]:
 
 def look(page: Page, width: int, theme: str) -> None:
     """The page that is open, at this width and in this theme. Its colours change at once."""
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    if page.viewport_size != {"width": width, "height": 800}:
+        page.set_viewport_size({"width": width, "height": 800})
+    if _themes.get(page) != theme:
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        _themes[page] = theme
