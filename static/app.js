@@ -64,6 +64,14 @@
     if (event.target.matches('[data-submit]')) event.target.form.requestSubmit();
   });
 
+  // ── the address of a filtered list has the filters that are on, and no empty ones ──
+  document.addEventListener('formdata', function (event) {
+    var data = event.formData, names = Array.from(new Set(data.keys()));
+    if (event.target.method !== 'get') return;
+    var empty = names.filter(function (name) { return data.getAll(name).join('') === ''; });
+    if (empty.length < names.length) empty.forEach(function (name) { data.delete(name); });
+  });
+
   // ── fields that play a part with another choice only are out of the way, those that hang on them too ──
   function applies(part, form) {
     var choice = form.elements[part.dataset.when];
