@@ -8,12 +8,13 @@ from integration_manager import tenancy
 from merchants import kits
 from merchants.rules import Outcome
 from merchants.rules.kits import Component
+from orders.content import fold
 
 
 def store_parts(outcomes: Mapping[int, Outcome], *, known: bool = True) -> None:
     """Stores what is sent for the lines of kits in these orders (by id). `known`: some may be stored already."""
     rows = [
-        (pk, at, number, part.line_id[:110], part.item[:100], part.quantity)
+        (pk, at, number, part.line_id[:110], part.item[:100], fold(part.item), part.quantity)
         for pk, outcome in outcomes.items()
         for at in outcome.lines
         for number, part in enumerate(outcome.components(at), 1)
@@ -29,9 +30,9 @@ def store_parts(outcomes: Mapping[int, Outcome], *, known: bool = True) -> None:
         if rows:
             cursor.execute(
                 """INSERT INTO orders_linepart
-                          (account_id, order_id, position, number, line_id, item, quantity, qty_shipped)
+                          (account_id, order_id, position, number, line_id, item, item_key, quantity, qty_shipped)
                    SELECT %s, g.*, 0 FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::text[], %s::text[],
-                                                 %s::numeric[]) AS g""",
+                                                 %s::text[], %s::numeric[]) AS g""",
                 [tenancy.account_id(), *map(list, zip(*rows, strict=True))],
             )
 

@@ -194,6 +194,7 @@ class LinePart(OwnedModel):
     number = models.PositiveIntegerField()  # in the line, from 1
     line_id = models.CharField(max_length=110)  # what the WMS knows it by
     item = models.CharField(max_length=100)
+    item_key = models.CharField(max_length=100, blank=True, default="", db_default="", db_collation="C")  # folded
     quantity = _quantity()
     qty_shipped = _quantity(default=0)
 
@@ -201,6 +202,7 @@ class LinePart(OwnedModel):
         constraints = [
             models.UniqueConstraint(fields=["account", "order", "position", "number"], name="line_part_number")
         ]
+        indexes = [models.Index(fields=["account", "item_key"], name="search_part")]
 
 
 class Shipment(TenantModel):
@@ -255,7 +257,7 @@ class ShipmentLine(TenantModel):
     """How much of an item a parcel holds."""
 
     shipment = TenantKey(Shipment, models.CASCADE, related_name="lines", db_index=False)
-    line_id = models.CharField(max_length=100, blank=True, default="")  # the order line it was counted to
+    line_id = models.CharField(max_length=110, blank=True, default="")  # the order line it was counted to
     item = models.CharField(max_length=100)
     quantity = _quantity()
 

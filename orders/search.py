@@ -19,7 +19,7 @@ from integration_manager import tenancy
 from integration_manager.converters import looks_like_one
 from merchants.models import Merchant
 from orders.content import fold
-from orders.models import Order, OrderDetail, OrderLine, Shipment, Status
+from orders.models import LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 
 PAGE = 50
 MOST_MATCHES = 500  # of one kind; who has more should type more
@@ -55,6 +55,7 @@ def matching(text: str) -> Matches:
         found.append(OrderDetail.objects.filter(_prefix(column, key)))
     found += [OrderDetail.objects.filter(_prefix("name_key", name)) for name in _names(key)]
     found.append(OrderLine.objects.filter(_prefix("item_key", key)))
+    found.append(LinePart.objects.filter(_prefix("item_key", key)))  # what is in the box of a kit
     found.append(Shipment.objects.filter(_prefix("tracking_key", key)))
     arms = [
         rows.order_by().values_list("order_id", Value(index, IntegerField()))[:MOST_MATCHES]

@@ -20,7 +20,7 @@ from merchants.rules import Rules, judge
 from merchants.rules.codes import Hit, ItemCodes
 from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter
 from merchants.rules.kits import Component
-from orders import changes, kits, managed
+from orders import changes, kits, managed, search
 from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Status
 from orders.stock import offered, stock_rules
 from tests import desk as desks
@@ -347,6 +347,23 @@ def test_what_is_changed_in_the_shop_or_in_the_kit_is_exploded_anew(world: World
     assert "GIFT is a kit: 3 × POT-GLASS are sent for each." in str(OrderDetail.objects.get().applied)
     kits.change(world.merchant, clock.now(), "dana@x.example", remove=["GIFT"])
     assert LinePart.objects.count() == 2, "what is at the WMS stays as it was sent"
+
+
+def test_an_order_is_found_by_what_is_in_its_box_too(ordered: World) -> None:
+    for typed in ("tin-s", "GIFT", "pot"):
+        assert search.matching(typed).ids == {ordered.only().pk}, typed
+    assert not search.matching("in-small").ids
+
+
+def test_a_line_with_the_longest_id_comes_back_by_component(world: World) -> None:
+    put(world, GIFT=GIFT)
+    key = place(world, 1)
+    change(world, key, lines=[{"id": "7" * 100, "sku": "GIFT", "title": "x", "price": "5.00", "quantity": 1}])
+    run(world, DOWNLOAD, DELIVER)
+    parcel(world, (MUG, 2))
+    parcel(world, (TIN, 1), close=True)
+    run(world, CONFIRM, UPLOAD)
+    assert (world.only().status, told(world)) == (Status.CONFIRMED, [[("7" * 100, "GIFT", 1)]])
 
 
 def test_an_order_with_a_part_of_a_kit_goes_on_when_the_kit_is_no_more(world: World) -> None:

@@ -35,7 +35,8 @@ class _Kit:
             if part.line_id in self.items:
                 found[self.items[part.line_id]] += part.quantity
         most = max((number * self.line.quantity / self.wanted[item] for item, number in found.items()), default=ZERO)
-        return min(most.to_integral_value(ROUND_CEILING), self.line.quantity - self.told)
+        left: Decimal = self.line.quantity - self.told
+        return min(most.to_integral_value(ROUND_CEILING), left)
 
 
 def tell(order_ids: Sequence[int], now: datetime) -> None:
