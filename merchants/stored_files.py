@@ -91,7 +91,7 @@ class StoredFolder:
         counts = row.counts
         if page.progress:
             counts |= {"rows": page.progress.rows, "percent": page.progress.percent, "stored": page.progress.stored}
-        counts["found"] = counts.get("found", 0) + len(page.rows)
+            counts["found"] = page.progress.place.records if page.progress.place else 0
         counts["refused"] = counts.get("refused", 0) + len(page.rejects)
         if page.rejects and "why" not in counts:
             first = page.rejects[0]

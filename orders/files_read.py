@@ -1,15 +1,48 @@
 """Files that were read to their end: entered in the book, taken away, and said where one came twice."""
 
+import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
+
+import orjson
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.kit.connector import FileRead, Page
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.folder_system import FolderSystem
+from integration_manager.kit.page import Place
 from merchants.read_files import ReadBook
+from orders.content import plain
 from orders.run import Run
 
 KIND = "file_again"  # of the alert
+BEGUN = "begun"  # in the schedule's state: up to where the runs so far have stored a file
+
+
+def go_on(run: Run, connector: FolderSystem) -> None:
+    """Lets a file that takes several runs be read on from where the last one stopped, if it is still read alike."""
+    begun = run.state.get(BEGUN)
+    if begun is not None and begun["by"] == _way(connector.options()):
+        connector.begun = Place(begun["sha256"], begun["records"])
+
+
+def got_to(run: Run, page: Page, *, whole: bool) -> None:
+    """Notes how far a file is, once the page is stored.
+
+    `whole`: all of the file so far is stored. What was not is looked at again by each run, so that none of it is
+    missing from what is said in the end.
+    """
+    place, begun = page.progress.place if page.progress else None, run.state.get(BEGUN)
+    if page.done is None and place is not None and whole:
+        run.state[BEGUN] = {"sha256": place.sha256, "records": place.records, "by": _way(run.connector.options())}
+    elif page.file is not None and begun is not None and begun["sha256"] == page.file.sha256:
+        del run.state[BEGUN]  # it is read to its end
+
+
+def _way(options: Mapping[str, Any]) -> str:
+    """Stands for how files are read."""
+    return hashlib.sha256(orjson.dumps(plain(dict(options)), option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 def note(run: Run, page: Page, left_out: int = 0) -> None:

@@ -15,7 +15,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock, inbox
 from merchants import schedules
 from merchants.models import FileFormat, Merchant, Schedule, Service, StockLevel
-from orders import jobs
+from orders import files_read, jobs
 from orders import run as orders_run
 from orders.models import Order, OrderDetail, OutFile, Shipment, Status
 from orders.services import download
@@ -267,31 +267,76 @@ def test_a_planned_file_keeps_its_content_when_the_format_changes(house: House) 
     assert house.only(house.root / "hall/orders") == planned
 
 
-def test_a_file_that_takes_several_runs_gets_on_with_each_and_its_page_says_how_far(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = 900  # orders: five pages of 200 at most
-    rows = [f"N-{number:04};27.02.2026;Ada;Hauptstr. 1;Köln;;MUG;1;\r\n" for number in range(count)]
-    (house.shop / "orders/big.csv").write_bytes("".join(rows).encode("cp1252"))
+def lay_long(house: House, **rows: str) -> None:
+    """Lays a file of 900 orders there: five pages of 200 at most. `rows`: some that are others, as N_0001="…"."""
+    usual = {f"N_{number:04}": f"N-{number:04};27.02.2026;Ada;Hauptstr. 1;Köln;;MUG;1;" for number in range(900)}
+    text = "".join(f"{row}\r\n" for row in (usual | rows).values())
+    (house.shop / "orders/big.csv").write_bytes(text.encode("cp1252"))
+
+
+def slow_pages(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[str]]:
+    """Every page takes 30 of the run's 50 seconds. What fills up: their orders, and what is said of each."""
     passed = 0.0
+    pages: list[int] = []
     said: list[str] = []
     store = download.store_page
 
-    def slowly(*args: Any) -> bool:
-        """Every page takes 30 of the run's 50 seconds, new or known."""
+    def slowly(intake: Any, page: Any, *rest: Any) -> bool:
         nonlocal passed
         passed += 30
+        pages.append(len(page))
         said.append(Schedule.objects.get(service=Service.DOWNLOAD).result.get(schedules.DOING, ""))
-        return store(*args)
+        return store(intake, page, *rest)
 
     monkeypatch.setattr(inbox, "CHUNK_ROWS", 200)
     monkeypatch.setattr(download, "store_page", slowly)
     monkeypatch.setattr(orders_run.time, "monotonic", lambda real=time.monotonic: real() + passed)
+    return pages, said
+
+
+def test_a_file_that_takes_several_runs_gets_on_with_each_and_its_page_says_how_far(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, said = slow_pages(monkeypatch)
+    lay_long(house)
     stored = []
     for _ in range(3):
         house.run(Service.DOWNLOAD)
         stored.append(Order.objects.count())
     assert stored == [400, 800, 900]
     assert said[0] == "big.csv: 200 rows stored, 22 %"
+    assert pages == [200, 200, 200, 200, 100], "no run reads again what one before it has stored"
     assert [path.name for path in (house.shop / "orders").iterdir()] == []
     assert schedules.DOING not in Schedule.objects.get(service=Service.DOWNLOAD).result
+    assert files_read.BEGUN not in Schedule.objects.get(service=Service.DOWNLOAD).state
+
+
+def test_rows_refused_in_any_run_are_in_the_error_file_of_the_last(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, _ = slow_pages(monkeypatch)
+    bad = {f"N_{number:04}": f"N-{number:04};27.02.2026;Ada;Hauptstr. 1;Köln;;MUG;none;" for number in (450, 850)}
+    lay_long(house, **bad)
+    for _ in range(3):
+        house.run(Service.DOWNLOAD)
+    assert Order.objects.count() == 898
+    assert sum(pages) > 898, "from the first refused row on, each run looks again"
+    (told,) = (path for path in (house.shop / "errors").iterdir() if path.name.endswith(".errors.csv"))
+    assert [number for number in ("N-0450", "N-0850") if number in told.read_text(encoding="utf-8-sig")] == [
+        "N-0450",
+        "N-0850",
+    ]
+
+
+def test_a_file_is_read_from_its_start_where_it_is_to_be_read_otherwise(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, _ = slow_pages(monkeypatch)
+    lay_long(house)
+    house.run(Service.DOWNLOAD)
+    assert pages == [200, 200]
+    form = FileFormat.objects.get(name="Old shop")
+    FileFormat.objects.filter(pk=form.pk).update(spec={**form.spec, "label": "Another one"})
+    house.run(Service.DOWNLOAD)
+    assert pages[2:4] == [200, 200], "the same two"
+    assert Order.objects.count() == 800

@@ -13,6 +13,7 @@ from integration_manager.kit.filepresets import chosen
 from integration_manager.kit.folder import Missing, entered, join
 from integration_manager.kit.folder_places import ELSEWHERE, FILES, MailPlace
 from integration_manager.kit.inbox import Book, Inbox
+from integration_manager.kit.page import Place
 
 if TYPE_CHECKING:
     from integration_manager.kit.folder import Folder
@@ -36,6 +37,7 @@ class FolderSystem(MailPlace):
     # What the engine makes of each order: asked where a page is made, which may be while another one is stored.
     reading: "Callable[[Any], Any] | None" = None
     beat: "Callable[[], object] | None" = None  # called again and again while one call takes long
+    begun: Place | None = None  # up to where an earlier run has stored a file
 
     directory = Field("Main directory", required=False, when=("place", FILES), help="Empty: where the login leads.")
     archive_dir = Field(
@@ -104,7 +106,9 @@ class FolderSystem(MailPlace):
         uploads = None
         if self.uploads is not None:
             places = upload_places(kind)
-            uploads = Inbox(self.uploads, *places, timedelta(0), kind=kind, book=self.book, by_hand=True)
+            uploads = Inbox(
+                self.uploads, *places, timedelta(0), kind=kind, book=self.book, by_hand=True, begun=self.begun
+            )
         if uploads is not None and self.by_hand:
             return uploads
         self.distinct()
@@ -127,6 +131,7 @@ class FolderSystem(MailPlace):
             kind,
             self.book,
             beat=self.beat,
+            begun=self.begun,
         )
 
     @property

@@ -23,6 +23,7 @@ from integration_manager.kit.csvwriting import ErrorFile, Writer
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.fileformat import Format
 from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool, why_unusable
+from integration_manager.kit.page import Place
 
 CHUNK_ROWS = 600  # orders, parcels or levels of a page
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
@@ -77,6 +78,7 @@ class Inbox:
     book: Book | None = None
     by_hand: bool = False  # people put the files there, who were asked whether the same is to be read again
     beat: Callable[[], object] | None = None  # called every BEAT seconds while a file is being fetched
+    begun: Place | None = None  # up to where a file is stored already
     _left: list[str] = field(default_factory=list, init=False, compare=False)  # notes of the last look
     _missed: list[Entry] = field(default_factory=list, init=False, compare=False)  # listed, and not found
 
@@ -339,16 +341,24 @@ def _pages_of(
     rows: list[Any] = []
     rejects: list[Reject] = []
     done = refused = 0  # rows of the file
-    name = file.entry.name
-    for group in groups:
+    name, begun = file.entry.name, file.inbox.begun
+    found = stored = begun.records if begun is not None and begun.sha256 == file.sha256 else 0
+    for number, group in enumerate(groups):
         if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS:
-            yield Page(rows, rejects=rejects, progress=Progress(name, done, 100 * done // table.rows, stored=True))
+            place = Place(file.sha256, found)
+            progress = Progress(name, done, 100 * done // table.rows, stored=True, place=place)
+            yield Page(rows, rejects=rejects, progress=progress)
             rows, rejects = [], []
         done += len(group.records) + group.overflow
+        if number < stored:
+            if number % CHUNK_ROWS == 0:
+                yield Page((), progress=Progress(name, done, 100 * done // table.rows, stored=True))
+            continue
         bad, why = _problem(group, what)
         if bad is None:
             try:
                 rows.append(build(group.records, file.entry))
+                found += 1
                 continue
             except Unmappable as error:
                 bad = parts(group.records)[getattr(error, "row", 0)][0]
@@ -367,7 +377,7 @@ def _pages_of(
                 rejects.insert(len(rejects) - group.records.index(record), reject)
             else:
                 rejects.append(reject)
-    progress = Progress(name, done, 100, stored=True)
+    progress = Progress(name, done, 100, stored=True, place=Place(file.sha256, found))
     read = file.read(done, refused)
     yield Page(rows, rejects=rejects, progress=progress, done=partial(file.finish, rejected), file=read)
 

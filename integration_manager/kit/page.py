@@ -26,12 +26,24 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a file is: `rows` of it, `percent` of the whole, read or (after that) stored."""
+    """How far a file is: `rows` of it, `percent` of the whole, read or (after that) stored.
+
+    `place`: up to where it is stored with this page. Where nothing before was refused, a later run can go on there.
+    """
 
     file: str
     rows: int
     percent: int
     stored: bool = False
+    place: "Place | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file, which is known by its content: how many orders, parcels or levels come before it."""
+
+    sha256: str
+    records: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     since, deep = cursors.since(run, beginning(cart.earliest_order_date, run.account.timezone))
     cursor = run.schedule.cursor
     pull = pulls.Counter.of(run, since) if save_cursor else None
-    left_out = 0  # orders of the file that is being read
+    left_out, whole = 0, True  # orders of the file that is being read; whether all of it so far is stored
     if isinstance(connector, FolderSystem):
         connector.reading = partial(_made_of, connector, run.account.timezone, connector.options())
+        files_read.go_on(run, connector)
     for page in run.pages(connector.orders(since)):
         newest = cursors.clamped(page, connector)
         moved = newest is not None and (cursor is None or newest > cursor)
@@ -66,8 +67,11 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             run.repeated(page)
         if deep:
             cursors.passed(run, newest)
+        whole = whole and not left_out and not page.rejects
+        files_read.got_to(run, page, whole=whole)
         files_read.take_away(run, page)
-        left_out = 0 if page.done else left_out
+        if page.done:
+            left_out, whole = 0, True
         run.counts["found"] += len(page.rows)
         rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
