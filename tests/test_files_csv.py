@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carts.systems.csv_cart import CsvCart, short, to_order
+from carts.systems.csv_cart import CsvCart, to_order
 from integration_manager.kit import csvcells, csvfile
 from integration_manager.kit.canonical import (
     Address,
@@ -25,6 +25,7 @@ from integration_manager.kit.canonical import (
 )
 from integration_manager.kit.csvfile import Broken, Record, Table
 from integration_manager.kit.csvgroups import Groups
+from integration_manager.kit.csvorders import short
 from integration_manager.kit.csvwriting import safe, written
 from integration_manager.kit.filefields import FIELDS
 from integration_manager.kit.fileformat import Format

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
@@ -37,6 +37,8 @@ OF_LINE |= {"line_item_id": "line_id", "line_location": "location"}
 NUMBERS = {"quantity": csvcells.quantity} | dict.fromkeys(
     ("price", "discount", "addl_discount", "tax", "shipping_surcharge"), csvcells.number
 )
+# Whether what a column says is one of the item, or of the whole order.
+OF_THE_ITEM = {name: name in OF_LINE for name in FIELDS["orders"]}
 
 
 class Mapped(dict[str, Any]):
@@ -134,58 +136,47 @@ def _file_day(raw: Any) -> date:
     return at.date()
 
 
-class _Fields(NamedTuple):
-    """What the fields of a row are of: of the whole order, or of its item; each with the name that it has there."""
-
-    order: list[str]
-    sides: dict[str, list[tuple[str, str]]]
-    head: list[str]
-    extra: list[tuple[str, str]]
-    item: list[tuple[str, str]]
-    numbers: list[str]
-    item_extra: list[tuple[str, str]]
-
-
-@lru_cache(1_000)  # a file has millions of cells, and few ways to fill in a row
-def _fields(names: tuple[str, ...]) -> _Fields:
-    item = [name for name in names if name in OF_LINE]
-    item_extra = [name for name in names if name.startswith(ITEM_EXTRA)]
-    order = [name for name in names if name not in OF_LINE and not name.startswith(ITEM_EXTRA)]
-    places = [(name, *ADDRESSES[name]) for name in order if name in ADDRESSES]
-    return _Fields(
-        order,
-        {side: [(name, part) for name, at, part in places if at == side] for side in SIDES},
-        [name for name in order if name in FIELDS["orders"] and name not in ADDRESSES],
-        [(name, name[len(ORDER_EXTRA) :]) for name in order if name.startswith(ORDER_EXTRA)],
-        [(name, OF_LINE[name]) for name in item],
-        [name for name in item if name in NUMBERS],
-        [(name, name[len(ITEM_EXTRA) :]) for name in item_extra],
-    )
-
-
 class _Rows:
     """The rows of one order: what belongs to the order stands in the first, and may be repeated."""
 
     def __init__(self, rows: list[dict[str, str]], dates: str) -> None:
         """Raises BadRow where two rows say different things: nobody knows which one is meant."""
         self.dates = dates
-        # Nearly all is plain text.
-        self.rows = [
-            row if "".join(row.values()).isprintable() else _clean(row, index) for index, row in enumerate(rows)
-        ]
-        said: dict[str, str] = {}  # of the whole order
-        for index, cells in enumerate(self.rows):
-            here = {name: cells[name] for name in _fields(tuple(cells)).order}
-            if not here.items() <= said.items():  # most rows repeat what the first says
-                for name, text in here.items():
-                    self._agreed(index, name, said.setdefault(name, text), text)
-        of = _fields(tuple(said))
-        self.head = {name: said[name] for name in of.head}
-        self.sides = {side: {part: said[name] for name, part in names} for side, names in of.sides.items()}
-        self.extra_fields = {label: said[name] for name, label in of.extra}
+        self.head: dict[str, str] = {}
+        self.sides: dict[str, dict[str, str]] = {"ship": {}, "cust": {}}
+        self.rows: list[dict[str, str]] = []  # what each says of its item
+        self.extra_fields: dict[str, str] = {}
+        self.of_items: list[dict[str, str]] = []  # the extra fields of each row
+        said: dict[str, str] = {}  # of the whole order, by the rows so far
+        for index, row in enumerate(rows):
+            # Nearly all is plain text, and most rows repeat what the first says: a file has millions of cells.
+            cells = row if "".join(row.values()).isprintable() else _clean(row, index)
+            items: dict[str, str] = {}
+            more: dict[str, str] = {}
+            self.rows.append(items)
+            self.of_items.append(more)
+            for name, text in cells.items():
+                if said.get(name) == text:
+                    continue
+                of_item = OF_THE_ITEM.get(name)
+                if of_item:
+                    items[name] = text
+                elif of_item is None and name.startswith(ITEM_EXTRA):
+                    more[name[len(ITEM_EXTRA) :]] = text
+                elif name in said:
+                    self._agreed(index, name, said[name], text)
+                else:
+                    said[name] = text
+                    if name in ADDRESSES:
+                        side, part = ADDRESSES[name]
+                        self.sides[side][part] = text
+                    elif of_item is not None:
+                        self.head[name] = text
+                    elif name.startswith(ORDER_EXTRA):
+                        self.extra_fields[name[len(ORDER_EXTRA) :]] = text
 
     def _agreed(self, index: int, name: str, known: str, text: str) -> None:
-        if known != text and known.casefold() != text.casefold():
+        if known.casefold() != text.casefold():
             raise BadRow(index, name, f"it is {text[:60]!r} here, and {known[:60]!r} in a row before")
 
     def need(self, field: str) -> str:
@@ -212,15 +203,14 @@ class _Rows:
             for name in ("item", "quantity"):
                 if name not in cells:
                     raise BadRow(index, name, "it is missing")
-            of = _fields(tuple(cells))
-            known: dict[str, Any] = {field: cells[name] for name, field in of.item}
+            known: dict[str, Any] = {OF_LINE[name]: text for name, text in cells.items()}
             line_id = known.setdefault("line_id", str(index + 1))
             if line_id in seen:
                 raise BadRow(index, "line_item_id", f"{line_id[:40]!r} stands in two rows of the order")
             seen.add(line_id)
-            for name in of.numbers:
+            for name in cells.keys() & NUMBERS:
                 known[name] = _read(index, name, cells[name], NUMBERS[name])
-            yield Line(extra_fields={label: cells[name] for name, label in of.item_extra}, **known)
+            yield Line(extra_fields=self.of_items[index], **known)
 
 
 def _address(order: _Rows, side: str) -> Address:

@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MOST = 100  # characters of a code
 MOST_CODES = 5000  # of a cart: more are no ship codes
@@ -59,6 +60,7 @@ class ShipMethods:
         return Decided(self.default, "default") if self.default is not None else None
 
 
+@lru_cache(1_000)  # a shop's orders have but a few
 def code_key(code: str | None) -> str:
     """A code as it is compared: no matter in which case, with which spaces, or in which form of its letters."""
     text = (code or "").replace("\x00", "")
