@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from carts.systems.sandbox_shop import SandboxShop
-from integration_manager.im.simulate import demo_places, demo_world
+from integration_manager.im.simulate import demo_places, demo_world, served
 from integration_manager.kit.canonical import Prepared, from_json
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.errors import (
@@ -240,6 +240,17 @@ def test_the_demo_lives_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     places = {place.name: place for place in demo_places(8100)}
     assert places["oak"].values["url"] == "http://127.0.0.1:8100/oak"
     assert places["wms"].system == "sandbox_wms"
+
+
+def test_single_systems_live_as_a_process() -> None:
+    """Whoever connects to one in the browser sees orders come in, and what is sent leave."""
+    fakes: dict[str, Any] = served(["shopify", "woocommerce", "extensiv"])
+    for fake in fakes.values():
+        fake.clock = lambda: datetime.now(UTC) + timedelta(minutes=5)
+        fake.tick()
+    assert all(len(fakes[name].orders) for name in ("/shopify", "/woocommerce"))
+    assert fakes["/shopify"].maximum == 2000, "as throttled as a shop on the usual plan"
+    assert fakes["/extensiv"].pace, "it packs by itself"
 
 
 def test_one_server_carries_several_systems_and_many_clients() -> None:

@@ -31,7 +31,7 @@ def run(options: dict[str, Any]) -> None:
     from accounts import addresses
     from accounts.models import Account, Membership, User
     from carts.systems import registry as carts_registry
-    from integration_manager import demo_files, demo_methods, demo_stock, tenancy
+    from integration_manager import demo_files, demo_methods, demo_rules, demo_stock, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from merchants import schedules
@@ -51,18 +51,21 @@ def run(options: dict[str, Any]) -> None:
         wms = places["wms"]
         kept = {name: value for name, value in wms.values.items() if name != "customer"}
         demo_methods.of_warehouse(Wms.objects.create(system=wms.system, credentials=kept))
+        carts = {}
         for shop, (name, code, customer) in SHOPS.items():
             merchant = _merchant(name, code, customer)
             since = clock.now() - timedelta(days=1)
             demo_stock.of_shop(merchant, clock.now())
-            cart = _cart(merchant, places[shop], 1, f"{name} shop", since)
+            cart = carts[shop] = _cart(merchant, places[shop], 1, f"{name} shop", since)
             if shop == STRICT:
                 demo_methods.strict(cart, clock.now())
             if shop == SYNCED:
                 _sync_products(cart, carts_registry().get(cart.system))
+                _sync_purchases(cart, carts_registry().get(cart.system))
             if shop in SECOND:
                 place, title = SECOND[shop]
-                _cart(merchant, places[place], 2, title, since)
+                carts[place] = _cart(merchant, places[place], 2, title, since)
+        demo_rules.of_shops(carts, user, clock.now())
         merchant = _merchant(demo_files.NAME, demo_files.CODE, demo_files.CUSTOMER)
         demo_stock.kept_here(merchant, clock.now())
         cart = demo_files.orders_by_file(merchant, clock.now().date())
@@ -109,6 +112,24 @@ def _sync_products(cart: Any, system: Any) -> None:
     cart.save(update_fields=["sync_products", "sync_updates", "sync_price"])
     _switch_on(cart.merchant, cart, [Service.PRODUCTS], system)
     products.ask_import(cart, "demo", clock.now())
+
+
+def _sync_purchases(cart: Any, system: Any) -> None:
+    """Purchase orders of the shop, also those of yesterday, and what comes of them."""
+    from datetime import timedelta
+
+    from integration_manager.kit import clock
+    from merchants import schedules
+    from merchants.models import Schedule, Service
+    from orders.services import purchase_orders
+
+    cart.sync_purchases = True
+    cart.save(update_fields=["sync_purchases"])
+    now = clock.now()
+    purchase_orders.switched(cart, on=True, now=now - timedelta(days=1))
+    mine = Schedule.objects.get(cart=cart, service=Service.PURCHASES)
+    every = schedules.sweep(Service.PURCHASES, system.min_every)
+    schedules.set_frequency(mine, now, every=every, automatic=True)
 
 
 def _switch_on(merchant: Any, cart: Any, services: Any, system: Any) -> None:

@@ -2,11 +2,11 @@
 
 `im simulate demo` is the world of the demo account: five shops whose buyers order by themselves (one
 of them a WooCommerce, one a Shopify) and one warehouse that packs.
-`im simulate woocommerce …` serves the fakes of single systems.
+`im simulate woocommerce …` serves the fakes of single systems: they live like those of the demo, and fail at nothing.
 """
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,16 +76,22 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def run(options: Mapping[str, Any]) -> None:
-    """Serves until it is told to stop."""
-    data, port = options["data"], options["port"]
-    fakes = {}
-    for name in options["systems"]:
+def served(systems: Sequence[str], data: Path | None = None, seed: int = 0) -> dict[str, Fake]:
+    """The fakes by path prefix, alive. `data`: the folder they remember everything in."""
+    fakes: dict[str, Fake] = {}
+    for name in systems:
         if name == "demo":
-            fakes.update(demo_world(data))
+            fakes |= demo_world(data)
             continue
         path = data / f"{name}.jsonl" if data else None
-        fakes[f"/{name}"] = load_fake(FIXTURES / name)(name, path=path, seed=options["seed"])
+        fake = fakes[f"/{name}"] = load_fake(FIXTURES / name)(name, path=path, seed=seed)
+        fake.live()
+    return fakes
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Serves until it is told to stop."""
+    port, fakes = options["port"], served(options["systems"], options["data"], options["seed"])
     server = Server(fakes, port=port, ticking=True)
 
     def started() -> None:
