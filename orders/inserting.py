@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import IntegrityError, transaction
+
 from carts.models import Cart, CartShipMethod
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Order
@@ -46,42 +48,43 @@ def insert_orders(
     orders = [incoming.order for incoming in wanted]
     placed = [placing(incoming, now, status) for incoming in wanted]
     refs = [reference(intake, i, revision, hashed=hashed) for i in wanted]
-    rows = bulk.insert(
-        OrderRow,
-        {
-            "public_id": each(public_id() for _ in wanted),
-            "merchant_id": intake.merchant.pk,
-            "cart_id": intake.cart.pk,
-            "source": intake.cart.source,
-            "cart_key": each(i.key for i in wanted),
-            "revision": revision,
-            "cust_ref": each(i.data["cust_ref"][:100] for i in wanted),
-            "cust_po_no": each(i.data["cust_po_no"][:100] for i in wanted),
-            "wms_ref": each(refs),
-            "status": each(p.status for p in placed),
-            "held_by": each(p.held_by for p in placed),
-            "anyway": anyway,
-            "error_code": each(p.code if p else "" for p in problems),
-            "error_message": each(p.message if p else "" for p in problems),
-            "cause": each(c.key if c else "" for c in found),
-            "retry_at": each(p.retry_at for p in placed),
-            "starts": each(int(intake.forgot(o)) for o in orders),
-            "source_hash": each(i.hash for i in wanted),
-            "source_modified_at": each(o.modified_at if o else None for o in orders),
-            "order_date": each(o.order_date if o else now.date() for o in orders),
-            "ship_code": each((o.ship_code or "")[:100] if o else "" for o in orders),
-            "ship_country": each((o.ship.country or "")[:3] if o else "" for o in orders),
-            "location": each((o.location or "")[:100] if o else "" for o in orders),
-            "grand_total": each(o.grand_total if o else None for o in orders),
-            "currency": each((o.currency_code or "")[:3] if o else "" for o in orders),
-            "lines": each(len(o.lines) if o else 0 for o in orders),
-            "qty_total": each(sum(line.quantity for line in o.lines) if o else 0 for o in orders),
-            "created_at": now,
-            "updated_at": now,
-        },
-        conflict="ON CONFLICT DO NOTHING",
-        returning=("id", "cart_key", "status"),
-    )
+    columns = {
+        "public_id": each(public_id() for _ in wanted),
+        "merchant_id": intake.merchant.pk,
+        "cart_id": intake.cart.pk,
+        "source": intake.cart.source,
+        "cart_key": each(i.key for i in wanted),
+        "revision": revision,
+        "cust_ref": each(i.data["cust_ref"][:100] for i in wanted),
+        "cust_po_no": each(i.data["cust_po_no"][:100] for i in wanted),
+        "wms_ref": each(refs),
+        "status": each(p.status for p in placed),
+        "held_by": each(p.held_by for p in placed),
+        "anyway": anyway,
+        "error_code": each(p.code if p else "" for p in problems),
+        "error_message": each(p.message if p else "" for p in problems),
+        "cause": each(c.key if c else "" for c in found),
+        "retry_at": each(p.retry_at for p in placed),
+        "starts": each(int(intake.forgot(o)) for o in orders),
+        "source_hash": each(i.hash for i in wanted),
+        "source_modified_at": each(o.modified_at if o else None for o in orders),
+        "order_date": each(o.order_date if o else now.date() for o in orders),
+        "ship_code": each((o.ship_code or "")[:100] if o else "" for o in orders),
+        "ship_country": each((o.ship.country or "")[:3] if o else "" for o in orders),
+        "location": each((o.location or "")[:100] if o else "" for o in orders),
+        "grand_total": each(o.grand_total if o else None for o in orders),
+        "currency": each((o.currency_code or "")[:3] if o else "" for o in orders),
+        "lines": each(len(o.lines) if o else 0 for o in orders),
+        "qty_total": each(sum(line.quantity for line in o.lines) if o else 0 for o in orders),
+        "created_at": now,
+        "updated_at": now,
+    }
+    returning = ("id", "cart_key", "status")
+    try:
+        with transaction.atomic():
+            rows = bulk.insert(OrderRow, columns, returning=returning)
+    except IntegrityError:  # rare; to be ready for it costs a look into every unique index for each order
+        rows = bulk.insert(OrderRow, columns, conflict="ON CONFLICT DO NOTHING", returning=returning)
     ids = {key: (row_id, state) for row_id, key, state in rows}
     written = [i for i in wanted if i.key in ids]
     if len(written) < len(wanted) and not hashed:
