@@ -50,7 +50,7 @@ def fix(account: Account, alert: Alert) -> str:
     if known.fix in (Fix.PURCHASES, Fix.PURCHASES_UNTOLD) and cart:
         state = "refused" if known.fix is Fix.PURCHASES else "untold"
         return reverse("purchases", args=[account.public_id]) + f"?state={state}&cart={cart}"
-    if known.fix is Fix.PURCHASE:
+    if known.fix is Fix.PURCHASE and alert.key.startswith("purchase:"):
         return reverse("purchase", args=[account.public_id, alert.key.removeprefix("purchase:")])
     simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
     if known.fix in simple:
