@@ -1,1 +1,1 @@
-"""The six services. Each is one loop: claim rows, call the connector, record what happened."""
+"""The services. Each is one loop: claim rows, call the connector, record what happened."""
