@@ -113,7 +113,9 @@ def headline(alert: Any) -> str:
 def _item(account: Account, alert: Any) -> dict[str, str]:
     known = kinds.of(alert.kind)
     number = alert.waiting
-    whose = ", ".join(part.name for part in (alert.merchant, alert.cart) if part)
+    one = getattr(alert, "order_number", None) if number <= 1 else None
+    which = [f"Order {one}"] if one and one not in alert.message else []
+    whose = ", ".join([*which, *(part.name for part in (alert.merchant, alert.cart) if part)])
     first, last = _short(alert.first_seen), _short(alert.last_seen)
     when = f"First {first}." if first == last else f"First {first}, last {last}."
     said = " ".join(alert.said.split())

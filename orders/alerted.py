@@ -1,6 +1,6 @@
 """What alerts are about, for pages and mails that show them: the way from an alert to its orders."""
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 
 from alerts.models import Alert
@@ -10,7 +10,7 @@ from orders.models import Order
 def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """Adds whether orders wait for the cause, how many, and which one it is about.
 
-    `holds`, `waiting`; `order_page` and `order_number` are of the one order.
+    `holds`, `waiting`; `order_page` and `order_number` are of the one order: where one waits, of that.
     """
     # That no cause is empty is said too: only then does the index of causes, which has no others, serve it.
     held = Order.objects.filter(cause=OuterRef("key")).exclude(cause="")
@@ -19,6 +19,12 @@ def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     return alerts.annotate(
         holds=Exists(held),
         waiting=Coalesce(Subquery(number, output_field=IntegerField()), 0),
-        order_page=Subquery(one.values("public_id")[:1]),
-        order_number=Subquery(one.values("cust_po_no")[:1]),
+    ).annotate(
+        **{
+            name: Case(
+                When(waiting=1, then=Subquery(held.order_by().values(column)[:1])),
+                default=Subquery(one.values(column)[:1]),
+            )
+            for name, column in (("order_page", "public_id"), ("order_number", "cust_po_no"))
+        }
     )

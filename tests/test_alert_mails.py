@@ -17,6 +17,7 @@ from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
+from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk, make_order
 from tests.smtp_server import Post, html_of, post, serving, text_of
@@ -90,6 +91,19 @@ def test_what_stops_orders_is_mailed_at_once_with_a_link_to_its_fix(desk: Desk, 
     assert desk.client("owner").get(first).status_code == 200
     passes(post, NOON + timedelta(minutes=1), NOON + timedelta(hours=3))
     assert len(to(post)) == 1, "twenty orders of one cause, or three hours of it, are one mail"
+
+
+def test_one_order_that_waits_is_named_and_opened_whichever_came_last(desk: Desk, post: Post) -> None:
+    key, problem = "a cause", "Shipping address: the postal code lies in another state."
+    with tenancy.activate(desk.account.pk):
+        waits, done = (make_order(desk.carts[0], number, status="error") for number in ("OAK-1", "OAK-2"))
+        Order.objects.filter(pk=waits.pk).update(cause=key, error_code="address_error")
+        raise_alert("address_error", key, problem, now=NOON, merchant_id=desk.merchants[0].pk, order_id=done.pk)
+    passes(post, NOON + timedelta(seconds=15))
+    (made,) = to(post)
+    text = text_of(made)
+    assert "Order OAK-1, Northquay One." in text and "OAK-2" not in text
+    assert f"/orders/{waits.public_id}/" in text
 
 
 def test_the_rest_waits_for_the_slot_of_each_person(desk: Desk, post: Post) -> None:
