@@ -43,7 +43,8 @@ def steps(account: Account, services_on: Collection[str]) -> list[Step]:
         return []
     system, cart = wms_registry().systems.get(known["wms"] or ""), known["cart"]
     merchant = Merchant.objects.filter(archived_at__isnull=True).order_by("pk").first()
-    lacking = bool(system and merchant and at_wms.missing(system, merchant))
+    alone = account.kind == Account.Kind.MERCHANT  # its merchant is there from the beginning, its values are not
+    lacking = bool(merchant and (at_wms.missing(system, merchant) if system else alone))
     found = [
         Step("Connect the WMS", "Where all orders go.", _url(account, "wms"), system is not None),
         _merchant(account, merchant, lacking=lacking),
