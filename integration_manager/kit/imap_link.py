@@ -6,13 +6,16 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.parser import BytesFeedParser
 from typing import TYPE_CHECKING, Any
 
 from imap_tools.errors import ImapToolsError
 from imap_tools.mailbox import BaseMailBox
+from imap_tools.message import MailMessage
 
 from integration_manager.kit.certificates import Trust
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
+from integration_manager.kit.folder import CHUNK
 
 if TYPE_CHECKING:
     from integration_manager.kit.egress import Guard
@@ -80,7 +83,20 @@ class _Client(imaplib.IMAP4):
         self._get_capabilities()
 
 
+class Mail(MailMessage):
+    """A mail that is parsed a piece at a time: all at once a large one takes eight times its size of memory."""
+
+    def __init__(self, fetch_data: list[Any]) -> None:
+        raw, self._raw_uid_data, self._raw_flag_data = self._get_message_data_parts(fetch_data)
+        parser = BytesFeedParser()
+        for start in range(0, len(raw), CHUNK):
+            parser.feed(raw[start : start + CHUNK])
+        self.obj = parser.close()
+
+
 class _Box(BaseMailBox):
+    email_message_class = Mail
+
     def __init__(self, client: imaplib.IMAP4) -> None:
         self._made = client
         super().__init__()

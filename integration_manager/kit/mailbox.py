@@ -237,10 +237,11 @@ class Mailbox:
             name = name.encode("utf-8", "replace").decode()  # halves of characters, which no database keeps
             if not name.lower().endswith(TABLES) or not usable(name):
                 continue
-            stream = spool()
-            stream.write(part.payload)
+            content, stream = part.payload, spool()
+            for chunk in chunks(content):  # in one piece it would be kept in memory first
+                stream.write(chunk)
             name = f"{uid}-{index} {name}"[-240:] if len(name) <= 200 else f"{uid}-{index} {name[-200:]}"
-            found.files[name] = (Entry(name, len(part.payload), at), stream)
+            found.files[name] = (Entry(name, len(content), at), stream)
             found.left.add(name)
         if found.files:
             self._mails[uid] = found
