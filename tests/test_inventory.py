@@ -10,7 +10,8 @@ from carts.models import CartStock
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Stock
 from integration_manager.kit.connector import Page
-from merchants.models import Service, StockLevel, Warehouse
+from merchants import schedules
+from merchants.models import Schedule, Service, StockLevel, Warehouse
 from orders.models import Order, Status
 from orders.services import upload_inventory
 from orders.stock import offered, stock_rules
@@ -327,3 +328,21 @@ def test_a_shop_in_trouble_is_told_at_the_next_run(world: World) -> None:
     with at(1):
         run(world, UPLOAD)
         assert (told(world), alerts()) == ([(MUG, 10)], [])
+
+
+def test_levels_and_orders_wake_the_upload_of_every_cart_of_the_merchant(world: World) -> None:
+    """Automatic: it runs with the news, not with the clock."""
+    schedules.set_frequency(world.schedule(UPLOAD), START, every=12 * 3600, automatic=True)
+    later = START + timedelta(hours=9)
+
+    def wakes(hour: int, service: Service) -> bool:
+        Schedule.objects.filter(service=UPLOAD).update(next_run=later, started_at=None, failures=0)
+        with at(hour):
+            run(world, service)
+            return bool(world.schedule(UPLOAD).next_run == clock.now())
+
+    count(world, 10)
+    assert wakes(1, INVENTORY), "new levels"
+    assert not wakes(2, INVENTORY), "the same levels are no news"
+    place(world)
+    assert wakes(3, DOWNLOAD), "what is ordered is not there for others"

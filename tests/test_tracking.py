@@ -8,7 +8,8 @@ import pytest
 from alerts.models import Alert
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import stamp
-from merchants.models import Service
+from merchants import schedules
+from merchants.models import Schedule, Service
 from orders import actions, states
 from orders.models import Event, Order, Shipment, Status
 from orders.services import upload_shipments
@@ -339,3 +340,13 @@ def test_refused_credentials_of_the_shop_pause_the_shop_only(shipped: World) -> 
         run(shipped, UPLOAD)
         assert (shipped.schedule(UPLOAD).paused, shipped.schedule(DELIVER).paused) == ("auth", "")
         assert (Shipment.objects.get().failures, alerts()) == (0, ["credentials"])
+
+
+def test_a_parcel_wakes_the_upload_of_its_cart(sent: World) -> None:
+    """Automatic: it runs with the news, not with the clock."""
+    schedules.set_frequency(sent.schedule(UPLOAD), START, every=12 * 3600, automatic=True)
+    Schedule.objects.filter(service=UPLOAD).update(next_run=START + 5 * HOUR, started_at=None, failures=0)
+    pack(sent)
+    with at(1):
+        run(sent, CONFIRM)
+        assert sent.schedule(UPLOAD).next_run == START + HOUR
