@@ -1,0 +1,130 @@
+"""The canonical model as JSON and back: any dataclass of texts, numbers, times, and others of its kind."""
+
+import dataclasses
+import functools
+import operator
+import types
+import typing
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> Any:
+    """A canonical value as JSON types: decimals and times as strings, unknown fields left out."""
+    return _writer(value.__class__)(value)
+
+
+def from_json(kind: type[T], raw: dict[str, Any]) -> T:
+    """The inverse of `to_json` for one of the dataclasses. Raises KeyError, ValueError."""
+    known: Any = kind
+    values = {}
+    for name, read, absent in _fields(known):
+        if name in raw:
+            values[name] = raw[name] if read is None else read(raw[name])
+        elif absent is not None:  # `to_json` leaves out what is unknown or empty
+            values[name] = absent(name)
+    return kind(**values)
+
+
+# Both are called for every order, several times. So what a class or a type hint asks for is found out
+# once, and kept as a function.
+
+
+@functools.cache
+def _writer(kind: Any) -> Callable[[Any], Any]:
+    """How a value of this class becomes JSON."""
+    if dataclasses.is_dataclass(kind):
+        names = tuple(f.name for f in dataclasses.fields(kind))
+        parts = operator.attrgetter(*names, "__class__")  # at least two, so that it gives a tuple
+        return functools.partial(_write_fields, names, parts)
+    if issubclass(kind, Decimal):
+        return lambda value: format(value, "f")
+    if issubclass(kind, StrEnum):
+        return lambda value: value.value
+    if issubclass(kind, date):
+        return lambda value: value.isoformat()
+    if issubclass(kind, list | tuple):
+        return lambda value: [_writer(item.__class__)(item) for item in value]
+    return lambda value: value
+
+
+def _write_fields(names: tuple[str, ...], parts: Callable[[Any], tuple[Any, ...]], value: Any) -> dict[str, Any]:
+    found = {}
+    for name, part in zip(names, parts(value), strict=False):
+        if part is None or (not part and part in ((), {})):
+            continue
+        found[name] = part if type(part) is str else _writer(part.__class__)(part)
+    return found
+
+
+_Reader = Callable[[Any], Any] | None  # None: the value stays as it is
+_Absent = Callable[[str], Any] | None  # None: the field has a default
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[tuple[str, _Reader, _Absent], ...]:
+    """The fields of a class: name, how it is read, and what it is when it was left out."""
+    missing = dataclasses.MISSING
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        (
+            f.name,
+            _reader(hints[f.name]),
+            _absent(hints[f.name]) if f.default is missing and f.default_factory is missing else None,
+        )
+        for f in dataclasses.fields(kind)
+    )
+
+
+def _absent(hint: Any) -> Callable[[str], Any]:
+    """What a field without a default is when it was left out."""
+    if type(None) in typing.get_args(hint):
+        return lambda name: None
+    if typing.get_origin(hint) is tuple:
+        return lambda name: ()
+    return _demand
+
+
+def _demand(name: str) -> Any:
+    raise KeyError(name)
+
+
+def _reader(hint: Any) -> _Reader:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        hint = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
+        origin = typing.get_origin(hint)
+    read: _Reader = None
+    if origin is tuple:
+        read = _tuple_reader(typing.get_args(hint))
+    elif origin is dict:
+        read = dict
+    elif hint is Decimal:
+        read = Decimal
+    elif hint in (datetime, date):
+        read = hint.fromisoformat
+    elif dataclasses.is_dataclass(hint):
+        read = functools.partial(from_json, typing.cast(type, hint))
+    elif isinstance(hint, type) and issubclass(hint, StrEnum):
+        read = hint
+    return None if read is None else functools.partial(_unless_none, read)
+
+
+def _unless_none(read: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else read(value)
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> Callable[[Any], Any]:
+    readers = [_reader(kind) or _as_it_is for kind in inner if kind is not Ellipsis]
+    if inner[-1] is Ellipsis:
+        return lambda value: tuple(map(readers[0], value))
+    return lambda value: tuple(read(item) for read, item in zip(readers, value, strict=True))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
