@@ -55,7 +55,7 @@ def test_without_a_header_columns_stand_where_they_stand() -> None:
     assert parts("7;Ada;;MUG;2\n", form)[0][0]["quantity"] == "2"
     assert parts("Bestellung;Name;Datum;Artikel;Menge\n7;Ada;;MUG;2\n", form)[0][0]["cust_ref"] == "7"
     (record,) = read("7;Ada;;MUG;2;more\n", form)
-    assert "6 cells and the header 5" in record.problem
+    assert "6 cells and the format 5" in record.problem
 
 
 def test_a_header_whose_columns_have_no_names() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from integration_manager.kit.csvagain import takes_items
 from integration_manager.kit.csvlines import MAX_RECORD, Broken, Lines, Runaway
 from integration_manager.kit.csvplan import Plan
 from integration_manager.kit.filefields import folded
@@ -66,6 +67,7 @@ class Table:
         self._reader = csv.reader(lines, **_dialect(self.delimiter, form.quote), strict=True)
         self._held: tuple[int, list[str]] | None = None
         self._skip = 0  # cells at the beginning of each row that are not the source's
+        self.named = True  # whether its first row names its columns
         self.plan = self._planned() if first else Plan(form, None)
 
     def _planned(self) -> Plan:
@@ -85,6 +87,7 @@ class Table:
                 return Plan(self.form, names)  # they are named all the same
         except Broken:
             pass
+        self.named = False
         if not self._skip:
             self._held = (self._lines.number - len(self._lines.taken) + 1, row)
         return Plan(self.form, None)
@@ -145,11 +148,15 @@ class Table:
             return Record(line, [self._guess(raw)], row, problem, raw)
         parts, wrong = self.plan.parts(row)
         if not problem and self.plan.too_many(row):
-            problem = (
-                f"The row has {len(row)} cells and the header {len(self.headers)}: put quotation marks around"
-                f" text with a {DELIMITERS.get(self.delimiter, self.delimiter)} in it"
-            )
+            problem = self._too_many(len(row))
         return Record(line, parts, row, problem or wrong)
+
+    def _too_many(self, cells: int) -> str:
+        known = f"the {'header' if self.named else 'format'} {len(self.headers)}"
+        sign = DELIMITERS.get(self.delimiter, self.delimiter)
+        text = f"The row has {cells} cells and {known}: put quotation marks around text with a {sign} in it"
+        more = self.named and self.form.key and takes_items(self.form, "item")
+        return f"{text}, and name the columns of further items in the header: Item2, Quantity2" if more else text
 
     def _unreadable(self) -> tuple[int, list[str], str, str]:
         raw = self._lines.taken[0]

@@ -1,12 +1,13 @@
 """Where the cells of a row go: which position feeds which fields, by a format and the file's own header."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from functools import lru_cache
 
 from integration_manager.kit import filefields, phpdates
+from integration_manager.kit.csvagain import Again, columns_again, first_names, item_at_the_end, takes_items, twice
 from integration_manager.kit.csvfaults import fault, suspicious
 from integration_manager.kit.csvlines import Broken
 from integration_manager.kit.filefields import FIELDS, folded, of_item
@@ -36,22 +37,36 @@ class Plan:
         self.form = form
         self.headers = _headers(form, names)
         places = _by_any_name(form, self.headers) if form.key else _by_name(form, self.headers)
-        width = len(form.repeated)
-        self.start = places[form.group[0]] if form.group else None  # where the repeated group begins
-        head = [column for index, column in enumerate(form.columns) if not form.group or index < form.group[0]]
+        again = columns_again(form, self.headers, places) if form.key else Again([], {}, [])
+        group = form.group or _group_at_the_end(form, self.headers, places)
+        repeated = form.columns[group[0] : group[1] + 1] if group else ()
+        self.start = places[group[0]] if group else None  # where the repeated group begins
+        head = form.columns[: group[0]] if group else form.columns
         self.head = _feeds(form, zip(head, [places[index] for index in range(len(head))], strict=True))
-        self.group = _feeds(form, zip(form.repeated, range(width), strict=True))
-        self.width = width
+        self.head += [Feed(at, name) for name, at in again.fields.items()]
+        self.group = _feeds(form, zip(repeated, range(len(repeated)), strict=True))
+        self.width = len(repeated)
+        self.items: list[list[Feed]] = []  # of a row that names several: where each one stands
+        if again.items:
+            self.items = [[feed for feed in self.head if of_item(form.kind, feed.field)]]
+            self.items += [[Feed(at, name) for name, at in item.items()] for item in again.items]
+            self.head = [feed for feed in self.head if not of_item(form.kind, feed.field)]
+        self._refused = again.refused
         self._places = {feed.field: feed.at for feed in self.head}
         self._constants = constants = {constant.field: constant.value for constant in form.constants}
         self.of_items = {name: value for name, value in constants.items() if of_item(form.kind, name)}
         self.of_rows = {name: value for name, value in constants.items() if name not in self.of_items}
         known = FIELDS[form.kind]
         self.codes = {name for name in form.fields if name in known and known[name].code}
-        self._plain = not form.group and not constants and not any(feed.dates for feed in self.head)
         # For every row of a file: where its fields stand, and which of them are dates.
         self._places_of_head, self._dates_of_head = _prepared(self.head)
         self._places_of_group, self._dates_of_group = _prepared(self.group)
+        self._places_of_items = [_prepared(item)[0] for item in self.items]
+        special = form.group or constants or self._dates_of_head or self.items or self._refused
+        # Up to how many cells a row is no more than text by field, and where it stands then.
+        self._plain = -1 if special else len(self.headers) if group else MAX_CELLS
+        beside = [((self.start or 0) + at, name) for at, name in self._places_of_group]
+        self._places_of_row = self._places_of_head + beside
 
     def parts(self, row: Sequence[str]) -> tuple[list[dict[str, str]], str]:
         """The cells of a row by field, trimmed, without empty ones: one for each of its items; and what is wrong.
@@ -60,11 +75,12 @@ class Plan:
         """
         size = len(row)
         problem = self._faults(row) if suspicious("".join(row)) else ""
-        if self._plain:
-            return [self._texts(row, self._places_of_head, 0, size)], problem
+        if size <= self._plain:
+            return [self._texts(row, self._places_of_row, 0, size)], problem
         head, wrong = self._cells(row, self._places_of_head, self._dates_of_head, 0, size)
-        problem = problem or wrong
-        items: list[dict[str, str]] = []
+        problem = problem or wrong or self._unplaced(row)
+        named = [self._texts(row, places, 0, size) for places in self._places_of_items]
+        items = [self.of_items | cells for cells in named if cells]
         if self.start is not None:
             for at in range(self.start, size, self.width):
                 end = min(at + self.width, size)
@@ -72,7 +88,7 @@ class Plan:
                 problem = problem or wrong
                 if cells:
                     items.append(self.of_items | cells)
-        if self.start is None:
+        if self.start is None and not self.items:
             return [self._constants | head], problem
         return [self.of_rows | head | (items[0] if items else {}), *items[1:]], problem
 
@@ -99,15 +115,28 @@ class Plan:
                     problem = problem or f"{self.header_at(at)}: {error}"
         return cells, problem
 
+    def _unplaced(self, row: Sequence[str]) -> str:
+        for at in self._refused:
+            if at < len(row) and row[at].strip():
+                return f"{self.header_at(at)} is no column of {self.form.label}, and looks like one that stands twice"
+        return ""
+
     @staticmethod
     def _texts(row: Sequence[str], places: Sequence[tuple[int, str]], start: int, end: int) -> dict[str, str]:
         return {name: text for at, name in places if start + at < end and (text := row[start + at].strip())}
 
     def too_many(self, row: Sequence[str]) -> bool:
         """Whether a row has cells beyond the last column."""
-        if self.start is not None:
-            return len(row) > MAX_CELLS
-        return len(row) > len(self.headers) and any(cell.strip() for cell in row[len(self.headers) :])
+        count = len(self.headers)
+        if len(row) <= count:
+            return False
+        if self.start is None:
+            return any(cell.strip() for cell in row[count:])
+        if len(row) > MAX_CELLS:
+            return True
+        # Of ours, a row without its first item but with a further one has cells where they do not belong.
+        first = row[self.start : self.start + self.width] if self.form.key else ()
+        return not all(cell.strip() for cell in first) and any(cell.strip() for cell in row[count:])
 
     def header_at(self, at: int) -> str:
         """What the file calls the column at a position."""
@@ -122,7 +151,7 @@ class Plan:
 
     def header_of(self, field: str) -> str:
         """What the file calls the column of a field; the field's own name where it has none."""
-        for feeds, start in ((self.head, 0), (self.group, self.start or 0)):
+        for feeds, start in ((self.head, 0), (self.group, self.start or 0), *((item, 0) for item in self.items)):
             for feed in feeds:
                 if feed.field == field:
                     return self._header(start + feed.at)
@@ -139,7 +168,7 @@ class Plan:
     def _fields_at(self, at: int) -> set[str]:
         if self.start is not None and at >= self.start:
             return {feed.field for feed in self.group if feed.at == (at - self.start) % self.width}
-        return {feed.field for feed in self.head if feed.at == at}
+        return {feed.field for feeds in (self.head, *self.items) for feed in feeds if feed.at == at}
 
 
 def _prepared(feeds: Sequence[Feed]) -> tuple[list[tuple[int, str]], list[Feed]]:
@@ -157,7 +186,7 @@ def _headers(form: Format, names: Sequence[str] | None) -> list[str]:
 def _by_any_name(form: Format, headers: Sequence[str]) -> dict[int, int]:
     """The position of each column of one of our formats: by its own name, else by one that it usually goes by."""
     places: dict[int, int] = {}
-    for names_of in (_own_names, _usual_names):
+    for names_of in (_own_names, _usual_names, first_names):
         by_name: dict[str, int] = {}
         for index, column in enumerate(form.columns):
             if index not in places:
@@ -165,11 +194,25 @@ def _by_any_name(form: Format, headers: Sequence[str]) -> dict[int, int]:
                     by_name.setdefault(name, index)
         for at, header in enumerate(headers):
             index = by_name.get(folded(header), -1)
+            if index in places and not _may_repeat(form, index, headers[places[index]], header):
+                raise twice(headers[places[index]], header)
             if index in places:
-                raise Broken(f"Its first row names one column twice: as {headers[places[index]]} and as {header}.")
+                continue  # of a further item
             if index >= 0 and at not in places.values():
                 places[index] = at
     return _complete(form, headers, places)
+
+
+def _may_repeat(form: Format, index: int, one: str, other: str) -> bool:
+    """Whether two columns of one name are of two items: Item, Quantity, Item, Quantity."""
+    return folded(one) == folded(other) and all(takes_items(form, name) for name in form.columns[index].fields)
+
+
+def _group_at_the_end(form: Format, headers: Sequence[str], places: Mapping[int, int]) -> tuple[int, int] | None:
+    """The columns that repeat to the right in a file of ours, whose columns stand as in the format."""
+    count, width = len(form.columns), item_at_the_end(form) if form.key else 0
+    as_they_are = len(headers) == count and all(places[index] == index for index in range(count))
+    return (count - width, count - 1) if width and as_they_are else None
 
 
 def _own_names(form: Format, column: Column) -> set[str]:
