@@ -1,7 +1,6 @@
 """P8: one file of 100,000 rows, two to an order, in a format that a person mapped: read, mapped and stored."""
 
 import os
-import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from django.test import override_settings
 
 from accounts.models import Account
+from benchmarks import memory
 from benchmarks.goals import Result
 from benchmarks.ground import Ground
 from benchmarks.simulator import Simulator
@@ -96,9 +96,9 @@ def measure(ground: Ground, simulator: Simulator) -> list[Result]:
         files = Files(Path(root))
         files.load("warm", WARM)
         ground.settle()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = memory.settled()
         spent = files.load("big", ROWS)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        grown = memory.peak() - before
         with tenancy.activate(files.account.pk):
             count = Order.objects.count()
         assert count == (ROWS + WARM) // TOGETHER, f"{count} orders"

@@ -1,9 +1,8 @@
-"""P8: a file of 200 MB, uploaded in the browser, from a folder, from an SFTP server: memory, and what is said of it."""
+"""P8: a file of 200 MB, uploaded in the browser, from a folder, by FTP and SFTP: memory, and what is said of it."""
 
 import contextlib
 import http.client
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from django.test import override_settings
 
 from accounts import addresses
 from accounts.models import Membership, User
+from benchmarks import memory
 from benchmarks.files import HEAD, Files
 from benchmarks.goals import Result
 from benchmarks.ground import Ground
@@ -31,6 +31,7 @@ from merchants import schedules
 from merchants.models import Service
 from orders.models import Order
 from tests.desk import signed_in
+from tests.ftp_server import FtpServer
 from tests.sftp_server import SftpServer, why_not
 
 ROWS, TOGETHER, BLOB = 98_000, 10, 2_000  # rows of the file and of an order; bytes of a column that means nothing
@@ -40,7 +41,7 @@ CSRF = "a" * 32
 
 
 def measure(ground: Ground, simulator: Simulator) -> list[Result]:
-    """The same rows three times, each way with orders of its own."""
+    """The same rows four times, each way with orders of its own."""
     results: list[Result] = []
     with TemporaryDirectory() as root, override_settings(IM_FOLDER_ROOT=root):
         files = Files(Path(root))
@@ -49,16 +50,11 @@ def measure(ground: Ground, simulator: Simulator) -> list[Result]:
         results.append(_load(files, "uploaded in the browser", "U"))
         _write(files.orders / "folder.csv", "F")
         results.append(_load(files, "from a folder", "F"))
+        results.append(_from(files, FtpServer(tls="explicit").start(), "from an FTP server with TLS", "T"))
         if missing := why_not():
             print(f"  not from an SFTP server: {missing}", flush=True)
         else:
-            server = SftpServer().start()
-            try:
-                _connect(files, server)
-                _write(server.files / "orders" / "sftp.csv", "S", server.uid)
-                results.append(_load(files, "from an SFTP server", "S"))
-            finally:
-                server.close()
+            results.append(_from(files, SftpServer().start(), "from an SFTP server", "S"))
     return results
 
 
@@ -87,7 +83,17 @@ def _write(path: Path, mark: str, owner: int | None = None) -> None:
         os.chown(path.parent, owner, owner)
 
 
-def _connect(files: Files, server: SftpServer) -> None:
+def _from(files: Files, server: SftpServer | FtpServer, how: str, mark: str) -> Result:
+    """Has a file loaded from that server. The FTP server's own memory counts too: it is a thread of this process."""
+    try:
+        _connect(files, server)
+        _write(server.files / "orders" / "large.csv", mark, server.uid)
+        return _load(files, how, mark)
+    finally:
+        server.close()
+
+
+def _connect(files: Files, server: SftpServer | FtpServer) -> None:
     """Makes the cart one whose files lie on that server."""
     with tenancy.activate(files.account.pk):
         cart = Cart.objects.get(pk=files.cart.pk)
@@ -112,14 +118,14 @@ def _upload(ground: Ground, files: Files) -> Result:
         first.read()
         assert first.status == 200, f"the page of files answers {first.status}"
         workers = [process.pid, *_children(process.pid)]
-        before = [_peak(pid) for pid in workers]
+        before = [memory.peak(pid) for pid in workers]
         began = time.monotonic()
         size = _post(web, f"{page}upload/", cookie)
         answer = web.getresponse()
         answer.read()
         seconds = time.monotonic() - began
         assert answer.status == 302, f"the upload was answered by {answer.status}"
-        grown = max(_peak(pid) - was for pid, was in zip(workers, before, strict=True))
+        grown = max(memory.peak(pid) - was for pid, was in zip(workers, before, strict=True))
     print(f"  {size / 1e6:.0f} MB uploaded in {seconds:.1f} s; web server: {grown:.0f} MB more", flush=True)
     return Result("P8", "MB more of the web server, 200 MB uploaded", f"{grown:.0f}", "", grown, 80, 40, " MB", False)
 
@@ -185,12 +191,6 @@ def _children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _peak(pid: int) -> float:
-    """Megabytes of memory at its peak."""
-    words = Path(f"/proc/{pid}/status").read_text().split()
-    return int(words[words.index("VmHWM:") + 1]) / 1024
-
-
 # ── the load, in this process ──
 
 
@@ -202,10 +202,10 @@ def _load(files: Files, how: str, mark: str) -> Result:
         said.append(words)
         tell(schedule, token, words)
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory.settled()
     with mock.patch.object(schedules, "tell", heard):
         spent: Measured = files.run(Service.DOWNLOAD)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = memory.peak() - before
     with tenancy.activate(files.account.pk):
         count = Order.objects.filter(cust_ref__startswith=f"{mark}-").count()
     assert count == ROWS // TOGETHER, f"{count} orders {how}"
