@@ -79,6 +79,7 @@ def test_a_merchant_comes_with_services_values_and_its_user(desk: Desk) -> None:
     client = desk.client("owner")
     text = client.post(desk.url("merchants/new/"), form, follow=True).content.decode()
     assert "Alder is added and its services are on" in text
+    assert "2 ship codes loaded" in text, "before a merchant had its values the WMS could not be asked"
     again = client.post(desk.url("merchants/new/"), form, follow=True).content.decode()
     assert "It was added already" in again
     with tenancy.activate(desk.account.pk):
@@ -329,6 +330,12 @@ def test_ship_codes_are_loaded_added_and_deleted(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
         assert not WmsShipMethod.objects.filter(code="GROUND").exists()
     assert "Delete" not in page(desk, "wms/ship-methods/", "colleague")
+
+
+def test_what_was_chosen_is_shown_in_words(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        Wms.objects.update(system="extensiv", options={"parcels": "labelled"})
+    assert "Each package as soon as it has a tracking number" in page(desk, "wms/")
 
 
 def test_a_merchant_user_sees_the_wms_and_changes_nothing(desk: Desk) -> None:

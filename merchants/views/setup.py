@@ -30,6 +30,7 @@ from merchants.views.page import merchant_or_404, merchant_schedules
 from orders.whereabouts import at_wms as orders_there
 from wms.models import Wms
 from wms.views import saving
+from wms.views.ship_methods import load_first
 
 ONE_FORM = timedelta(minutes=2)  # the same form again within that is the same merchant
 ONCE_MORE = "It was added already: this is its page."
@@ -222,8 +223,9 @@ def _add(request: AccountRequest, setup: Setup, *, switch_on: bool) -> Merchant 
     words = [f"{merchant.name} is added{' and its services are on' if switch_on else ''}."]
     if invited:
         words.append(f"{invited} is invited by mail.")
+    words.append(load_first(request) if setup.values is not None else "")
     words.append("Next: its first cart.")
-    messages.success(request, " ".join(words))
+    messages.success(request, " ".join(filter(None, words)))
     return merchant
 
 
@@ -252,7 +254,8 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
         said = [] if before.archived_at else _set_services(request, setup)
         if setup.system is not None and values is not None:
             saving.tell_of_missing(setup.system)
-    messages.success(request, " ".join(["Saved.", *(f"{words}." for words in said)]))
+    codes = load_first(request) if values is not None and not before.archived_at else ""
+    messages.success(request, " ".join(filter(None, ["Saved.", *(f"{words}." for words in said), codes])))
     return True
 
 

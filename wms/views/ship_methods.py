@@ -20,6 +20,7 @@ from wms.list_import import COLUMNS, MethodsImport, rows_of
 from wms.models import Wms, WmsShipMethod
 
 PAGE = 50
+NOT_YET = "Its ship codes are loaded once a merchant has its values for it."
 
 
 @require("wms.view")
@@ -69,14 +70,23 @@ def load(request: AccountRequest) -> str:
     system = wms_class(found)
     answer, listed = trying.ship_methods(system, {**found.options, **found.credentials}, request.account)
     if answer is trying.UNTRIED:
-        return "Its ship codes are loaded once a merchant has its values for it."
+        return NOT_YET
     if not answer.works:
-        return f"Its ship codes could not be loaded: {answer.title}. {answer.text}"
+        return f"The WMS’s ship codes could not be loaded: {answer.title}. {answer.text}"
     new, gone = ship_methods.keep(found, listed)
     if new or gone:
         audit.record(request.user, "ship_methods.loaded", system.label, {"new": (None, new), "gone": (None, gone)})
     more = f", {gone} no longer listed" if gone else ""
     return f"{len(listed)} ship code{'' if len(listed) == 1 else 's'} loaded, {new} of them new{more}."
+
+
+def load_first(request: AccountRequest) -> str:
+    """The same when a merchant has got its values, and the WMS could not be asked before. Else ""."""
+    found = Wms.current()
+    if found is None or not wms_class(found).overrides("ship_methods"):
+        return ""
+    words = "" if WmsShipMethod.objects.filter(wms=found).exists() else load(request)
+    return "" if words == NOT_YET else words
 
 
 def _act(request: AccountRequest, found: Wms) -> HttpResponseBase | ShipMethodForm:
