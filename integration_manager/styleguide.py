@@ -76,6 +76,7 @@ def samples() -> dict[str, Any]:
         "form": _Fields(initial=stored),
         "wrong": wrong,
         "mail_form": PreferenceForm(prefix="mail"),
+        "guide": max((str(one["guide"]) for one in offered("cart")), key=len),
         "answers": _answers(),
         "services": service_rows.rows(_schedules(), None),
         "contact_lists": _contacts(),

@@ -164,6 +164,10 @@ def test_a_view_keeps_filters_and_columns_and_can_be_what_is_seen_first(desk: De
     assert "Ship method</th>" not in page
     form = client.get(desk.url("orders/views/?state=error&country=GB&after=x")).content.decode()
     assert 'value="state=error&amp;country=GB"' in form
+    assert "State: <b>Error</b> · Country: <b>GB</b>" in form
+    cart = desk.carts[0]
+    form = client.get(desk.url(f"orders/views/?cart={cart.public_id}&sort=placed")).content.decode()
+    assert f"Cart: <b>{cart.name}</b> · Sort: <b>newest placed first</b>" in form
     answer = client.post(
         desk.url("orders/views/"),
         {"name": "British errors", "query": "state=error&country=GB&after=x", "default": "on", "shared": "on"},
