@@ -359,6 +359,14 @@ def test_a_bad_file_date_does_not_hide_a_file(cart: CsvCart, tmp_path: Path) -> 
     assert numbers(run(cart.orders(SINCE))[0]) == ["1"]
 
 
+def test_a_page_has_fewer_orders_where_they_have_many_items(
+    cart: CsvCart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_ROWS", 30)
+    lay(tmp_path / "orders/x.csv", HEAD + "".join(row(str(number // 10), f"SKU-{number}") for number in range(100)))
+    assert [len(page.rows) for page in cart.orders(SINCE) if page.rows] == [3, 3, 3, 1]
+
+
 def test_100_000_rows_in_bounded_memory(cart: CsvCart, tmp_path: Path) -> None:
     count = 100_000
     with (tmp_path / "orders/big.csv").open("w", newline="") as file:
@@ -381,9 +389,20 @@ def test_100_000_rows_in_bounded_memory(cart: CsvCart, tmp_path: Path) -> None:
 
 
 def test_what_it_can_do() -> None:
-    assert capabilities(CsvCart) == ["Order Download", "Shipment Confirmation", "Inventory Sync", "Product Sync"]
+    assert capabilities(CsvCart) == [
+        "Order Download",
+        "Shipment Confirmation",
+        "Inventory Sync",
+        "Product Sync",
+        "Purchase Order Download",
+        "Purchase Order Receiving Upload",
+    ]
     assert capabilities(CsvWms)[:3] == ["Order Send", "Shipment Confirmation Pickup", "Inventory Sync Pickup"]
-    assert capabilities(CsvWms)[3:] == ["Product Loading"]
+    assert capabilities(CsvWms)[3:] == [
+        "Product Loading",
+        "Purchase Order Loading",
+        "Purchase Order Receiving Pickup",
+    ]
     assert CsvCart.dedupe("ship") is CsvWms.dedupe("send") is Dedupe.FILE
 
 
@@ -430,7 +449,8 @@ def test_the_first_check_reports_the_host_key(server: SftpServer) -> None:
         connected(CsvCart, server, host_key="").check()
     server.make("first")
     connected(CsvCart, server, host_key=caught.value.host_key, directory="first").check()
-    assert names(server.files / "first") == ["archive", "confirmations", "errors", "inventory", "orders", "products"]
+    kinds = ["archive", "confirmations", "errors", "inventory", "orders", "products", "purchase-orders", "receipts"]
+    assert names(server.files / "first") == kinds
     assert [path for path in (server.files / "first").rglob("*") if path.is_file()] == []
 
 

@@ -203,6 +203,13 @@ BROKEN_SHOP = {
         'json={"url": url, ', 'json={"url": url + "?" + __import__("uuid").uuid4().hex, ',
         "webhook: register and remove",
     ),
+    "lines of a purchase order with one id": (
+        'PurchaseLine(\n                line_id=ln.need("id"),', 'PurchaseLine(\n                line_id="1",',
+        "purchase_orders: as the shop has them",
+    ),
+    "a receipt that says what came last": (
+        '"received": to_json(line.quantity)}', '"received": "5"}', "tell_received: totals, and the latest hold",
+    ),
 }  # fmt: skip
 
 BROKEN_WMS = {
@@ -263,6 +270,33 @@ BROKEN_WMS = {
         "        except Transient:\n"
         "            return None",
         "find_product: that SKU and no other",
+    ),
+    "a receipt without its key": (
+        'wms_key=r.need("purchase_order"),', "wms_key=None,", "receipts: what has come in all",
+    ),
+    "a purchase order without the WMS's key": (
+        'self.http.post("/v1/purchase-orders", json=body, headers=headers), "key", str)',
+        'self.http.post("/v1/purchase-orders", json=body, headers=headers), "key", str) and ""',
+        "send_purchase_order: once, with a way to know",
+    ),
+    "a purchase order's look-up that swallows": (
+        '        rows = pick(self.http.get("/v1/purchase-orders", params={"reference": ref}), "purchase_orders", list)',
+        "        from integration_manager.kit.errors import Transient\n"
+        "        try:\n"
+        '            rows = pick(self.http.get("/v1/purchase-orders", params={"reference": ref}),'
+        ' "purchase_orders", list)\n'
+        "        except Transient:\n"
+        "            return None",
+        "find_purchase_order: that one and no other",
+    ),
+    "a change that adds a purchase order": (
+        "self.http.put(f\"/v1/purchase-orders/{quote(wms_key, safe='')}\", json=from_purchase(purchase), safe=True)",
+        "self._expect(purchase, wms_key)", "change_purchase_order: changes, and adds none",
+    ),
+    "a cancellation that is refused": (
+        "/cancel\", json={}, safe=True)\n        return pick(answer, \"canceled\", bool)\n\n\nclass SandboxWms(",
+        "/cancel\", json={}, safe=True)\n        return not answer\n\n\nclass SandboxWms(",
+        "cancel_purchase_order: twice is once",
     ),
     "methods without a code": ('ShipMethod(row["code"]', 'ShipMethod("GROUND"', "shipping methods"),
 }  # fmt: skip
@@ -355,6 +389,8 @@ def test_every_check_is_seen_to_fail(tmp_path: Path) -> None:
 
 def _kind(name: str) -> str:
     """The check behind a case: one for all faults, one for all feeds."""
-    name = re.sub(r"^(orders|shipments|cancellations|stock|products): (?!a result|as the shop|never)", "feed: ", name)
-    name = re.sub(r"^(ship|send|cancel|refund|create_product): (fault|twice)", r"write: \2", name)
+    feeds = "orders|shipments|cancellations|stock|products|purchase orders|receipts"
+    name = re.sub(rf"^({feeds}): (?!a result|as the shop|never|what has)", "feed: ", name)
+    writes = "ship|send|cancel|refund|create_product|send_purchase_order"
+    name = re.sub(rf"^({writes}): (fault|twice)", r"write: \2", name)
     return re.sub(r"fault \w+$", "fault", name)

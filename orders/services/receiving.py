@@ -151,7 +151,7 @@ class _Sending:
             found: Found | None = self.run.call(connector.find_purchase_order, row.ref)
             if found is not None:
                 key, wanted = found.wms_key, self._same(row, order, found)
-        elif not key and row.starts > 1 and connector.dedupe("send_purchase_order") is Dedupe.NONE:
+        elif not key and row.sent and row.starts > 1 and connector.dedupe("send_purchase_order") is Dedupe.NONE:
             raise _Undecided
         if order.status is not PurchaseStatus.OPEN:
             return self._end(row, order, key)

@@ -71,7 +71,7 @@ def purchases_csv(request: AccountRequest) -> HttpResponseBase:
 @require_GET
 def purchase(request: AccountRequest, purchase: str) -> HttpResponse:
     """One purchase order: what is to come, what has come, and how it went."""
-    row = _or_404(purchase)
+    row: Any = _or_404(purchase)
     row.icon, row.tone = purchase_words.FACES[State(row.state)]
     events = list(row.events.order_by("-id")[:200])
     for event in events:

@@ -322,6 +322,8 @@ class FakeShop(Grants):
             for number, (sku, title, price) in enumerate(GOODS, 1):
                 self.offer(f"G{number}", sku, title, price)
             self.offer("G99", "", "Gift card", "25.00")  # nobody has thought of a SKU
+        if not len(self.purchases):
+            self.restock("PO500", ("MUG-BLUE", 48), ("POT-GLASS", 12))
 
     def tick(self) -> None:
         if self.life is None:
