@@ -26,6 +26,7 @@ from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTa
 from integration_manager.kit.page import Place
 
 CHUNK_ROWS = 600  # orders, parcels or levels of a page
+MOST_ROWS = 3_000  # rows of the file on a page: fewer orders where they have many items
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".uploading", ".swp", ".lock")
 EMPTY_REST = timedelta(hours=1)  # an empty file may be one that a slow program has only just created
 STEM = 190  # bytes of a name that are kept; what we add to it is at most 60, and names have 255
@@ -340,17 +341,18 @@ def _pages_of(
     rejected = ErrorFile(table)
     rows: list[Any] = []
     rejects: list[Reject] = []
-    done = refused = 0  # rows of the file
+    done = refused = paged = 0  # rows of the file
     name, begun = file.entry.name, file.inbox.begun
     found = stored = begun.records if begun is not None and begun.sha256 == file.sha256 else 0
     for number, group in enumerate(groups):
-        if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS:
+        if len(rows) >= CHUNK_ROWS or len(rejects) >= CHUNK_ROWS or done - paged >= MOST_ROWS:
             place = Place(file.sha256, found)
             progress = Progress(name, done, 100 * done // table.rows, stored=True, place=place)
             yield Page(rows, rejects=rejects, progress=progress)
-            rows, rejects = [], []
+            rows, rejects, paged = [], [], done
         done += len(group.records) + group.overflow
         if number < stored:
+            paged = done
             if number % CHUNK_ROWS == 0:
                 yield Page((), progress=Progress(name, done, 100 * done // table.rows, stored=True))
             continue
