@@ -6,6 +6,7 @@ Foreign rows are not there (404): never a 403, which would say that they are, an
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -261,6 +262,7 @@ def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tu
             yield prefix + str(entry.pattern), entry
 
 
+@cache
 def pages() -> dict[str, tuple[str, set[str]]]:
     """name → (route, the names in it) of every page below an account."""
     return {
@@ -283,6 +285,7 @@ def desk(kept: None) -> Desk:
             desk.users[who] = User.objects.create_user(f"{who}@northquay.example", desks.PASSWORD, name=who)
             Membership.objects.create(user=desk.users[who], role=role, merchant=merchant)
     desk.users["other_merchant"], desk.users["colleague"] = desk.users["colleague"], desk.users["one"]
+    desk.settle(*(who for who in PEOPLE if who != "anonymous"))
     return with_rows_of_each_kind(desk)
 
 
@@ -292,19 +295,31 @@ def elsewhere(kept: None) -> Desk:
     return with_rows_of_each_kind(desks.build("Elsewhere", orders=1))
 
 
-@pytest.fixture(scope="module")
-def signed_in(desk: Desk) -> dict[str, str]:
-    """The session of each who has one."""
-    return {who: desk.client(who).cookies[settings.SESSION_COOKIE_NAME].value for who in PEOPLE if who != "anonymous"}
-
-
 @pytest.fixture
-def browsers(signed_in: dict[str, str]) -> dict[str, Client]:
+def browsers(desk: Desk) -> dict[str, Client]:
     """A browser of each person, in which they have just signed in."""
-    made = {who: Client() for who in PEOPLE}
-    for who, session in signed_in.items():
-        made[who].cookies[settings.SESSION_COOKIE_NAME] = session
-    return made
+    return {who: Client() if who == "anonymous" else desk.client(who) for who in PEOPLE}
+
+
+@pytest.fixture(scope="module")
+def addresses(desk: Desk) -> dict[str, str]:
+    """The address of each page, with the first merchant's rows."""
+    return {name: address(desk, name) for name in pages()}
+
+
+@pytest.fixture(scope="module")
+def foreign(desk: Desk, elsewhere: Desk) -> dict[str, tuple[str, str]]:
+    """The same with the other account's rows: below ours, and where they are at home."""
+    return {name: (address(desk, name, rows=elsewhere), address(elsewhere, name)) for name in with_rows()}
+
+
+@pytest.fixture(scope="module")
+def known(desk: Desk) -> list[str]:
+    """The public ids that stand in those addresses."""
+    rows = [row.public_id for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert)]
+    single = {"channel": channel_of(desk), "purchase": purchase_of(desk)}
+    made = (by_files(desk), users_of(desk), lists_of(desk), single)
+    return rows + [one for group in made for one in group.values()]
 
 
 def with_rows_of_each_kind(desk: Desk) -> Desk:
@@ -490,8 +505,10 @@ def test_all_that_a_row_is_named_by_in_an_address_is_random() -> None:
 
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("name", MATRIX)
-def test_everybody_gets_what_the_table_says(desk: Desk, browsers: dict[str, Client], name: str, who: str) -> None:
-    expected, browser, url = MATRIX[name][who], browsers[who], address(desk, name)
+def test_everybody_gets_what_the_table_says(
+    addresses: dict[str, str], browsers: dict[str, Client], name: str, who: str
+) -> None:
+    expected, browser, url = MATRIX[name][who], browsers[who], addresses[name]
     for answer in (browser.get(url), browser.post(url)):
         found = outcome(answer)
         if answer.status_code == 405 and expected in (NO, GONE):
@@ -501,24 +518,22 @@ def test_everybody_gets_what_the_table_says(desk: Desk, browsers: dict[str, Clie
 
 @pytest.mark.parametrize("name", with_rows())
 def test_rows_of_another_account_are_not_there_not_even_for_its_owner(
-    desk: Desk, elsewhere: Desk, browsers: dict[str, Client], name: str
+    foreign: dict[str, tuple[str, str]], browsers: dict[str, Client], name: str
 ) -> None:
-    url = address(desk, name, rows=elsewhere)
+    url, at_home = foreign[name]
     for who in ("owner", "admin", "colleague"):
         for answer in (browsers[who].get(url), browsers[who].post(url)):
             refused = (404, 405, 403) if MATRIX[name][who] == NO else (404, 405)  # 403: the role, whatever the row
             assert answer.status_code in refused, f"{who}: {answer.status_code}"
             assert "Elsewhere" not in answer.content.decode()
-    assert browsers["owner"].get(address(elsewhere, name)).status_code == 404, "nor under its own address"
+    assert browsers["owner"].get(at_home).status_code == 404, "nor under its own address"
 
 
 @pytest.mark.parametrize("name", with_rows())
-def test_an_id_that_nobody_has_is_not_there(desk: Desk, browsers: dict[str, Client], name: str) -> None:
-    browser, url = browsers["owner"], address(desk, name)
-    single = {"channel": channel_of(desk), "purchase": purchase_of(desk)}
-    made = (by_files(desk), users_of(desk), lists_of(desk), single)
-    known = [row.public_id for row in (desk.merchants[0], desk.carts[0], desk.orders[0], desk.alert)]
-    known += [one for group in made for one in group.values()]
+def test_an_id_that_nobody_has_is_not_there(
+    addresses: dict[str, str], known: list[str], browsers: dict[str, Client], name: str
+) -> None:
+    browser, url = browsers["owner"], addresses[name]
     for wrong in ("aaaaaaaaaaaa", "1", "0", "-1", "x" * 300, "..", "%00", "null", "a'b"):
         asked = url
         for public_id in known:
@@ -527,8 +542,10 @@ def test_an_id_that_nobody_has_is_not_there(desk: Desk, browsers: dict[str, Clie
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_what_no_database_can_keep_is_no_error_of_ours(desk: Desk, browsers: dict[str, Client], name: str) -> None:
-    browser, url = browsers["owner"], address(desk, name).partition("?")[0]
+def test_what_no_database_can_keep_is_no_error_of_ours(
+    addresses: dict[str, str], browsers: dict[str, Client], name: str
+) -> None:
+    browser, url = browsers["owner"], addresses[name].partition("?")[0]
     strange = "nul \x00 half \ud83d"
     names = (
         "q",
@@ -551,7 +568,7 @@ def test_what_no_database_can_keep_is_no_error_of_ours(desk: Desk, browsers: dic
     assert browser.post(url, dict.fromkeys(names, strange.encode("utf-8", "replace").decode())).status_code < 500
 
 
-def test_a_refused_request_changes_nothing(desk: Desk, browsers: dict[str, Client]) -> None:
+def test_a_refused_request_changes_nothing(desk: Desk, addresses: dict[str, str], browsers: dict[str, Client]) -> None:
     """The sweep above posts to every address as everybody: here what that must leave as it is."""
 
     def state() -> Any:
@@ -562,5 +579,5 @@ def test_a_refused_request_changes_nothing(desk: Desk, browsers: dict[str, Clien
     before = state()
     for who in ("other_merchant", "stranger", "anonymous"):
         for name in with_rows():
-            browsers[who].post(address(desk, name), {"name": "taken over", "every_deliver": "off"})
+            browsers[who].post(addresses[name], {"name": "taken over", "every_deliver": "off"})
     assert state() == before
