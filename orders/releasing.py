@@ -11,6 +11,7 @@ from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json
 from merchants.models import Merchant, Service
 from merchants.rules import Hold, Outcome, judge
+from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, item_codes, ruling
 from orders.models import Order, OrderDetail, Status
@@ -46,6 +47,7 @@ class Reviewed:
 
     released: int = 0
     left: int = 0  # they wait still, perhaps for something else
+    to_ask: bool = False  # of those some wait for a look-up now, which Order Delivery does
 
 
 def review(merchant: Merchant, cart: Cart, code: str, message: str, now: datetime, *, actor: str) -> Reviewed:
@@ -74,7 +76,7 @@ def review(merchant: Merchant, cart: Cart, code: str, message: str, now: datetim
         ruling.tell(retold, now, store=True)
         ruling.store_lines(retold)
         _place(group, judged, cart, found, message, now, actor)
-    if found.released:
+    if found.released or found.to_ask:
         wake(Service.DELIVER, now, merchant_id=merchant.pk)
     return found
 
@@ -100,10 +102,12 @@ def _place(
                 causes.instead(order, problem, cause, now)
         elif hold is None or hold.until is not None:
             free[order.pk] = max(now, hold.until) if hold and hold.until else now
-        elif order.status == Status.ERROR:
-            causes.hold([order.pk], Status.ERROR, hold.by, hold.why, now)
         else:
-            held[order.pk] = hold
+            found.to_ask = found.to_ask or (hold.by == ADDRESS_LOOKUP and order.held_by != ADDRESS_LOOKUP)
+            if order.status == Status.ERROR:
+                causes.hold([order.pk], Status.ERROR, hold.by, hold.why, now)
+            else:
+                held[order.pk] = hold
     causes.hold_instead(held, now)
     moved = causes.free(list(free), STANDING, message, now, actor=actor, retry_at=Each(free.values()))
     found.released += len(moved)

@@ -64,7 +64,8 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("held", {"held_by": "reopened"}, {}, "the shop opened it again"),
     ("held", {"held_by": "source"}, {"events": came("held", "It is unpaid.")}, "hold. It is unpaid. It goes on"),
     ("held", {"held_by": "source"}, {}, "cannot be shipped as it is now"),
-    ("held", {"held_by": "rule", "retry_at": LATER}, {"events": came("held", "A delay.")}, "It is on hold until "),
+    ("held", {"held_by": "stock", "retry_at": LATER}, {"events": came("held", "No stock.")}, "It is on hold until "),
+    ("held", {"held_by": "hold_rule", "retry_at": LATER}, {"events": came("held", "A rule.")}, "not sent. A rule."),
     ("held", {"held_by": "rule", "retry_at": NOW}, {"events": came("held", "A rule.")}, "not sent. A rule. It goes on"),
     (
         "error", {"error_code": "bad_address"}, {"events": came("error")},

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from merchants.rules import Hold, Problem
+from merchants.rules.draft import ADDRESS_LOOKUP
 from orders import causes, ruling
 from orders.models import Status
 from orders.run import Run
@@ -31,6 +32,8 @@ def stop(run: Run, stopped: Iterable[tuple[Item, Problem]], waiting: Iterable[tu
             if _still(run, item.claimed.cart_id, [item]):
                 release([item.claimed])
                 causes.hold([item.id], Status.READY, hold.by, hold.why, run.now)
+                if hold.by == ADDRESS_LOOKUP:  # this run's are done
+                    run.due_at(run.now)
                 run.counts["held"] += 1
 
 
