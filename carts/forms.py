@@ -164,10 +164,14 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             help_text=old.help_text,
             choices=[("", "No"), ("yes", "Yes, Cart to WMS, and receipts back")],
             coerce=bool,
-            empty_value=False,
+            empty_value="",
             required=False,
         )
         self.initial["sync_purchases"] = "yes" if cart.sync_purchases else ""
+
+    def clean_sync_purchases(self) -> bool:
+        """Yes or no."""
+        return bool(self.cleaned_data["sync_purchases"])
 
     def clean_sync_products(self) -> bool:
         """Only one cart of a merchant may have it."""

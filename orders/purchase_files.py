@@ -30,7 +30,7 @@ def sent(file: OutFile, now: datetime) -> int:
     rows = _rows(file)
     for row in rows:  # a file has no key of the WMS: it goes by our reference
         purchase_rows.arrived(row, row.ref, row.wms_id, row.sent_hash, now)
-    note(rows, "sent", f"Sent in the file {file.name}.", now)
+    note(rows, "sent", f"In the file {file.name}.", now)
     return len(rows)
 
 
@@ -71,7 +71,7 @@ def into_receipts(file: OutFile, batch: Sequence[tuple[Row, Receipt]]) -> bool:
 def told(file: OutFile, now: datetime) -> int:
     """The file is where it was to go: the cart was told of its receipts, as they were. How many."""
     rows = [(pk, known) for pk, known in file.records if Row.objects.filter(pk=pk, tell_file_id=file.pk).exists()]
-    purchase_rows.told(rows, now, f"The cart was told in the file {file.name}.")
+    purchase_rows.told(rows, now, f"In the file {file.name}.")
     return len(rows)
 
 

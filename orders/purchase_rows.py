@@ -69,7 +69,7 @@ def _add(intake: Intake, key: str, order: PurchaseOrder, now: datetime) -> str:
         retry_at=now,
         **_facts(order, data),
     )
-    note([row], "loaded", "Loaded from the cart.", now)
+    note([row], "loaded", "From the cart.", now)
     return "new"
 
 
@@ -191,7 +191,7 @@ def receive(row: Row, receipt: Receipt, now: datetime) -> bool:
     row.save()
     if news:
         many = sum(come.values(), ZERO)
-        said = f"Received so far: {plain(many)} of {plain(_pieces(row))}."
+        said = f"{plain(many)} of {plain(_pieces(row))} so far."
         note([row], "received", f"{said} The WMS expects nothing more." if receipt.closed else said, now)
     _compare(row, come, strange, receipt.closed, now)
     return True

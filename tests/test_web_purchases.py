@@ -161,7 +161,7 @@ def test_the_file_has_a_row_for_each_line(world: World, owner: Counter) -> None:
 def test_its_page_says_what_came_what_is_next_and_how_it_went(world: World, owner: Counter) -> None:
     three(world)
     page = see(owner, page_of("PO1"))
-    assert "Kiln &lt;b&gt;" in page and "Received so far: 12 of 14." in page and "The WMS expects it." in page
+    assert "Kiln &lt;b&gt;" in page and "12 of 14 so far." in page and "The WMS expects it." in page
     assert "st-wait" in page, "two mugs too many"
     assert "Send again" in see(owner, page_of("PO2")) and "We hold no item" in see(owner, page_of("PO2"))
     unknown = see(owner, page_of("PO3"))

@@ -97,7 +97,7 @@ def _tell(run: Run, connector: CartConnector) -> None:
         except Exception as error:
             worse = _failed(run, row, error) or worse
         else:
-            purchase_rows.told([(row.pk, row.receipt_hash)], run.now, "The cart was told.")
+            purchase_rows.told([(row.pk, row.receipt_hash)], run.now, "The cart knows what has come.")
             run.counts["told"] += 1
     if tried:
         purchase_rows.tell(run.cart, run.now, worse=worse)

@@ -75,7 +75,7 @@ def purchase(request: AccountRequest, purchase: str) -> HttpResponse:
     row.icon, row.tone = purchase_words.FACES[State(row.state)]
     events = list(row.events.order_by("-id")[:200])
     for event in events:
-        event.title = purchase_words.TITLES.get(event.kind, event.kind)
+        event.title, event.icon, event.tone = purchase_words.EVENTS[event.kind]
     context = {
         "purchase": row,
         "order": from_json(PurchaseOrder, row.data),
