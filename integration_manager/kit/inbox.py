@@ -17,12 +17,14 @@ from typing import IO, Any, Protocol
 
 from integration_manager.kit import clock
 from integration_manager.kit.connector import FileRead, Page, Progress, Reject
+from integration_manager.kit.crash import crash_here
 from integration_manager.kit.csvfile import Broken, Record, Table
 from integration_manager.kit.csvgroups import Group, Groups
 from integration_manager.kit.csvwriting import ErrorFile, Writer
 from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.fileformat import Format
 from integration_manager.kit.folder import CHUNK, Entry, Folder, Missing, NameTaken, TooLarge, join, spool, why_unusable
+from integration_manager.kit.leavings import AWAY, tidy
 from integration_manager.kit.page import Place
 
 CHUNK_ROWS = 600  # orders, parcels or levels of a page
@@ -88,6 +90,7 @@ class Inbox:
         if self.first is not None:
             yield from self.first.files()
         entries = self.folder.entries(self.directory)
+        tidy(self, entries)
         why_not = [(entry.name, why_unusable(entry.name)) for entry in entries if self._resting(entry)]
         self._missed.clear()
         self._left[:] = [f"{_shown(name)}: {why}" for name, why in why_not if why]
@@ -202,12 +205,13 @@ class Incoming:
         if rejected is not None and rejected.count:
             rejected.stream.seek(0)
             self._leave(f"{self._name[0]}.{self.digest}.errors.csv", rejected.stream)
+            crash_here("after_errors")
         if self.inbox.archive:
             self._take_to(join(self.inbox.archive, self._kept_name))
         else:
-            # Under a name of ours first: deleted by its own name it might be a new file by then.
-            away = join(self.inbox.directory, f".{self._kept_name}.tmp")
+            away = join(self.inbox.directory, self._kept_name + AWAY)
             self._take_to(away)
+            crash_here("after_moved")
             self.inbox.folder.remove(away)
         self._gone()
 
@@ -215,6 +219,7 @@ class Incoming:
         """It is no table: takes it to the errors, with a text file that says why."""
         text = f"{self.entry.name} was not loaded. {reason}\r\n"
         self._leave(f"{self._kept_name}.why.txt", text.encode())
+        crash_here("after_errors")
         self._take_to(join(self.inbox.errors, self._kept_name))
         self._gone()
 
@@ -247,6 +252,7 @@ class Incoming:
         folder.make(self.inbox.errors)
         unfinished = join(self.inbox.errors, f".{name}.tmp")
         folder.write(unfinished, data)
+        crash_here("after_error_file")
         try:
             folder.rename(unfinished, path)
         except (NameTaken, Missing):  # by another run that reads the same at the same time
