@@ -139,7 +139,7 @@ def fill(desk: Desk) -> dict[str, str]:
                 data={"key": number, "number": number, "status": "open", "lines": lines, "currency_code": "EUR"},
                 receipt={"lines": come, "closed": True} if state == "received" else {},
             )  # fmt: skip
-            note([late], "loaded", "Loaded from the cart.", now)
+            note([late], "loaded", "From the cart.", now)
             if why:
                 unknown = late
     merchant, carts = desk.merchants[0].public_id, "carts/new/"
