@@ -45,11 +45,15 @@ class Ground:
         return psycopg2.connect(self._services.services.admin_url("bench"))
 
     def settle(self) -> None:
-        """Writes out what the rounds before have left, so that this one does not pay for it."""
+        """Writes out what the rounds before have left, so that this one does not pay for it.
+
+        And lets PostgreSQL know its tables, as one does that has been in use for more than a minute.
+        """
         connection = self.connect()
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("CHECKPOINT")
+            cursor.execute("ANALYZE")
         connection.close()
         time.sleep(0.2)
 

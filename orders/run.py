@@ -163,8 +163,8 @@ class Run:
     def repeated(self, page: Page) -> None:
         """Nothing on this page was new. Of a file that does not count against the time.
 
-        A run that ends before the file does is followed by one that reads it from its start again: it has
-        to get further than the one before, or a large file would be read for ever.
+        A run that ends before the file does is followed by one that fetches it again, and looks again at what was
+        not stored whole: it has to get further than the one before, or a large file would be read for ever.
         """
         if page.progress is not None and self._given < PATIENCE:
             spent = time.monotonic() - self._page_began

@@ -12,7 +12,7 @@ class Page:
 
     `cursor` is the other side's modified time of the last row. `done` is called once the page is
     stored (a file is archived then, not before). `rejects` are parts that could not even be read.
-    `progress`: the page is of a file, which the next run would begin to read again from its start.
+    `progress`: the page is of a file, of which the next run would fetch and read all again.
     """
 
     rows: Sequence[Any]
