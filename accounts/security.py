@@ -24,6 +24,7 @@ from accounts.models import User
 from accounts.reauth import recently_authenticated
 from accounts.requests import AccountRequest
 from accounts.roles import open_to, require
+from integration_manager import stale
 
 
 class _Whole:
@@ -133,8 +134,10 @@ def account_security(request: AccountRequest) -> HttpResponseBase:
     """Whether everybody who opens this account needs two-step sign-in."""
     shown = request.account
     has = two_step.has_two_step(request.user)
-    if request.method == "POST":
-        wanted = request.POST.get("require_two_step") == "on"
+    mark = stale.mark(shown.require_two_step)
+    said = stale.said(request.POST, mark, shown.name, "account.changed")
+    wanted = request.POST.get("require_two_step") == "on" if request.method == "POST" else shown.require_two_step
+    if request.method == "POST" and not said:
         if wanted and not has:
             messages.error(request, "Set up two-step sign-in for yourself first: you would be locked out.")
             return redirect("mfa_index")
@@ -146,7 +149,8 @@ def account_security(request: AccountRequest) -> HttpResponseBase:
                 type(shown).objects.filter(pk=shown.pk).update(require_two_step=wanted)
         messages.success(request, "Saved. It counts from each person's next page." if wanted else "Saved.")
         return redirect("account_security", shown.public_id)
-    return render(request, "accounts/account_security.html", {"has_two_step": has})
+    context = {"has_two_step": has, "wanted": wanted, "mark": mark, **said}
+    return render(request, "accounts/account_security.html", context, status=422 if said else 200)
 
 
 def _sessions(request: HttpRequest, user: User) -> list[dict[str, Any]]:

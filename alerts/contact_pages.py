@@ -9,6 +9,7 @@ from accounts.requests import AccountRequest
 from alerts import contacts
 from alerts.forms import EmailsForm
 from alerts.models import Silenced
+from integration_manager import stale
 from merchants.models import Merchant
 
 ALL = "All merchants"
@@ -25,6 +26,7 @@ def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm
             ("quiet", "Users Not Alerted", [c for c in people if not c.alerted]),
             ("alerted", "Users to Alert", [c for c in people if c.alerted]),
         ],
+        "contacts_mark": stale.mark([address for address, _ in addresses]),
         "emails_form": form or EmailsForm(initial={"emails": ", ".join(address for address, _ in addresses)}),
     }
 
@@ -39,7 +41,11 @@ def change(request: AccountRequest, merchant: Merchant | None) -> tuple[str, Ema
     form = EmailsForm(posted)
     if not form.is_valid():
         return "", form
-    before, after = ", ".join(contacts.emails(merchant)), form.cleaned_data["emails"]
+    stored = contacts.emails(merchant)
+    before, after = ", ".join(stored), form.cleaned_data["emails"]
+    if stale.overtaken(posted, stale.mark(stored)):
+        form.add_error("emails", stale.is_now(before or "empty"))
+        return "", form
     contacts.set_emails(merchant, after)
     if before != (now := ", ".join(sorted(after))):
         record(request.user, "contacts.changed", _name(merchant), {"Additional Error Emails": (before, now)})

@@ -8,6 +8,7 @@ from typing import Any
 from accounts.audit import record
 from accounts.models import User
 from accounts.requests import AccountRequest
+from integration_manager import stale
 from integration_manager.kit import clock
 from integration_manager.today import moved
 from integration_manager.trying import SUSPENDED
@@ -54,6 +55,17 @@ def rows(found: Iterable[Schedule], min_every: timedelta | None) -> list[Service
         )
         for schedule in found
     ]
+
+
+def mark_of(shown: Iterable[ServiceRow]) -> str:
+    """A mark of how often each runs, for a form that asks for it; before `fill`."""
+    return stale.mark([(row.schedule.service, row.value, bool(row.schedule.every)) for row in shown])
+
+
+def fill(shown: Iterable[ServiceRow], posted: Mapping[str, Any]) -> None:
+    """What was chosen stands in the selects, where a form comes back."""
+    for row in shown:
+        row.value = posted.get(f"every_{row.schedule.service}", row.value)
 
 
 def save(

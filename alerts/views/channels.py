@@ -18,7 +18,7 @@ from alerts.channel_forms import TOPICS, ChannelForm, WatchForm
 from alerts.channel_models import Channel
 from alerts.channels import KINDS
 from alerts.models import Watch
-from integration_manager import kept, trying
+from integration_manager import kept, stale, trying
 from integration_manager.kit import clock
 
 MOST = 50  # channels of one account
@@ -38,12 +38,13 @@ def watch(request: AccountRequest) -> HttpResponseBase:
     if request.merchants is not None:
         raise PermissionDenied("the watch is that of all merchants")
     stored = Watch.objects.first() or Watch()
-    before = (stored.ready_hours, stored.at_wms_days)
+    before = _numbers(stored)
+    said = stale.said(request.POST, stale.mark(*before), "Watch", "alerts.watch_changed")
     form = WatchForm(request.POST, instance=stored)
-    if not form.is_valid():
-        return render(request, "alerts/channels.html", _list(request, form), status=422)
+    if not form.is_valid() or said:
+        return render(request, "alerts/channels.html", _list(request, form, before) | said, status=422)
     saved = form.save()
-    now = (saved.ready_hours, saved.at_wms_days)
+    now = _numbers(saved)
     if now != before:
         changes = {"hours": (before[0], now[0]), "days": (before[1], now[1])}
         audit.record(request.user, "alerts.watch_changed", "Watch", changes)
@@ -117,12 +118,14 @@ def _form(request: AccountRequest, found: Channel, verb: str) -> HttpResponseBas
         "merchant": found.merchant.public_id if found.merchant else "",
     }  # fmt: skip
     form = ChannelForm(kept.typed(request), channel=found, own_only=request.merchants is not None, initial=start)
-    if request.method == "POST" and form.is_valid():
+    mark = stale.mark(found.name, found.merchant_id, found.topics, dict(found.credentials)) if found.pk else ""
+    said = stale.said(request.POST, mark) if found.pk else {}
+    if request.method == "POST" and form.is_valid() and not said:
         saved = form.save()
         audit.record(request.user, verb, saved.name)
         messages.success(request, f"{saved.name} is saved. Send a test next.")
         return redirect("channels", request.account.public_id)
-    context = {"form": form, "channel": found, "kind": KINDS[found.kind], "new": found.pk is None}
+    context = {"form": form, "channel": found, "kind": KINDS[found.kind], "new": found.pk is None, "mark": mark, **said}
     return render(request, "alerts/channel.html", context, status=422 if request.method == "POST" else 200)
 
 
@@ -133,16 +136,25 @@ def _channel(public_id: str) -> Channel:
     return found
 
 
-def _list(request: AccountRequest, form: WatchForm | None = None) -> dict[str, Any]:
+def _list(
+    request: AccountRequest, form: WatchForm | None = None, stored: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """`form`: what was typed, over what is `stored`."""
     rows: list[Any] = list(Channel.objects.select_related("merchant").order_by("name", "pk"))
     topics = {key: words.partition(":")[0].partition(",")[0] for key, words in TOPICS}
     for row in rows:
         row.label = KINDS[row.kind].label if row.kind in KINDS else row.kind
         row.about = ", ".join(topics[topic] for topic in row.topics if topic in topics)
     everywhere = request.merchants is None
+    form = form or WatchForm(instance=Watch.objects.first() or Watch())
     return {
         "rows": rows,
         "kinds": KINDS.values(),
         "mine": contacts.preference(request.user),
-        "watch": (form or WatchForm(instance=Watch.objects.first() or Watch())) if everywhere else None,
+        "watch": form if everywhere else None,
+        "mark": stale.mark(*(stored or _numbers(form.instance))),
     }
+
+
+def _numbers(watch: Watch) -> tuple[int, int]:
+    return watch.ready_hours, watch.at_wms_days

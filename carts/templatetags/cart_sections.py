@@ -7,6 +7,7 @@ from django import template
 from carts import webhooks
 from carts.models import Cart, Webhook, WebhookDelivery
 from carts.systems import registry
+from integration_manager import stale
 from merchants.models import Schedule, Service
 
 register = template.Library()
@@ -45,6 +46,7 @@ def cancel_upload_section(context: dict[str, Any], cart: Cart) -> dict[str, Any]
         "cart": cart,
         "account": context["account"],
         "may_edit": context["may"]["carts_edit"],
+        "mark": stale.mark(cart.cancel_upload),
         "csrf_token": context.get("csrf_token"),
     }
 

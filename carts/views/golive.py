@@ -14,9 +14,10 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import EarliestForm
-from carts.models import DryOrder, DryRun
+from carts.models import Cart, DryOrder, DryRun
 from carts.views import switching
 from carts.views.lookup import label_of, live_cart_or_404, services_and_delivery, to_archived
+from integration_manager import service_rows, stale
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
 from orders.connections import cart_class
@@ -31,7 +32,11 @@ V = DryOrder.Verdict
 @require_GET
 def cart_golive(request: AccountRequest, cart: str) -> HttpResponse:
     """Everything for going live, on one page."""
-    found = live_cart_or_404(cart)
+    return golive_page(request, live_cart_or_404(cart))
+
+
+def golive_page(request: AccountRequest, found: Cart, **said: Any) -> HttpResponse:
+    """The page, or what of it is asked for. `said`: what it says where somebody else has changed it meanwhile."""
     dry = DryRun.objects.filter(cart=found).order_by("-pk").first()
     if dry is not None and dry.state == DryRun.State.RUNNING:
         dry_run.hint(dry.pk, request.account.pk)  # should its message have been lost; else it does nothing
@@ -40,14 +45,19 @@ def cart_golive(request: AccountRequest, cart: str) -> HttpResponse:
         return render(request, "carts/dry_run.html", context | _listed(request, dry))
     system = cart_class(found)
     schedules, sends = services_and_delivery(found, system)
+    rows = switching.planned_rows(found, schedules, system)
+    mark = service_rows.mark_of(rows)
+    service_rows.fill(rows, request.POST)
     context |= _listed(request, dry) | {
         "label": label_of(found),
         "form": EarliestForm(instance=found),
-        "rows": switching.planned_rows(found, schedules, system),
+        "day_mark": stale.mark(found.earliest_order_date),
+        "rows": rows,
+        "mark": mark,
         "on": switching.is_on(schedules),
         "sends": sends,
     }
-    return render(request, "carts/golive.html", context)
+    return render(request, "carts/golive.html", context | said, status=422 if said else 200)
 
 
 @require("carts.edit")
@@ -56,7 +66,10 @@ def cart_earliest(request: AccountRequest, cart: str) -> HttpResponse:
     """Sets the Earliest Order Date."""
     found = live_cart_or_404(cart)
     before = found.earliest_order_date
-    form = EarliestForm(request.POST, instance=found)
+    form, mark = EarliestForm(request.POST, instance=found), stale.mark(before)
+    if stale.overtaken(request.POST, mark):
+        form.add_error("earliest_order_date", stale.is_now(f"{before:%d %b %Y}"))
+        return golive_page(request, found, form=form, day_mark=mark)
     if not form.is_valid():
         messages.error(request, "Choose a day for the Earliest Order Date.")
     elif found.earliest_order_date == before:

@@ -14,7 +14,7 @@ from accounts.roles import require
 from carts.models import Cart
 from carts.views.item_filters import crumbs
 from carts.views.lookup import cart_or_404, live_cart_or_404
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from merchants.rules.conditions import EXTRA, FIELDS, FULL
 from merchants.rules.draft import HOLD_RULE
@@ -33,17 +33,19 @@ TYPED = ("was", "rule", "field", "name", "match", "values")
 def hold_rules(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The rules, and one of their conditions to be added or changed."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)
-    error = ""
+    error, mark = "", stale.mark(found.hold_rules)
+    said = stale.said(request.POST, mark, found.name, "cart.hold_rules")
     if request.method == "POST":
         if "carts.edit" not in request.permissions:
             raise PermissionDenied("your role may not change carts")
-        try:
-            saved = _change(request, found)
-        except holds.Refused as why:
-            error = str(why)
-        else:
-            messages.success(request, in_words(saved))
-            return redirect("hold_rules", request.account.public_id, found.public_id)
+        if not said:
+            try:
+                saved = _change(request, found)
+            except holds.Refused as why:
+                error = str(why)
+            else:
+                messages.success(request, in_words(saved))
+                return redirect("hold_rules", request.account.public_id, found.public_id)
     context = {
         "cart": found,
         "rules": [(name, _shown(rows), _key(rows[0])) for name, rows in by_name(found.hold_rules).items()],
@@ -53,9 +55,12 @@ def hold_rules(request: AccountRequest, cart: str) -> HttpResponseBase:
         "form": _form(request, found),
         "extra": EXTRA,
         "error": error,
+        "mark": mark,
+        "deleting": request.POST.get("do", "").startswith("delete"),
+        **said,
         "editable": "carts.edit" in request.permissions and found.archived_at is None,
     }
-    return render(request, "carts/hold_rules.html", context, status=422 if error else 200)
+    return render(request, "carts/hold_rules.html", context, status=422 if error or said else 200)
 
 
 @require("carts.view")

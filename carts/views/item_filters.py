@@ -12,7 +12,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart, ItemFilter
 from carts.views.lookup import cart_or_404, live_cart_or_404
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from orders import filters
 from orders.filter_imports import ITEM_COLUMNS, ItemImport, item_rows
@@ -28,10 +28,12 @@ def item_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The filter and what it lists."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)
     errors: dict[str, str] = {}
+    mark = stale.mark(found.item_filter, found.filter_whole_order)
+    said = stale.said(request.POST, mark)
     if request.method == "POST":
         if "carts.edit" not in request.permissions:
             raise PermissionDenied("your role may not change carts")
-        saved = _change(request, found, errors)
+        saved = None if said else _change(request, found, errors)
         if saved is not None:
             messages.success(request, in_words(saved))
             return redirect("item_filters", request.account.public_id, found.public_id)
@@ -47,9 +49,13 @@ def item_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
         "blank": filters.BLANK,
         "typed": request.POST.get("items", "")[:LONGEST],
         "errors": errors,
+        "kind": request.POST.get("kind", found.item_filter),
+        "whole": request.POST["level"] == "order" if "level" in request.POST else found.filter_whole_order,
+        "mark": mark,
+        **said,
         "editable": "carts.edit" in request.permissions and found.archived_at is None,
     }
-    return render(request, "carts/item_filters.html", context, status=422 if errors else 200)
+    return render(request, "carts/item_filters.html", context, status=422 if errors or said else 200)
 
 
 @require("carts.view")

@@ -12,7 +12,9 @@ from accounts.roles import require
 from carts.forms import RepullForm
 from carts.models import Cart
 from carts.views import switching
+from carts.views.golive import golive_page
 from carts.views.lookup import cart_or_404, live_cart_or_404, schedules_for, today
+from integration_manager import service_rows, stale
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
 from merchants.models import Merchant, Service
@@ -30,7 +32,11 @@ def cart_on(request: AccountRequest, cart: str) -> HttpResponseBase:
     found = live_cart_or_404(cart)
     system = cart_class(found)
     schedules = schedules_for(found, system)
-    planned = {row.schedule.service: row.value for row in switching.planned_rows(found, schedules, system)}
+    rows = switching.planned_rows(found, schedules, system)
+    said = stale.said(request.POST, service_rows.mark_of(rows), found.name, "service.changed")
+    if said:
+        return golive_page(request, found, **said)
+    planned = {row.schedule.service: row.value for row in rows}
     wanted = {**planned, **switching.chosen(request.POST, schedules, system)}
     changed, stopped = [], ""
     try:

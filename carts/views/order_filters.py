@@ -14,7 +14,7 @@ from accounts.roles import require
 from carts.models import Cart
 from carts.views.item_filters import crumbs, in_words
 from carts.views.lookup import cart_or_404, live_cart_or_404
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from merchants.rules.conditions import EXTRA, FIELDS, FULL
 from orders import conditions, filters
@@ -29,17 +29,19 @@ TYPED = ("was", "field", "name", "kind", "match", "values")
 def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The filters, and one of them to be added or changed."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)
-    error = ""
+    error, mark = "", stale.mark(found.order_filters)
+    said = stale.said(request.POST, mark, found.name, "cart.order_filters")
     if request.method == "POST":
         if "carts.edit" not in request.permissions:
             raise PermissionDenied("your role may not change carts")
-        try:
-            saved = _change(request, found)
-        except filters.Refused as why:
-            error = str(why)
-        else:
-            messages.success(request, in_words(saved))
-            return redirect("order_filters", request.account.public_id, found.public_id)
+        if not said:
+            try:
+                saved = _change(request, found)
+            except filters.Refused as why:
+                error = str(why)
+            else:
+                messages.success(request, in_words(saved))
+                return redirect("order_filters", request.account.public_id, found.public_id)
     rows = [
         {**row, "label": conditions.label_of(row["field"]), "match": conditions.MATCHES[row["match"]]}
         for row in found.order_filters
@@ -53,9 +55,12 @@ def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
         "form": _form(request, found),
         "extra": EXTRA,
         "error": error,
+        "mark": mark,
+        "deleting": request.POST.get("do", "").startswith("delete"),
+        **said,
         "editable": "carts.edit" in request.permissions and found.archived_at is None,
     }
-    return render(request, "carts/order_filters.html", context, status=422 if error else 200)
+    return render(request, "carts/order_filters.html", context, status=422 if error or said else 200)
 
 
 @require("carts.view")

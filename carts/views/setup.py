@@ -25,7 +25,7 @@ from carts.views.lookup import (
     to_archived,
     today,
 )
-from integration_manager import kept, stale, trying, trying_pages
+from integration_manager import kept, service_rows, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
@@ -101,7 +101,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     stored = {**found.options, **found.credentials}
     formats = Owner(request.account, found.merchant)
     values = ConnectorForm(system, "account", stored, kept.typed(request), formats=formats)
-    now = _mark(found)
+    now = _mark(found, system)
     context = _context(request, found, system, form, values) | {"cart": found, "mark": now, "consent": consent}
     if request.method != "POST":
         return _render(request, context)
@@ -141,9 +141,10 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
     return _render(request, context, status=422)
 
 
-def _mark(cart: Cart) -> str:
+def _mark(cart: Cart, system: type[Connector]) -> str:
     """A mark of what the form is made of."""
-    return stale.mark(_plain(cart), cart.options, cart.credentials)
+    rows = switching.planned_rows(cart, schedules_for(cart, system), system)
+    return stale.mark(_plain(cart), cart.options, cart.credentials, service_rows.mark_of(rows))
 
 
 def _store(cart: Cart, mark: str, actor: str) -> bool:
@@ -153,7 +154,7 @@ def _store(cart: Cart, mark: str, actor: str) -> bool:
     """
     with transaction.atomic():
         stored = Cart.objects.select_for_update(no_key=True).filter(pk=cart.pk, archived_at__isnull=True).first()
-        if stored is None or _mark(stored) != mark:
+        if stored is None or _mark(stored, cart_class(stored)) != mark:
             return False
         if cart.sync_products:
             product_source.claim(cart)
@@ -193,8 +194,7 @@ def _context(
 ) -> dict[str, Any]:
     schedules = schedules_for(cart, system) if cart.pk else _unstored(cart, system)
     rows = switching.planned_rows(cart, schedules, system)
-    for row in rows:  # what was typed comes back with the errors
-        row.value = request.POST.get(f"every_{row.schedule.service}", row.value)
+    service_rows.fill(rows, request.POST)
     return {
         "label": system.label,
         "guide": system.guide,

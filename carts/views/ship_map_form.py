@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from carts.models import Cart, CartShipMethod
+from integration_manager import stale
 from orders.ship_methods import Entry
 from wms.models import WmsShipMethod
 
 Match = CartShipMethod.Match
 MOST_IN_SELECT = 60  # methods; of a longer list a person types the code, which the browser completes
 MOST_PROPOSED = 1000
+UNMAPPED = "not mapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,13 @@ class MapForm:
         put = []
         for row in rows:
             name = f"m{row.pk}"
-            wanted, was = self.typed(name).strip(), self.typed(f"{name}-was")
-            if name not in self.data or wanted == was:
-                continue
-            if row.wms_code not in (was, wanted):
-                now = row.wms_code or "not mapped"
-                self.errors[name] = (
-                    f"Somebody else has changed it meanwhile: it is {now} now. Save again to replace that."
-                )
-            elif self._known(name, wanted, empty=True):
-                put.append(Entry(Match.EXACT, row.code, wanted))
+            try:
+                wanted = stale.in_list(self.data, name, row.wms_code, _read, UNMAPPED)
+            except stale.Overtaken as why:
+                self.errors[name] = str(why)
+            else:
+                if wanted is not None and self._known(name, wanted, empty=True):
+                    put.append(Entry(Match.EXACT, row.code, wanted))
         return put
 
     def _added(self, rows: Any) -> list[Entry]:
@@ -128,6 +127,11 @@ class MapForm:
             return  # somebody else was quicker: nothing is left to do
         place = places[self.of]
         if self.what == "delete":
+            stored = next(row.wms_code for row in rows if str(row.pk) == self.of)
+            try:
+                stale.as_shown(self.data, f"m{self.of}", stored, _read, UNMAPPED)
+            except stale.Overtaken as why:
+                self.errors[f"m{self.of}"] = str(why)
             self.changes["remove"] = [place]
             return
         order = [at for at in places.values() if at[0] in (Match.STARTS, Match.CONTAINS)]
@@ -141,3 +145,7 @@ class MapForm:
             return True
         self.errors[name] = f"The WMS's list has no {code}. Add it there first." if code else "Choose a ship method."
         return False
+
+
+def _read(text: str) -> str:
+    return text[:200].replace("\x00", "").strip()

@@ -16,7 +16,7 @@ from accounts.roles import require
 from carts.models import Cart
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from carts.views.ship_map_form import MapForm, WmsMethods
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
 from orders import ship_methods as maps
@@ -66,6 +66,10 @@ def ship_map(request: AccountRequest, cart: str) -> HttpResponseBase:
     if request.method == "POST":
         if "carts.edit" not in request.permissions:
             raise PermissionDenied("your role may not change carts")
+        rest = request.POST.get(stale.FIELD) and ShipMap(found)
+        said = stale.said(request.POST, stale.mark(rest.rest, rest.default)) if rest else {}
+        if said:
+            return _page(request, found, form, methods, **said)
         if form.is_valid(found):
             try:
                 saved = maps.change(found, clock.now(), request.user, **form.changes)
@@ -114,7 +118,7 @@ def _view(request: AccountRequest) -> str:
     return f"?{query}" if query else ""
 
 
-def _page(request: AccountRequest, cart: Cart, form: MapForm, methods: WmsMethods) -> HttpResponse:
+def _page(request: AccountRequest, cart: Cart, form: MapForm, methods: WmsMethods, **said: Any) -> HttpResponse:
     shown = ShipMap(cart)
     text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
     view = request.GET.get("show", "") if request.GET.get("show") in FILTERS else ""
@@ -131,8 +135,12 @@ def _page(request: AccountRequest, cart: Cart, form: MapForm, methods: WmsMethod
         "view": view,
         "filters": [(key, name, shown.count(key)) for key, name in FILTERS.items()],
         "methods": methods,
+        "mark": stale.mark(shown.rest, shown.default),
+        "rest": form.typed("rest", shown.rest),
+        "rest_method": form.typed("rest_method", shown.default),
         "default_kept": "" if shown.default in methods.codes else shown.default,
         "form": form,
         "editable": "carts.edit" in request.permissions and cart.archived_at is None,
+        **said,
     }
-    return render(request, "carts/ship_map.html", context, status=422 if form.errors else 200)
+    return render(request, "carts/ship_map.html", context, status=422 if form.errors or said else 200)

@@ -20,7 +20,7 @@ from alerts.raising import raise_alert, resolve
 from carts import webhooks
 from carts.models import Cart, Webhook
 from carts.webhooks import Outcome
-from integration_manager import tenancy, trying
+from integration_manager import stale, tenancy, trying
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from integration_manager.kit.connector import CartConnector
@@ -124,7 +124,9 @@ def cart_cancel_upload(request: AccountRequest, cart: str) -> HttpResponseBase:
     if found is None:
         raise Http404
     wanted = request.POST.get("cancel_upload") == "on"
-    if wanted and not cart_class(found).overrides("cancel"):
+    if stale.overtaken(request.POST, stale.mark(found.cancel_upload)):
+        messages.error(request, f"Order Cancel Upload: {stale.is_now('on' if found.cancel_upload else 'off')}")
+    elif wanted and not cart_class(found).overrides("cancel"):
         messages.error(request, "This system cannot be told of cancellations.")
     else:
         if wanted != found.cancel_upload:

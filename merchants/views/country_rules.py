@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.kit.countries import ALPHA_2, name_of
 from merchants.models import Merchant
@@ -57,17 +57,20 @@ def page(
     """The rule, and what people do to it."""
     errors: dict[str, str] = {}
     here = reverse(route, args=[request.account.public_id, owner.public_id])
+    rule = owner.country_rule
+    mark = stale.mark(rule.get("kind", ""), rule.get("then", ""))
+    said = stale.said(request.POST, mark)
     if request.method == "POST":
         if permission not in request.permissions:
             raise PermissionDenied("your role may not change this")
-        try:
-            said = in_words(_change(request, owner))
-        except country_rules.Refused as why:
-            errors["add" if request.POST.get("do") == "add" else "kind"] = str(why)
-        else:
-            messages.success(request, said)
-            return redirect(here)
-    rule = owner.country_rule
+        if not said:
+            try:
+                words = in_words(_change(request, owner))
+            except country_rules.Refused as why:
+                errors["add" if request.POST.get("do") == "add" else "kind"] = str(why)
+            else:
+                messages.success(request, words)
+                return redirect(here)
     listed = rule.get("codes", ())
     context |= {
         "owner": owner,
@@ -83,9 +86,11 @@ def page(
         "others": sorted(((code, name_of(code)) for code in ALPHA_2.difference(listed)), key=lambda row: row[1]),
         "typed": request.POST.get("countries", "").replace("\x00", "")[:LONGEST] if errors else "",
         "errors": errors,
+        "mark": mark,
+        **said,
         "editable": permission in request.permissions and owner.archived_at is None,
     }
-    return render(request, "merchants/countries.html", context, status=422 if errors else 200)
+    return render(request, "merchants/countries.html", context, status=422 if errors or said else 200)
 
 
 def download(owner: Merchant | Cart) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import list_pages, spreadsheet
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from merchants import catalog
 from merchants import kits as stored
@@ -58,7 +58,8 @@ def kit(request: AccountRequest, merchant: str, kit: str) -> HttpResponseBase:
         raise Http404
     if request.method == "POST" and "merchants.edit" not in request.permissions:
         raise PermissionDenied("your role may not change merchants")
-    if request.method == "POST" and request.POST.get("do") == "delete":
+    deletes = request.POST.get("do") == "delete"
+    if deletes and not stale.overtaken(request.POST, _mark(one, _parts([one]).get(one.pk, []))):
         went_on = orders_kits.change(found, clock.now(), request.user, remove=[one.sku])
         messages.success(request, f"{one.sku} is no kit any more: it is sent as it is. {_went_on(went_on.released)}")
         return redirect("kits", request.account.public_id, found.public_id)
@@ -86,9 +87,12 @@ def kits_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
 
 def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResponseBase:
     error, parts = "", _parts([one]).get(one.pk, []) if one is not None else []
+    mark = _mark(one, parts) if one is not None else ""
+    said = stale.said(request.POST, mark) if one is not None else {}
     typed = {"sku": one.sku if one else "", "parts": "\n".join(f"{part.quantity} {part.sku}" for part in parts)}
     if request.method == "POST":
-        typed = {name: request.POST.get(name, "").replace("\x00", "")[:LONGEST] for name in typed}
+        typed = {name: request.POST.get(name, was).replace("\x00", "")[:LONGEST] for name, was in typed.items()}
+    if request.method == "POST" and not said:
         try:
             lines = [line for line in typed["parts"].splitlines() if line.strip()]
             sku, wanted = stored.checked(typed["sku"], map(_split, lines))
@@ -99,8 +103,8 @@ def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResp
         except stored.Refused as why:
             error = str(why)
         else:
-            said = f"{sku} is sent as {stored.in_words(wanted)}. {_went_on(went_on.released)}"
-            messages.success(request, said.strip())
+            words = f"{sku} is sent as {stored.in_words(wanted)}. {_went_on(went_on.released)}"
+            messages.success(request, words.strip())
             return redirect("kits", request.account.public_id, found.public_id)
     context = {
         "shown": found,
@@ -108,10 +112,17 @@ def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResp
         "parts": parts,
         "typed": typed,
         "error": error,
+        "mark": mark,
+        **said,
         "above": "Kits",
         "above_url": reverse("kits", args=[request.account.public_id, found.public_id]),
     }
-    return render(request, "merchants/kit.html", context, status=422 if error else 200)
+    return render(request, "merchants/kit.html", context, status=422 if error or said else 200)
+
+
+def _mark(one: Kit, parts: list[KitPart]) -> str:
+    """A mark of what the form is made of."""
+    return stale.mark(one.sku, [(part.quantity, part.sku) for part in parts])
 
 
 def _split(line: str) -> tuple[str, str]:

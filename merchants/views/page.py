@@ -14,7 +14,7 @@ from accounts.roles import require
 from alerts import contact_pages
 from alerts.forms import EmailsForm
 from carts.models import Cart
-from integration_manager import runs, service_rows, trying, trying_pages
+from integration_manager import runs, service_rows, stale, trying, trying_pages
 from integration_manager.kit.connector import Connector
 from integration_manager.navigation import one_merchant
 from integration_manager.systems import wms_system
@@ -50,6 +50,8 @@ def merchant_services(request: AccountRequest, merchant: str) -> HttpResponseBas
         return redirect("merchant_edit", request.account.public_id, found.public_id)
     else:
         schedules = merchant_schedules(found, system)
+        if stale.overtaken(request.POST, service_rows.mark_of(service_rows.rows(schedules, system.min_every))):
+            return render(request, "merchants/merchant.html", _page(request, found), status=422)
         changed = service_rows.save(schedules, request.POST, system.min_every, request.user, found.name)
         messages.success(request, ". ".join(changed) + "." if changed else "Nothing was changed.")
     return redirect("merchant", request.account.public_id, found.public_id)
@@ -138,13 +140,18 @@ def _page(request: AccountRequest, found: Merchant, emails: EmailsForm | None = 
     carts = list(Cart.objects.filter(merchant=found, archived_at__isnull=True).order_by("name"))
     schedules = merchant_schedules(found, system, carts)
     last = runs.last_runs(schedules)
+    rows = service_rows.rows(schedules, system.min_every) if system else []
+    mark = service_rows.mark_of(rows)
+    service_rows.fill(rows, request.POST)
     stock = next((schedule for schedule in schedules if schedule.service == Service.INVENTORY), None)
     return {
         "shown": found,
         "carts": carts,
         "wms_label": system.label if system else "",
         "wms_by_files": system is not None and system.uses == "folder",
-        "rows": service_rows.rows(schedules, system.min_every) if system else [],
+        "rows": rows,
+        "mark": mark,
+        **({} if emails else stale.said(request.POST, mark, found.name, "service.changed")),
         "runs": last,
         "health": runs.health(last),
         "missing": at_wms.missing(system, found) if system else [],

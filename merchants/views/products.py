@@ -15,7 +15,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts.models import Alert
-from integration_manager import list_pages, spreadsheet, tenancy
+from integration_manager import list_pages, spreadsheet, stale, tenancy
 from integration_manager.folding import fold
 from integration_manager.kept import typed
 from integration_manager.kit import clock
@@ -127,16 +127,21 @@ def _one(request: AccountRequest, merchant: str, product: str) -> tuple[Merchant
     return one.merchant, one
 
 
-def _page(request: AccountRequest, found: Merchant, one: Product, form: AliasForm, status: int = 200) -> HttpResponse:
+def _page(
+    request: AccountRequest, found: Merchant, one: Product, form: AliasForm, status: int = 200, **said: Any
+) -> HttpResponse:
     facts = product_facts.of(found, one, clock.now())
     context = {
         "shown": found,
         "product": one,
+        "mark": stale.mark(one.name),
+        "typed_name": one.name,
         "facts": facts,
         "form": form,
         "kinds": catalog.kinds(found.pk),
         "places": Warehouse.objects.filter(merchant=found).order_by("-is_default", "name"),
         "removable": not facts.aliases and not facts.levels,
+        **said,
     }
     return render(request, "merchants/product.html", context, status=status)
 
@@ -147,6 +152,9 @@ def _back(request: AccountRequest, found: Merchant, one: Product) -> HttpRespons
 
 def _name(request: AccountRequest, found: Merchant, one: Product) -> HttpResponseBase:
     name = " ".join(request.POST.get("name", "").replace("\x00", "").split())[:200]
+    said = stale.said(request.POST, stale.mark(one.name), f"{found.name}: {one.sku}", "product.named")
+    if said:
+        return _page(request, found, one, AliasForm(product=one), status=422, typed_name=name, **said)
     if name != one.name:
         audit.record(request.user, "product.named", f"{found.name}: {one.sku}", {"Name": (one.name, name)})
         one.name, one.name_key = name, fold(name)

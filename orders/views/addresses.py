@@ -14,6 +14,7 @@ from accounts.models import Account
 from accounts.periods import beginning
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from integration_manager import stale
 from integration_manager.kit import clock
 from integration_manager.lookup_prices import Prices
 from orders import address_changes, addresses
@@ -35,7 +36,9 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
     account, error = request.account, ""
     verifier = addresses.provider()
     offered = [one for one in Choice if one is not Choice.ONLINE or verifier is not None]
-    if request.method == "POST":
+    mark = stale.mark(account.verification)
+    said = stale.said(request.POST, mark, account.name, "account.verification")
+    if request.method == "POST" and not said:
         wanted = request.POST.get("verification", "")
         if wanted in offered:
             freed = address_changes.change_verification(account, wanted, clock.now(), request.user)
@@ -44,12 +47,15 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
             return redirect("account_addresses", account.public_id)
         error = "Choose one of these."
     label = verifier.label if verifier is not None else ""
+    stored = account.verification if account.verification in offered else Choice.RULES.value
     context = {
         "choices": [(one.value, one.label, HELP[one].format(label=label)) for one in offered],
-        "chosen": account.verification if account.verification in offered else Choice.RULES.value,
+        "chosen": request.POST.get("verification", stored),
         "label": label,
         "lost": account.verification == Choice.ONLINE and verifier is None,
         "error": error,
+        "mark": mark,
+        **said,
         "periods": _periods(account) if label else [],
         "prices": [
             ("US", _prices(settings.IM_LOOKUP_PRICES_US)),
@@ -58,7 +64,7 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
         if label
         else [],
     }
-    return render(request, "accounts/addresses.html", context, status=422 if error else 200)
+    return render(request, "accounts/addresses.html", context, status=422 if error or said else 200)
 
 
 def _periods(account: Account) -> list[dict[str, Any]]:
