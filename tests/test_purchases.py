@@ -13,6 +13,7 @@ from merchants.models import Product, ProductAlias, Schedule, Service
 from orders import purchase_acts, purchase_rows
 from orders.models import PurchaseEvent, PurchaseOrder
 from orders.services import purchase_orders
+from tests.dying import dying
 from tests.world import START, World, alerts, asked, at, run
 from wms.models import Wms
 
@@ -284,16 +285,22 @@ def test_goods_that_come_say_that_it_had_arrived(world: World) -> None:
     assert only().state == State.EXPECTED and told(world) == {"MUG": "2", "POT": "0"} and alerts() == []
 
 
-def test_a_worker_that_dies_in_the_middle_leaves_one(world: World) -> None:
+@pytest.mark.parametrize("point", ["before_purchase", "after_purchase"])
+@pytest.mark.parametrize("wms", ["sandbox_wms", "sandbox_wms_key", "sandbox_wms_blind"])
+def test_a_worker_that_dies_in_the_middle_leaves_one(world: World, wms: str, point: str) -> None:
+    Wms.objects.update(system=wms)
     order(world)
     run(world, PURCHASES)
-    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
+    with dying(point=point):
+        run(world, RECEIVING)
+    assert (only().state, only().starts) == (State.WAITING, 1) and only().sent
+    settled()
     run(world, RECEIVING)
-    row = only()
-    PurchaseOrder.objects.update(lease_until=None, error_code="", retry_at=START - timedelta(days=1))
-    assert row.starts == 1 and row.sent
-    run(world, RECEIVING)
-    assert len(there(world)) == 1 and only().state == State.EXPECTED
+    if wms == "sandbox_wms_blind":
+        assert (only().state, only().error_code) == (State.REFUSED, "outcome_unknown"), "a person says"
+        assert len(there(world)) == (point == "after_purchase")
+    else:
+        assert only().state == State.EXPECTED and len(there(world)) == 1
 
 
 def test_what_the_wms_refuses_waits_for_a_person_until_it_is_mended_in_the_shop(world: World) -> None:

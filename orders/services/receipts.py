@@ -1,0 +1,79 @@
+"""What has come of purchase orders, read from the WMS: totals so far. A part of Receiving."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from integration_manager.kit.canonical import Receipt
+from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.errors import storable
+from merchants import schedules
+from merchants.models import Service
+from orders import cursors, files_read, purchase_rows, rejects
+from orders.purchase_rows import Row, State, note
+from orders.run import Run
+
+BACK = timedelta(days=2)  # from before it was switched on, receipts are read so far back
+FROM = "from"  # in the schedule's state: when it was switched on
+
+
+def pick_up(run: Run, connector: WmsConnector) -> None:
+    """Reads on from where it was. What is of no purchase order of ours is none of our business."""
+    cursor = run.schedule.cursor
+    began = datetime.fromisoformat(run.state.setdefault(FROM, run.now.isoformat()))
+    since, deep = cursors.since(run, began - BACK)
+    for page in run.pages(connector.receipts(since)):
+        newest = cursors.clamped(page, connector)
+        if newest is not None and (cursor is None or newest > cursor):
+            cursor = newest
+        with transaction.atomic():
+            stored, carts = _store(run, page.rows)
+            if deep:
+                cursors.passed(run, newest)
+            cursors.save(run, cursor)
+            files_read.note(run, page)
+            if carts:
+                schedules.wake(Service.PURCHASES, run.now, cart_ids=sorted(carts))
+        if not stored:
+            run.repeated(page)
+        run.counts["received"] += stored
+        run.counts["found"] += len(page.rows)
+        files_read.take_away(run, page)
+        rejects.alert(run, page.rejects)
+        rejects.say(run, page.notes)
+    if not run.unfinished:
+        run.fields["cursor"] = cursor
+        if deep:
+            cursors.reached(run)
+
+
+def _store(run: Run, receipts: Iterable[Receipt]) -> tuple[int, set[int]]:
+    """Keeps what has come: how many are news, and of which carts."""
+    stored, carts = 0, set()
+    for receipt in receipts:
+        row = _of(run, receipt)
+        if row is None:
+            continue
+        if not row.wms_key and row.sent:  # so it had arrived: nobody has to be asked any more
+            refused = row.state == State.REFUSED
+            purchase_rows.arrived(row, receipt.wms_key or row.ref, run.wms_id, row.sent_hash, run.now)
+            note([row], "sent", "Goods of it have come, so the WMS has it.", run.now)
+            if refused:
+                purchase_rows.tell(row.cart, run.now, worse=False)
+        if receipt.wms_key and row.wms_key == row.ref:  # a person has said that it arrived: now we know as what
+            row.wms_key = storable(receipt.wms_key, 100)
+        if purchase_rows.receive(row, receipt, run.now):
+            stored += 1
+            carts.add(row.cart_id)
+    return stored, carts
+
+
+def _of(run: Run, receipt: Receipt) -> Row | None:
+    """The purchase order that goods came of, by the WMS's key or our reference; locked."""
+    mine = Row.objects.select_for_update(of=("self",)).select_related("cart").filter(merchant=run.merchant)
+    tries: list[Callable[[], Row | None]] = [
+        lambda: mine.filter(wms_id=run.wms_id, wms_key=receipt.wms_key).first() if receipt.wms_key else None,
+        lambda: mine.filter(ref=receipt.ref).first() if receipt.ref else None,
+    ]
+    return next((row for one in tries if (row := one()) is not None), None)
