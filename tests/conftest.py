@@ -114,6 +114,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, name in enumerate(long) if name in item.nodeid), len(long)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """The garbage collector leaves alone what has been there since the start, as in the product's processes."""
+    from integration_manager.startup import spare_collector
+
+    spare_collector()
+
+
 # --- programs of the system -----------------------------------------------------------
 
 
