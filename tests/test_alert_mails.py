@@ -324,7 +324,7 @@ def dock(desk: Desk, merchant: Merchant | None = None) -> None:
 def test_additional_addresses_get_digests_at_most_every_half_hour(desk: Desk, post: Post) -> None:
     dock(desk, desk.merchants[0])
     sent = []
-    for minutes in range(0, 180, 2):
+    for minutes in range(0, 180, 5):
         at = NOON + timedelta(minutes=minutes)
         happens(desk, "credentials", f"c{minutes}", at=at)
         happens(desk, "credentials", f"other {minutes}", at=at, merchant=desk.merchants[1])

@@ -238,7 +238,7 @@ def test_an_rsa_key_with_a_passphrase_gets_in(server: SftpServer) -> None:
     import subprocess
 
     file = server.folder / "protected"
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "the passphrase", "-f", file], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "the passphrase", "-f", file], check=True)
     with (server.folder / "authorized_keys").open("a") as keys:
         keys.write(file.with_suffix(".pub").read_text())
     opened(server, password="the passphrase", private_key=file.read_text()).entries("")
