@@ -18,6 +18,8 @@ from tests.crash.house import House
 SECONDS = int(os.environ.get("IM_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("IM_CRASH_SEED", "1"))
 ORDERS = 18 * SECONDS  # of each account
+KILLS = SECONDS // 2  # at least, for which a busy machine needs longer
+PATIENCE = 5 * SECONDS
 START = 120  # seconds that a slow machine may take until the first order has arrived
 HEAL = 75 if SECONDS <= 60 else 240  # seconds without any progress after which nothing more is expected
 ACCOUNTS = {"oak": "sandbox_wms", "elm": "sandbox_wms_key"}
@@ -43,7 +45,7 @@ def test_nothing_is_lost_and_nothing_is_sent_twice(house: House) -> None:
     wait_until_it_works(house)
     placed, began = 100, time.monotonic()
     next_kill = began
-    while (passed := time.monotonic() - began) < SECONDS:
+    while (passed := time.monotonic() - began) < SECONDS or (house.killed < KILLS and passed < PATIENCE):
         wanted = min(ORDERS, 100 + int(ORDERS * passed / (SECONDS * 0.8)))
         place(house, placed + 1, wanted)
         placed = wanted
@@ -56,12 +58,12 @@ def test_nothing_is_lost_and_nothing_is_sent_twice(house: House) -> None:
         for name in ACCOUNTS:
             house.sim(f"{kind}-{name}", "clear")
     states = heal(house, placed * len(ACCOUNTS))
-    print(f"\n{sum(house.kills.values())} kills {dict(house.kills)}, {placed} orders each, {states}")
+    print(f"\n{house.killed} kills {dict(house.kills)}, {placed} orders each, {states}")
     for name in ACCOUNTS:
         judge(house, name, placed)
     assert {(state[1], state[2]) for state in states} == {("confirmed", "")}, states
     assert sum(state[3] for state in states) == placed * len(ACCOUNTS)
-    assert sum(house.kills.values()) >= SECONDS / 2
+    assert house.killed >= KILLS
 
 
 def place(house: House, first: int, last: int) -> None:

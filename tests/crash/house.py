@@ -73,6 +73,11 @@ class House:
 
     # ── kills ──
 
+    @property
+    def killed(self) -> int:
+        """How many have been killed."""
+        return sum(self.kills.values())
+
     def kill_one(self, dice: random.Random) -> None:
         """Kills something, as the dice say, and starts it again where nobody else does."""
         (what,) = dice.choices(list(TARGETS), weights=list(TARGETS.values()))
