@@ -104,7 +104,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 # One process at a time takes a file: the longest come first, lest one of them is still busy when the others are done.
-FIRST = ("browser/test_every_page", "test_idor", "test_web_forms", "browser/", "test_house_run", "test_connectors")
+FIRST = ("browser/test_every_page", "test_idor", "test_web_forms", "browser/", "test_connectors")
 
 
 @pytest.hookimpl(trylast=True)
