@@ -5,8 +5,9 @@ WORKDIR /app
 COPY requirements-uv.txt requirements.txt ./
 RUN python -m venv /venv \
     && /venv/bin/pip install --quiet --require-hashes -r requirements-uv.txt \
-    && /venv/bin/uv pip sync --quiet --require-hashes --no-cache --python /venv/bin/python requirements.txt
+    && /venv/bin/uv pip sync --quiet --require-hashes --no-cache --compile-bytecode --python /venv/bin/python requirements.txt
 COPY . .
+RUN /venv/bin/python -m compileall -q .
 # The names of static files are hashed once, here; these values never leave this layer's command.
 RUN SECRET_KEY=build-only IM_KEYS=build:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= IM_HOSTS=build.invalid \
     DATABASE_URL=postgresql:///none REDIS_URL=redis://none IM_STATIC_ROOT=/app/staticfiles \
