@@ -75,7 +75,8 @@ def fill(desk: Desk, route: str, owner: int) -> str:
         "kind": "orders",
         # Theirs: test_web_formats, test_web_files, test_users.
         **dict.fromkeys(("format", "draft", "file", "member", "offer", "link", "bulk", "view"), "aaaaaaaaaaaa"),
-        **dict.fromkeys(("product", "warehouse", "kit"), "aaaaaaaaaaaa"),  # test_web_stock, test_kits
+        # test_web_stock, test_kits, test_web_purchases
+        **dict.fromkeys(("product", "warehouse", "kit", "purchase"), "aaaaaaaaaaaa"),
         "channel": "aaaaaaaaaaaa",  # test_alert_channels
         "action": "resend",
         "part": "ship",
