@@ -289,6 +289,7 @@ class Effect(TenantModel):
     """Something to be done once in another system, besides sending orders, parcels and files."""
 
     merchant_field = "merchant_id"
+    HANDLE = "handle"  # in `data`: of an earlier call that the other system is working on
 
     class Kind(models.TextChoices):
         CANCEL_AT_WMS = "cancel_at_wms", "Cancel at the WMS"

@@ -235,6 +235,9 @@ def _confirmed(order: Order, around: Around) -> Next:
 
 def _canceled(order: Order, around: Around) -> Next:
     told = around.effect(Effect.Kind.CANCEL_IN_CART)
+    if told is not None and told.state == Effect.State.WAITING and told.data.get(Effect.HANDLE):
+        words = "The cart is canceling it, and is asked what has become of that"
+        return Next("It is not sent.", around.runs(words, Service.UPLOAD_SHIPMENTS))
     if told is not None and told.state == Effect.State.WAITING:
         return Next("It is not sent.", around.runs("The cart is told that it is canceled", Service.UPLOAD_SHIPMENTS))
     if told is not None and told.state in (Effect.State.REFUSED, Effect.State.PARKED):

@@ -27,6 +27,7 @@ from merchants.models import Schedule, Service
 from orders import connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
+from orders.next_step import Around, next_of
 from orders.tokens import StoredTokens, stored
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
@@ -311,6 +312,8 @@ def test_a_cancellation_that_takes_its_time_is_asked_about_until_it_is_done(worl
     refunding.ask(world.only(), None, "p@example.com")
     run(world, UPLOAD)
     assert (Effect.objects.get().state, shop.orders.rows[key]["cancelled"], alerts()) == ("waiting", None, [])
+    around = Around(schedules=list(Schedule.objects.all()), effects=list(Effect.objects.all()))
+    assert "The cart is canceling it" in next_of(world.only(), around).then
     with at(1):
         run(world, UPLOAD)
     assert (Effect.objects.get().state, Effect.objects.get().failures, alerts()) == ("waiting", 0, [])

@@ -37,7 +37,6 @@ HOUR = timedelta(hours=1)
 AGAIN = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 TRIES = 360
 BUGS = 5  # tries of an effect that our own mistake stops
-HANDLE = "handle"  # among an effect's data: of an earlier call that the other system is working on
 BY_ITSELF = "Nothing to do: it is tried again at every run."
 
 
@@ -137,7 +136,7 @@ class Work:
 
     def _pending(self, one: Claimed, pending: Pending) -> None:
         """The other system works on it, and is asked again by the next call."""
-        data = {**one.data, HANDLE: pending.handle}
+        data = {**one.data, Effect.HANDLE: pending.handle}
         mine(one).update(data=data, retry_at=pending.again_at, lease_until=None)
         self.run.due_at(pending.again_at)
 

@@ -23,7 +23,7 @@ from integration_manager.kit.errors import (
 from orders.models import Effect
 from orders.refunds import in_words, money
 from orders.run import Run
-from orders.services.effects import BUGS, HANDLE, Claimed, Work, carry_out, mine
+from orders.services.effects import BUGS, Claimed, Work, carry_out, mine
 from orders.states import note
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class _Cancel(_InCart):
     by_hand = "Cancel it in the cart by hand."
 
     def call(self, one: Claimed) -> Pending | None:
-        handle, reason = one.data.get(HANDLE), one.data.get("reason", "")
+        handle, reason = one.data.get(Effect.HANDLE), one.data.get("reason", "")
         answer: Pending | None = (
             self.connector.resume(handle) if handle else self.connector.cancel(one.cart_key, reason)
         )
