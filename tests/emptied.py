@@ -39,14 +39,17 @@ def _tables() -> list[str]:
 def _empty(tables: list[str]) -> None:
     name = os.environ["DATABASE_URL"].rpartition("?")[0].rpartition("/")[2]
     with services.admin(os.environ, name) as cursor:
-        cursor.execute(FILLED, [tables])
-        sizes = dict(cursor.fetchall())
-        if not sizes:
-            return
-        if max(sizes.values()) > MUCH:
-            cursor.execute(f"TRUNCATE {', '.join(tables)}")
-            return
-        # Whoever still writes is waited for, as TRUNCATE would. Without rows keys have nothing to point at.
-        begin = ["BEGIN", "SET LOCAL session_replication_role = replica"]
-        lock = f"LOCK TABLE {', '.join(sizes)} IN SHARE MODE"
-        cursor.execute("; ".join([*begin, lock, *(f"DELETE FROM {table}" for table in sizes), "COMMIT"]))  # noqa: S608
+        emptied: set[str] = set()
+        while True:  # what is written by others meanwhile may be the first row of its table
+            cursor.execute(FILLED, [tables])
+            sizes = {table: size for table, size in cursor.fetchall() if table not in emptied}
+            if not sizes:
+                return
+            if max(sizes.values()) > MUCH:
+                cursor.execute(f"TRUNCATE {', '.join(tables)}")
+                return
+            # Whoever still writes is waited for, as TRUNCATE would. Without rows keys have nothing to point at.
+            begin = ["BEGIN", "SET LOCAL session_replication_role = replica"]
+            lock = f"LOCK TABLE {', '.join(sizes)} IN SHARE MODE"
+            cursor.execute("; ".join([*begin, lock, *(f"DELETE FROM {table}" for table in sizes), "COMMIT"]))  # noqa: S608
+            emptied |= sizes.keys()
