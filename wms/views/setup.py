@@ -207,6 +207,6 @@ def _shown(wms: Wms, system: type[Connector]) -> list[tuple[str, str]]:
             continue
         value = stored.get(name)
         plain = "•••" if field.secret and value else getattr(value, "reveal", lambda v=value: v)()
-        words = {True: "Yes", False: "No", **dict(field.choices)} if field.kind in ("bool", "choice") else {}
+        words: dict[Any, str] = {True: "Yes", False: "No"} if field.kind == "bool" else dict(field.choices)
         shown.append((field.label, "—" if plain in (None, "") else str(words.get(plain, plain))))
     return shown
