@@ -17,7 +17,7 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.embedded import CLONE
 from merchants.models import Schedule, Service
-from orders import actions, out_of_stock
+from orders import actions, filters, out_of_stock
 from orders.models import Order, Status
 from orders.out_of_stock import release_due
 from orders.services import outcomes
@@ -142,6 +142,49 @@ def refused_tracking(world: World) -> Callable[[], object]:
     return cure
 
 
+def refused_by_cart(message: str) -> Callable[[World], Callable[[], object]]:
+    """The cart does not take the tracking, for a reason of its own."""
+
+    def raises(world: World) -> Callable[[], object]:
+        place(world)
+        run(world, DOWNLOAD, DELIVER)
+        pack(world)
+        path = ("POST", f"/api/orders/{world.only().cart_key}/shipments")
+        world.shop._exact[path] = lambda _: world.shop.refuse(422, "refused", message)
+        run(world, CONFIRM, UPLOAD)
+        assert message in str(Alert.objects.values("message", "fix", "said").get()), "in the system's own words"
+
+        def cure() -> None:
+            del world.shop._exact[path]
+            actions.resend_tracking(world.only(), DANA)
+            run(world, UPLOAD)
+
+        return cure
+
+    return raises
+
+
+def offered_elsewhere(world: World) -> Callable[[], object]:
+    """The marketplace sends this SKU itself. An Item Filter leaves it out, of stock too."""
+    count(world, 10)
+    run(world, STOCK)
+
+    def answer(request: Any, usual: Any) -> Any:
+        problem = "An FBA offer already exists on this SKU."
+        return {"results": [{"sku": row["sku"], "known": True, "problem": problem} for row in request.json["levels"]]}
+
+    answers(world.shop, "POST", "/api/stock", answer)
+    with at(0):
+        run(world, TELL_STOCK)
+
+    def cure() -> None:
+        filters.change_items(world.cart, START, DANA, kind="blacklist", add=["MUG-BLUE"])
+        with at(3):
+            run(world, TELL_STOCK)
+
+    return cure
+
+
 def refused_stock(world: World) -> Callable[[], object]:
     count(world, 10)
     run(world, STOCK)
@@ -197,9 +240,18 @@ STORY: dict[str, tuple[str, str, Callable[[World], Callable[[], object]]]] = {
     "500 Error": ("delivery_failing", "Remote system unavailable", server_error),
     "Missing product code": ("sku_missing", "Missing product code", without_sku),
     "Could not change status to Shipped": ("tracking_refused", "Tracking refused by the cart", refused_tracking),
+    "Could not mark order as Processing or Shipped": (
+        "tracking_refused", "Tracking refused by the cart",
+        refused_by_cart("Could not mark order as 'Shipped': there is no such status."),
+    ),
+    "All line items of a fulfillment": (
+        "tracking_refused", "Tracking refused by the cart",
+        refused_by_cart("All line items of a fulfillment must use the same fulfillment service."),
+    ),
     "Could not upload inventory information": (
         "stock_refused", "Could not upload inventory information", refused_stock,
     ),
+    "FBA offer already exists": ("stock_refused", "Could not upload inventory information", offered_elsewhere),
     "credentials or permissions": ("credentials", "Credentials do not work", bad_credentials),
     "The Customer is inactive": (
         "inactive", "Refused by the WMS",

@@ -65,9 +65,12 @@ def upload_inventory(run: Run) -> None:
     if full and not run.unfinished and not run.stopping.is_set():
         run.fields["reached_back_at"] = full
         del run.state[SINCE]
-    refused = [level.sku for level in levels if level.sku in told and told[level.sku].error]
-    if refused and not CartStock.objects.filter(cart=cart, sku__in=refused).exclude(error="").exists():
-        resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
+    refused = {sku for sku, row in told.items() if row.error}
+    if refused:
+        # What it is told of no more, it need not take: an Item Filter cures that.
+        CartStock.objects.filter(cart=cart, sku__in=refused - {level.sku for level in levels}).delete()
+        if not CartStock.objects.filter(cart=cart, sku__in=refused).exclude(error="").exists():
+            resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
 
 
 def _download_first(run: Run) -> None:
