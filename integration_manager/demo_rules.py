@@ -14,17 +14,18 @@ MAILED = "hall@northquay.example"  # an additional address for alerts
 def of_shops(carts: dict[str, Any], user: Any, now: datetime) -> None:
     """`carts`: the demo's by the simulator's name of their shop. `user`: whose the saved views are."""
     from alerts.models import ErrorEmail
+    from merchants.rules.conditions import AT_LEAST, STARTS
     from merchants.rules.kits import Component
-    from orders import conditions, country_rules, filters, holds, kits
+    from orders import country_rules, filters, holds, kits
     from orders.models import SavedView
 
     elm, studio, teahouse, oak = (carts[name] for name in ("elm", "studio", "teahouse", "oak"))
     sku, parts = SPOONS
     kits.change(elm.merchant, now, "demo", put={sku: [Component(item, number) for item, number in parts]})
     country_rules.change(elm, now, "demo", kind="deny", then="hold", add=FAR)
-    holds.change(elm, now, "demo", put=[holds.checked("Large order", "grand_total", conditions.AT_LEAST, [LARGE])])
+    holds.change(elm, now, "demo", put=[holds.checked("Large order", "grand_total", AT_LEAST, [LARGE])])
     filters.change_items(elm, now, "demo", kind="blacklist", add=["TRAY-OAK"])
-    pickup = filters.checked("ship_code", "restricted", conditions.STARTS, ["Local pickup"])
+    pickup = filters.checked("ship_code", "restricted", STARTS, ["Local pickup"])
     filters.change_orders(studio, now, "demo", put=[pickup])
     _options(studio, delay_minutes=DELAY)
     _options(teahouse, verify_addresses="ship", hold_address_errors=True)
