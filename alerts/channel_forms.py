@@ -74,6 +74,13 @@ class ChannelForm(forms.Form):
             raise forms.ValidationError(f"It begins with {PREFIX}, then 24 to 64 bytes in base64.")
         return text
 
+    def made_already(self) -> bool:
+        """Whether the same form has made this channel before: one of this kind, name and address."""
+        rows = Channel.objects.filter(kind=self.channel.kind, name=self.cleaned_data["name"].strip())
+        return any(
+            one.credentials["url"].reveal() == self.cleaned_data["url"] for one in rows if "url" in one.credentials
+        )
+
     def save(self) -> Channel:
         """Stores what was typed."""
         data, channel = self.cleaned_data, self.channel

@@ -121,6 +121,9 @@ def _form(request: AccountRequest, found: Channel, verb: str) -> HttpResponseBas
     mark = stale.mark(found.name, found.merchant_id, found.topics, dict(found.credentials)) if found.pk else ""
     said = stale.said(request.POST, mark) if found.pk else {}
     if request.method == "POST" and form.is_valid() and not said:
+        if found.pk is None and form.made_already():
+            messages.info(request, "It was added already: here it is.")
+            return redirect("channels", request.account.public_id)
         saved = form.save()
         audit.record(request.user, verb, saved.name)
         messages.success(request, f"{saved.name} is saved. Send a test next.")
