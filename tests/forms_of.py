@@ -14,6 +14,8 @@ class Form:
     data: dict[str, list[str]] = field(default_factory=dict)
     typed: list[str] = field(default_factory=list)
     files: bool = False
+    sends: bool = True  # by POST; else it asks, by its address
+    options: dict[str, list[str]] = field(default_factory=dict)  # of its drop-downs, and boxes not ticked
 
 
 class _Reader(HTMLParser):
@@ -29,11 +31,10 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.form = None
-            if given.get("method", "").lower() == "post":
-                self.form = Form(given.get("action") or self.address)
-                self.forms.append(self.form)
-                self.named[given.get("id", "")] = self.form
+            sends = given.get("method", "").lower() == "post"
+            self.form = Form(given.get("action") or self.address, sends=sends)
+            self.forms.append(self.form)
+            self.named[given.get("id", "")] = self.form
             return
         form = self.named.get(given["form"]) if given.get("form") else self.form
         if form is None or "disabled" in given:
@@ -46,11 +47,14 @@ class _Reader(HTMLParser):
                 form.files = True
             elif kind not in ("checkbox", "radio") or "checked" in given:
                 form.data.setdefault(name, []).append(given.get("value", "on" if kind == "checkbox" else ""))
+            elif kind == "checkbox":
+                form.options.setdefault(name, []).append(given.get("value", "on"))
             if kind in LONG:
                 form.typed.append(name)
         elif tag == "select" and name:
             self.select, self.first = name, True
         elif tag == "option" and self.select and self.form:
+            self.form.options.setdefault(self.select, []).append(given.get("value", ""))
             if "selected" in given or self.first:
                 self.form.data[self.select] = [given.get("value", "")]
             self.first = False
@@ -72,14 +76,25 @@ class _Reader(HTMLParser):
             self.area = ""
 
 
+def searches_of(html: str, address: str) -> list[Form]:
+    """Every form that asks by its address: searches and filters."""
+    return [form for form in _read(html, address).forms if not form.sends]
+
+
 def forms_of(html: str, address: str) -> list[Form]:
     """Every form that is sent by POST, once for each of its buttons, with what stands in its fields."""
-    reader = _Reader(address)
-    reader.feed(html)
     found = []
-    for form, action, name, value in reader.buttons:
+    for form, action, name, value in _read(html, address).buttons:
+        if not form.sends:
+            continue
         data = {key: list(values) for key, values in form.data.items() if key != "csrfmiddlewaretoken"}
         if name:
             data[name] = [value]
-        found.append(Form(action or form.action, data, form.typed, form.files))
+        found.append(Form(action or form.action, data, form.typed, form.files, options=form.options))
     return found
+
+
+def _read(html: str, address: str) -> _Reader:
+    reader = _Reader(address)
+    reader.feed(html)
+    return reader
