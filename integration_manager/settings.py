@@ -344,6 +344,8 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_ISSUER = "Integration Manager"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = RELAXED
 
+MESSAGE_STORAGE = "integration_manager.tab_messages.PerAccount"
+
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_SAVE_EVERY_REQUEST = (
