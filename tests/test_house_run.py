@@ -20,7 +20,7 @@ from tests import services
 
 SERVICES = {"PostgreSQL", "Redis"}
 ONCE = ("Bringing the tables", "Compressing styles")  # what only a first start does
-PATIENCE = 240  # seconds for a start on a busy machine; the README's time is measured on a quiet one
+PATIENCE = 480  # seconds for a start on a busy machine; the README's time is measured on a quiet one
 
 
 class Run:
