@@ -39,8 +39,8 @@ def pick_up(run: Run, connector: WmsConnector) -> None:
             run.repeated(page)
         run.counts["received"] += stored
         run.counts["found"] += len(page.rows)
+        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
         files_read.take_away(run, page)
-        rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
     if not run.unfinished:
         run.fields["cursor"] = cursor
