@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from django.core.mail import EmailMultiAlternatives
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.test.utils import override_settings
 
-from accounts import invitations, people
+from accounts import invitations, mail, people
 from accounts.models import Account, Mail, Membership, User
+from alerts import planning
+from alerts.models import Alert, AlertMail, ErrorEmail
 from carts.models import Cart, DryRun
 from integration_manager import styleguide, tenancy
+from integration_manager.kit import clock
 from orders.services import dry_run
 from tests import desk as desks
 from tests import every_page
@@ -63,11 +67,28 @@ def views(shop: Any, url: str) -> list[View]:
     factory = RequestFactory().get("/styleguide/")
     see("style guide", HttpResponse(render_to_string("styleguide.html", styleguide.samples(), factory)))
     for kind, message in styleguide.mails().items():
-        found.append(View(f"mail {kind}", str(message.alternatives[0][0]).encode(), {}, mail=True))
-    return found
+        found.append(_mailed(f"mail {kind}", message))
+    return found + _about_alerts(desk)
 
 
 See = Callable[[str, HttpResponse], None]
+
+
+def _mailed(name: str, message: EmailMultiAlternatives) -> View:
+    return View(name, str(message.alternatives[0][0]).encode(), {}, mail=True)
+
+
+def _about_alerts(desk: Desk) -> list[View]:
+    """The mails about alerts: one that comes at once, and one that sums up."""
+    with tenancy.activate(desk.account.pk):
+        ErrorEmail.objects.get_or_create(
+            address="hall@northquay.example"
+        )  # told every half hour
+        Alert.objects.filter(resolved_at=None, dismissed_at=None).update(news_at=clock.now(), count=9)
+        planning.plan(desk.account, clock.now())
+        letters = {letter.at_once: letter.mail for letter in AlertMail.objects.select_related("mail")}
+    messages = {"mail about an alert": mail.message(letters[True]), "mail about alerts": mail.message(letters[False])}
+    return [_mailed(name, message) for name, message in messages.items() if message is not None]
 
 
 def _refused(desk: Desk, see: See) -> None:
