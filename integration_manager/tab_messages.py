@@ -26,11 +26,11 @@ class PerAccount(FallbackStorage):
         return account.public_id if account is not None else ""
 
     def _get(self, *args: Any, **kwargs: Any) -> Any:
-        found, complete = super()._get(*args, **kwargs)
+        found, complete = super()._get(*args, **kwargs)  # type: ignore[misc]  # its stubs leave it out
         here = ("", None, self._account())
         shown = [not self._account() or one.extra_tags in here for one in found]
         self._of_others = [one for one, now in zip(found, shown, strict=True) if not now]
         return [one for one, now in zip(found, shown, strict=True) if now], complete
 
     def _store(self, messages: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        return super()._store([*self._of_others, *messages], response, *args, **kwargs)
+        return super()._store([*self._of_others, *messages], response, *args, **kwargs)  # type: ignore[misc]  # as above
