@@ -142,6 +142,12 @@ def test_each_kind_of_cart_has_its_time_and_the_operator_the_last_word(
     assert forgetting.forget(clock.now()) == 1
 
 
+def test_a_carts_page_says_when(desk: Desk, settings: Any) -> None:
+    settings.IM_PERSONAL_DAYS = {"sandbox_shop": 62}
+    page = desk.client("owner").get(desk.url(f"carts/{desk.carts[0].public_id}/"))
+    assert "removed for good 62 days after" in page.content.decode()
+
+
 def test_what_was_never_loaded_is_forgotten_in_its_carts_time_too(
     desk: Desk, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from carts.views.lookup import cart_or_404, label_of, live_cart_or_404, schedule
 from integration_manager import runs, service_rows, stale, trying, trying_pages
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
-from orders import pulls
+from orders import forgetting, pulls
 from orders.connections import cart_class
 
 
@@ -104,5 +104,6 @@ def _page(request: AccountRequest, found: Cart) -> dict[str, Any]:
         "today": today(request.account),
         "sends": sends,
         "share_url": share.address(request.account, found, system),
+        "personal_days": forgetting.days_of(found.system),
         **stale.said(request.POST, mark, found.name, "service.changed"),
     }
