@@ -200,6 +200,19 @@ def test_what_keeps_us_out_is_told_in_words(shop: Any, woo: WooCommerce) -> None
     assert keys(woo) == []  # reading works
 
 
+def test_a_status_that_the_shop_does_not_have_is_told_with_those_that_it_has(shop: Any, url: str) -> None:
+    shop.statuses = ("packing",)
+    typed = {"statuses": "processing, wc-on-hold, Packing", "shipped_status": "none"}
+    with connected(shop, url, **typed) as woo:
+        woo.check()
+    with connected(shop, url, **typed | {"statuses": "procesing, on-hold", "shipped_status": "shiped"}) as woo:
+        with pytest.raises(AuthFailed, match="no procesing, shiped among its order statuses") as raised:
+            woo.check()
+        assert "It has: pending, processing, on-hold" in str(raised.value) and "packing" in str(raised.value)
+        shop.reports = False  # of a version without them, or a user who may not see them
+        woo.check()
+
+
 def test_an_address_without_a_shop_is_told_in_words(shop: Any, url: str) -> None:
     with connected(shop, url, url=f"{url}/blog") as woo, pytest.raises(AuthFailed, match="no such interface"):
         woo.check()

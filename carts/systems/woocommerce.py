@@ -81,6 +81,7 @@ class WooCommerce(CartConnector):
 
     def check(self) -> None:
         self.wp.check(ORDERS)
+        self.wp.check_statuses([*map(status_name, (*listed(self.statuses), self.shipped_status))])
 
     def identity(self) -> str | None:
         return self.wp.place

@@ -11,7 +11,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from integration_manager.kit.errors import AuthFailed, BadAnswer, ConnectorError, Permanent
+from integration_manager.kit.errors import AuthFailed, BadAnswer, ConnectorError, Permanent, Unmappable
 from integration_manager.kit.keygrant import KeyGrant
 from integration_manager.kit.oauth import plain
 from integration_manager.kit.oauth1 import OneLegged
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 PAGE = 100  # the most that it gives and takes at once
 NO_ROUTE = "rest_no_route"  # a Permanent's code: no plug-in answers to this route
+NONE = "none"
+STATUSES = "/wc/v3/reports/orders/totals"  # WooCommerce's: every status of orders, with how many have it
 NOT_SEEN = "not_seen"  # an AuthFailed's: it says that nobody has identified himself
 
 
@@ -66,6 +68,17 @@ class WordPress:
         if answer.url.startswith("https:") and self.http.base_url.startswith("http:"):
             raise AuthFailed(f"The shop answers at https://{answer.host}: enter this address.", code="redirected")
         self.call("POST", f"{route}/batch", json={}, safe=True)  # needs the right to write, and changes nothing
+
+    def check_statuses(self, wanted: Sequence[str]) -> None:
+        """Proves that WooCommerce's orders have these statuses, where it tells. NONE stands for no status."""
+        try:
+            known = [Reader(row).need("slug") for row in self.rows(STATUSES)]
+        except (AuthFailed, Permanent, BadAnswer, Unmappable):
+            return  # an old version, or a user who may not see reports
+        unknown = [name for name in wanted if name not in (*known, NONE)]
+        if unknown and known:
+            text = f"The shop has no {', '.join(unknown)} among its order statuses. It has: {', '.join(known)}."
+            raise AuthFailed(text, code="unknown_status")
 
     def rows(self, route: str, **params: Any) -> list[Any]:
         """A list of things."""

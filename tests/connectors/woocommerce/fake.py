@@ -6,6 +6,7 @@ import hmac
 import itertools
 import json
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,7 @@ class FakeWooCommerce(WordPress):
     statuses: tuple[str, ...] = ()  # of other plug-ins
     gateway = True  # the payment gateway can pay back
     lively = False
+    reports = True  # the key's user may see them
 
     def setup(self) -> None:
         self.orders = self.table("orders", sort="date_modified_gmt")
@@ -81,6 +83,16 @@ class FakeWooCommerce(WordPress):
         if asked.get("order", "desc") == "desc":
             rows.reverse()
         return self.paged(request, asked, rows)
+
+    @route("GET", "/wc/v3/reports/orders/totals")
+    def totals(self, request: Request) -> Any:
+        if not self.reports:
+            raise Refused(self.refuse(403, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources."))
+        counts = Counter(row["status"] for row in self.orders)
+        return [
+            {"slug": slug, "name": slug.replace("-", " ").capitalize(), "total": counts[slug]}
+            for slug in (*CORE, *self.statuses)
+        ]
 
     @route("GET", "/wc/v3/orders/{key}")
     def one_order(self, request: Request) -> Any:
