@@ -143,7 +143,8 @@ def at_second(value: datetime | None) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and what is counted, the noun given as of one: "1 order", "2 orders", "3 entries", "1,284 aliases"."""
     if number != 1:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+        entries = noun.endswith("y") and noun[-2] not in "aeiou"
+        noun = noun[:-1] + "ies" if entries else noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
     return f"{number:,} {noun}"
 
 
