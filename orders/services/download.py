@@ -69,11 +69,11 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             cursors.passed(run, newest)
         whole = whole and not left_out and not page.rejects
         files_read.got_to(run, page, whole=whole)
+        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
         files_read.take_away(run, page)
         if page.done:
             left_out, whole = 0, True
         run.counts["found"] += len(page.rows)
-        rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
     if deep and not run.unfinished:
         cursors.reached(run)

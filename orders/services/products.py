@@ -65,8 +65,8 @@ def products(run: Run) -> None:
         run.counts.update(stored)
         run.counts["found"] += len(page.rows)
         worse = worse or bool(stored["refused"])
+        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
         files_read.take_away(run, page)
-        rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
     if not run.unfinished:
         run.fields["cursor"] = cursor

@@ -68,8 +68,8 @@ def _read(run: Run, connector: CartConnector, cart: Cart) -> None:
         if not stored["new"] and not stored["changed"]:
             run.repeated(page)
         run.counts.update({"new": stored["new"], "changed": stored["changed"], "found": len(page.rows)})
+        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
         files_read.take_away(run, page)
-        rejects.alert(run, page.rejects)
         rejects.say(run, page.notes)
     if not run.unfinished:
         run.fields["cursor"] = cursor
