@@ -124,12 +124,14 @@ def confirm(run: Run) -> None:
         carry(run, file)
 
 
-def tell_stock(run: Run, levels: Sequence[Any]) -> None:
-    """Inventory Upload by files. An older file that never left is dropped: the newest levels win."""
-    if run.cart is None:
-        return
+def tell_stock_left(run: Run) -> None:
+    """Brings the files of workers that died to their end; one that never left is dropped: the newest levels win."""
     OutFile.objects.filter(cart=run.cart, kind="inventory", phase=Phase.PLANNED).update(phase=Phase.DROPPED)
     recover(run, "inventory")
+
+
+def tell_stock(run: Run, levels: Sequence[Any]) -> None:
+    """One file of levels."""
     if not levels:
         return
     run.connector.ready("inventory")

@@ -46,6 +46,9 @@ def upload_inventory(run: Run) -> None:
     elif last is None or run.now - last >= FULL:
         full = run.now
         run.state[SINCE] = full.isoformat()
+    by_files = "inventory" in connector.renders
+    if by_files:
+        out_files.tell_stock_left(run)  # first: what it says is not told again
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
     rules = stock_rules(cart)
     offers = list(offered(run.merchant, rules, run.now))
@@ -53,7 +56,7 @@ def upload_inventory(run: Run) -> None:
     wanted = [level for level in levels if _due(told.get(level.sku), level, full)]
     # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
-    if "inventory" in connector.renders:
+    if by_files:
         out_files.tell_stock(run, wanted)
     else:
         for start in range(0, len(wanted), BATCH):
