@@ -3,9 +3,6 @@
 If the naive ones passed, the crash test would prove nothing.
 """
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import timedelta
@@ -14,29 +11,22 @@ import pytest
 from django.db import connection
 
 from alerts.models import Alert
-from integration_manager.embedded import CLONE
 from integration_manager.kit.faults import Fault
 from merchants.models import Schedule, Service
 from orders import actions
 from orders.models import Order, Status
+from tests.crash import apart
+from tests.crash.apart import KILLED
 from tests.world import World, ago
 from wms.systems.sandbox_wms import SandboxWms
-
-KILLED = -9
 
 
 def run_apart(world: World, *naive: str, crash_at: str = "") -> int:
     """One delivery in a process of its own; how that ended."""
     schedule = world.schedule(Service.DELIVER)
-    Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token + 1, lease_until=None)
-    numbers = (str(n) for n in (world.account.pk, schedule.pk, schedule.token + 1))
-    env = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "integration_manager.settings",
-        "IM_EGRESS_ALLOW": "127.0.0.1",
-        "IM_CRASH_AT": crash_at,
-    }
-    return subprocess.run([sys.executable, "-m", "tests.crash.once", *numbers, *naive], env=env, cwd=CLONE).returncode
+    schedule.token += 1
+    Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=None)
+    return apart.run_apart(world.account.pk, schedule, *naive, crash_at=crash_at)
 
 
 def place(world: World, orders: int) -> None:

@@ -16,6 +16,7 @@ from integration_manager.kit import clock, crash, inbox
 from integration_manager.kit.sftp import SftpFolder
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
+from merchants.schedules import CART_SERVICES
 from orders import connections, jobs
 from orders import run as run_module
 from orders.models import Order, OutFile, SkippedOrder, Status
@@ -58,17 +59,22 @@ class Files:
 
     def run(self, service: Service) -> Run | None:
         """One run of a service."""
-        of_cart = (Service.DOWNLOAD, Service.UPLOAD_SHIPMENTS, Service.PRODUCTS, Service.PURCHASES)
+        schedule = self.schedule(service)
+        run = jobs.run_schedule(schedule.pk, schedule.token)
+        schedule.refresh_from_db()
+        assert "mistake" not in schedule.problem
+        return run
+
+    def schedule(self, service: Service) -> Schedule:
+        """A service's schedule, which the next worker holds."""
+        of_cart = (*CART_SERVICES, Service.PRODUCTS, Service.PURCHASES)
         cart = self.cart if service in of_cart else None
         schedule, _ = Schedule.objects.get_or_create(
             merchant=self.merchant, cart=cart, service=service, defaults={"every": 3600, "next_run": clock.now()}
         )
         schedule.token += 1
         Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=None)
-        run = jobs.run_schedule(schedule.pk, schedule.token)
-        schedule.refresh_from_db()
-        assert "mistake" not in schedule.problem
-        return run
+        return schedule
 
     def put(self, path: str, text: str) -> None:
         """Somebody puts a file on the server."""
@@ -81,6 +87,10 @@ class Files:
     def names(self, path: str) -> list[str]:
         """The files in a directory of the server."""
         return sorted(entry.name for entry in (self.server.files / path).iterdir())
+
+    def refused(self) -> list[str]:
+        """What lies in the shop's directory for errors."""
+        return self.names("shop/errors")
 
     def text(self, path: str) -> str:
         """All files of a directory, one after the other."""

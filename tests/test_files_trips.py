@@ -14,14 +14,16 @@ import pytest
 
 from accounts.models import Account
 from alerts.models import Alert
-from carts.models import Cart
+from carts.models import Cart, CartStock
 from integration_manager import tenancy
-from integration_manager.kit import clock, crash
+from integration_manager.kit import clock, crash, inbox
+from integration_manager.kit.sftp import SftpFolder
 from merchants.models import Merchant, Schedule, Service, StockLevel
-from orders import connections, file_actions
-from orders.models import Order, OutFile, Shipment, Status
+from orders import connections, file_actions, files_read
+from orders.models import Order, OutFile, Shipment, SkippedOrder, Status
 from orders.services.posting import KIND
-from tests.dying import dying
+from tests.crash.apart import KILLED, run_apart
+from tests.dying import Killed, dying
 from tests.ftp_server import FtpServer
 from tests.mail_servers import MailboxServer, SmtpServer, mail, why_not
 from tests.sftp_server import SftpServer
@@ -67,6 +69,15 @@ class Mails(Files):
         if path in ("shop/orders", "hall/confirmations", "hall/inventory"):
             return [str(message["Subject"]) for message in self.box.mails()]
         return [str(part.get_filename()) for m in self.of(path) for part in m.walk() if part.get_filename()]
+
+    def refused(self) -> list[str]:
+        """What lies in the mail folder for errors: mails of ours by their file, others by the file they came with."""
+        return [
+            str(message["Subject"]) if str(message["Subject"]) != "New orders" else str(part.get_filename())
+            for message in self.box.mails("errors")
+            for part in message.walk()
+            if part.get_filename()
+        ]
 
     def text(self, path: str) -> str:
         """All files that arrived at one end."""
@@ -152,11 +163,17 @@ def test_nothing_is_lost_and_nothing_twice_wherever_the_worker_dies(trip: Files)
         settle(trip, Service.UPLOAD_SHIPMENTS)
         assert Order.objects.filter(status=Status.SHIPPED).count() == 0
 
-    trip.put("hall/inventory/levels.csv", "sku,warehouse,qty\nMUG,,7\n")
-    with dying(point=IN[0]):
+        trip.put(f"hall/inventory/day-{turn}.csv", f"sku,warehouse,qty\nMUG,,{turn + 7}\n")
+        with dying(point=IN[turn % 2]):
+            trip.run(Service.INVENTORY)
         trip.run(Service.INVENTORY)
-    trip.run(Service.INVENTORY)
-    assert StockLevel.objects.get().available == 7
+        assert StockLevel.objects.get().available == turn + 7
+
+        with dying(point=point):
+            trip.run(Service.UPLOAD_INVENTORY)
+        assert not CartStock.objects.filter(quantity=turn + 7).exists()
+        settle(trip, Service.UPLOAD_INVENTORY)
+        assert CartStock.objects.get().quantity == turn + 7
 
     # The books: ours, the warehouse's and the shop's.
     assert Counter(Order.objects.values_list("cust_ref", "status")) == {(n, Status.CONFIRMED): 1 for n in numbers}
@@ -166,9 +183,103 @@ def test_nothing_is_lost_and_nothing_twice_wherever_the_worker_dies(trip: Files)
     assert {ref: told.count(f"1Z{ref}") for ref in refs} == dict.fromkeys(refs, 1)
     assert Shipment.objects.filter(uploaded_at=None).count() == 0
     assert trip.names("hall/confirmations") == trip.names("hall/inventory") == []
-    assert len(trip.names("hall/orders")) == len(trip.names("shop/confirmations")) == len(points)
+    levels = trip.text("shop/inventory")
+    told = [levels.count(f"MUG,,{turn + 7},") for turn in range(len(points))]
+    # Of a mail nobody knows whether it has arrived, and a level is as good a second time: later ones never wait.
+    assert told == [1] * len(points) or (isinstance(trip, Mails) and set(told) <= {1, 2})
+    for end, kind, count in (
+        ("hall", "orders", len(points)),
+        ("shop", "confirmations", len(points)),
+        ("shop", "inventory", sum(told)),
+    ):
+        assert len([name for name in trip.names(f"{end}/{kind}") if name.startswith(kind)]) == count
     assert not [name for name in trip.names("hall/orders") if name.startswith(".")]
     assert set(OutFile.objects.values_list("phase", flat=True)) <= {OutFile.Phase.DONE, OutFile.Phase.DROPPED}
+
+
+@pytest.mark.parametrize("trip", ["sftp", "email"], indirect=True)
+def test_what_is_refused_is_refused_once_and_said_wherever_the_worker_dies(trip: Files) -> None:
+    points = ("after_stored", "after_error_file", "after_errors", "after_archived")
+    for turn, point in enumerate(points):
+        trip.put(f"shop/orders/mixed-{turn}.csv", f"{HEADER}\n{row(f'R{turn}-1')}\n{row(f'R{turn}-2', quantity='x')}\n")
+        trip.put(f"shop/orders/broken-{turn}.csv", f"hello {turn}\nworld\n")
+        for at in (point, point, ""):  # the first file, the second one, and what is left
+            with dying(point=at):
+                trip.run(Service.DOWNLOAD)
+    assert trip.names("shop/orders") == []
+    loaded = Order.objects.order_by("cust_ref").values_list("cust_ref", flat=True)
+    assert [*loaded] == [f"R{turn}-1" for turn in range(len(points))]
+    said = [*SkippedOrder.objects.values_list("message", flat=True)]
+    left = trip.refused()
+    for turn in range(len(points)):
+        for what, why, files in (("mixed", "line 3: Quantity", ".errors.csv"), ("broken", "line 0", ".why.txt")):
+            (alert,) = Alert.objects.filter(kind="bad_rows", message__contains=f"{what}-{turn}.csv")
+            assert alert.resolved_at is None
+            (message,) = [text for text in said if f"{what}-{turn}.csv" in text]
+            assert why in message
+            assert len([name for name in left if f"{what}-{turn}." in name and name.endswith(files)]) == 1, left
+    assert len(left) == 3 * len(points), "what was wrong with each, and the broken files themselves"
+    assert not [name for name in left if name.startswith(".")]
+
+
+@pytest.mark.parametrize("trip", ["sftp"], indirect=True)
+def test_killed_in_the_middle_of_a_file(trip: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the pages of a file that is read, and with half of a file on the server."""
+    numbers = [f"M-{number}" for number in range(5)]
+    rows = "\n".join([*map(row, numbers), row("M-9", quantity="x")])
+    trip.put("shop/orders/long.csv", f"{HEADER}\n{rows}\n")
+    got_to, write = files_read.got_to, SftpFolder.write
+    pages = 0
+
+    def stored(*args: Any, **kwargs: Any) -> None:
+        nonlocal pages
+        got_to(*args, **kwargs)
+        pages += 1
+        if pages == 2 and 0 < Order.objects.count() < 5:
+            raise Killed
+
+    def half(self: SftpFolder, path: str, data: Any) -> None:
+        monkeypatch.setattr(SftpFolder, "write", write)
+        write(self, path, data[: len(data) // 2])
+        raise Killed
+
+    monkeypatch.setattr(inbox, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(files_read, "got_to", stored)
+    with dying():
+        trip.run(Service.DOWNLOAD)
+    assert 0 < Order.objects.count() < 5 and trip.names("shop/orders") == ["long.csv"]
+    trip.run(Service.DOWNLOAD)
+    assert sorted(Order.objects.values_list("cust_ref", flat=True)) == numbers and trip.names("shop/orders") == []
+    assert trip.text("shop/errors").count("M-9") == 1 and SkippedOrder.objects.count() == 1
+
+    monkeypatch.setattr(SftpFolder, "write", half)
+    with dying():
+        trip.run(Service.DELIVER)
+    (name,) = trip.names("hall/orders")
+    assert name.startswith(".")
+    settle(trip, Service.DELIVER)
+    (name,) = trip.names("hall/orders")
+    assert not name.startswith(".")
+    sent = trip.text("hall/orders")
+    assert [sent.count(order.wms_ref + ",") for order in Order.objects.all()] == [1] * 5
+    assert set(Order.objects.values_list("status", flat=True)) == {Status.AT_WMS}
+
+
+@pytest.mark.parametrize("trip", ["sftp"], indirect=True)
+def test_a_worker_process_killed_by_the_system(trip: Files) -> None:
+    """SIGKILL, with its connections to PostgreSQL and to the file server open."""
+    trip.put("shop/orders/day.csv", f"{HEADER}\n{row('K-1')}\n{row('K-2', quantity='x')}\n")
+    assert run_apart(trip.account.pk, trip.schedule(Service.DOWNLOAD), crash_at="after_errors") == KILLED
+    assert trip.names("shop/orders") == ["day.csv"] and len(trip.names("shop/errors")) == 1
+    trip.run(Service.DOWNLOAD)
+    assert Order.objects.get().cust_ref == "K-1" and SkippedOrder.objects.count() == 1
+    assert trip.names("shop/orders") == [] and len(trip.names("shop/errors")) == 1
+    assert run_apart(trip.account.pk, trip.schedule(Service.DELIVER), crash_at="after_uploaded") == KILLED
+    assert Order.objects.get().status == Status.SENDING
+    settle(trip, Service.DELIVER)
+    assert Order.objects.get().status == Status.AT_WMS
+    (name,) = trip.names("hall/orders")
+    assert not name.startswith(".") and len(trip.text("hall/orders").splitlines()) == 2, "its header and one order"
 
 
 @pytest.mark.parametrize(("accident", "parked"), [("before", 0), ("unread", 1), ("taken", 1), ("busy", 0)])
