@@ -208,5 +208,6 @@ def _shown(wms: Wms, system: type[Connector]) -> list[tuple[str, str]]:
         value = stored.get(name)
         plain = "•••" if field.secret and value else getattr(value, "reveal", lambda v=value: v)()
         words: dict[Any, str] = {True: "Yes", False: "No"} if field.kind == "bool" else dict(field.choices)
-        shown.append((field.label, "—" if plain in (None, "") else str(words.get(plain, plain))))
+        if plain not in (None, ""):
+            shown.append((field.label, str(words.get(plain, plain))))
     return shown
