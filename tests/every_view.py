@@ -81,9 +81,7 @@ def _mailed(name: str, message: EmailMultiAlternatives) -> View:
 def _about_alerts(desk: Desk) -> list[View]:
     """The mails about alerts: one that comes at once, and one that sums up."""
     with tenancy.activate(desk.account.pk):
-        ErrorEmail.objects.get_or_create(
-            address="hall@northquay.example"
-        )  # told every half hour
+        ErrorEmail.objects.get_or_create(address="hall@northquay.example")  # told every half hour
         Alert.objects.filter(resolved_at=None, dismissed_at=None).update(news_at=clock.now(), count=9)
         planning.plan(desk.account, clock.now())
         letters = {letter.at_once: letter.mail for letter in AlertMail.objects.select_related("mail")}
