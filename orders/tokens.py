@@ -1,6 +1,7 @@
 """Where the tokens of a connection by OAuth are kept: a row of carts.Access, for all processes."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from carts.models import Access
 from integration_manager import tenancy
 from integration_manager.kit.errors import AuthFailed, Transient
 from integration_manager.kit.oauth import ACCESS, plain
-from integration_manager.kit.tokens import Token
+from integration_manager.kit.tokens import HOLD, Token
 
 T = TypeVar("T")
 WAIT = 5  # seconds, for a row that somebody else is changing
@@ -34,7 +35,11 @@ class StoredTokens:
         return token_in(found.token) if found is not None else None
 
     def save(self, token: Token) -> None:
-        """See `TokenStore.save`. Raises AuthFailed where the connection was given up meanwhile."""
+        """See `TokenStore.save`. Raises AuthFailed where the connection was given up meanwhile.
+
+        Waits longer than others for the row: the old token may be worth nothing any more, and this one is kept nowhere
+        else. Raises Transient after HOLD seconds.
+        """
 
         def write() -> None:
             found = Access.objects.filter(pk=self._id).first()
@@ -43,7 +48,13 @@ class StoredTokens:
             found.token = stored(token)
             found.save(update_fields=["token"])
 
-        self._in_tenant(write)
+        give_up = time.monotonic() + HOLD
+        while True:
+            try:
+                return self._in_tenant(write)
+            except Transient:
+                if time.monotonic() >= give_up:
+                    raise
 
     def hold(self, seconds: float) -> bool:
         """See `TokenStore.hold`. By PostgreSQL's clock. Raises AuthFailed where nobody will ever renew it."""
