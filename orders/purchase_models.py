@@ -39,7 +39,8 @@ class PurchaseOrder(TenantModel):
     wms_key = models.CharField(max_length=100, blank=True, default="")
     wms_id = models.BigIntegerField(null=True, blank=True)  # the WMS that a send was begun to, and that key is of
     sent = models.JSONField(default=dict, blank=True)  # canonical.PurchaseOrder with which the last call was begun
-    sent_hash = models.CharField(max_length=32, blank=True, default="")  # content_hash of then
+    # The content_hash with which a send, or a file, was begun; a change counts once the WMS has taken it.
+    sent_hash = models.CharField(max_length=32, blank=True, default="")
     sent_at = models.DateTimeField(null=True, blank=True)
     # The claim, and how the tries went.
     out_file_id = models.BigIntegerField(null=True, blank=True)  # the file it leaves in
@@ -73,6 +74,18 @@ class PurchaseOrder(TenantModel):
             models.Index(fields=["merchant", "retry_at"], name="purchase_waiting", condition=models.Q(state="waiting")),
             models.Index(
                 fields=["cart", "tell_at"], name="purchase_to_tell", condition=models.Q(tell_at__isnull=False)
+            ),
+            models.Index(fields=["merchant", "wms_key"], name="purchase_by_wms_key", condition=~models.Q(wms_key="")),
+            models.Index(
+                fields=["out_file_id"], name="purchase_in_file", condition=models.Q(out_file_id__isnull=False)
+            ),
+            models.Index(
+                fields=["tell_file_id"], name="purchase_told_in_file", condition=models.Q(tell_file_id__isnull=False)
+            ),
+            models.Index(
+                fields=["cart"],
+                name="purchase_untold",
+                condition=models.Q(tell_at__isnull=True) & ~models.Q(tell_error=""),
             ),
             models.Index(fields=["account", "state", "-id"], name="purchase_by_state"),
             models.Index(fields=["account", "-id"], name="purchase_newest"),
