@@ -18,14 +18,15 @@ def wms_ref(cart_id: str, cart_number: int, cart_key: str, number: str, revision
 
     `cart_id`: the cart's public id; `cart_number`: 1 for the merchant's first cart; `number`: the
     order's short number at its source; `prefix`: the merchant's code where references are unique in
-    the whole account. The number itself where that is possible, else number and cart, else a hash.
+    the whole account. The number itself where that is possible, else number and cart, else (as without a number)
+    a hash.
     """
     plain = f"{prefix}-{number}" if prefix else number
     if cart_number > 1:
         plain += f"_{cart_number}"
     if revision:
         plain += f"_r{revision}"
-    if len(plain) <= LENGTH and _PLAIN.fullmatch(plain) and not _OURS.search(number) and "-" not in prefix:
+    if number and len(plain) <= LENGTH and _PLAIN.fullmatch(plain) and not _OURS.search(number) and "-" not in prefix:
         return plain
     digest = hashlib.sha256(f"{prefix}|{cart_id}|{cart_key}|{revision}".encode()).digest()
     return "x-" + base64.b32encode(digest).decode().lower()[: LENGTH - 2]
