@@ -88,13 +88,16 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
             [tenancy.account_id()],
         )
     # Also not by the answer about one of which nobody knew: its orders are decided one by one from now on.
-    gone = OutFile.objects.filter(kind="orders").exclude(phase__in=[OutFile.Phase.DONE, OutFile.Phase.DROPPED])
+    # (Purchase orders are kept here, and a person sends them if the new one is to expect them.)
+    gone = OutFile.objects.filter(kind__in=("orders", "purchases")).exclude(
+        phase__in=[OutFile.Phase.DONE, OutFile.Phase.DROPPED]
+    )
     resolve(posting.KIND, [posting.key_of(file) for file in gone.only("name")], now)
     gone.update(phase=OutFile.Phase.DROPPED)
     for merchant_id, name, ids in asked:
         _ask_person(merchant_id, name, ids, now)
     product_rows.leave_wms()
-    purchase_rows.leave_wms()
+    purchase_rows.leave_wms(now)
     # What the old one has is no longer for sale; what is kept here is as it was.
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS)

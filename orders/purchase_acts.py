@@ -11,9 +11,9 @@ from merchants import schedules
 from merchants.models import Service
 from orders import purchase_rows
 from orders.actions import NotNow
-from orders.purchase_rows import Row, State, note
+from orders.purchase_rows import TAKEN, UNKNOWN, Row, State, note
+from orders.services import purchase_orders
 
-UNKNOWN = "outcome_unknown"
 # What a person mends at the WMS, and then says so.
 BY_HAND = ("changed_after_sending", "canceled_at_wms", "cancel_by_hand", "cancel_refused")
 
@@ -24,13 +24,13 @@ def can(row: Row) -> set[str]:
     refused = row.state == State.REFUSED and row.out_file_id is None
     if row.state == State.WAITING and not row.starts and not row.wms_key and row.out_file_id is None:
         found.add("keep_here")
-    if refused and row.error_code in (UNKNOWN, "reference_taken"):
+    if refused and row.error_code in (UNKNOWN, TAKEN):
         found.add("it_arrived")
     if refused and row.error_code == UNKNOWN:
         found.add("it_did_not")
     elif refused or (row.state == State.HELD and row.data["status"] == PurchaseStatus.OPEN):
         found.add("send_again")
-    if refused and row.error_code in BY_HAND:
+    if refused and (row.error_code in BY_HAND or row.wms_key):
         found.add("settle")
     if row.tell_error and row.receipt and row.tell_file_id is None:
         found.add("tell_again")
@@ -99,4 +99,6 @@ def _deciding(row: Row, what: str, message: str, actor: str, now: datetime) -> I
         if mine.tell_at is not None:
             schedules.wake(Service.PURCHASES, now, cart_ids=[mine.cart_id], timed=True)
         if mine.state == State.WAITING:
+            if not mine.cart.sync_purchases and not purchase_orders.others(mine.cart).exists():
+                purchase_orders.receive(mine.merchant_id, now)  # it was switched off with the last of them
             schedules.wake(Service.RECEIVING, now, merchant_id=mine.merchant_id, timed=True)

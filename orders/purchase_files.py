@@ -1,15 +1,13 @@
 """Purchase orders and receipts that leave in files: which ones, and what follows from what becomes of a file."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from carts.models import Cart
 from integration_manager.kit.canonical import PurchaseOrder, Receipt, to_json
 from orders import purchase_rows
 from orders.models import OutFile
-from orders.purchase_rows import Row, State, note
-
-AGAIN, HOUR = timedelta(minutes=1), timedelta(hours=1)
-TRIES, DAYS = 360, timedelta(days=15)
+from orders.purchase_rows import AGAIN, DAYS, FILE_UNKNOWN, HOUR, TRIES, Row, State, note
 
 
 def into(file: OutFile, batch: Sequence[tuple[Row, PurchaseOrder]]) -> bool:
@@ -36,6 +34,7 @@ def sent(file: OutFile, now: datetime) -> int:
 
 def not_sent(file: OutFile, now: datetime, code: str, why: str, *, charged: bool) -> None:
     """The file was dropped, and nothing of it can be read: its purchase orders go in another one."""
+    given_up = set()
     for row in _rows(file):
         row.failures, row.first_failed_at = row.failures + charged, row.first_failed_at or (now if charged else None)
         row.retry_at = now + (HOUR if charged else AGAIN)
@@ -45,13 +44,18 @@ def not_sent(file: OutFile, now: datetime, code: str, why: str, *, charged: bool
             row.sent, row.sent_hash = {}, ""
         if row.failures >= TRIES or (row.first_failed_at and now - row.first_failed_at >= DAYS):
             row.state, row.error_code = State.REFUSED, "gave_up"
+            row.error_message = f"It was tried {row.failures} times and is not tried any more. Last: {why}"
+            note([row], "refused", row.error_message, now)
+            given_up.add(row.cart_id)
         row.save()
+    for cart in Cart.objects.filter(pk__in=given_up):
+        purchase_rows.tell(cart, now, worse=True)
 
 
 def unknown(file: OutFile, message: str, now: datetime) -> None:
     """Whether the file arrived a person has to say."""
     rows = _rows(file)
-    Row.objects.filter(pk__in=[row.pk for row in rows]).update(error_code="file_unknown", error_message=message)
+    Row.objects.filter(pk__in=[row.pk for row in rows]).update(error_code=FILE_UNKNOWN, error_message=message)
     note(rows, "unknown", message, now)
 
 

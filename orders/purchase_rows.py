@@ -4,13 +4,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, F, Min
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
@@ -24,33 +24,42 @@ from integration_manager.kit.canonical import (
     from_json,
     to_json,
 )
+from integration_manager.kit.csvcells import plain
 from integration_manager.kit.errors import storable
+from merchants import schedules
+from merchants.models import Service
 from orders import models
 from orders.intake import Intake
-from orders.models import OutFile, PurchaseEvent
+from orders.models import PurchaseEvent
 from orders.references import wms_ref
 
 Row = models.PurchaseOrder
 State = Row.State
 LONGEST = 100  # characters of a key, a number, a SKU
+# What fails is tried again after a minute or (where that is for the other side to mend) an hour, so often and so long.
+AGAIN, HOUR, TRIES, DAYS = timedelta(minutes=1), timedelta(hours=1), 360, timedelta(days=15)
 # Of alerts: what waits for a person, by cart; what came that was not ordered, by purchase order; by merchant, what the
 # WMS does not take at the moment; by cart, what that does not take.
 REFUSED, DIFFERS, FAILING, UNTOLD = (
     "purchase_refused", "purchase_differs", "purchases_failing", "receipt_refused",
 )  # fmt: skip
-ITEM_CODE = "item_code_unknown"
+# Error codes.
+ITEM_CODE, TAKEN, UNKNOWN, FILE_UNKNOWN = "item_code_unknown", "reference_taken", "outcome_unknown", "file_unknown"
 
 
-def store(cart: Cart, orders: Iterable[PurchaseOrder], now: datetime) -> Counter[str]:
+def store(cart: Cart, orders: Sequence[PurchaseOrder], now: datetime) -> Counter[str]:
     """Keeps what a page says of a cart's purchase orders. What is new or changed waits for the WMS; how many of each.
 
     In the page's transaction. The rows are few: they are taken one by one.
     """
     counts: Counter[str] = Counter()
     intake = Intake(cart.merchant, cart)
+    known = Row.objects.select_for_update().filter(merchant=cart.merchant_id, source=cart.source)
+    # All of them first, always in one order: what reads the WMS locks the same rows.
+    list(known.filter(key__in=[_key(order.key) for order in orders]).order_by("pk").values_list("pk"))
     for order in orders:
         key = _key(order.key)
-        row = Row.objects.select_for_update().filter(merchant=cart.merchant_id, source=cart.source, key=key).first()
+        row = known.filter(key=key).first()
         counts[_add(intake, key, order, now) if row is None else _follow(row, cart, order, now)] += 1
     return +counts
 
@@ -91,9 +100,14 @@ def _follow(row: Row, cart: Cart, order: PurchaseOrder, now: datetime) -> str:
     elif order.status is PurchaseStatus.CLOSED:
         told = "Closed in the cart."
     changed = [*_facts(order, data), "state", "retry_at", "error_code", "error_message", "failures", "first_failed_at"]
-    kept = row.state == State.HELD or (row.state == State.REFUSED and row.error_code == "outcome_unknown")
-    if not kept and not (row.state == State.RECEIVED and order.status is PurchaseStatus.CLOSED):
-        # Whatever it waited for may be mended by that. What a person keeps here stays here.
+    # What a person keeps here stays here, and what one has to say something about (its file, perhaps) waits for that.
+    kept = row.state == State.HELD or row.error_code in (UNKNOWN, FILE_UNKNOWN)
+    if row.receipt.get("closed") and not kept:
+        row.state, row.error_code, row.error_message = _state_of(row), "", ""
+        if order.status is PurchaseStatus.OPEN:
+            told += " The WMS is not told: it expects nothing more of it."
+    elif not kept and not (row.state == State.RECEIVED and order.status is PurchaseStatus.CLOSED):
+        # Whatever it waited for may be mended by that.
         row.state, row.retry_at = State.WAITING, max(row.retry_at, now) if row.starts else now
         row.error_code = row.error_message = ""
         row.failures, row.first_failed_at = 0, None
@@ -185,9 +199,7 @@ def receive(row: Row, receipt: Receipt, now: datetime) -> bool:
     if news:
         row.tell_at, row.tell_failures, row.tell_failed_at, row.tell_error = now, 0, None, ""
     if receipt.closed and row.state != State.CANCELED:
-        row.state = State.RECEIVED
-    elif row.state in (State.WAITING, State.REFUSED) and row.wms_key and row.sent_hash == row.content_hash:
-        row.state = State.EXPECTED
+        row.state, row.error_code, row.error_message = State.RECEIVED, "", ""
     row.save()
     if news:
         many = sum(come.values(), ZERO)
@@ -277,12 +289,6 @@ def _pieces(row: Row) -> Decimal:
     return sum((line.quantity for line in ordered(row)), ZERO)
 
 
-def plain(many: Decimal) -> str:
-    """A quantity without zeros behind its point."""
-    text = format(many, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 # ── timeline and alerts ──
 
 
@@ -341,13 +347,17 @@ def stop(cart: Cart, now: datetime) -> None:
 
 def codes_changed(merchant_id: int, now: datetime) -> None:
     """What waited for an item code is tried once more."""
-    Row.objects.filter(merchant=merchant_id, state=State.REFUSED, error_code=ITEM_CODE).update(
-        state=State.WAITING, retry_at=now, error_code="", error_message=""
-    )
+    waited = Row.objects.filter(merchant=merchant_id, state=State.REFUSED, error_code=ITEM_CODE)
+    found = list(waited.select_for_update().order_by("pk").values_list("pk", flat=True))
+    if found:
+        again = {"state": State.WAITING, "retry_at": now, "error_code": "", "error_message": ""}
+        Row.objects.filter(pk__in=found).update(**again)
+        schedules.wake(Service.RECEIVING, now, merchant_id=merchant_id, timed=True)
 
 
-def leave_wms() -> None:
+def leave_wms(now: datetime) -> None:
     """Another WMS takes the place of the old one: what that has is not at the new one, and nothing goes by itself."""
+    waited = set(Row.objects.filter(state=State.REFUSED).values_list("cart", flat=True))
     gone = Row.objects.filter(state__in=[State.WAITING, State.REFUSED, State.EXPECTED]).exclude(starts=0, wms_key="")
     gone.update(
         state=State.HELD,
@@ -355,6 +365,7 @@ def leave_wms() -> None:
         error_message="The WMS was changed. Send it if the new one is to expect it.",
         out_file_id=None,
         lease_until=None,
+        token=F("token") + 1,  # a call to the old one that is under way records nothing
     )
-    phases = [OutFile.Phase.DONE, OutFile.Phase.DROPPED]
-    OutFile.objects.filter(kind="purchases").exclude(phase__in=phases).update(phase=OutFile.Phase.DROPPED)
+    for cart in Cart.objects.filter(pk__in=waited):
+        tell(cart, now, worse=False)

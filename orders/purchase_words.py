@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from integration_manager.kit.canonical import ZERO, PurchaseOrder, Receipt, from_json
+from integration_manager.kit.canonical import ZERO, PurchaseOrder, PurchaseStatus, Receipt, from_json
+from integration_manager.kit.csvcells import plain
 from orders import purchase_rows
+from orders.connections import cart_class
 from orders.purchase_rows import Row, State
 
 # state → icon, tone
@@ -72,7 +74,7 @@ def amounts(row: Row) -> tuple[str, str]:
     """How many pieces have come, and how many are ordered."""
     shown = lines(row)
     come = sum((line.received for line in shown), ZERO)
-    return purchase_rows.plain(come), purchase_rows.plain(sum((line.ordered or ZERO for line in shown), ZERO))
+    return plain(come), plain(sum((line.ordered or ZERO for line in shown), ZERO))
 
 
 def next_words(row: Row) -> str:
@@ -80,6 +82,9 @@ def next_words(row: Row) -> str:
     if row.state == State.REFUSED:
         return row.error_message
     if row.state == State.HELD:
+        status = PurchaseStatus(row.data["status"])
+        if status is not PurchaseStatus.OPEN:
+            return f"It is {status.value} in the cart: there is nothing to send any more."
         return row.error_message or "It is not sent unless somebody sends it after all."
     if row.state == State.CANCELED:
         return "Nothing is to come any more."
@@ -91,6 +96,8 @@ def next_words(row: Row) -> str:
         if row.error_message:
             return f"{row.error_message} It is tried again."
         return "The WMS is told what is new with the next run of Receiving."
+    if not _told(row):
+        return "The WMS receives the goods. The cart takes no word of what has come."
     return _telling(row) or "The WMS receives the goods, and the cart is told what has come."
 
 
@@ -98,7 +105,13 @@ def _telling(row: Row) -> str:
     """What stands between the cart and what has come; "" where it knows."""
     if row.tell_error and row.tell_at is None:
         return f"The cart does not take what has come: {row.tell_error}"
-    if row.tell_at is None:
+    if row.tell_at is None or not _told(row):
         return ""
     again = f" Last: {row.tell_error}" if row.tell_error else ""
     return f"The cart is told what has come with the next run of Purchase Orders.{again}"
+
+
+def _told(row: Row) -> bool:
+    """Whether its cart takes what has come."""
+    system = cart_class(row.cart)
+    return system.overrides("tell_received") or "receipts" in system.renders

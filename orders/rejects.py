@@ -1,7 +1,11 @@
-"""Rows of incoming files that could not be read: one alert per file, which names the first of them."""
+"""Rows of incoming files that could not be read: one alert per file, which names the first of them.
+
+Records of a list that was asked for have one alert in all.
+"""
 
 from collections.abc import Sequence
 
+from alerts.models import Alert
 from alerts.raising import raise_alert, resolve
 from integration_manager.kit.connector import Reject
 from orders.run import Run
@@ -44,6 +48,9 @@ def alert(run: Run, rejects: Sequence[Reject]) -> None:
     by_file: dict[str, list[Reject]] = {}
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject)
+    unread = by_file.pop("", [])
+    if unread:
+        _of_list(run, unread)
     for file, rows in by_file.items():
         first = rows[0]  # the one at fault, where others were left out with it
         what = "One row" if len(rows) == 1 else f"{len(rows)} rows"
@@ -59,3 +66,23 @@ def alert(run: Run, rejects: Sequence[Reject]) -> None:
             count=len(rows),
         )
     run.counts["rejected"] += len(rejects)
+
+
+def _of_list(run: Run, rows: Sequence[Reject]) -> None:
+    """Such are read again and again as they are: they are said once."""
+    key = f"{run.cart.pk if run.cart else run.merchant.pk}:{run.schedule.service}"
+    what = "One record" if len(rows) == 1 else f"{len(rows)} records"
+    message = f"{what} could not be read. {rows[0].reason}"
+    if Alert.objects.filter(kind="bad_rows", key=key, message=message, resolved_at=None).exists():
+        return
+    raise_alert(
+        "bad_rows",
+        key,
+        message,
+        fix="Have it corrected there: it is read again once it has changed. All others are loaded.",
+        said=rows[0].raw,
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk if run.cart else None,
+        now=run.now,
+        total=len(rows),
+    )

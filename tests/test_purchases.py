@@ -4,74 +4,37 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from alerts.models import Alert
 from carts.models import Cart
-from integration_manager.kit.faults import Fault
-from merchants.models import Product, ProductAlias, Schedule, Service
-from orders import purchase_acts, purchase_rows
-from orders.models import PurchaseEvent, PurchaseOrder
+from carts.systems.sandbox_shop import SandboxShop
+from integration_manager.kit.connector import CartConnector
+from merchants.models import Product, ProductAlias, Schedule
+from orders import purchase_acts, purchase_rows, purchase_words
+from orders.models import PurchaseOrder
 from orders.services import purchase_orders
-from tests.dying import dying
+from tests.buying import (
+    PURCHASES,
+    RECEIVING,
+    State,
+    only,
+    order,
+    quantities,
+    switched_on,
+    sync,
+    there,
+    timeline,
+    told,
+    unload,
+)
 from tests.world import START, World, alerts, asked, at, run
 from wms.models import Wms
-
-PURCHASES, RECEIVING = Service.PURCHASES, Service.RECEIVING
-State = PurchaseOrder.State
 
 
 @pytest.fixture
 def world(calm: World) -> World:
-    """Purchase orders are on since before anything was ordered."""
-    Cart.objects.update(sync_purchases=True)
-    calm.cart.refresh_from_db()
-    calm.schedule(PURCHASES)
-    before = (START - timedelta(days=30)).isoformat()
-    Schedule.objects.filter(service=PURCHASES).update(state={purchase_orders.FROM: before})
-    return calm
-
-
-def order(world: World, key: str = "PO1", *goods: tuple[str, int], minutes: float = 0, **more: Any) -> None:
-    """The shop's owner orders goods from a supplier, or changes that."""
-    moment = START - timedelta(hours=2) + timedelta(minutes=minutes)
-    world.shop.restock(key, *(goods or (("MUG", 10), ("POT", 4))), at=moment, **more)  # type: ignore[attr-defined]
-
-
-def unload(world: World, *goods: tuple[str, int], minutes: float = 0, **how: Any) -> None:
-    """Goods of the one purchase order come to the warehouse."""
-    moment = START - timedelta(hours=1) + timedelta(minutes=minutes)
-    world.warehouse.unload(there(world)[0]["key"], *goods, at=moment, **how)  # type: ignore[attr-defined]
-
-
-def there(world: World) -> list[Any]:
-    """The purchase orders that the WMS has."""
-    return list(world.warehouse.table("purchases"))
-
-
-def only() -> PurchaseOrder:
-    found: PurchaseOrder = PurchaseOrder.objects.get()
-    return found
-
-
-def sync(world: World) -> None:
-    run(world, PURCHASES, RECEIVING, PURCHASES)
-
-
-def told(world: World, key: str = "PO1") -> dict[str, str]:
-    """What the shop has been told has come, by SKU."""
-    said = world.shop.table("purchases").rows[key].get("received", {"lines": []})
-    return {line["sku"]: line["received"] for line in said["lines"]}
-
-
-def settled() -> None:
-    """PostgreSQL's clock, and business time, go on until nothing waits for an undecided call any more."""
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE orders_purchaseorder SET lease_until = NULL, retry_at = retry_at - interval '2 hours'")
-
-
-def timeline() -> list[str]:
-    return list(PurchaseEvent.objects.order_by("id").values_list("kind", flat=True))
+    return switched_on(calm)
 
 
 # ── the way there and back ──
@@ -136,6 +99,22 @@ def test_the_same_shop_connected_again_sends_none_twice(world: World) -> None:
     assert len(there(world)) == 1 and only().cart_id == again.pk
 
 
+def test_many_of_one_number_have_a_reference_each_also_where_it_holds_in_the_whole_account(world: World) -> None:
+    Wms.objects.update(system="csv_wms")
+    for minutes, key in enumerate("ABC"):
+        order(world, key, number="SAME", minutes=minutes)
+    run(world, PURCHASES)
+    assert len(set(PurchaseOrder.objects.values_list("ref", flat=True))) == 3
+
+
+def test_a_key_of_any_length_is_told_as_the_shop_knows_it(world: World) -> None:
+    order(world, "K" * 120, number="LONG")
+    sync(world)
+    unload(world, ("MUG", 6))
+    sync(world)
+    assert told(world, "K" * 120) == {"MUG": "6", "POT": "0"}
+
+
 # ── changes and cancellation ──
 
 
@@ -182,6 +161,24 @@ def test_canceled_too_late_is_a_persons_to_settle(world: World) -> None:
     assert told(world) == {"MUG": "1", "POT": "0"}, "what has come is told all the same"
 
 
+def test_a_change_says_nothing_of_a_file_that_a_person_has_to_say_something_of(world: World) -> None:
+    order(world)
+    run(world, PURCHASES)
+    PurchaseOrder.objects.update(out_file_id=1, error_code="file_unknown", error_message="Whether it arrived …")
+    order(world, "PO1", ("MUG", 12), minutes=5)
+    run(world, PURCHASES)
+    assert purchase_words.next_words(only()) == "Whether it arrived …"
+
+
+def test_a_cart_that_is_told_nothing_is_not_said_to_be(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SandboxShop, "tell_received", CartConnector.tell_received)
+    order(world)
+    sync(world)
+    unload(world, ("MUG", 6))
+    sync(world)
+    assert purchase_words.next_words(only()).endswith("The cart takes no word of what has come.")
+
+
 # ── what comes is other than what was ordered ──
 
 
@@ -220,7 +217,9 @@ def test_item_codes_are_translated_there_and_back(world: World) -> None:
     assert (only().state, only().error_code) == (State.REFUSED, "item_code_unknown") and there(world) == []
     product = Product.objects.create(merchant=world.merchant, sku="MUG", origin="hand")
     ProductAlias.objects.create(merchant=world.merchant, product=product, kind="UPC", value="0810")
+    Schedule.objects.filter(service=RECEIVING).update(next_run=START + timedelta(days=1))
     purchase_rows.codes_changed(world.merchant.pk, START)
+    assert Schedule.objects.get(service=RECEIVING).next_run <= START + timedelta(minutes=1)
     with at(1):
         run(world, RECEIVING)
     assert there(world)[0]["lines"][0]["item"] == "MUG" and alerts() == []
@@ -228,144 +227,6 @@ def test_item_codes_are_translated_there_and_back(world: World) -> None:
     with at(2):
         sync(world)
     assert told(world) == {"0810": "5"}
-
-
-# ── trouble ──
-
-
-@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.DROP_AFTER, Fault.GARBAGE, Fault.BAD_GATEWAY])
-@pytest.mark.parametrize("wms", ["sandbox_wms", "sandbox_wms_key"])
-def test_a_lost_answer_never_sends_it_twice(world: World, fault: Fault, wms: str) -> None:
-    Wms.objects.update(system=wms)
-    order(world)
-    world.warehouse.faults.script("POST /v1/purchase-orders", fault, times=2)
-    for hours in range(0, 12, 3):
-        with at(hours):
-            sync(world)
-        settled()
-    assert len(there(world)) == 1 and only().state == State.EXPECTED
-    assert alerts() == []
-
-
-def test_where_nobody_can_be_asked_a_person_says_whether_it_arrived(world: World) -> None:
-    Wms.objects.update(system="sandbox_wms_blind")
-    order(world)
-    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
-    sync(world)
-    settled()
-    sync(world)
-    assert (only().state, only().error_code) == (State.REFUSED, "outcome_unknown") and len(there(world)) == 1
-    assert alerts() == ["purchase_refused"]
-    purchase_acts.it_arrived(only(), "ada@example.com", START)
-    assert only().state == State.EXPECTED and alerts() == []
-    unload(world)
-    sync(world)
-    assert told(world) == {"MUG": "10", "POT": "4"}, "known by our reference, as the WMS's key is not"
-
-
-def test_where_it_did_not_arrive_it_is_sent_again(world: World) -> None:
-    Wms.objects.update(system="sandbox_wms_blind")
-    order(world)
-    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.BAD_GATEWAY)
-    sync(world)
-    assert only().error_code == "outcome_unknown" and there(world) == []
-    purchase_acts.it_did_not(only(), "ada@example.com", START)
-    with at(1):
-        sync(world)
-    assert len(there(world)) == 1 and only().state == State.EXPECTED
-
-
-def test_goods_that_come_say_that_it_had_arrived(world: World) -> None:
-    Wms.objects.update(system="sandbox_wms_blind")
-    order(world)
-    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
-    sync(world)
-    world.warehouse.unload("E00001", ("MUG", 2), at=START)  # type: ignore[attr-defined]
-    sync(world)
-    assert only().state == State.EXPECTED and told(world) == {"MUG": "2", "POT": "0"} and alerts() == []
-
-
-@pytest.mark.parametrize("point", ["before_purchase", "after_purchase"])
-@pytest.mark.parametrize("wms", ["sandbox_wms", "sandbox_wms_key", "sandbox_wms_blind"])
-def test_a_worker_that_dies_in_the_middle_leaves_one(world: World, wms: str, point: str) -> None:
-    Wms.objects.update(system=wms)
-    order(world)
-    run(world, PURCHASES)
-    with dying(point=point):
-        run(world, RECEIVING)
-    assert (only().state, only().starts) == (State.WAITING, 1) and only().sent
-    settled()
-    run(world, RECEIVING)
-    if wms == "sandbox_wms_blind":
-        assert (only().state, only().error_code) == (State.REFUSED, "outcome_unknown"), "a person says"
-        assert len(there(world)) == (point == "after_purchase")
-    else:
-        assert only().state == State.EXPECTED and len(there(world)) == 1
-
-
-def test_what_the_wms_refuses_waits_for_a_person_until_it_is_mended_in_the_shop(world: World) -> None:
-    order(world, "PO1", ("UNKNOWN-1", 3))
-    sync(world)
-    assert (only().state, only().error_code) == (State.REFUSED, "item_unknown") and alerts() == ["purchase_refused"]
-    order(world, "PO1", ("MUG", 3), minutes=5)
-    sync(world)
-    assert only().state == State.EXPECTED and alerts() == []
-
-
-def test_it_is_tried_once_an_hour_for_fifteen_days_and_then_given_up(world: World) -> None:
-    order(world)
-    run(world, PURCHASES)
-    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.ERROR, times=9999)
-    for hours in (0, 0.5, 1, 2):
-        with at(hours):
-            run(world, RECEIVING)
-    assert only().failures == 3 and alerts() == ["purchases_failing"]
-    PurchaseOrder.objects.update(failures=359)
-    with at(4):
-        run(world, RECEIVING)
-    assert (only().state, only().error_code) == (State.REFUSED, "gave_up")
-    world.warehouse.faults.clear()
-    purchase_acts.send_again(only(), "ada@example.com", START + timedelta(hours=5))
-    with at(5):
-        run(world, RECEIVING)
-    assert only().state == State.EXPECTED and alerts() == []
-
-
-def test_another_one_under_our_reference_is_not_taken_for_ours(world: World) -> None:
-    order(world)
-    row = {"key": "E9", "customer": "C1", "reference": "OAK-PO1", "number": "OTHER", "status": "open", "received": {},
-           "lines": [{"item": "X", "quantity": "1"}]}  # fmt: skip
-    world.warehouse.table("purchases").put("E9", row)
-    sync(world)
-    assert only().error_code == "reference_taken" and len(there(world)) == 1
-
-
-def test_what_the_shop_does_not_take_is_said_and_told_again_by_hand(world: World) -> None:
-    order(world)
-    sync(world)
-    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
-    unload(world, ("MUG", 6))
-    sync(world)
-    assert alerts() == ["receipt_refused"] and only().tell_error and only().tell_at is None
-    purchase_acts.tell_again(only(), "ada@example.com", START)
-    with at(1):
-        sync(world)
-    assert told(world) == {"MUG": "6", "POT": "0"} and alerts() == []
-
-
-def test_telling_is_tried_again_once_an_hour(world: World) -> None:
-    order(world)
-    sync(world)
-    unload(world, ("MUG", 6))
-    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ERROR, times=9999)
-    for hours in (0, 0.5, 1):
-        with at(hours):
-            sync(world)
-    assert only().tell_failures == 2 and told(world) == {}
-    world.shop.faults.clear()
-    with at(3):
-        sync(world)
-    assert told(world) == {"MUG": "6", "POT": "0"} and only().tell_failures == 0
 
 
 # ── what people do ──
@@ -378,6 +239,11 @@ def test_cancel_sending_keeps_it_here_until_it_is_sent_after_all(world: World) -
     order(world, "PO1", ("MUG", 99), minutes=5)
     sync(world)
     assert there(world) == [] and only().state == State.HELD
+    order(world, "PO1", ("MUG", 99), minutes=7, status="canceled")
+    run(world, PURCHASES)
+    assert purchase_words.next_words(only()) == "It is canceled in the cart: there is nothing to send any more."
+    order(world, "PO1", ("MUG", 99), minutes=9)
+    run(world, PURCHASES)
     purchase_acts.send_again(only(), "ada@example.com", START)
     with at(0.1):
         sync(world)
@@ -400,11 +266,48 @@ def test_switched_off_nothing_is_sent_and_switched_on_it_begins_anew(world: Worl
     assert receiving.every and receiving.automatic, "the merchant's side runs by itself"
 
 
+def test_switched_off_what_was_begun_comes_to_its_end(world: World) -> None:
+    order(world)
+    sync(world)
+    order(world, "PO1", ("MUG", 12), minutes=5)
+    run(world, PURCHASES)
+    switch_off(world)
+    assert Schedule.objects.get(service=RECEIVING).every
+    run(world, RECEIVING)
+    assert quantities(world) == ["12"] and only().state == State.EXPECTED
+
+
+def test_switched_off_what_a_person_sends_after_all_is_sent(world: World) -> None:
+    order(world)
+    run(world, PURCHASES, RECEIVING)
+    order(world, "PO2", minutes=1)
+    run(world, PURCHASES)
+    switch_off(world)
+    held = PurchaseOrder.objects.get(state=State.HELD)
+    assert not Schedule.objects.get(service=RECEIVING).every
+    purchase_acts.send_again(held, "ada@example.com", START)
+    found = Schedule.objects.get(service=RECEIVING)
+    assert found.every and found.next_run == START
+    with at(0.1):
+        run(world, RECEIVING)
+    assert len(there(world)) == 2
+
+
+def switch_off(world: World) -> None:
+    Cart.objects.update(sync_purchases=False)
+    purchase_orders.switched(Cart.objects.get(), on=False, now=START)
+
+
 def test_another_wms_is_sent_nothing_by_itself(world: World) -> None:
     order(world)
     sync(world)
-    purchase_rows.leave_wms()
-    assert (only().state, only().error_code) == (State.HELD, "other_wms")
+    order(world, "PO1", ("UNKNOWN-1", 1), minutes=5)
+    sync(world)
+    assert alerts() == ["purchase_refused"]
+    before = only().token
+    purchase_rows.leave_wms(START)
+    assert (only().state, only().error_code) == (State.HELD, "other_wms") and alerts() == []
+    assert only().token > before, "what is under way to the old one is not recorded"
     sync(world)
     assert asked(world.warehouse, "POST", "purchase-orders") == 1
 

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from accounts.models import Account
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import crash
+from integration_manager.kit import clock, crash
+from integration_manager.kit.csvpurchases import purchase_rows
 from merchants.models import Service
+from orders import purchase_files
 from orders.models import OutFile, PurchaseOrder
 from tests.dying import dying
 from tests.test_files_again import Disk
@@ -113,3 +116,30 @@ def test_a_folder_that_takes_nothing_keeps_them_waiting_and_rows_that_are_none_a
     PurchaseOrder.objects.update(retry_at="2020-01-01T00:00Z")
     disk.run(RECEIVING)
     assert sent(disk) == [ALL]
+
+
+def test_what_goes_into_no_file_for_fifteen_days_is_a_persons(disk: Disk) -> None:
+    disk.put("shop/purchase-orders/monday.csv", GOODS)
+    disk.run(PURCHASES)
+    file = OutFile.objects.create(
+        merchant=disk.merchant, kind="purchases", name="one.csv", content=b"", created_at=clock.now()
+    )
+    PurchaseOrder.objects.filter(number="PO-1").update(out_file_id=file.pk, failures=359)
+    with transaction.atomic():
+        purchase_files.not_sent(file, clock.now(), "refused", "The folder is full.", charged=True)
+    row = PurchaseOrder.objects.get(number="PO-1")
+    assert (row.state, row.error_code) == ("refused", "gave_up") and row.events.filter(kind="refused").exists()
+    assert Alert.objects.get(kind="purchase_refused").message.endswith("Last: The folder is full.")
+
+
+def test_one_that_cannot_be_written_stops_no_other(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written(order: Any, ref: str) -> Any:
+        if order.number == "PO-1":
+            raise ValueError("a bug")
+        return purchase_rows(order, ref)
+
+    monkeypatch.setattr("wms.systems.csv_wms.purchase_rows", written)
+    disk.put("shop/purchase-orders/monday.csv", GOODS)
+    sync(disk)
+    assert sent(disk) == [[("PO-2", "open", "TEA", "20")]]
+    assert PurchaseOrder.objects.get(number="PO-1").failures == 1

@@ -182,9 +182,7 @@ def level(stock: Stock) -> list[dict[str, str]]:
 
 
 def _count(value: Decimal | None) -> str:
-    """A quantity without the zeros that the database keeps behind the point."""
-    text = _plain(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return "" if value is None else csvcells.plain(value)
 
 
 def _plain(value: Decimal | None) -> str:

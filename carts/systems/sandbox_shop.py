@@ -32,6 +32,7 @@ from integration_manager.kit.canonical import (
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback, OAuth, bearer, plain, verify_hmac_of_query
+from integration_manager.kit.page import mapped
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.reading import Reader, pick
 from integration_manager.kit.webhooks import SECRET, BadSignature, Hook, verify_hmac, verify_time
@@ -143,7 +144,7 @@ class SandboxShop(CartConnector):
             return pick(self.http.get("/api/purchase-orders", params=query), "purchase_orders", list)
 
         for page in by_modified(fetch, since, modified_at, PAGE):
-            yield Page([to_purchase(row) for row in page.rows], page.cursor)
+            yield mapped(page, to_purchase)
 
     @writes(Dedupe.NATURAL)
     def tell_received(self, key: str, receipt: Receipt) -> None:

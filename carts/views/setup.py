@@ -35,7 +35,7 @@ from integration_manager.systems import system_or_404
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
 from merchants.rules import item_code
-from orders import address_changes, delaying, releasing, ship_methods
+from orders import address_changes, delaying, purchase_rows, releasing, ship_methods
 from orders.connections import cart_class
 from orders.services import products, purchase_orders
 
@@ -237,6 +237,7 @@ def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
     if cart.translate_items != before["translate_items"]:
         message = "Item codes of this cart are translated another way now."
         releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
+        purchase_rows.codes_changed(cart.merchant_id, now)
     if any(getattr(cart, name) != before[name] for name in ADDRESSES):
         address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
     if any(getattr(cart, name) != before[name] for name in delaying.FIELDS):

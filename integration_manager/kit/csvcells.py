@@ -1,4 +1,4 @@
-"""What the text of a CSV cell means: dates, numbers, countries. All raise ValueError with the reason."""
+"""What the text of a CSV cell means: dates, numbers, countries. All that read raise ValueError with the reason."""
 
 import re
 from datetime import UTC, date, datetime, time
@@ -22,6 +22,12 @@ def number(text: str) -> Decimal:
         raise ValueError(f"{text[:40]!r} is not a plain number like 12 or 12.5")
     found = Decimal(text)
     return found.quantize(Decimal(1)) if found == found.to_integral_value() else found
+
+
+def plain(value: Decimal) -> str:
+    """The text of a number, without the zeros behind its point."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def quantity(text: str) -> Decimal:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from integration_manager.kit import csvcells
@@ -78,7 +77,7 @@ def purchase_rows(order: PurchaseOrder, ref: str) -> list[dict[str, str]]:
             **head,
             "line_item_id": line.line_id,
             "item": line.item,
-            "quantity": _plain(line.quantity),
+            "quantity": csvcells.plain(line.quantity),
             "description": line.description or "",
             "cost": "" if line.cost is None else format(line.cost, "f"),
         }
@@ -112,7 +111,7 @@ def receipt_rows(number: str, receipt: Receipt) -> list[dict[str, str]]:
         "closed": "yes" if receipt.closed else "no",
     }
     return [
-        {**head, "line_item_id": line.line_id or "", "item": line.item, "received": _plain(line.quantity)}
+        {**head, "line_item_id": line.line_id or "", "item": line.item, "received": csvcells.plain(line.quantity)}
         for line in receipt.lines
     ]
 
@@ -142,9 +141,3 @@ def _read(index: int, row: Mapping[str, str], name: str, read: Callable[[str], T
         return read(row[name])
     except ValueError as error:
         raise BadRow(index, name, str(error)) from None
-
-
-def _plain(value: Decimal) -> str:
-    """A number without the zeros behind its point."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

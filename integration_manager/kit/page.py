@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
+from integration_manager.kit.errors import Unmappable
+
 
 @dataclass(slots=True)
 class Page:
@@ -66,9 +70,23 @@ class FileRead:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A part of an incoming file that could not be read: where it stands and why, in plain words."""
+    """A part of what comes that could not be read: where it stands and why, in plain words.
+
+    `file` is "" for a record of a list that was asked for; then `line` says nothing.
+    """
 
     file: str
     line: int
     reason: str
     raw: str
+
+
+def mapped(page: Page, read: Callable[[Any], Any]) -> Page:
+    """A page of raw records as `read` gives them. One that is `Unmappable` is rejected, and stops no other."""
+    rows, rejects = [], []
+    for raw in page.rows:
+        try:
+            rows.append(read(raw))
+        except Unmappable as error:
+            rejects.append(Reject("", 0, str(error), orjson.dumps(raw, default=str).decode()[:2000]))
+    return Page(rows, page.cursor, rejects=rejects)

@@ -120,11 +120,16 @@ def crumbs(request: AccountRequest, merchant: Merchant) -> list[tuple[str, str]]
 def merchant_schedules(
     merchant: Merchant, system: type[Connector] | None, carts: list[Cart] | None = None
 ) -> list[Schedule]:
-    """The schedules of the merchant's services that the WMS supports: Receiving where a cart has purchase orders."""
+    """The schedules of the merchant's services that the WMS supports.
+
+    Receiving where a cart has purchase orders, or it runs for some of a cart that had them.
+    """
     found = schedules_of(merchant, None, services_of(system, AT_WMS)) if system else []
     receiving = next((one for one in found if one.service == Service.RECEIVING), None)
     if receiving is not None and receiving.pk:  # it was on once
         with_orders = Cart.objects.filter(merchant=merchant, sync_purchases=True, archived_at=None)
+        if receiving.every:
+            return found
         if any(cart.sync_purchases for cart in carts) if carts is not None else with_orders.exists():
             return found
     return [one for one in found if one is not receiving]

@@ -7,7 +7,7 @@ temporary name carries the token: a worker that was taken for dead renames nothi
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -25,10 +25,11 @@ from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes
-from orders.services.preparing import Item, keep, prepare
+from orders.services.preparing import keep, prepare
 from orders.services.stopping import stop
 from orders.states import Claimed, claim, move
 
+T = TypeVar("T")
 RECORDS = 500  # orders or parcels in one file, at most
 Phase = OutFile.Phase
 OPEN = [Phase.PLANNED, Phase.UPLOADED, Phase.POSTING]
@@ -56,7 +57,13 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
         stop(run, batch.stopped, batch.waiting)
         for broken, error in batch.broken:
             outcomes.bug(broken, error)
-        items, name, content = _render_orders(run, batch.items, outcomes)
+        items, name, content = _render_fit(
+            run,
+            "orders",
+            batch.items,
+            lambda item: item.prepared,
+            lambda item, error: outcomes.bug(item.claimed, error),
+        )
         if not items:
             continue
         with transaction.atomic():
@@ -75,24 +82,29 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     return taken
 
 
-def _render_orders(run: Run, items: list[Item], outcomes: Outcomes) -> tuple[list[Item], str, bytes]:
-    """The file of these orders; where that fails, of those that can be written alone."""
+def _render_fit(
+    run: Run, kind: str, items: Sequence[T], written: Callable[[T], Any], broken: Callable[[T, Exception], object]
+) -> tuple[Sequence[T], str, bytes]:
+    """The file of these, each as `written`; where that fails, of those that can be written alone.
+
+    The others go to `broken`. Without any: no items.
+    """
     if not items:
         return [], "", b""
     try:
-        return items, *_render(run, "orders", [item.prepared for item in items])
+        return items, *_render(run, kind, [written(item) for item in items])
     except Exception:
         fit = []
         for item in items:
             try:
-                _render(run, "orders", [item.prepared])
+                _render(run, kind, [written(item)])
             except Exception as error:
-                outcomes.bug(item.claimed, error)
+                broken(item, error)
             else:
                 fit.append(item)
         if len(fit) == len(items):
-            raise  # each alone is fine: it is not about an order
-        return _render_orders(run, fit, outcomes)
+            raise  # each alone is fine: it is not about one of them
+        return _render_fit(run, kind, fit, written, broken)
 
 
 def confirm(run: Run) -> None:
@@ -152,9 +164,15 @@ def tell_products(run: Run, batch: Sequence[tuple[int, int, Product]]) -> None:
     carry(run, file)
 
 
-def tell_purchases(run: Run, batch: Sequence[tuple[PurchaseRow, PurchaseOrder]]) -> None:
-    """One file of purchase orders that were claimed for it. Raises Lost."""
-    name, content = _render(run, "purchases", [(order, row.ref) for row, order in batch])
+def tell_purchases(
+    run: Run,
+    batch: Sequence[tuple[PurchaseRow, PurchaseOrder]],
+    broken: Callable[[tuple[PurchaseRow, PurchaseOrder], Exception], object],
+) -> None:
+    """One file of purchase orders that were claimed for it; `broken` is told of what cannot be written. Raises Lost."""
+    batch, name, content = _render_fit(run, "purchases", batch, lambda one: (one[1], one[0].ref), broken)
+    if not batch:
+        return
     with transaction.atomic():
         file = _plan(run, "purchases", name, content, [row.pk for row, _ in batch])
         if not purchase_files.into(file, batch):
@@ -162,9 +180,15 @@ def tell_purchases(run: Run, batch: Sequence[tuple[PurchaseRow, PurchaseOrder]])
     carry(run, file)
 
 
-def tell_receipts(run: Run, batch: Sequence[tuple[PurchaseRow, Receipt]]) -> None:
-    """One file of what has come. Raises Lost."""
-    name, content = _render(run, "receipts", [(row.number, receipt) for row, receipt in batch])
+def tell_receipts(
+    run: Run,
+    batch: Sequence[tuple[PurchaseRow, Receipt]],
+    broken: Callable[[tuple[PurchaseRow, Receipt], Exception], object],
+) -> None:
+    """One file of what has come; `broken` is told of what cannot be written. Raises Lost."""
+    batch, name, content = _render_fit(run, "receipts", batch, lambda one: (one[0].number, one[1]), broken)
+    if not batch:
+        return
     with transaction.atomic():
         file = _plan(run, "receipts", name, content, [[row.pk, row.receipt_hash] for row, _ in batch])
         if not purchase_files.into_receipts(file, batch):

@@ -62,11 +62,12 @@ def _park(run: Run, file: OutFile, why: str) -> bool:
     message = WORDS.format(file=file.name, why=why)
     run.counts["unknown"] += 1
     if file.kind in ("inventory", "products", "receipts"):  # once more does no harm
-        advance(file, phase=Phase.DROPPED)
-        if file.kind == "products":
-            product_rows.out_of_file(file, run.now, "outcome_unknown", message)
-        elif file.kind == "receipts":
-            purchase_files.not_told(file, run.now, message)
+        with transaction.atomic():
+            advance(file, phase=Phase.DROPPED)
+            if file.kind == "products":
+                product_rows.out_of_file(file, run.now, "outcome_unknown", message)
+            elif file.kind == "receipts":
+                purchase_files.not_told(file, run.now, message)
         return False
     with transaction.atomic():
         advance(file, phase=Phase.PARKED)

@@ -5,7 +5,7 @@ What is told are totals, so telling them twice is no harm, and the latest hold.
 
 import logging
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -25,14 +25,13 @@ from merchants import schedules
 from merchants.models import Schedule, Service
 from orders import cursors, files_read, purchase_rows, rejects
 from orders.connections import wms_class
-from orders.purchase_rows import Row, note
-from orders.run import Run
+from orders.purchase_rows import AGAIN, DAYS, HOUR, TRIES, Row, State, note
+from orders.run import LostLease, Run
 from orders.services import out_files
 from wms.models import Wms
 
 log = logging.getLogger(__name__)
 
-AGAIN, HOUR, DAYS, TRIES = timedelta(minutes=1), timedelta(hours=1), timedelta(days=15), 360
 FROM = "from"  # in the schedule's state: when it was switched on
 
 
@@ -42,7 +41,17 @@ def purchase_orders(run: Run) -> None:
     assert isinstance(connector, CartConnector) and cart is not None
     if not cart.sync_purchases:
         return
-    _read(run, connector, cart)
+    try:
+        _read(run, connector, cart)
+    except (AuthFailed, ConnectionFailed, RateLimited):
+        raise
+    except ConnectorError:  # what has come is told all the same
+        _say(run, connector)
+        raise
+    _say(run, connector)
+
+
+def _say(run: Run, connector: CartConnector) -> None:
     if "receipts" in connector.renders:
         _write(run)
     elif connector.overrides("tell_received"):
@@ -63,9 +72,9 @@ def _read(run: Run, connector: CartConnector, cart: Cart) -> None:
                 cursors.passed(run, newest)
             cursors.save(run, cursor)
             files_read.note(run, page)
-            if stored["new"] or stored["changed"]:
-                schedules.wake(Service.RECEIVING, run.now, merchant_id=run.merchant.pk)
-        if not stored["new"] and not stored["changed"]:
+        if stored["new"] or stored["changed"]:  # by itself: that one's run locks the two schedules the other way
+            schedules.wake(Service.RECEIVING, run.now, merchant_id=run.merchant.pk)
+        else:
             run.repeated(page)
         run.counts.update({"new": stored["new"], "changed": stored["changed"], "found": len(page.rows)})
         rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
@@ -93,7 +102,9 @@ def _tell(run: Run, connector: CartConnector) -> None:
         run.current()
         tried = True
         try:
-            run.call(connector.tell_received, row.key, purchase_rows.to_tell(row))
+            run.call(connector.tell_received, row.data["key"], purchase_rows.to_tell(row))
+        except LostLease:
+            raise
         except Exception as error:
             worse = _failed(run, row, error) or worse
         else:
@@ -109,12 +120,20 @@ def _write(run: Run) -> None:
     if waiting:
         run.connector.ready("receipts")
     out_files.recover(run, "receipts")
+    broken: list[bool] = []
     while waiting and run.keep_alive() and not run.stopping.is_set():
         run.current()
         rows = list(_waiting(run)[: out_files.RECORDS])
         if not rows:
             break
-        out_files.tell_receipts(run, [(row, purchase_rows.to_tell(row)) for row in rows])
+        out_files.tell_receipts(
+            run,
+            [(row, purchase_rows.to_tell(row)) for row in rows],
+            lambda one, error: broken.append(_failed(run, one[0], error)),
+        )
+    if broken:
+        assert run.cart is not None
+        purchase_rows.tell(run.cart, run.now, worse=any(broken))
 
 
 def _failed(run: Run, row: Row, error: Exception) -> bool:
@@ -156,9 +175,10 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
     if not on:
         purchase_rows.stop(cart, now)
         stored.update(token=F("token") + 1, lease_until=None, every=0, next_run=None)
-        others = Cart.objects.filter(merchant=cart.merchant_id, sync_purchases=True, archived_at=None)
-        if not others.exclude(pk=cart.pk).exists():
-            _receiving(cart).update(token=F("token") + 1, lease_until=None, every=0, next_run=None)
+        begun = Row.objects.filter(merchant=cart.merchant_id, state=State.WAITING)  # that comes to its end
+        if not others(cart).exists() and not begun.exists():
+            receiving = Schedule.objects.filter(merchant=cart.merchant_id, cart=None, service=Service.RECEIVING)
+            receiving.update(token=F("token") + 1, lease_until=None, every=0, next_run=None)
         return
     schedule = stored.first()
     Schedule.objects.update_or_create(
@@ -171,13 +191,19 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
             "reached_back_at": None,
         },
     )
-    receiving, _ = Schedule.objects.get_or_create(merchant_id=cart.merchant_id, cart=None, service=Service.RECEIVING)
+    receive(cart.merchant_id, now)
+
+
+def receive(merchant_id: int, now: datetime) -> None:
+    """Has Receiving run, where it does not."""
+    receiving, _ = Schedule.objects.get_or_create(merchant_id=merchant_id, cart=None, service=Service.RECEIVING)
     wms = Wms.current()
     if not receiving.every and wms is not None:
         every = schedules.sweep(Service.RECEIVING, wms_class(wms).min_every)
         schedules.set_frequency(receiving, now, every=every, automatic=True)
 
 
-def _receiving(cart: Cart) -> "QuerySet[Schedule]":
-    found: QuerySet[Schedule] = Schedule.objects.filter(merchant=cart.merchant_id, cart=None, service=Service.RECEIVING)
-    return found
+def others(cart: Cart) -> "QuerySet[Cart]":
+    """The merchant's other carts that have purchase orders."""
+    on: QuerySet[Cart] = Cart.objects.filter(merchant=cart.merchant_id, sync_purchases=True, archived_at=None)
+    return on.exclude(pk=cart.pk)

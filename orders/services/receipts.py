@@ -1,17 +1,18 @@
 """What has come of purchase orders, read from the WMS: totals so far. A part of Receiving."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
-from integration_manager.kit.canonical import Receipt
-from integration_manager.kit.connector import WmsConnector
+from integration_manager.kit.canonical import Receipt, to_json
+from integration_manager.kit.connector import Reject, WmsConnector
 from integration_manager.kit.errors import storable
 from merchants import schedules
 from merchants.models import Service
 from orders import cursors, files_read, purchase_rows, rejects
-from orders.purchase_rows import Row, State, note
+from orders.purchase_rows import TAKEN, Row, State, note
 from orders.run import Run
 
 BACK = timedelta(days=2)  # from before it was switched on, receipts are read so far back
@@ -27,19 +28,21 @@ def pick_up(run: Run, connector: WmsConnector) -> None:
         newest = cursors.clamped(page, connector)
         if newest is not None and (cursor is None or newest > cursor):
             cursor = newest
+        rows = [receipt for receipt in page.rows if not _below_zero(receipt)]
+        below = [_rejected(receipt) for receipt in page.rows if _below_zero(receipt)]
         with transaction.atomic():
-            stored, carts = _store(run, page.rows)
+            stored, carts = _store(run, rows)
             if deep:
                 cursors.passed(run, newest)
             cursors.save(run, cursor)
             files_read.note(run, page)
-            if carts:
-                schedules.wake(Service.PURCHASES, run.now, cart_ids=sorted(carts))
+        if carts:  # by itself: their runs lock the two schedules the other way
+            schedules.wake(Service.PURCHASES, run.now, cart_ids=sorted(carts))
         if not stored:
             run.repeated(page)
         run.counts["received"] += stored
         run.counts["found"] += len(page.rows)
-        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
+        rejects.alert(run, [*page.rejects, *below])  # before the file is gone: nobody would read it again to say so
         files_read.take_away(run, page)
         rejects.say(run, page.notes)
     if not run.unfinished:
@@ -48,25 +51,42 @@ def pick_up(run: Run, connector: WmsConnector) -> None:
             cursors.reached(run)
 
 
-def _store(run: Run, receipts: Iterable[Receipt]) -> tuple[int, set[int]]:
+def _store(run: Run, receipts: Sequence[Receipt]) -> tuple[int, set[int]]:
     """Keeps what has come: how many are news, and of which carts."""
     stored, carts = 0, set()
+    _lock(run, receipts)
     for receipt in receipts:
         row = _of(run, receipt)
-        if row is None:
-            continue
-        if not row.wms_key and row.sent:  # so it had arrived: nobody has to be asked any more
-            refused = row.state == State.REFUSED
+        if row is None or not (row.wms_key or row.sent) or (not row.wms_key and row.error_code == TAKEN):
+            continue  # what the WMS has under our reference is not known to be ours
+        refused = row.state == State.REFUSED
+        if not row.wms_key:  # so it had arrived: nobody has to be asked any more
             purchase_rows.arrived(row, receipt.wms_key or row.ref, run.wms_id, row.sent_hash, run.now)
             note([row], "sent", "Goods of it have come, so the WMS has it.", run.now)
-            if refused:
-                purchase_rows.tell(row.cart, run.now, worse=False)
         if receipt.wms_key and row.wms_key == row.ref:  # a person has said that it arrived: now we know as what
             row.wms_key = storable(receipt.wms_key, 100)
         if purchase_rows.receive(row, receipt, run.now):
             stored += 1
             carts.add(row.cart_id)
+        if refused and row.state != State.REFUSED:
+            purchase_rows.tell(row.cart, run.now, worse=False)
     return stored, carts
+
+
+def _lock(run: Run, receipts: Sequence[Receipt]) -> None:
+    """All that they are of, always in one order: what reads the cart locks the same rows."""
+    keys, refs = [one.wms_key for one in receipts if one.wms_key], [one.ref for one in receipts if one.ref]
+    mine = Row.objects.filter(Q(wms_key__in=keys) | Q(ref__in=refs), merchant=run.merchant)
+    list(mine.select_for_update().order_by("pk").values_list("pk"))
+
+
+def _below_zero(receipt: Receipt) -> bool:
+    return any(line.quantity < 0 for line in receipt.lines)
+
+
+def _rejected(receipt: Receipt) -> Reject:
+    what = receipt.ref or receipt.wms_key
+    return Reject("", 0, f"Of {what} less than nothing is said to have come.", str(to_json(receipt)))
 
 
 def _of(run: Run, receipt: Receipt) -> Row | None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -28,19 +28,19 @@ from integration_manager.kit.errors import (
     Permanent,
     RateLimited,
     Transient,
+    storable,
 )
 from merchants.rules.codes import MASTER, ItemCodes
 from orders import item_codes, purchase_rows
 from orders.out_file import LEASE
-from orders.purchase_rows import FAILING, ITEM_CODE, Row, State, note
-from orders.run import WINDOW, Run
+from orders.purchase_rows import AGAIN, DAYS, FAILING, HOUR, ITEM_CODE, TAKEN, TRIES, UNKNOWN, Row, State, note
+from orders.run import WINDOW, LostLease, Run
 from orders.services import out_files
 from orders.services.receipts import pick_up
 
 log = logging.getLogger(__name__)
 
-HOUR, AGAIN = timedelta(hours=1), timedelta(minutes=1)
-TRIES, DAYS, BUGS, ROUNDS = 360, timedelta(days=15), 5, 3
+BUGS, ROUNDS = 5, 3  # tries that end by our own fault, and unknown outcomes in a row, at most
 
 
 def receiving(run: Run) -> None:
@@ -89,6 +89,9 @@ class _Sending:
                 done = self._bring(row)
             except _Gone:
                 continue
+            except LostLease:
+                self._release(row, run.now)  # raised before a call, so that did not begin
+                raise
             except Exception as error:
                 self._failed(row, error)
             else:
@@ -124,7 +127,7 @@ class _Sending:
                 else:
                     batch.append((row, order))
             if batch:
-                out_files.tell_purchases(run, batch)
+                out_files.tell_purchases(run, batch, lambda one, error: self._failed(one[0], error))
         if run.stopping.is_set() and run.refusal is None and run.outage is None:
             run.stopping.clear()  # a directory that takes nothing may still have receipts beside it
         self._close()
@@ -143,10 +146,11 @@ class _Sending:
         connector, order = self.connector, self._prepared(row)
         looks = connector.overrides("find_purchase_order")
         key, wanted = row.wms_key, False
-        if not key and looks:
+        if looks and key in ("", row.ref):  # a person's word that it arrived says not by which key
             found: Found | None = self.run.call(connector.find_purchase_order, row.ref)
             if found is not None:
-                key, wanted = found.wms_key, self._same(row, order, found)
+                wanted = not key and self._same(row, order, found)
+                key = found.wms_key
         elif not key and row.sent and row.starts > 1 and connector.dedupe("send_purchase_order") is Dedupe.NONE:
             raise _Undecided
         if order.status is not PurchaseStatus.OPEN:
@@ -160,7 +164,7 @@ class _Sending:
         if wanted:
             return Done("found" if row.starts == 1 else "sent", key)
         if connector.overrides("change_purchase_order"):
-            self._begin(row, order)
+            self._begin(row, order, key)
             self.run.call(connector.change_purchase_order, key, order)
             return Done("changed", key)
         if row.sent_hash == row.content_hash:
@@ -172,13 +176,16 @@ class _Sending:
         )
 
     def _same(self, row: Row, order: PurchaseOrder, found: Found) -> bool:
-        """Whether what the WMS has under our reference is this one as it is to be. Raises NeedsHuman."""
+        """Whether what the WMS has under our reference is this one as it is to be. Raises NeedsHuman.
+
+        It tells number and lines alone: what was sent of the rest is known by the hash.
+        """
         lines = _amounts((line.item, line.quantity) for line in order.lines)
         same = _amounts(found.lines) == lines
-        if found.order_no != order.number or not (same or row.sent):
+        if found.order_no not in (order.number, row.sent.get("number")) or not (same or row.sent):
             raise NeedsHuman(
                 f"The WMS has purchase order {found.order_no} under our reference {row.ref}.",
-                code="reference_taken",
+                code=TAKEN,
                 fix="If it is this one, press It Arrived. Else remove it there, then press Send Again.",
             )
         if found.canceled and order.status is PurchaseStatus.OPEN:
@@ -187,7 +194,7 @@ class _Sending:
                 code="canceled_at_wms",
                 fix="Enter it again there and press It Is Settled, or cancel it in the cart.",
             )
-        return same
+        return same and found.order_no == order.number and row.sent_hash in ("", row.content_hash)
 
     def _end(self, row: Row, order: PurchaseOrder, key: str) -> Done:
         """Nothing is to come any more: the source has canceled or closed it."""
@@ -216,6 +223,10 @@ class _Sending:
             raise NeedsHuman("It has no lines.", code="nothing_to_send", fix="Add what is to come in the cart.")
         if any(not line.item for line in order.lines):
             raise NeedsHuman("A line has no SKU.", code="sku_missing", fix="Give the item one in the cart.")
+        if any(line.quantity <= 0 for line in order.lines):
+            raise NeedsHuman(
+                "A line has no quantity above zero.", code="bad_quantity", fix="Correct or remove it in the cart."
+            )
         if row.cart_id not in self.codes:
             self.codes[row.cart_id] = item_codes.of(self.run.merchant, row.cart)
         codes = self.codes[row.cart_id]
@@ -223,12 +234,12 @@ class _Sending:
             return order
         return replace(order, lines=tuple(replace(line, item=_sku(codes, line.item)) for line in order.lines))
 
-    def _begin(self, row: Row, order: PurchaseOrder) -> None:
-        """Keeps what a call is begun with, before it. Raises _Gone."""
-        sent = to_json(order)
-        if not Row.objects.filter(pk=row.pk, token=row.token).update(sent=sent, sent_hash=row.content_hash):
+    def _begin(self, row: Row, order: PurchaseOrder, key: str = "") -> None:
+        """Keeps what a call is begun with, before it. `key`: a change, of what the WMS knows by that. Raises _Gone."""
+        known = {"wms_key": storable(key, 100)} if key else {"sent_hash": row.content_hash}
+        if not Row.objects.filter(pk=row.pk, token=row.token).update(sent=to_json(order), **known):
             raise _Gone
-        row.sent = sent
+        row.sent, row.wms_key = to_json(order), known.get("wms_key", "")
 
     # ── what became of it ──
 
@@ -270,20 +281,18 @@ class _Sending:
             self._done(row, Done("sent", error.remote_id))
         else:
             fix = "If it is this one, press It Arrived. Else remove it there, then press Send Again."
-            self._stopped(row, "reference_taken", f"The WMS has one under our reference {row.ref} already. {fix}")
+            self._stopped(row, TAKEN, f"The WMS has one under our reference {row.ref} already. {fix}")
 
     def _unknown(self, row: Row, why: str, *, blind: bool) -> None:
         """No answer came. It is looked up after it has settled; where that is no way out, a person decides."""
         now, none = self.run.now, self.connector.dedupe("send_purchase_order") is Dedupe.NONE
         if blind or none or row.rounds + 1 >= ROUNDS:
             message = "It was sent and no answer came. Look at the WMS, then say whether it arrived."
-            self._stopped(row, "outcome_unknown", message)
+            self._stopped(row, UNKNOWN, message)
             return
         again = now + max(AGAIN, self.connector.settle)
         message = f"Whether it arrived is not known yet: {why} It is looked up."
-        if self._update(
-            row, rounds=row.rounds + 1, retry_at=again, error_code="outcome_unknown", error_message=message
-        ):
+        if self._update(row, rounds=row.rounds + 1, retry_at=again, error_code=UNKNOWN, error_message=message):
             self.run.due_at(again)
             self.run.counts["unknown"] += 1
 
@@ -300,7 +309,7 @@ class _Sending:
             self._stopped(row, "gave_up", f"It was tried {failures} times and is not tried any more. Last: {error}")
             return
         # What is known to have come to nothing is no start; what may have come to something is looked at first.
-        starts = row.starts if isinstance(error, OutcomeUnknown) else 0
+        starts = row.starts - (not isinstance(error, OutcomeUnknown))
         self._update(
             row,
             failures=failures,
@@ -314,8 +323,8 @@ class _Sending:
         self.failed = error
 
     def _stopped(self, row: Row, code: str, why: str) -> None:
-        unknown = code == "outcome_unknown"
-        starts = row.starts if unknown else 0
+        unknown = code == UNKNOWN
+        starts = row.starts - (not unknown)
         with transaction.atomic():
             mine = self._mine(row)
             if mine is None:
@@ -351,7 +360,7 @@ class _Sending:
                 said=self.failed.said,
                 merchant_id=run.merchant.pk,
             )
-        elif self.carts and not Row.objects.filter(merchant=run.merchant, state=State.WAITING, failures__gt=0).exists():
+        elif not Row.objects.filter(merchant=run.merchant, state=State.WAITING, failures__gt=0).exists():
             resolve(FAILING, [key], run.now)
         for cart in Cart.objects.filter(pk__in=self.carts):
             purchase_rows.tell(cart, run.now, worse=cart.pk in self.refused)

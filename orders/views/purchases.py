@@ -17,6 +17,7 @@ from carts.models import Cart
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import PurchaseOrder, from_json
+from integration_manager.kit.csvcells import plain
 from orders import purchase_acts, purchase_rows, purchase_words, search
 from orders.actions import NotNow
 from orders.purchase_rows import Row, State
@@ -146,8 +147,8 @@ def _cells(rows: "QuerySet[Row]") -> Iterator[list[object]]:
         head = [row.number, row.ref, row.merchant.name, row.cart.name, row.supplier, row.expected_on or ""]
         loaded = f"{row.created_at:%Y-%m-%d %H:%M:%S}"
         for line in purchase_words.lines(row):
-            ordered = "" if line.ordered is None else purchase_rows.plain(line.ordered)
-            about = [line.item, line.sent_as, ordered, purchase_rows.plain(line.received), line.cost or ""]
+            ordered = "" if line.ordered is None else plain(line.ordered)
+            about = [line.item, line.sent_as, ordered, plain(line.received), line.cost or ""]
             yield [*head, row.get_state_display(), *about, loaded, row.error_message]
 
 

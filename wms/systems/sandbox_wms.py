@@ -27,6 +27,7 @@ from integration_manager.kit.canonical import (
 )
 from integration_manager.kit.connector import Dedupe, Field, Page, Rate, WmsConnector, writes
 from integration_manager.kit.errors import AlreadyDone, NeedsHuman, Permanent
+from integration_manager.kit.page import mapped
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.reading import Reader, pick
 
@@ -119,7 +120,8 @@ class SandboxWmsBlind(WmsConnector):
         return [ShipMethod(row["code"], row["name"], row["carrier"]) for row in rows]
 
     def receipts(self, since: datetime) -> Iterator[Page]:
-        return self._pages("receipts", "modified_since", "modified_at", since, to_receipt)
+        for page in self._pages("receipts", "modified_since", "modified_at", since, dict):
+            yield mapped(page, to_receipt)
 
     @writes(Dedupe.NONE)
     def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:
