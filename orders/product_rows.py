@@ -155,9 +155,10 @@ def try_one_again(cart: Cart, now: datetime, product: str) -> int:
         if CartProduct.objects.filter(pk__in=[other.pk for other in others], lease_until__gt=Now()).exists():
             return 0  # it is being sent in this moment: what becomes of it has to be kept
         there = next((other for other in reversed(others) if other.wms_key), one)
+        due = max([now, *(other.retry_at for other in others)])  # what may have been added shows only after a while
         CartProduct.objects.filter(pk__in=[other.pk for other in others]).delete()
         found = CartProduct.objects.filter(pk=one.pk, state=State.REFUSED)
-        return _again(found, now, wms_key=there.wms_key, wms_id=there.wms_id)
+        return _again(found, due, wms_key=there.wms_key, wms_id=there.wms_id)
 
 
 def _again(found: "QuerySet[CartProduct]", now: datetime, **at_wms: Any) -> int:

@@ -356,6 +356,25 @@ def test_the_twin_of_a_product_that_is_gone_takes_its_place(world: World) -> Non
     assert states() == {"2": State.THERE, "1": State.REFUSED}, "if it is there after all, it is the one that waits"
 
 
+def test_what_takes_the_place_of_an_undecided_one_waits_until_that_has_settled(world: World) -> None:
+    offer(world, "1", "MUG", "Blue")
+    run(world, PRODUCTS)
+    world.warehouse.faults.script("POST /v1/products", Fault.DROP_AFTER)
+    with at(0):
+        run(world, DELIVER)
+    offer(world, "2", "MUG", "Red", minutes=1)
+    with at(0):
+        run(world, PRODUCTS, DELIVER)
+        one = CartProduct.objects.get(key="2")
+        assert product_rows.try_one_again(world.cart, START, one.public_id) == 1
+        run(world, DELIVER)
+    assert asked(world.warehouse, "GET", "/v1/products") == 1, "not looked up before the undecided call has settled"
+    assert CartProduct.objects.get().retry_at >= START + SandboxWms.settle
+    with at(1):
+        run(world, DELIVER)
+    assert (states(), len(there(world))) == ({"2": State.THERE}, 1)
+
+
 # ── what is read ──
 
 
