@@ -1,6 +1,7 @@
 """Kits, from the rule to the page: components are what is sent, the kit is what the cart hears of."""
 
 import io
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,7 @@ from orders.stock import offered, stock_rules
 from tests import desk as desks
 from tests.counter import text
 from tests.desk import Desk
+from tests.dying import Killed
 from tests.test_rules import PLAIN, order
 from tests.world import World, alerts, change, leases_expire, place, run
 
@@ -306,6 +308,34 @@ def test_a_kit_that_is_changed_before_it_is_sent_again_is_what_was_sent(world: W
     world.warehouse.faults.script("POST /v1/orders", "drop")
     run(world, DELIVER)
     put(world, GIFT=(Component(TIN, 3),))
+    leases_expire()
+    run(world, DELIVER)
+    assert (world.only().status, alerts()) == (Status.AT_WMS, [])
+    assert set(LinePart.objects.values_list("item", flat=True)) == {TIN}
+    assert "3 × TIN-SMALL" in str(OrderDetail.objects.get().applied)
+
+
+@pytest.mark.parametrize("lost", ["drop", "drop_after"])
+def test_an_order_is_never_at_the_wms_with_the_parts_of_older_rules(
+    world: World, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies between the two; the call of before had arrived, or it had not."""
+    put(world, GIFT=GIFT)
+    place(world, 1, ("GIFT", 1))
+    run(world, DOWNLOAD)
+    put(world, GIFT=(Component(TIN, 3),))
+    world.warehouse.faults.script("POST /v1/orders", lost)
+    run(world, DELIVER)
+    leases_expire()
+
+    def die(items: Iterable[Any], now: Any) -> None:
+        if [*items]:
+            raise Killed
+
+    with monkeypatch.context() as dead, pytest.raises(Killed):
+        dead.setattr("orders.services.outcomes.keep", die)
+        run(world, DELIVER)
+    assert world.only().status == Status.SENDING
     leases_expire()
     run(world, DELIVER)
     assert (world.only().status, alerts()) == (Status.AT_WMS, [])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Found, to_json
@@ -74,8 +74,9 @@ class Outcomes:
     def record(self, group: Sequence[tuple[Item, Any]]) -> None:
         """Records what has arrived; what succeeded together in one statement."""
         sent = [(item, result) for item, result in group if isinstance(result, str)]
-        moved = set(self._sent([item for item, _ in sent], [key for _, key in sent]))
-        keep((item for item, _ in sent if item.id in moved), self.run.now)
+        with transaction.atomic():  # who finds them at the WMS finds with them what that has
+            moved = set(self._sent([item for item, _ in sent], [key for _, key in sent]))
+            keep((item for item, _ in sent if item.id in moved), self.run.now)
         for item, result in group:
             if not isinstance(result, str):
                 self._one(item, result)
@@ -171,10 +172,11 @@ class Outcomes:
             return
         if item.claimed.cancel_requested:
             cancel_at_wms([item.id], now, actor="", why="Canceled in the shop.")
-        moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
         lines = same_lines(found, item.prepared)
-        if moved and lines:  # a later send of ours may be the one that arrived
-            keep([item], now)
+        with transaction.atomic():
+            moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
+            if moved and lines:  # a later send of ours may be the one that arrived
+                keep([item], now)
         same = lines and item.claimed.sent_hash == item.hash
         if moved and not same and not item.claimed.cancel_requested:
             self._keep_found(item, found)
