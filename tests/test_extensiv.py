@@ -409,9 +409,18 @@ def test_pages_that_are_smaller_than_asked_for_lose_no_row(there: Any, wms: Exte
     assert len(found) == len(there.orders)
 
 
-def test_rows_that_it_counts_and_never_gives_are_said(there: Any, wms: Extensiv) -> None:
-    there.count("A", Decimal(1))
-    answers(there, "GET", "/inventory/stocksummaries", lambda request, usual: {**usual(request), "totalResults": 2})
+@pytest.mark.parametrize("number", [1, 37, 537])
+@pytest.mark.parametrize("gives", [1000, 40])
+def test_rows_that_it_counts_and_never_gives_keep_none_of_the_others_back(
+    there: Any, wms: Extensiv, number: int, gives: int
+) -> None:
+    there.gives = gives
+    for one in range(number):
+        there.count(f"A{one}", Decimal(1))
+    path, more = "/inventory/stocksummaries", {"totalResults": number + 1}
+    answers(there, "GET", path, lambda request, usual: {**usual(request), **more})
+    assert len(levels(wms)) == number
+    answers(there, "GET", path, lambda request, usual: {"summaries": [], **more})
     with pytest.raises(BadAnswer, match="more rows than it gives"):
         levels(wms)
 

@@ -143,25 +143,26 @@ class Counted:
     def page(self, name: str, most: int, page: int, fetch: Callable[[int, int], tuple[Sequence[R], int]]) -> list[R]:
         """Page `page` (from 1) of `most` rows, by as many calls as it takes; shorter at the end of the list only.
 
-        fetch(size, number): the rows of a page of this size, and how many there are in all. Raises BadAnswer where
-        there are more than it gives.
+        fetch(size, number): the rows of a page of this size, and how many there are in all. It may count rows that it
+        never gives: a page that is too short is its end where smaller ones bring no more. Raises BadAnswer where it
+        gives none of what it counts.
         """
-        before = (page - 1) * most
-        for _ in range(2):
-            size, found = self._sizes.get(name, most), list[R]()
+        before, size, had = (page - 1) * most, self._sizes.get(name, most), 0
+        while True:
+            found = list[R]()
             while len(found) < most:
                 rows, total = fetch(size, (before + len(found)) // size + 1)
                 found += rows
-                if before + len(found) >= total:
-                    return found
-                if len(rows) < size:
+                if before + len(found) >= total or len(rows) < size:
                     break
-            else:
+            whole = len(found) >= most or before + len(found) >= total
+            if not whole and not found:
+                raise BadAnswer("The system says that its list has more rows than it gives.")
+            if len(found) > had > 0:
+                self._sizes[name] = size
+            if whole or not rows or len(found) <= had:
                 return found
-            if not rows:
-                break
-            self._sizes[name] = next(size for size in range(len(rows), 0, -1) if most % size == 0)
-        raise BadAnswer("The system says that its list has more rows than it gives.")
+            had, size = len(found), next(size for size in range(len(rows), 0, -1) if most % size == 0)
 
 
 def by_token(
