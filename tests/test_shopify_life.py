@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +24,13 @@ from integration_manager.kit.acceptance.hooks import mailbox
 from integration_manager.kit.connector import CartConnector, Rate
 from integration_manager.kit.errors import AuthFailed, Transient
 from integration_manager.kit.oauth import ACCESS
+from integration_manager.kit.tokens import Token
 from merchants.models import Schedule, Service
-from orders import connections, refunding, refunds
+from orders import actions, connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
 from orders.next_step import Around, next_of
+from orders.services.told import FOUND
 from orders.tokens import StoredTokens, stored
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
@@ -142,6 +145,7 @@ def test_a_full_life_while_a_fifth_of_all_answers_is_lost(world: World) -> None:
     shop.faults.seed(7)
     shop.faults.plan({"drop_after": 0.2}, match="write")
     shop.faults.plan({"drop": 0.1}, match="read")
+    shop.faults.script("write", "drop_after", times=2, skip=1)  # threads throw the dice: these are lost for sure
     ends_in_the_middle(shop)
     world.warehouse.faults.seed(3)
     world.warehouse.faults.plan({"drop_after": 0.2}, match="write")
@@ -216,6 +220,29 @@ def test_what_was_told_of_a_box_without_a_number_in_part_is_told_of_the_rest(wor
         run(world, UPLOAD)
     assert [lines for _, lines in parcels(world, key)] == [{f"{key}1": 2}, {f"{key}2": 1}]
     assert (world.only().status, alerts()) == (Status.CONFIRMED, [])
+
+
+def test_another_number_for_a_parcel_of_which_no_id_is_known_is_a_persons_to_tell(world: World) -> None:
+    shop = shop_of(world)
+    key = shop.order_of(1, ("MUG-BLUE", 3))
+    run(world, DOWNLOAD, DELIVER)
+    packed = pack(world, share="0.5")
+    run(world, CONFIRM, UPLOAD)
+    told = parcels(world, key)
+    Shipment.objects.update(remote_id=FOUND)
+    at_wms: Any = world.warehouse
+    at_wms._shipments("C1").change(packed, tracking_number="1ZNEW", modified_at=at_wms.now())
+    run(world, CONFIRM, UPLOAD)
+    assert (parcels(world, key), alerts()) == (told, ["tracking_refused"]), "nothing is fulfilled a second time"
+    assert Shipment.objects.get().uploaded_at is None
+    (made,) = shop.orders.rows[key]["fulfillments"]
+    shop.orders.change(key, fulfillments=[{**made, "number": "1ZNEW"}])
+    actions.resend_tracking(world.only(), "dana@mail.example")
+    run(world, UPLOAD)
+    assert (Shipment.objects.get().remote_id, alerts()) == (str(made["id"]), [])
+    actions.resend_tracking(world.only(), "dana@mail.example")
+    run(world, UPLOAD)
+    assert (len(parcels(world, key)), alerts()) == (1, [])
 
 
 def test_a_fulfillment_that_may_be_ours_or_another_is_a_persons_to_judge(world: World) -> None:
@@ -467,6 +494,34 @@ def test_a_thread_that_renews_does_not_wait_for_a_row_that_is_being_changed(
             pool.submit(store.hold, 60.0).result(timeout=30)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(store.hold, 60.0).result(timeout=30) and not store.hold(60.0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_was_renewed_waits_until_it_can_be_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one before it is worth nothing any more."""
+    monkeypatch.setattr("orders.tokens.WAIT", 0.05)
+    granted(world)
+    store, before, refused = StoredTokens(Access.objects.get()), StoredTokens._in_tenant, threading.Event()
+
+    def in_tenant(self: StoredTokens, do: Any) -> Any:
+        try:
+            return before(self, do)
+        except Transient:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(StoredTokens, "_in_tenant", in_tenant)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Access.objects.update(granted_by="another@example.com")
+            saving = pool.submit(store.save, Token("new", refresh="next"))
+            assert refused.wait(30)
+        saving.result(timeout=60)
+        assert store.load() == Token("new", refresh="next")
+        monkeypatch.setattr("orders.tokens.HOLD", 0)
+        with transaction.atomic(), pytest.raises(Transient, match="being changed"):
+            Access.objects.update(granted_by="somebody@example.com")
+            pool.submit(store.save, Token("newer")).result(timeout=60)
 
 
 def test_a_thread_that_renews_what_nobody_sees_does_not_wait_either(world: World) -> None:

@@ -12,6 +12,7 @@ from merchants import schedules
 from merchants.models import Schedule, Service
 from orders import actions, states
 from orders.models import Event, Order, Shipment, Status
+from orders.services import told as told_of
 from orders.services import upload_shipments
 from tests.world import START, World, alerts, asked, at, leases_expire, pack, place, run
 
@@ -167,6 +168,21 @@ def test_a_parcel_that_replaces_a_voided_one_completes_the_order(sent: World) ->
     parcels(sent).put(again["key"], {**again, "modified_at": sent.warehouse.now()})
     run(sent, CONFIRM, UPLOAD)
     assert (sent.only().status, sent.only().qty_shipped, told(sent)) == (Status.CONFIRMED, 4, ["1ZAGAIN"])
+
+
+def test_what_replaces_a_parcel_that_was_to_be_told_again_takes_its_place_at_the_cart(sent: World) -> None:
+    key = pack(sent)
+    run(sent, CONFIRM, UPLOAD)
+    parcels(sent).change(key, tracking_number="1ZCHANGED", modified_at=sent.warehouse.now())
+    run(sent, CONFIRM)
+    assert Shipment.objects.get().uploaded_at is None
+    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    row = parcels(sent).rows[key]
+    again = {**row, "key": f"{key}-again", "voided": False, "tracking_number": "1ZAGAIN"}
+    parcels(sent).put(again["key"], {**again, "modified_at": sent.warehouse.now()})
+    run(sent, CONFIRM, UPLOAD)
+    assert [c["tracking_number"] for c in sent.shop.effects("correction")] == ["1ZAGAIN"]
+    assert (sent.only().status, len(told(sent)), alerts()) == (Status.CONFIRMED, 1, [])
 
 
 def test_a_voided_parcel_that_is_valid_after_all_counts_again(sent: World) -> None:
@@ -332,6 +348,16 @@ def test_an_upload_of_unknown_outcome_is_looked_for_before_it_is_repeated(shippe
     leases_expire()
     run(shipped, UPLOAD)
     assert (shipped.only().status, len(told(shipped))) == (Status.CONFIRMED, 1)
+
+
+def test_of_a_parcel_in_many_parts_whole_ids_are_kept() -> None:
+    numbers = [str(5_000_000_000_000 + n) for n in range(12)]
+    assert told_of.kept(",".join(numbers)) == ",".join(numbers[:10])
+    most = ",".join([*numbers[:9], "1" * 24])
+    assert len(most) == told_of.LONGEST
+    assert told_of.kept(f"{most},7") == most
+    assert told_of.kept("1" * 151) == "1" * 150
+    assert told_of.ids(["ok", "found,7", ""]) == {"7"}
 
 
 def test_refused_credentials_of_the_shop_pause_the_shop_only(shipped: World) -> None:

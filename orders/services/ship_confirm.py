@@ -151,7 +151,7 @@ def _take_over(
     }
     carts = {order_id: cart_id for (order_id, _), cart_id in new.items()}
     now_void = {old.pk: bool(shipment.voided) for old, _, shipment in changed}
-    told = [one for one in known.values() if one.order_id in carts and one.remote_id and one.uploaded_at]
+    told = [one for one in known.values() if one.order_id in carts and one.remote_id]
     voided = [one for one in told if now_void.get(one.pk, one.voided_at is not None)]
     can = {cart_id for cart_id in {carts[one.order_id] for one in voided} if _can_correct(cart_id)}
     if can:

@@ -8,6 +8,11 @@ from decimal import Decimal
 from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine
 from integration_manager.kit.errors import OutcomeUnknown
 
+# In place of ids, where the cart has a parcel and does not say as what: it took it, or it had it already.
+TAKEN, FOUND = "ok", "found"
+UNNAMED = frozenset({TAKEN, FOUND})
+LONGEST = 150  # characters that are kept of what a cart gives for one parcel
+
 
 @dataclass(frozen=True, slots=True)
 class There:
@@ -19,7 +24,14 @@ class There:
 
 def ids(remote_ids: Iterable[str]) -> set[str]:
     """The single ids in what a cart gave for parcels; of one that it took in parts it gave several, with commas."""
-    return {one for remote_id in remote_ids for one in remote_id.split(",") if one}
+    return {one for remote_id in remote_ids for one in remote_id.split(",") if one} - UNNAMED
+
+
+def kept(remote_id: str) -> str:
+    """As much of it as is kept: a part of an id would be the id of something else."""
+    if len(remote_id) <= LONGEST:
+        return remote_id
+    return remote_id[: LONGEST + 1].rpartition(",")[0] or remote_id[:LONGEST]
 
 
 def there(parcel: Shipment, shown: Sequence[Shipment], taken: set[str]) -> There | None:
@@ -81,4 +93,4 @@ def _missing(lines: Iterable[ShipmentLine], left: dict[str, Decimal]) -> tuple[S
 
 
 def _joined(parcels: Iterable[Shipment]) -> str:
-    return ",".join(one.key for one in parcels) or "found"
+    return ",".join(one.key for one in parcels) or FOUND

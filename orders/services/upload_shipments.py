@@ -37,7 +37,7 @@ from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.services.effects_cart import carry_out_in_cart
-from orders.services.told import ids, there
+from orders.services.told import FOUND, TAKEN, UNNAMED, ids, kept, there
 from orders.states import move
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
@@ -168,8 +168,8 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                        AND n.order_id = o.id AND n.id <> s.id AND n.remote_id <> ''),
                       (SELECT string_agg(n.tracking_no, ', ' ORDER BY n.id) FROM orders_shipment n
                        WHERE n.account_id = s.account_id AND n.order_id = o.id AND n.remote_id = s.remote_id
-                       AND s.remote_id NOT IN ('', 'ok', 'found') AND n.voided_at IS NULL AND n.tracking_no <> '')""",
-            [run.cart.pk, run.now, limit, lease],
+                       AND s.remote_id <> ALL(%s) AND n.voided_at IS NULL AND n.tracking_no <> '')""",
+            [run.cart.pk, run.now, limit, lease, ["", *UNNAMED]],
         )
         return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk)
 
@@ -219,18 +219,24 @@ def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None
         )
 
 
+_NAMELESS = "The shop has this parcel already, without the number that it has now, and did not say under which id."
+
+
 def _ship(connector: CartConnector, parcel: Parcel, taken: set[str]) -> Any:
     """One parcel: looked for first where an upload had been begun before."""
     if parcel.handle:
         return connector.resume(parcel.handle)
-    if parcel.remote_id and connector.overrides("correct"):
+    told = connector.overrides("correct") and parcel.remote_id != ""
+    if told and ids([parcel.remote_id]):
         connector.correct(parcel.cart_key, parcel.remote_id, parcel.shipment)
         return parcel.remote_id
     known, shipment = None, parcel.shipment
-    if parcel.starts > 1 and connector.dedupe("ship") is Dedupe.LOOKUP:
+    if (told or parcel.starts > 1) and connector.dedupe("ship") is Dedupe.LOOKUP:
         known = there(shipment, connector.find_shipments(parcel.cart_key), taken)
         if known is not None and not known.missing:
             return known.remote_id
+        if told and known is None:
+            raise NeedsHuman(_NAMELESS, code="no_id", fix="Correct its number in the shop.")
         shipment = replace(shipment, lines=known.missing) if known else shipment
     elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
         return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
@@ -239,7 +245,7 @@ def _ship(connector: CartConnector, parcel: Parcel, taken: set[str]) -> Any:
     crash_here("after_ship")
     if isinstance(answer, Pending):
         return answer
-    return ",".join(filter(None, (known.remote_id if known else "", answer))) or "ok"
+    return ",".join(filter(None, (known.remote_id if known else "", answer))) or TAKEN
 
 
 class _Uploads:
@@ -276,7 +282,7 @@ class _Uploads:
             release([parcel])
             run.refused(result)
         elif isinstance(result, AlreadyDone):
-            done(run, [(parcel, result.remote_id or "found")])
+            done(run, [(parcel, result.remote_id or FOUND)])
         elif isinstance(result, OutcomeUnknown):
             self._unknown(parcel, result)
         elif isinstance(result, NeedsHuman | Permanent):
@@ -397,7 +403,7 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
             [
                 *(tenancy.account_id(), [p.order_id for p in parcels], run.now),
                 *([p.id for p in parcels], [p.token for p in parcels], [p.order_id for p in parcels]),
-                [remote_id[:150] for _, remote_id in uploaded],
+                [kept(remote_id) for _, remote_id in uploaded],
             ],
         )
         confirm_complete({row[0] for row in cursor.fetchall()}, run.now)
