@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.faults import Fault
 from orders import purchase_acts, purchase_rows
 from orders.models import PurchaseOrder
@@ -27,6 +28,7 @@ from tests.buying import (
 from tests.dying import dying
 from tests.world import START, World, alerts, asked, at, run
 from wms.models import Wms
+from wms.systems.sandbox_wms import SandboxWms
 
 
 @pytest.fixture
@@ -254,6 +256,20 @@ def test_a_start_that_nobody_can_look_up_is_not_forgotten_over_another_trouble(w
     for _ in range(2):
         sync(world)
     assert len(there(world)) == 1 and only().error_code == "outcome_unknown"
+
+
+def test_canceled_while_nobody_can_look_it_up_is_not_taken_for_over(world: World, monkeypatch: Any) -> None:
+    Wms.objects.update(system="sandbox_wms_key")
+    monkeypatch.setattr(SandboxWms, "find_purchase_order", WmsConnector.find_purchase_order)
+    order(world)
+    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
+    sync(world)
+    order(world, status="canceled", minutes=5)
+    settled()
+    with at(1):
+        sync(world)
+    assert (only().state, only().error_code) == (State.REFUSED, "outcome_unknown")
+    assert there(world)[0]["status"] == "open" and alerts() == ["purchase_refused"]
 
 
 def test_goods_of_a_stranger_under_our_reference_are_not_ours(world: World) -> None:

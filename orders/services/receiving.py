@@ -146,13 +146,15 @@ class _Sending:
         connector, order = self.connector, self._prepared(row)
         looks = connector.overrides("find_purchase_order")
         key, wanted = row.wms_key, False
+        none = connector.dedupe("send_purchase_order") is Dedupe.NONE
+        canceled = order.status is PurchaseStatus.CANCELED
         if looks and key in ("", row.ref):  # a person's word that it arrived says not by which key
             found: Found | None = self.run.call(connector.find_purchase_order, row.ref)
             if found is not None:
                 wanted = not key and self._same(row, order, found)
                 key = found.wms_key
-        elif not key and row.sent and row.starts > 1 and connector.dedupe("send_purchase_order") is Dedupe.NONE:
-            raise _Undecided
+        elif not key and row.sent and row.starts > 1 and (canceled or none):
+            raise _Undecided  # of one that is canceled also where sending it again would tell
         if order.status is not PurchaseStatus.OPEN:
             return self._end(row, order, key)
         if not key:
