@@ -20,8 +20,8 @@ from django.db import connection, transaction
 from django.template.loader import render_to_string
 
 from accounts.models import Mail
-from integration_manager.crypto import Secret
 from integration_manager.kit import clock
+from integration_manager.kit.fields import revealed
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def send_due(now: datetime) -> int:
 
 def message(mail: Mail) -> EmailMultiAlternatives | None:
     """The mail as it goes out, text and HTML; None where nothing is left to say."""
-    context: dict[str, Any] = {name: _plain(value) for name, value in mail.context.items()}
+    context: dict[str, Any] = {name: revealed(value) for name, value in mail.context.items()}
     templates = dict.fromkeys(FORMS, f"mail/{mail.kind}.html")
     if mail.kind in WRITERS:
         written = json.loads(context[WRITTEN]) if WRITTEN in context else WRITERS[mail.kind].write(mail)
@@ -151,10 +151,6 @@ def _hint() -> None:
     from accounts.jobs import hint
 
     hint()
-
-
-def _plain(value: Any) -> Any:
-    return value.reveal() if isinstance(value, Secret) else value
 
 
 def _tidy(text: str) -> str:

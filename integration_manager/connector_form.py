@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from accounts.audit import Changes, difference
 from integration_manager.crypto import Secret
 from integration_manager.kit.connector import Connector, Field
+from integration_manager.kit.fields import revealed
 from integration_manager.kit.filefields import Kind
 
 KEEP = "Stored. Type to replace it"
@@ -126,13 +127,13 @@ class ConnectorForm(forms.Form):
     def changes_credentials(self) -> bool:
         """Whether saving stores another way in than before, after validation."""
         stored = {name: self.stored.get(name) for name, field in self.of_level.items() if not field.option}
-        return bool(difference({name: _plain(value) for name, value in stored.items() if value not in (None, "")},
-                               {name: _plain(value) for name, value in self.credentials().items()}))  # fmt: skip
+        return bool(difference({name: revealed(value) for name, value in stored.items() if value not in (None, "")},
+                               {name: revealed(value) for name, value in self.credentials().items()}))  # fmt: skip
 
     def changes(self) -> Changes:
         """What saving changes, for the record: secrets say only that they did."""
         plain = {
-            name: self.stored.get(name) if field.secret else _plain(self.stored.get(name))
+            name: self.stored.get(name) if field.secret else revealed(self.stored.get(name))
             for name, field in self.of_level.items()
         }
         return difference({name: value for name, value in plain.items() if value is not None}, self.values())
@@ -145,7 +146,7 @@ class ConnectorForm(forms.Form):
         found = []
         for name in names:
             default = self.of_level[name].default
-            before, after = _plain(self.stored.get(name)), self.cleaned_data.get(name)
+            before, after = revealed(self.stored.get(name)), self.cleaned_data.get(name)
             if name in self.cleaned_data and _or(before, default) != _or(after, default):
                 found.append(name)
         return found
@@ -194,7 +195,7 @@ def _form_field(field: Field, stored: Any) -> forms.Field:
         secret = forms.CharField(widget=widget, max_length=LONGEST, **common)
         secret.kept = bool(stored)  # type: ignore[attr-defined]  # so that its label does not say "optional"
         return secret
-    common["initial"] = _plain(stored) if stored not in (None, "") else field.default
+    common["initial"] = revealed(stored) if stored not in (None, "") else field.default
     if field.kind == "int":
         return forms.IntegerField(**common)
     if field.kind == "bool":
@@ -244,7 +245,3 @@ def _help(field: Field, stored: Any) -> str:
 
 def _or(value: Any, default: Any) -> str:
     return str(default if value in (None, "") else value).strip()
-
-
-def _plain(value: Any) -> Any:
-    return value.reveal() if isinstance(value, Secret) else value

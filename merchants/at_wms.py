@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from integration_manager.crypto import Secret
 from integration_manager.kit.connector import Connector
+from integration_manager.kit.fields import revealed
 from merchants.models import Merchant
 
 
@@ -16,9 +16,9 @@ def change_over(before: str, after: str) -> None:
     """
     for merchant in Merchant.objects.select_for_update(no_key=True).order_by("pk"):
         former = dict(merchant.former_values)
-        former[before] = json.dumps({name: _plain(value) for name, value in merchant.wms_values.items()})
+        former[before] = json.dumps({name: revealed(value) for name, value in merchant.wms_values.items()})
         kept = former.pop(after, None)
-        merchant.wms_values = json.loads(_plain(kept)) if kept else {}
+        merchant.wms_values = json.loads(revealed(kept)) if kept else {}
         merchant.former_values = former
         merchant.save(update_fields=["wms_values", "former_values"])
 
@@ -60,9 +60,5 @@ def missing(system: type[Connector], merchant: Merchant) -> list[str]:
     return [field.label for field in fields if not merchant.wms_values.get(field.name)]
 
 
-def _plain(value: Any) -> Any:
-    return value.reveal() if isinstance(value, Secret) else value
-
-
 def _folded(value: Any) -> str:
-    return str(_plain(value) or "").strip().casefold()
+    return str(revealed(value) or "").strip().casefold()

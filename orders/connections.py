@@ -15,6 +15,7 @@ from carts.models import Cart
 from carts.systems import registry as cart_systems
 from integration_manager.kit.connector import CartConnector, Connector
 from integration_manager.kit.egress import Guard
+from integration_manager.kit.fields import revealed
 from integration_manager.kit.folder import Folder, open_folder
 from integration_manager.kit.folder_system import FolderSystem
 from integration_manager.kit.limiter import Limiter, RedisLimiter
@@ -166,5 +167,4 @@ def _bucket(system: type[Connector], values: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    reveal = getattr(value, "reveal", None)
-    return str(reveal() if reveal else value or "")
+    return str(revealed(value) or "")

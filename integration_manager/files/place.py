@@ -15,6 +15,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
 from integration_manager.kit.connector import Connector
+from integration_manager.kit.fields import revealed
 from integration_manager.kit.folder_system import FolderSystem, upload_places
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service, StoredFile
@@ -109,12 +110,6 @@ def _uses_files(system: type[Connector], place: object) -> tuple[type[FolderSyst
     return system, place == "browser"
 
 
-def _plain(values: dict[str, object], name: str) -> object:
-    value = values.get(name)
-    reveal = getattr(value, "reveal", None)
-    return reveal() if reveal else value
-
-
 def of_cart(permission: str) -> Callable[[Page], Page]:
     """The page for the files of a cart."""
 
@@ -127,7 +122,7 @@ def of_cart(permission: str) -> Callable[[Page], Page]:
                 system = cart_class(found)
             except KeyError:
                 raise Http404 from None
-            place = _uses_files(system, _plain({**found.options, **found.credentials}, "place"))
+            place = _uses_files(system, revealed({**found.options, **found.credentials}.get("place")))
             return view(request, Place(request.account, found.merchant, found, *place), **ids)
 
         return page
@@ -146,7 +141,7 @@ def of_wms(permission: str) -> Callable[[Page], Page]:
             wms = Wms.current()
             if wms is None:
                 raise Http404
-            place = _uses_files(wms_class(wms), _plain({**wms.options, **wms.credentials}, "place"))
+            place = _uses_files(wms_class(wms), revealed({**wms.options, **wms.credentials}.get("place")))
             return view(request, Place(request.account, found, None, *place), **ids)
 
         return page

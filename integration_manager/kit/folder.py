@@ -25,6 +25,7 @@ from integration_manager.kit.errors import (
     Permanent,
     Transient,
 )
+from integration_manager.kit.fields import revealed
 from integration_manager.kit.redact import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def open_folder(
     `timeout` in seconds, for one answer. Opens no connection yet. Raises AuthFailed where the values do
     not make a connection.
     """
-    value = {name: _reveal(v) for name, v in values.items()}
+    value = {name: revealed(v) for name, v in values.items()}
     place = value.get("place") or "sftp"
     if place == "disk":
         if local_root is None:
@@ -221,11 +222,6 @@ def port_of(value: Any, usual: int) -> int:
     if not 0 < port < 65536:
         raise AuthFailed("The port has to be a number from 1 to 65535.", code="bad_port")
     return port
-
-
-def _reveal(value: Any) -> Any:
-    reveal = getattr(value, "reveal", None)
-    return reveal() if reveal else value
 
 
 def classified(error: OSError, path: str) -> Permanent | Transient:

@@ -28,6 +28,7 @@ from urllib.parse import urlencode, urlsplit
 
 from integration_manager.kit import clock
 from integration_manager.kit.errors import AuthFailed, BadAnswer
+from integration_manager.kit.fields import revealed
 from integration_manager.kit.tokens import Bearer, Token
 
 if TYPE_CHECKING:
@@ -146,9 +147,7 @@ def by_app(http: "Http", oauth: OAuth, values: Values, **how: Any) -> Bearer:
 
 def plain(values: Values, name: str) -> str:
     """A value as text, unwrapped."""
-    value = values.get(name)
-    reveal = getattr(value, "reveal", None)
-    return str(reveal() if reveal else value or "")
+    return str(revealed(values.get(name)) or "")
 
 
 def _ask(http: "Http", oauth: OAuth, values: Values, asked: dict[str, str]) -> Token:

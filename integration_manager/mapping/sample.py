@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from integration_manager.kit.csvfile import dialect
 from integration_manager.kit.csvlines import Broken, Lines, Runaway
+from integration_manager.kit.fields import revealed
 
 LARGEST = 1024 * 1024  # bytes of a file that is taken as a sample
 KEPT = 64 * 1024  # bytes of it that are looked at, up to the end of a line
@@ -46,9 +47,7 @@ def packed(data: bytes) -> dict[str, str]:
 
 def unpacked(stored: dict[str, object]) -> bytes:
     """The inverse of `packed`; empty where there is no sample."""
-    value = stored.get("data")
-    reveal = getattr(value, "reveal", None)
-    return base64.b64decode(reveal() if reveal else str(value or ""))
+    return base64.b64decode(str(revealed(stored.get("data")) or ""))
 
 
 def rows(data: bytes, *, delimiter: str, quote: str, encoding: str) -> list[list[str]]:
