@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import people
@@ -52,7 +53,8 @@ class AccountAdmin(OperatorAdmin):
         """Orders that wait for an hour or a day of the account's wait for that of the new time zone."""
         super().save_model(request, obj, form, change)
         if "timezone" in form.changed_data:
-            delaying.zone_changed(obj, clock.now(), actor=str(request.user))
+            # No account is activated within the admin's own transaction.
+            transaction.on_commit(lambda: delaying.zone_changed(obj, clock.now(), actor=str(request.user)))
 
 
 @admin.register(User, site=site)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -55,21 +56,21 @@ def clamped(page: Page, connector: Connector) -> datetime | None:
 
 def save(run: Run, cursor: datetime | None) -> None:
     """Saves the cursor, and what the service remembers, with its page. Raises LostLease, which undoes all."""
-    with connection.cursor() as db:
-        db.execute(
-            "UPDATE merchants_schedule SET cursor = %s, state = %s WHERE id = %s AND token = %s",
-            [cursor, json.dumps(run.state), run.schedule.pk, run.token],
-        )
-        if db.rowcount != 1:
-            raise LostLease
+    _write(run, "cursor = %s, ", cursor)
 
 
 def remember(run: Run) -> None:
     """Saves what the service remembers with its page, in one transaction. Raises LostLease, which undoes both."""
+    _write(run, "")
+
+
+def _write(run: Run, more: str, *values: Any) -> None:
+    state = json.dumps(run.state)
     with connection.cursor() as db:
         db.execute(
-            "UPDATE merchants_schedule SET state = %s WHERE id = %s AND token = %s",
-            [json.dumps(run.state), run.schedule.pk, run.token],
+            f"UPDATE merchants_schedule SET {more}state = %s WHERE id = %s AND token = %s",  # noqa: S608 - ours alone
+            [*values, state, run.schedule.pk, run.token],
         )
         if db.rowcount != 1:
             raise LostLease
+    run.schedule.state = json.loads(state)  # what is stored now: the end of the run writes what differs from it

@@ -52,7 +52,7 @@ _SKIPPED = """
         SELECT s.id FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
         WHERE s.raw IS NOT NULL AND s.seen_at < %(now)s
               - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
-        LIMIT %(batch)s)"""
+        ORDER BY s.id LIMIT %(batch)s FOR UPDATE OF s SKIP LOCKED)"""
 
 
 def days_of(system: str) -> int:

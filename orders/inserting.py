@@ -256,5 +256,5 @@ def skip(
             "seen_at": now,
         },
         conflict="ON CONFLICT (account_id, cart_id, key) DO UPDATE SET seen_at = excluded.seen_at, "
-        "reason = excluded.reason, message = excluded.message",
+        "reason = excluded.reason, message = excluded.message, raw = excluded.raw",
     )

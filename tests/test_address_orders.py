@@ -237,6 +237,13 @@ def test_one_refused_address_stops_no_other_and_is_decided_by_the_built_in_rules
     assert why == "Smarty refuses to say anything about it (http_400), so the built-in rules decided alone."
 
 
+def test_what_is_refused_alone_is_an_answer_all_the_same(world: World, online: FakeSmarty) -> None:
+    answers(online, "GET", "/street-address", lambda *_: Reply({"errors": [{"message": "no"}]}, 400))
+    to(world, 1)
+    run(world, DOWNLOAD)
+    assert (world.only().status, alerts()) == (Status.READY, []), "nobody is told that it does not answer"
+
+
 @pytest.mark.parametrize(
     "said",
     [

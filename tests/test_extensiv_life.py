@@ -161,7 +161,17 @@ def test_what_is_gone_from_the_shelf_is_gone_from_the_shop(world: World) -> None
     warehouse.count("POT-GLASS", Decimal(0))
     with at(2):
         run(world, INVENTORY)
-    assert StockLevel.objects.get(sku="POT-GLASS").available == 5, "that all is gone at once is rather a mistake"
+    assert StockLevel.objects.get(sku="POT-GLASS").available == 5, "that all is gone may be a mistake"
+    with at(3):
+        run(world, INVENTORY)
+    assert StockLevel.objects.get(sku="POT-GLASS").available == 0, "twice in a row it is none"
+    warehouse.count("POT-GLASS", Decimal(4))
+    with at(4):
+        run(world, INVENTORY)
+    warehouse.count("POT-GLASS", Decimal(0))
+    with at(5):
+        run(world, INVENTORY)
+    assert StockLevel.objects.get(sku="POT-GLASS").available == 4, "once again is once"
 
 
 def test_cancellations_before_and_after_sending(world: World) -> None:

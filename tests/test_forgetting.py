@@ -13,6 +13,7 @@ from integration_manager import settings as house
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from orders import forgetting
+from orders.inserting import skip
 from orders.models import Effect, Event, EventDetail, Exchange, Order, OrderDetail, SkippedOrder
 from tests import desk as desks
 from tests.desk import Desk, make_order
@@ -170,6 +171,19 @@ def test_what_was_never_loaded_is_forgotten_in_its_carts_time_too(
     with tenancy.activate(desk.account.pk):
         kept = {row.key: (row.raw is not None, "dana" in row.message) for row in SkippedOrder.objects.all()}
     assert kept == {"1": (False, False), "2": (False, True), "3": (False, True), "4": (True, True)}
+
+
+def test_what_the_shop_shows_again_is_forgotten_again(desk: Desk, settings: Any) -> None:
+    settings.IM_PERSONAL_DAYS = {"sandbox_shop": 30}
+    for age in (40, 31):
+        seen = clock.now() - timedelta(days=age)
+        with tenancy.activate(desk.account.pk):
+            skip(desk.carts[0], "1", "order_filtered", "Its city is Leeds.", seen, raw={"city": "Leeds"})
+            assert SkippedOrder.objects.get().raw == {"city": "Leeds"}
+        forgetting.forget(clock.now())
+        with tenancy.activate(desk.account.pk):
+            row = SkippedOrder.objects.get()
+        assert row.raw is None and "Leeds" not in row.message
 
 
 def test_many_accounts_in_small_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

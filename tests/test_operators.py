@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts import addresses
 from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
 from alerts.models import ErrorEmail
-from carts.models import Access, Attempt, DryRun, SetupLink
+from carts.models import Access, Attempt, Cart, DryRun, SetupLink
 from integration_manager import tenancy
 from integration_manager.im.admin import run as make_operator
 from integration_manager.kit import clock
@@ -160,6 +160,19 @@ def test_an_account_without_a_primary_user_gets_one(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
         new.refresh_from_db()
     assert (new.role, new.billing) == ("primary", True)
+
+
+def test_another_time_zone_is_another_hour_for_what_waits(desk: Desk, django_capture_on_commit_callbacks: Any) -> None:
+    with tenancy.activate(desk.account.pk):
+        Order.objects.update(status="confirmed")
+        Cart.objects.update(send_not_before=clock.now().time())
+        marks = set(Cart.objects.values_list("rules_mark", flat=True))
+    page = reverse("admin:accounts_account_change", args=[desk.account.pk])
+    data = {"name": "Northquay", "timezone": "Etc/GMT-2", "suspended_at_0": "", "suspended_at_1": ""}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert desk.client("root").post(page, data).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        assert not marks & set(Cart.objects.values_list("rules_mark", flat=True)), "their orders were looked at again"
 
 
 def test_a_time_zone_that_nobody_knows_would_stop_an_accounts_services(desk: Desk) -> None:

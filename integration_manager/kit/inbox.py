@@ -127,7 +127,7 @@ class Inbox:
         path = join(self.directory, entry.name)
         why = ""
         try:
-            stream = self._fetched(path)
+            stream = self.fetched(path)
         except Missing:
             self._missed.append(entry)
             return None
@@ -146,7 +146,7 @@ class Inbox:
             return None
         return Incoming(self, entry, stream, digest.hexdigest() if not why else "", why)
 
-    def _fetched(self, path: str) -> IO[bytes]:
+    def fetched(self, path: str) -> IO[bytes]:
         """A copy of the file. Of a large one from a slow server it takes longer than any lease lasts."""
         if self.beat is None or self.by_hand:
             return self.folder.fetch(path)  # what people upload is here already

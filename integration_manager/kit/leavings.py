@@ -32,7 +32,7 @@ def tidy(inbox: "Inbox", entries: Sequence[Entry]) -> None:
             continue
         path, (kept, stem, digest, suffix) = join(inbox.directory, entry.name), found.groups("")
         try:
-            with inbox.folder.fetch(path) as copy:
+            with inbox.fetched(path) as copy:
                 sha256 = hashlib.file_digest(copy, "sha256").hexdigest()  # type: ignore[arg-type]
         except (Missing, TooLarge):
             continue

@@ -22,6 +22,7 @@ FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
 
 
 UNDER_WAY = "pass"  # in the schedule's state: the pass that is under way
+EMPTY = "listed_nothing"  # there, too: the last pass did
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class _Pass:
     since: str | None  # where the next run goes on: the other side's time of the last page
     timed: bool  # whether the WMS's levels carry their snapshot's time
     cursor: str = ""  # from when on the next pass has to ask, by the other side's own clock, where it tells it
+    rows: int = 0
+    refused: bool = False  # a row could not be read
 
 
 def inventory(run: Run) -> None:
@@ -45,7 +48,7 @@ def inventory(run: Run) -> None:
             run.counts["changed"] = changed
         return
     now = run.now
-    going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run)
+    going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run, now)
     changed = 0
     for page in run.pages(connector.stock(datetime.fromisoformat(going.since) if going.since else None)):
         going.timed = going.timed or any(level.at is not None for level in page.rows)
@@ -53,6 +56,8 @@ def inventory(run: Run) -> None:
         newest = cursors.clamped(page, connector)
         if newest is not None and (going.since is None or newest > datetime.fromisoformat(going.since)):
             going.since = newest.isoformat()
+        going.rows += len(page.rows)
+        going.refused = going.refused or bool(page.rejects)
         with transaction.atomic():
             news = _store(run, page.rows, now)
             changed += news
@@ -66,7 +71,7 @@ def inventory(run: Run) -> None:
         files_read.take_away(run, page)
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
-        changed += _nothing_left(run, going.began) if connector.lists_what_is_there else 0
+        changed += _nothing_left(run, going) if connector.lists_what_is_there else 0
         run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))
         if going.full:
             run.fields["reached_back_at"] = datetime.fromisoformat(going.began)
@@ -78,24 +83,30 @@ def inventory(run: Run) -> None:
         schedules.wake(Service.UPLOAD_INVENTORY, run.now, merchant_id=run.merchant.pk)
 
 
-def _begin(run: Run) -> _Pass:
+def _begin(run: Run, now: datetime) -> _Pass:
     last, cursor = run.schedule.reached_back_at, run.schedule.cursor
-    if cursor is None or last is None or run.now - last >= FULL:
-        return _Pass(True, run.now.isoformat(), None, False)
+    if cursor is None or last is None or now - last >= FULL:
+        return _Pass(True, now.isoformat(), None, False)
     since = cursor - run.connector.overlap
-    return _Pass(False, run.now.isoformat(), since.isoformat(), bool(run.state.get("timed")))
+    return _Pass(False, now.isoformat(), since.isoformat(), bool(run.state.get("timed")))
 
 
-def _nothing_left(run: Run, began: str) -> int:
-    """Of what a whole pass did not list there is none. One that listed nothing at all is rather a mistake there."""
+def _nothing_left(run: Run, going: _Pass) -> int:
+    """Of what a whole pass did not list there is none. Where one lists nothing at all, the next one has to, too.
+
+    A level is as of the run that read it; one with a time of the WMS's own does not say when it was listed.
+    """
+    empty = run.state.pop(EMPTY, 0) + 1 if not going.rows else 0
+    if empty == 1:
+        run.state[EMPTY] = empty
+    if empty == 1 or going.refused or going.timed:
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE merchants_stocklevel
                SET available = 0, on_hand = 0, at = %s, changed_at = %s, version = version + 1
-               WHERE account_id = %s AND merchant_id = %s AND at < %s AND (available <> 0 OR on_hand <> 0)
-                 AND EXISTS (SELECT 1 FROM merchants_stocklevel l
-                             WHERE l.account_id = %s AND l.merchant_id = %s AND l.at >= %s)""",
-            [run.now, run.now, *(tenancy.account_id(), run.merchant.pk, began) * 2],
+               WHERE account_id = %s AND merchant_id = %s AND at < %s AND (available <> 0 OR on_hand <> 0)""",
+            [run.now, run.now, tenancy.account_id(), run.merchant.pk, going.began],
         )
         return int(cursor.rowcount)
 

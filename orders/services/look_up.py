@@ -146,7 +146,7 @@ def _ask(run: Run, verifier: type[Verifier], mine: Sequence[Asked]) -> bool:
         _store(run, verifier, answered)
         _give_back(run, unstarted)
         _fail(run, verifier, failed)
-        heard = heard or bool(answered)
+        heard = heard or bool(answered) or any(isinstance(error, Permanent) for _, error in failed)
         works = works and all(isinstance(error, OF_ONE) for _, error in failed)
         failures += [error for _, error in failed]
     if heard and works:
