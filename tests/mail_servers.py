@@ -35,6 +35,7 @@ ssl_key = <{certificate}
 disable_plaintext_auth = yes
 auth_failure_delay = 0
 mail_location = maildir:{folder}/mail
+mail_max_userip_connections = 100
 mail_plugins =
 passdb {{
   driver = static

@@ -49,6 +49,8 @@ def test_automatic_is_offered_where_new_data_comes_from_ourselves() -> None:
         Service.DELIVER,
         Service.UPLOAD_SHIPMENTS,
         Service.UPLOAD_INVENTORY,
+        Service.PURCHASES,
+        Service.RECEIVING,
     }
     assert [sweep(s) for s in (Service.DELIVER, Service.UPLOAD_INVENTORY)] == [5 * MINUTE, HOUR]
 

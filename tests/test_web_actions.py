@@ -9,6 +9,7 @@ from carts.models import Cart, CartActivation
 from integration_manager import tenancy
 from merchants import frequencies
 from merchants.models import Merchant, Schedule, Service
+from merchants.schedules import AUTOMATIC
 from orders.models import Event, Order
 from tests import desk as desks
 from tests.desk import CANARY, Desk, make_order, signed_in
@@ -95,7 +96,7 @@ def test_frequencies_offer_what_the_service_has() -> None:
     for service in Service:
         offered = frequencies.options(service)
         values = [value for value, label in offered if isinstance(label, str)]
-        assert ("auto" in values) == (service in ("deliver", "upload_shipments", "upload_inventory"))
+        assert ("auto" in values) == (service in AUTOMATIC)
         hours = next(label for value, label in offered if value == "Once a day")
         for value in [*values, *(value for value, _ in hours)]:
             settings = frequencies.settings_of(value, service)

@@ -132,6 +132,6 @@ def test_the_search_asks_by_leak_proof_operators_only(desk: Desk) -> None:
             search.matching("whitfield")
         sql = queries[0]["sql"]
         assert not re.search(r"LIKE|UPPER\(|LOWER\(|->|@@|~", sql)
-        assert sql.count(" >= ") == sql.count(" < ") == 7
+        assert sql.count(" >= ") == sql.count(" < ") == 8
         cursor.execute("SELECT proname FROM pg_proc WHERE proname IN ('text_ge', 'text_lt') AND proleakproof")
         assert len(cursor.fetchall()) == 2
