@@ -533,6 +533,16 @@ def test_a_cancellation_that_never_ends_is_a_persons(shop: Any, shopify: Shopify
         shopify.resume(pending.handle)
 
 
+def test_a_change_that_is_still_worked_on_is_tried_again_later(shop: Any, shopify: Any) -> None:
+    shop.item(1, "MUG-BLUE")
+    shop.still_busy = 1
+    with pytest.raises(Transient, match="still busy"):
+        shopify.stock([Stock("MUG-BLUE", Decimal(4))])
+    assert shop.effects("stock") == []
+    assert shopify.stock([Stock("MUG-BLUE", Decimal(4))])[0].error == ""
+    assert [row["quantity"] for row in shop.effects("stock", "MUG-BLUE")] == [4]
+
+
 @pytest.mark.parametrize("restock", [True, False])
 def test_a_refund_says_whether_its_pieces_are_available_again(shop: Any, url: str, restock: bool) -> None:
     key = shop.order_of(1, ("MUG-BLUE", 3))

@@ -59,6 +59,7 @@ def works(desk: Desk) -> None:
 def test_by_consent_and_the_app_is_the_operators(desk: Desk, shop: Any) -> None:
     client = desk.client("owner")
     page = client.get(new(desk)).content.decode()
+    assert "Where to find these in Shopify" in page and "read_all_orders" in page, "its guide"
     assert GRANT in page and "myshopify.com" in page and "write_merchant_managed_fulfillment_orders" in page
     form = {**TYPED, "c-url": shop.url, "c-way": "grant"}
     assert client.post(new(desk), {**form, "off": "1"}).status_code == 422  # nobody has granted anything yet

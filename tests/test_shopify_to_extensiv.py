@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from carts import webhooks
+from carts.models import Cart
 from carts.systems.shopify import Shopify
 from integration_manager.kit import clock
 from integration_manager.kit.acceptance.hooks import mailbox
@@ -100,6 +101,13 @@ def test_what_the_warehouse_cancels_is_canceled_in_the_shop_where_that_is_wanted
     hall(world).call_off(world.only().wms_key)
     run(world, CONFIRM)
     assert (world.only().status, shop_of(world).orders.rows[key]["cancelled"]) == (Status.CANCELED, None)
+    Cart.objects.update(cancel_upload=True)
+    other = shop_of(world).order_of(2, ("MUG-BLUE", 1))
+    run(world, DOWNLOAD, DELIVER)
+    hall(world).call_off(world.orders()[1].wms_key)
+    run(world, CONFIRM, UPLOAD, UPLOAD)
+    assert states(world) == [Status.CANCELED, Status.CANCELED]
+    assert shop_of(world).orders.rows[other]["cancelled"], "and the shop is told"
 
 
 def test_a_refund_before_sending_takes_pieces_off_what_the_warehouse_gets(world: World) -> None:

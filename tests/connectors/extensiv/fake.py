@@ -29,6 +29,7 @@ MEMBERS = {
     "billingCode", "earliestShipDate", "shipCancelDate", "expectedDeliveryDate", "routingInfo", "shipTo", "soldTo",
     "billTo", "savedElements", "orderItems",
 }  # fmt: skip
+ROUTING = {"carrier", "mode", "scacCode", "account"}
 ITEM_MEMBERS = {"itemIdentifier", "qualifier", "qty", "externalId", "savedElements"}
 CARRIERS = (
     ("UPS", "UPSN", (("Ground", "UPS Ground"), ("2nd Day Air", "UPS 2nd Day Air"))),
@@ -116,6 +117,11 @@ class FakeExtensiv(Gate):
         for name in ("companyName", "address1"):
             if not to.get(name):
                 raise invalid("Required", f"ShipTo.{name[0].upper()}{name[1:]}")
+        if said.get("routingInfo", {}).keys() - ROUTING:
+            raise invalid("ValueNotSupported", "RoutingInfo")
+        for named in (said, *said.get("orderItems", [])):
+            if any(one.keys() != {"name", "value"} for one in named.get("savedElements", [])):
+                raise invalid("ValueNotSupported", "SavedElements")
         if said.get("routingInfo", {}).get("carrier") == "PIGEON":
             raise invalid("ValueNotSupported", "RoutingInfo.Carrier", "PIGEON")
         if not said.get("orderItems"):

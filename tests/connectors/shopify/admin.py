@@ -44,6 +44,7 @@ class Admin(Grants):
     credential = TOKEN
     client = (CLIENT_ID, CLIENT_SECRET)
     pkce = False
+    still_busy = 0  # so many of the next changes with a key are told that one with it is under way
     restore_rate, maximum = 100_000.0, 200_000.0  # points a second, and at most; a standard shop has 100 and 2,000
     scopes: frozenset[str] | None = None  # what the app may; None: all that it asked for
 
@@ -209,6 +210,10 @@ class Admin(Grants):
                 "The @idempotent directive is required for this mutation but was not provided.", "BAD_REQUEST"
             )
         said = json.dumps(one.args, sort_keys=True)
+        if self.still_busy > 0:
+            self.still_busy -= 1
+            busy = {"code": "IDEMPOTENCY_CONCURRENT_REQUEST", "field": None, "message": "It is being worked on."}
+            return {"userErrors": [busy], "refund": None, "inventoryLevel": None}
         known = self.answered.get(key)
         if known and known["said"] != said:
             error = {
