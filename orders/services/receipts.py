@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 
 from integration_manager.kit.canonical import Receipt, to_json
 from integration_manager.kit.connector import Reject, WmsConnector
@@ -75,9 +74,10 @@ def _store(run: Run, receipts: Sequence[Receipt]) -> tuple[int, set[int]]:
 
 def _lock(run: Run, receipts: Sequence[Receipt]) -> None:
     """All that they are of, always in one order: what reads the cart locks the same rows."""
-    keys, refs = [one.wms_key for one in receipts if one.wms_key], [one.ref for one in receipts if one.ref]
-    mine = Row.objects.filter(Q(wms_key__in=keys) | Q(ref__in=refs), merchant=run.merchant)
-    list(mine.select_for_update().order_by("pk").values_list("pk"))
+    mine = Row.objects.filter(merchant=run.merchant).values_list("pk", flat=True)
+    found = set(mine.filter(ref__in=[one.ref for one in receipts if one.ref]))
+    found |= set(mine.exclude(wms_key="").filter(wms_key__in=[one.wms_key for one in receipts if one.wms_key]))
+    list(mine.filter(pk__in=found).select_for_update().order_by("pk"))
 
 
 def _below_zero(receipt: Receipt) -> bool:
