@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from alerts.models import Alert, AlertMail, Channel, ErrorContact, ErrorEmail, Preference, Silenced
+from alerts.models import Alert, AlertMail, Channel, ErrorContact, ErrorEmail, Post, Preference, Silenced, Watch
 from integration_manager.operators import OperatorAdmin, site
 
 
@@ -89,3 +89,22 @@ class ChannelAdmin(OperatorAdmin):
         "public_id", "name", "kind", "account", "merchant", "topics", "created_at", "off_at", "sent_at",
         "failing_since", "problem",
     )  # fmt: skip
+
+
+@admin.register(Post, site=site)
+class PostAdmin(OperatorAdmin):
+    """What is told to channels, and was."""
+
+    list_display = ("channel", "account", "created_at", "tries", "retry_at", "sent_at")
+    list_select_related = ("account", "channel")
+    fields = ("channel", "account", "key", "alert_id", "news_at", "created_at", "tries", "retry_at", "sent_at")
+
+
+@admin.register(Watch, site=site)
+class WatchAdmin(OperatorAdmin):
+    """After how long an order that stands still is an alert."""
+
+    list_display = ("account", "ready_hours", "at_wms_days")
+    list_select_related = ("account",)
+    search_fields = ("account__name",)
+    fields = ("account", "ready_hours", "at_wms_days")

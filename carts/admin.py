@@ -7,8 +7,10 @@ from carts.models import (
     Attempt,
     Cart,
     CartActivation,
+    CartShipMethod,
     CartStock,
     DryRun,
+    ItemFilter,
     SetupLink,
     Webhook,
     WebhookDelivery,
@@ -130,3 +132,24 @@ class CartStockAdmin(OperatorAdmin):
     list_select_related = ("cart", "account")
     search_fields = ("=sku", "=cart__public_id")
     fields = ("sku", "account", "cart", "quantity", "sent_at", "error", "failures", "failed_at")
+
+
+@admin.register(CartShipMethod, site=site)
+class CartShipMethodAdmin(OperatorAdmin):
+    """What a cart's ship methods are at the WMS."""
+
+    list_display = ("code", "match", "wms_code", "cart", "account", "by_hand", "created_at")
+    list_filter = ("match", "by_hand")
+    list_select_related = ("account", "cart")
+    search_fields = ("=code", "=wms_code")
+    fields = ("code", "match", "wms_code", "cart", "account", "by_hand", "created_at")
+
+
+@admin.register(ItemFilter, site=site)
+class ItemFilterAdmin(OperatorAdmin):
+    """Items that carts' filters list."""
+
+    list_display = ("item", "cart", "account", "created_at")
+    list_select_related = ("account", "cart")
+    search_fields = ("=item",)
+    fields = ("item", "cart", "account", "created_at")

@@ -7,7 +7,20 @@ from django.http import HttpRequest
 
 from integration_manager.kit import clock
 from integration_manager.operators import OperatorAdmin, masked, site
-from merchants.models import FileFormat, Merchant, Product, ReadFile, Schedule, StockLevel, StoredFile, Warehouse
+from merchants.models import (
+    Adjustment,
+    CarrierCode,
+    FileFormat,
+    Kit,
+    Merchant,
+    Product,
+    ProductAlias,
+    ReadFile,
+    Schedule,
+    StockLevel,
+    StoredFile,
+    Warehouse,
+)
 from orders import managed
 
 
@@ -106,3 +119,44 @@ class ReadFileAdmin(OperatorAdmin):
         "name", "kind", "account", "merchant", "cart", "size", "sha256", "modified_at", "read_at", "rows", "refused",
         "left_out", "same", "by_hand", "taken_at",
     )  # fmt: skip
+
+
+@admin.register(ProductAlias, site=site)
+class ProductAliasAdmin(OperatorAdmin):
+    """Other codes of products."""
+
+    list_display = ("value", "kind", "product", "merchant", "account", "created_at")
+    list_select_related = ("account", "merchant", "product")
+    search_fields = ("=value", "=public_id")
+    fields = ("value", "kind", "public_id", "product", "merchant", "account", "created_at")
+
+
+@admin.register(Kit, site=site)
+class KitAdmin(OperatorAdmin):
+    """What shops sell as one item and the WMS packs as several."""
+
+    list_display = ("sku", "merchant", "account", "created_at")
+    list_select_related = ("account", "merchant")
+    search_fields = ("=sku", "=public_id")
+    fields = ("sku", "public_id", "merchant", "account", "created_at")
+
+
+@admin.register(CarrierCode, site=site)
+class CarrierCodeAdmin(OperatorAdmin):
+    """Carriers of the WMS and what carts are told instead (SCAC Mapping)."""
+
+    list_display = ("code", "scac", "merchant", "account", "by_hand", "created_at")
+    list_filter = ("by_hand",)
+    list_select_related = ("account", "merchant")
+    search_fields = ("=code", "=scac")
+    fields = ("code", "scac", "merchant", "account", "by_hand", "created_at")
+
+
+@admin.register(Adjustment, site=site)
+class AdjustmentAdmin(OperatorAdmin):
+    """The log of stock that is kept here."""
+
+    list_display = ("sku", "before", "after", "reason", "warehouse", "merchant", "account", "actor", "at")
+    list_select_related = ("account", "merchant", "warehouse")
+    search_fields = ("=sku",)
+    fields = ("sku", "before", "after", "reason", "order_number", "warehouse", "merchant", "account", "actor", "at")

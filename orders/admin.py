@@ -4,7 +4,18 @@ orders.states moves an order, and without what is personal: for that the account
 from django.contrib import admin
 
 from integration_manager.operators import OperatorAdmin, site
-from orders.models import Effect, Order, OutFile, Run, Shipment, SkippedOrder
+from orders.models import (
+    BulkAction,
+    CartProduct,
+    Effect,
+    LookupCount,
+    Order,
+    OutFile,
+    PurchaseOrder,
+    Run,
+    Shipment,
+    SkippedOrder,
+)
 
 
 @admin.register(Order, site=site)
@@ -87,3 +98,56 @@ class RunAdmin(OperatorAdmin):
         "started_at", "service", "outcome", "account", "merchant_id", "cart_id", "schedule_id",
         "seconds", "counts", "calls", "waited", "code", "problem",
     )  # fmt: skip
+
+
+@admin.register(PurchaseOrder, site=site)
+class PurchaseOrderAdmin(OperatorAdmin):
+    """Where purchase orders stand."""
+
+    list_display = ("number", "state", "account", "merchant", "cart", "ref", "expected_on", "retry_at", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("account", "merchant", "cart")
+    search_fields = ("=public_id", "=number", "=ref", "=wms_key")
+    fields = (
+        "number", "public_id", "state", "account", "merchant", "cart", "key", "ref", "wms_key", "supplier",
+        "expected_on", "created_at", "modified_at", "sent_at", "received_at", "told_at", "retry_at", "token",
+        "lease_until", "starts", "failures", "error_code", "error_message", "tell_at", "tell_failures", "tell_error",
+    )  # fmt: skip
+
+
+@admin.register(CartProduct, site=site)
+class CartProductAdmin(OperatorAdmin):
+    """Products of carts on their way to the WMS."""
+
+    list_display = ("sku", "state", "account", "merchant", "cart", "sent_at", "retry_at", "error_code")
+    list_filter = ("state",)
+    list_select_related = ("account", "merchant", "cart")
+    search_fields = ("=public_id", "=sku", "=key")
+    fields = (
+        "sku", "public_id", "key", "state", "account", "merchant", "cart", "wms_key", "created_at", "modified_at",
+        "sent_at", "retry_at", "token", "lease_until", "starts", "failures", "error_code", "error_message",
+    )  # fmt: skip
+
+
+@admin.register(BulkAction, site=site)
+class BulkActionAdmin(OperatorAdmin):
+    """Actions on many orders, and how far they are."""
+
+    list_display = ("action", "state", "account", "actor", "total", "done", "refused", "created_at", "finished_at")
+    list_filter = ("action", "state")
+    list_select_related = ("account",)
+    search_fields = ("=public_id",)
+    fields = (
+        "action", "public_id", "state", "account", "actor", "total", "done", "refused", "problem",
+        "created_at", "finished_at", "token", "lease_until",
+    )  # fmt: skip
+
+
+@admin.register(LookupCount, site=site)
+class LookupCountAdmin(OperatorAdmin):
+    """How many addresses were looked up in an account's periods."""
+
+    list_display = ("account", "begins_on", "us", "international")
+    list_select_related = ("account",)
+    search_fields = ("account__name",)
+    fields = ("account", "begins_on", "us", "international")
