@@ -26,9 +26,10 @@ def test_the_number_itself_where_that_is_possible(
 
 @pytest.mark.parametrize("number", ["#1001", "1001/2", "1001_2", "1001_r1", "x-abc", "12345678901234567", "", "Ω1"])
 def test_a_hash_where_it_is_not(number: str) -> None:
-    made = wms_ref("cart", 1, "key", number, 0)
-    assert made.startswith("x-")
-    assert len(made) == LENGTH
+    for cart, prefix in ((1, ""), (1, "OAK"), (2, "OAK")):
+        made = wms_ref("cart", cart, "key", number, 0, prefix)
+        assert made.startswith("x-")
+        assert len(made) == LENGTH
 
 
 texts = st.text(st.sampled_from("019aZ-_#r"), min_size=1, max_size=18)
