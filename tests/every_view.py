@@ -19,7 +19,7 @@ from django.test.utils import override_settings
 
 from accounts import invitations, mail, people
 from accounts.models import Account, Mail, Membership, User
-from alerts import planning
+from alerts import planning, stopping
 from alerts.models import Alert, AlertMail, ErrorEmail
 from carts.models import Cart, DryRun
 from integration_manager import styleguide, tenancy
@@ -212,6 +212,9 @@ def _by_link(desk: Desk, see: See) -> None:
     see("setup link", Client().get(_link("setup_link")))
     see("setup link, refused", Client().post(_link("setup_link"), {"save": "1"}))
     see("setup link, gone", Client().get("/setup/nonsense/"))
+    stop = LINK.match(stopping.link(desk.account.pk, None, "hall@northquay.example"))
+    assert stop is not None
+    see("mails about alerts, to be stopped", Client().get(stop[1]))
     see("access not granted", owner.get("/oauth/callback/"))
 
 
