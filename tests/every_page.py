@@ -93,14 +93,6 @@ def fill(desk: Desk) -> dict[str, str]:
             cart, "ONE-ERR", status="error", error_code="ship_method_unknown", cause=desk.alert.key,
             error_message="Ship method “Next-Day Premium (EU)” is not known to the warehouse.",
         )  # fmt: skip
-        unsure = make_order(
-            cart, "ONE-UNSURE", status="error", error_code="outcome_unknown", starts=1,
-            error_message="The warehouse did not answer, and cannot be asked whether it has the order.",
-        )  # fmt: skip
-        taken = make_order(
-            cart, "ONE-TAKEN", status="error", error_code="reference_taken", starts=1,
-            error_message="The warehouse has another order under this reference.",
-        )  # fmt: skip
         held = make_order(cart, "ONE-HELD", status="held", held_by="person")
         shipped = make_order(cart, "ONE-SHIPPED", status="shipped")
         confirmed = make_order(cart, "ONE-OK", status="confirmed")
@@ -156,9 +148,6 @@ def fill(desk: Desk) -> dict[str, str]:
         "purchase order of unknown outcome": desk.url(f"orders/purchases/{unknown.public_id}/"),
         "purchase orders received": desk.url(f"orders/purchases/?state=received&cart={cart.public_id}"),
         "order in error": desk.url(f"orders/{error.public_id}/"),
-        "order of unknown outcome": desk.url(f"orders/{unsure.public_id}/"),
-        "order whose reference is taken": desk.url(f"orders/{taken.public_id}/"),
-        "action on orders, asked": desk.url(f"orders/bulk/?action=cancel_sending&order={error.public_id}"),
         "order on hold": desk.url(f"orders/{held.public_id}/"),
         "order shipped": desk.url(f"orders/{shipped.public_id}/"),
         "order confirmed": desk.url(f"orders/{confirmed.public_id}/"),

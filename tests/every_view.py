@@ -27,7 +27,7 @@ from integration_manager.kit import clock
 from orders.services import dry_run
 from tests import desk as desks
 from tests import every_page
-from tests.desk import PASSWORD, Desk
+from tests.desk import PASSWORD, Desk, make_order
 from tests.world import ago
 from wms.models import Wms
 
@@ -62,7 +62,18 @@ def views(shop: Any, url: str) -> list[View]:
     for name, address in every_page.OUTSIDE.items():
         see(name, Client().get(address))
     _from_a_shop(desk, see, shop, url)
-    for part in (_lists, _refused, _systems, _signing_in, _by_link, _two_steps, _people, _operators, _trouble):
+    for part in (
+        _lists,
+        _refused,
+        _systems,
+        _signing_in,
+        _by_link,
+        _two_steps,
+        _people,
+        _operators,
+        _trouble,
+        _to_decide,
+    ):
         part(desk, see)
     factory = RequestFactory().get("/styleguide/")
     see("style guide", HttpResponse(render_to_string("styleguide.html", styleguide.samples(), factory)))
@@ -76,6 +87,23 @@ See = Callable[[str, HttpResponse], None]
 
 def _mailed(name: str, message: EmailMultiAlternatives) -> View:
     return View(name, str(message.alternatives[0][0]).encode(), {}, mail=True)
+
+
+def _to_decide(desk: Desk, see: See) -> None:
+    """What only a person can decide about an order, and the question before an action on many."""
+    asked = {
+        "outcome_unknown": "The warehouse did not answer, and cannot be asked whether it has the order.",
+        "reference_taken": "The warehouse has another order under this reference.",
+    }
+    owner = desk.client("owner")
+    for code, why in asked.items():
+        with tenancy.activate(desk.account.pk):
+            order = make_order(desk.carts[0], code, status="error", error_code=code, error_message=why, starts=1)
+        see(f"order in error: {code}", owner.get(desk.url(f"orders/{order.public_id}/")))
+        see(
+            f"action on orders, asked: {code}",
+            owner.get(desk.url(f"orders/bulk/?action=cancel_sending&order={order.public_id}")),
+        )
 
 
 def _about_alerts(desk: Desk) -> list[View]:

@@ -126,7 +126,13 @@ def _names(text: str) -> list[str]:
 @require_http_methods(["GET", "POST"])
 def format_draft(request: AccountRequest, owner: Owner, draft: str) -> HttpResponseBase:
     """The mapping screen."""
-    found = owner.draft(draft)
+    gone = HttpResponse(status=204)  # for a part of the page that asks while its draft is saved
+    try:
+        found = owner.draft(draft)
+    except Http404:
+        if request.headers.get("HX-Request"):
+            return gone
+        raise
     mapping, data = Mapping.from_json(found.spec), samples.unpacked(found.sample)
     if request.method != "POST":
         return _screen(request, owner, found, mapping, data)
@@ -146,7 +152,7 @@ def format_draft(request: AccountRequest, owner: Owner, draft: str) -> HttpRespo
     kept = _keep(found, mapping)
     if request.headers.get("HX-Request"):
         if not kept:
-            return HttpResponse(status=204)  # saved while this was on its way
+            return gone
         context = screen.context(owner, found, mapping, data, error) | {"part": True, "reread": reread}
         return render(request, "mapping/parts.html", context)
     if not kept:
