@@ -1,18 +1,19 @@
 """Files that were read to their end: entered in the book, taken away, and said where one came twice."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from alerts.raising import raise_alert, resolve
-from integration_manager.kit.connector import FileRead, Page
+from integration_manager.kit.connector import FileRead, Page, Reject
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.folder_system import FolderSystem
 from integration_manager.kit.page import Place
 from merchants.read_files import ReadBook
+from orders import rejects
 from orders.content import plain
 from orders.run import Run
 
@@ -58,8 +59,13 @@ def note(run: Run, page: Page, left_out: int = 0) -> None:
         _alert(run, page.file, book)
 
 
-def take_away(run: Run, page: Page) -> None:
-    """All that is on the page is stored: the file that ends with it goes where such files go."""
+def finish(run: Run, page: Page, more: Sequence[Reject] = ()) -> None:
+    """All that is on the page is stored: what could not be read is said, and the file that ends with it goes away.
+
+    In this order, since nobody would read a file that is gone again to say so. `more`: what was refused here.
+    """
+    rejects.alert(run, [*page.rejects, *more])
+    rejects.say(run, page.notes)
     if page.done is None:
         return
     crash_here("after_stored")

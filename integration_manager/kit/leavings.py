@@ -33,7 +33,7 @@ def tidy(inbox: "Inbox", entries: Sequence[Entry]) -> None:
         path, (kept, stem, digest, suffix) = join(inbox.directory, entry.name), found.groups("")
         try:
             with inbox.fetched(path) as copy:
-                sha256 = hashlib.file_digest(copy, "sha256").hexdigest()  # type: ignore[arg-type]
+                sha256 = hashlib.file_digest(copy, "sha256").hexdigest()  # type: ignore[arg-type]  # IO does not say readinto
         except (Missing, TooLarge):
             continue
         if sha256.startswith(digest):

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from integration_manager.kit.connector import CartConnector, Connector, Page
 from integration_manager.kit.folder_system import FolderSystem
-from orders import cursors, files_read, inserting, pulls, rejects, subscriptions
+from orders import cursors, files_read, inserting, pulls, subscriptions
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
@@ -69,12 +69,10 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
             cursors.passed(run, newest)
         whole = whole and not left_out and not page.rejects
         files_read.got_to(run, page, whole=whole)
-        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
-        files_read.take_away(run, page)
+        files_read.finish(run, page)
         if page.done:
             left_out, whole = 0, True
         run.counts["found"] += len(page.rows)
-        rejects.say(run, page.notes)
     if deep and not run.unfinished:
         cursors.reached(run)
         subscriptions.renew(run)

@@ -15,7 +15,7 @@ from merchants import schedules
 from merchants.catalog import LONGEST, learn
 from merchants.models import Product, Service
 from merchants.warehouses import places_of
-from orders import cursors, files_read, managed, rejects
+from orders import cursors, files_read, managed
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
@@ -66,9 +66,7 @@ def inventory(run: Run) -> None:
             files_read.note(run, page)
         if not news:
             run.repeated(page)
-        rejects.alert(run, page.rejects)
-        rejects.say(run, page.notes)
-        files_read.take_away(run, page)
+        files_read.finish(run, page)
         run.counts["found"] += len(page.rows)
     if not run.unfinished:
         changed += _nothing_left(run, going) if connector.lists_what_is_there else 0

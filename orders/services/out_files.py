@@ -157,11 +157,8 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
 def tell_products(run: Run, batch: Sequence[tuple[int, int, Product]]) -> None:
     """One file of products: (id, token, product) of those that were claimed for it. Raises Lost."""
     name, content = _render(run, "products", [product for _, _, product in batch])
-    with transaction.atomic():
-        file = _plan(run, "products", name, content, [pk for pk, _, _ in batch])
-        if not product_rows.into_file(file, [pk for pk, _, _ in batch], [token for _, token, _ in batch]):
-            raise Lost
-    carry(run, file)
+    ids, tokens = [pk for pk, _, _ in batch], [token for _, token, _ in batch]
+    _tell(run, "products", name, content, ids, lambda file: product_rows.into_file(file, ids, tokens))
 
 
 def tell_purchases(
@@ -173,11 +170,8 @@ def tell_purchases(
     batch, name, content = _render_fit(run, "purchases", batch, lambda one: (one[1], one[0].ref), broken)
     if not batch:
         return
-    with transaction.atomic():
-        file = _plan(run, "purchases", name, content, [row.pk for row, _ in batch])
-        if not purchase_files.into(file, batch):
-            raise Lost
-    carry(run, file)
+    records = [row.pk for row, _ in batch]
+    _tell(run, "purchases", name, content, records, lambda file: purchase_files.into(file, batch))
 
 
 def tell_receipts(
@@ -189,9 +183,15 @@ def tell_receipts(
     batch, name, content = _render_fit(run, "receipts", batch, lambda one: (one[0].number, one[1]), broken)
     if not batch:
         return
+    records = [[row.pk, row.receipt_hash] for row, _ in batch]
+    _tell(run, "receipts", name, content, records, lambda file: purchase_files.into_receipts(file, batch))
+
+
+def _tell(run: Run, kind: str, name: str, content: bytes, records: list[Any], into: Callable[[OutFile], bool]) -> None:
+    """Plans a file and sends it. `into` says of its rows that they are in it; False: some are not ours any more."""
     with transaction.atomic():
-        file = _plan(run, "receipts", name, content, [[row.pk, row.receipt_hash] for row, _ in batch])
-        if not purchase_files.into_receipts(file, batch):
+        file = _plan(run, kind, name, content, records)
+        if not into(file):
             raise Lost
     carry(run, file)
 

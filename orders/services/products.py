@@ -16,7 +16,7 @@ from carts.models import Cart
 from integration_manager.kit.connector import CartConnector
 from merchants import schedules
 from merchants.models import Schedule, Service
-from orders import cursors, files_read, product_rows, rejects
+from orders import cursors, files_read, product_rows
 from orders.run import Run
 
 IMPORT = "import"  # in the schedule's state: the import that a person asked for, until it has come to its end
@@ -65,9 +65,7 @@ def products(run: Run) -> None:
         run.counts.update(stored)
         run.counts["found"] += len(page.rows)
         worse = worse or bool(stored["refused"])
-        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
-        files_read.take_away(run, page)
-        rejects.say(run, page.notes)
+        files_read.finish(run, page)
     if not run.unfinished:
         run.fields["cursor"] = cursor
         if asked is not None:

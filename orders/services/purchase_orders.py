@@ -23,7 +23,7 @@ from integration_manager.kit.errors import (
 )
 from merchants import schedules
 from merchants.models import Schedule, Service
-from orders import cursors, files_read, purchase_rows, rejects
+from orders import cursors, files_read, purchase_rows
 from orders.connections import wms_class
 from orders.purchase_rows import AGAIN, DAYS, HOUR, TRIES, Row, State, note
 from orders.run import LostLease, Run
@@ -77,9 +77,7 @@ def _read(run: Run, connector: CartConnector, cart: Cart) -> None:
         else:
             run.repeated(page)
         run.counts.update({"new": stored["new"], "changed": stored["changed"], "found": len(page.rows)})
-        rejects.alert(run, page.rejects)  # before the file is gone: nobody would read it again to say so
-        files_read.take_away(run, page)
-        rejects.say(run, page.notes)
+        files_read.finish(run, page)
     if not run.unfinished:
         run.fields["cursor"] = cursor
         if deep:
@@ -105,7 +103,7 @@ def _tell(run: Run, connector: CartConnector) -> None:
             run.call(connector.tell_received, row.data["key"], purchase_rows.to_tell(row))
         except LostLease:
             raise
-        except Exception as error:
+        except Exception as error:  # a mistake of ours too: it stops this one alone, and is reported
             worse = _failed(run, row, error) or worse
         else:
             purchase_rows.told([(row.pk, row.receipt_hash)], run.now, "The cart knows what has come.")

@@ -10,7 +10,7 @@ from integration_manager.kit.connector import Reject, WmsConnector
 from integration_manager.kit.errors import storable
 from merchants import schedules
 from merchants.models import Service
-from orders import cursors, files_read, purchase_rows, rejects
+from orders import cursors, files_read, purchase_rows
 from orders.purchase_rows import TAKEN, Row, State, note
 from orders.run import Run
 
@@ -41,9 +41,7 @@ def pick_up(run: Run, connector: WmsConnector) -> None:
             run.repeated(page)
         run.counts["received"] += stored
         run.counts["found"] += len(page.rows)
-        rejects.alert(run, [*page.rejects, *below])  # before the file is gone: nobody would read it again to say so
-        files_read.take_away(run, page)
-        rejects.say(run, page.notes)
+        files_read.finish(run, page, below)
     if not run.unfinished:
         run.fields["cursor"] = cursor
         if deep:

@@ -92,7 +92,7 @@ class _Sending:
             except LostLease:
                 self._release(row, run.now)  # raised before a call, so that did not begin
                 raise
-            except Exception as error:
+            except Exception as error:  # a mistake of ours too: it stops this one alone, and is reported
                 self._failed(row, error)
             else:
                 self._done(row, done)
@@ -119,7 +119,7 @@ class _Sending:
                 try:
                     done = self._without_a_file(row)
                     order = self._prepared(row)
-                except Exception as error:
+                except Exception as error:  # as above
                     self._failed(row, error)
                     continue
                 if done is not None:

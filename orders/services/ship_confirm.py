@@ -19,7 +19,7 @@ from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Service
-from orders import bulk, causes, cursors, files_read, rejects
+from orders import bulk, causes, cursors, files_read
 from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
@@ -62,9 +62,7 @@ def ship_confirm(run: Run) -> None:
             run.repeated(page)
         if deep:
             cursors.passed(run, newest)
-        rejects.alert(run, page.rejects)
-        rejects.say(run, page.notes)
-        files_read.take_away(run, page)
+        files_read.finish(run, page)
         unknown = run.counts["unknown_orders"] if page.done else unknown
         run.counts["found"] += len(page.rows)
     if deep and not run.unfinished:
