@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from integration_manager import tenancy
 from integration_manager.folding import fold
-from integration_manager.ids import public_id
+from integration_manager.ids import public_ids
 from merchants.models import Product, ProductAlias
 
 LONGEST = 100  # characters of a SKU or another code
@@ -52,7 +52,7 @@ def store(merchant_id: int, rows: Sequence[tuple[str, str]], origin: Product.Ori
                 merchant_id,
                 origin.value,
                 now,
-                [public_id() for _ in rows],
+                public_ids(len(rows)),
                 [sku for sku, _ in rows],
                 [fold(sku) for sku, _ in rows],
                 [name for _, name in rows],

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from carts.models import Cart, CartShipMethod
-from integration_manager.ids import public_id
+from integration_manager.ids import public_ids
 from integration_manager.kit.canonical import Order
 from merchants.rules import Outcome
 from merchants.rules.methods import MOST_CODES, code_key
@@ -49,7 +49,7 @@ def insert_orders(
     placed = [placing(incoming, now, status) for incoming in wanted]
     refs = [reference(intake, i, revision, hashed=hashed) for i in wanted]
     columns = {
-        "public_id": each(public_id() for _ in wanted),
+        "public_id": each(public_ids(len(wanted))),
         "merchant_id": intake.merchant.pk,
         "cart_id": intake.cart.pk,
         "source": intake.cart.source,

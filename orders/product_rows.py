@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +10,12 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
+from msgspec import structs
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.ids import public_id
+from integration_manager.ids import public_ids
 from integration_manager.kit.canonical import Product, to_json
 from integration_manager.kit.errors import storable
 from merchants import catalog
@@ -52,7 +52,7 @@ def store(cart: Cart, products: Sequence[Product], now: datetime, *, again: bool
     written = bulk.insert(
         CartProduct,
         {
-            "public_id": bulk.PerRow([public_id() for _ in keys]),
+            "public_id": bulk.PerRow(public_ids(len(keys))),
             "merchant_id": cart.merchant_id,
             "cart_id": cart.pk,
             "key": bulk.PerRow(keys),
@@ -91,9 +91,9 @@ def store(cart: Cart, products: Sequence[Product], now: datetime, *, again: bool
 def _wanted(cart: Cart, product: Product) -> Product:
     """The product as the WMS is to have it."""
     if not cart.sync_price:
-        product = replace(product, retail_price=None, currency_code=None)
+        product = structs.replace(product, retail_price=None, currency_code=None)
     name = storable(product.name, 200) if product.name else None
-    return replace(product, sku=storable(product.sku).strip(), name=name)
+    return structs.replace(product, sku=storable(product.sku).strip(), name=name)
 
 
 def _problem(product: Product) -> tuple[str, str]:

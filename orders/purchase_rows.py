@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 from django.db.models import Count, F, Min
+from msgspec import structs
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
@@ -188,7 +188,7 @@ def receive(row: Row, receipt: Receipt, now: datetime) -> bool:
     before = from_json(Receipt, row.receipt) if row.receipt else None
     if before is not None and receipt.modified_at and before.modified_at and receipt.modified_at < before.modified_at:
         return False
-    data = to_json(replace(receipt, wms_key=None, ref=None))
+    data = to_json(structs.replace(receipt, wms_key=None, ref=None))
     if data == row.receipt:
         return False
     come, strange = allotted(ordered(row), receipt.lines)

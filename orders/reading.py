@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+from msgspec import structs
 
 from carts.models import Cart
 from integration_manager.kit.canonical import Order, SourceState
@@ -109,7 +110,7 @@ def _dated(order: Order, zone: str) -> Order:
     """The day of an order is that of its moment where the account is, not in Greenwich."""
     if order.ordered_at is None:
         return order
-    return replace(order, order_date=order.ordered_at.astimezone(ZoneInfo(zone)).date())
+    return structs.replace(order, order_date=order.ordered_at.astimezone(ZoneInfo(zone)).date())
 
 
 def source_of(detail: OrderDetail, zone: str = "UTC") -> dict[str, Any] | None:

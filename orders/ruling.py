@@ -9,7 +9,7 @@ from django.db import connection
 
 from carts.models import Cart, CartShipMethod
 from integration_manager import tenancy
-from integration_manager.ids import public_id
+from integration_manager.ids import public_ids
 from merchants.models import Merchant
 from merchants.rules import Outcome, Rules
 from merchants.rules.delays import Delay
@@ -72,7 +72,7 @@ def change(cart_ids: Sequence[int]) -> None:
                FROM (SELECT l.id, g.mark FROM unnest(%s::bigint[], %s::text[]) AS g(id, mark)
                      JOIN carts_cart l ON l.account_id = %s AND l.id = g.id ORDER BY l.id FOR NO KEY UPDATE OF l) AS g
                WHERE c.id = g.id""",
-            [list(cart_ids), [public_id() for _ in cart_ids], tenancy.account_id()],
+            [list(cart_ids), public_ids(len(cart_ids)), tenancy.account_id()],
         )
 
 

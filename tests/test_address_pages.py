@@ -1,10 +1,10 @@
 """Pages about addresses: the account's switch, a cart's options, and an address error on its order's page."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from accounts.models import Account, AuditEntry
 from accounts.periods import beginning
@@ -35,7 +35,7 @@ def held(desk: Desk, **ship: Any) -> Order:
             verify_addresses="ship", hold_address_errors=True, rules_mark="verified"
         )
         cart = Cart.objects.select_related("merchant").get(pk=desk.carts[0].pk)
-        source: Canonical = order(ship=replace(SHIP, **{"state": "oregon", "zip": "02134", **ship}))
+        source: Canonical = order(ship=structs.replace(SHIP, **{"state": "oregon", "zip": "02134", **ship}))
         intake, stored = Intake(cart.merchant, cart), Stored()
         (made,) = insert_orders(intake, [read({}, "1", source, None)], clock.now(), stored)
         announce(cart.merchant_id, stored, clock.now(), news=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from accounts.models import AuditEntry
 from carts.models import Cart
@@ -18,7 +19,7 @@ from orders.loading import load_anyway
 from orders.models import Order, SkippedOrder, Status
 from tests import desk as desks
 from tests.counter import text
-from tests.desk import Desk
+from tests.desk import Desk, file_of
 from tests.test_rules import PLAIN, SHIP, order
 from tests.world import World, place, run
 
@@ -52,7 +53,7 @@ def rule(kind: str, *codes: str, then: str = REFUSE) -> Countries:
     ],
 )
 def test_a_country_is_shipped_to_or_not(known: Countries, country: str | None, sent: bool) -> None:
-    outcome = judge(order(ship=replace(SHIP, country=country)), replace(PLAIN, countries=(known,)))
+    outcome = judge(order(ship=structs.replace(SHIP, country=country)), replace(PLAIN, countries=(known,)))
     assert (outcome.refused is None) is sent
     if outcome.refused is not None:
         assert outcome.refused.message == "Oak shop does not ship to United States (US), by its Country Rules."
@@ -143,7 +144,7 @@ def test_a_file_is_shown_before_it_changes_anything_and_the_export_is_such_a_fil
     shown = client.post(here + "import/", {"file": upload})
     assert "“Moon” is no country" in text(shown)
     client.post(here + "import/", {"rows": shown.context["signed"]})
-    again = io.BytesIO(client.get(here + "csv/").content)
+    again = io.BytesIO(file_of(client.get(here + "csv/")))
     assert again.getvalue().decode("utf-8-sig").splitlines() == ["Country,Name", "CA,Canada", "US,United States"]
     again.name = "again.csv"
     assert "the list says all of it already" in text(client.post(here + "import/", {"file": again}))

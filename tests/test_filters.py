@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from accounts.models import AuditEntry
 from carts.models import Cart, ItemFilter
@@ -99,7 +100,7 @@ def test_where_codes_are_translated_both_codes_count() -> None:
     assert judge(order(("4006381", "1"), ("GIFT", "1")), rules).problems == [], "what is left out needs no product"
 
 
-AT_HOME = {"ship": replace(SHIP, country="US", zip="33139", state="FL", e_mail="dana@Mail.example")}
+AT_HOME = {"ship": structs.replace(SHIP, country="US", zip="33139", state="FL", e_mail="dana@Mail.example")}
 
 
 @pytest.mark.parametrize(

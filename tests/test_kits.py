@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from accounts.models import AuditEntry
 from alerts.models import Alert
@@ -26,7 +27,7 @@ from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Sta
 from orders.stock import offered, stock_rules
 from tests import desk as desks
 from tests.counter import text
-from tests.desk import Desk
+from tests.desk import Desk, file_of
 from tests.dying import Killed
 from tests.test_rules import PLAIN, order
 from tests.world import World, alerts, change, leases_expire, place, run
@@ -74,7 +75,7 @@ def test_a_kit_of_one_component_is_a_kit_all_the_same() -> None:
 
 def test_no_component_has_the_id_of_another_line() -> None:
     source = order(("SET", "1"), ("A", "1"))
-    source = replace(source, lines=(source.lines[0], replace(source.lines[1], line_id="1-1")))
+    source = structs.replace(source, lines=(source.lines[0], structs.replace(source.lines[1], line_id="1-1")))
     ids = [line.line_id for line in judge(source, knowing(SET=SET)).prepared("R").lines]
     assert ids == ["1--1", "1--2", "1-1"]
 
@@ -114,9 +115,9 @@ def test_first_the_filter_then_the_translation_then_the_kit() -> None:
 )
 def test_the_price_is_spread_by_units_in_the_smallest_coin(price: Any, kit: Any, currency: str, prices: Any) -> None:
     source = order(("SET", "1"), currency_code=currency)
-    line = replace(source.lines[0], price=None if price is None else Decimal(price))
+    line = structs.replace(source.lines[0], price=None if price is None else Decimal(price))
     wanted = [(sku, quantity, None if one is None else Decimal(one)) for sku, quantity, one in prices]
-    assert sent(replace(source, lines=(line,)), knowing(SET=kit)) == wanted
+    assert sent(structs.replace(source, lines=(line,)), knowing(SET=kit)) == wanted
 
 
 money = st.none() | st.decimals(-1000, 100000, places=2) | st.decimals(0, 10, places=4)
@@ -133,7 +134,7 @@ currencies = st.sampled_from(["USD", "JPY", "KWD", None])
 def test_no_kit_loses_or_invents_quantity_or_money(kit: Any, number: int, amounts: Any, currency: Any) -> None:
     names = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")
     line = Line("1", "SET", Decimal(number), **dict(zip(names, amounts, strict=True)))
-    source = replace(order(currency_code=currency), lines=(line,))
+    source = structs.replace(order(currency_code=currency), lines=(line,))
     outcome = judge(source, knowing(SET=kit))
     parts = outcome.prepared("R").lines
     assert outcome.order == source
@@ -533,8 +534,7 @@ def test_what_is_exported_can_be_imported(desk: Desk) -> None:
     assert "2 × MUG, 1 × TIN" in page
     client.post(of(desk, "import/"), {"rows": page.split('name="rows" value="')[1].split('"')[0]})
     assert kits_of(desk) == {"GIFT": "2 × MUG, 1 × TIN", "SIX": "6 × CAN"}
-    given = client.get(of(desk, "csv/"))
-    exported = b"".join(given.streaming_content) if given.streaming else given.content
+    exported = file_of(client.get(of(desk, "csv/")))
     assert [line.split(b",")[1:] for line in exported.splitlines()[1:]] == [
         [b"MUG", b"2"],
         [b"TIN", b"1"],

@@ -1,12 +1,12 @@
 """Product Sync: a cart's products reach the WMS, each once, and what cannot go there waits for a person."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from msgspec import structs
 
 from alerts.models import Alert
 from carts.models import Cart
@@ -326,7 +326,7 @@ def test_what_was_changed_while_its_old_form_was_refused_goes_out(
 
     def changed_meanwhile(self: SandboxWms, product: canonical.Product) -> str:
         patched.undo()
-        shorter = replace(product, key="1", sku="X" * 40)
+        shorter = structs.replace(product, key="1", sku="X" * 40)
         product_rows.store(world.cart, [shorter], clock.now(), again=False)
         return before(self, product)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
 from integration_manager.kit.verifier import Answer
@@ -71,8 +72,8 @@ def test_a_line_of_nothing_is_left_out_and_said_so() -> None:
 @pytest.mark.parametrize(
     ("fields", "lines", "code"),
     [
-        ({"ship": replace(SHIP, city=None)}, (("A", "1"),), "address_incomplete"),
-        ({"ship": replace(SHIP, first_name=None, last_name=None)}, (("A", "1"),), "address_incomplete"),
+        ({"ship": structs.replace(SHIP, city=None)}, (("A", "1"),), "address_incomplete"),
+        ({"ship": structs.replace(SHIP, first_name=None, last_name=None)}, (("A", "1"),), "address_incomplete"),
         ({}, (("", "1"),), "sku_missing"),
         ({}, (("A", "0"),), "nothing_to_ship"),
     ],
@@ -217,7 +218,7 @@ def test_no_rule_loses_or_invents_quantity_or_money(
     items: Any, code: str | None, settings: Rules, ship: Address, anyway: bool
 ) -> None:
     source = order(ship_code=code, grand_total=Decimal("99.99"), sales_tax=Decimal("1.01"), ship=ship)
-    source = replace(
+    source = structs.replace(
         source,
         lines=tuple(Line(str(n), sku, quantity, price=price) for n, (sku, quantity, price) in enumerate(items, 1)),
     )

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from msgspec import structs
+
 from integration_manager.kit.canonical import (
     ZERO,
     Address,
@@ -313,7 +315,7 @@ def from_receipt(receipt: Receipt) -> dict[str, Any]:
 
 def from_order(order: Order) -> dict[str, Any]:
     """An order as the shop takes it, to try a set-up."""
-    there = {field.name: getattr(order.ship, field.name) for field in fields(Address) if field.name != "e_mail"}
+    there = {field.name: getattr(order.ship, field.name) for field in structs.fields(Address) if field.name != "e_mail"}
     lines = [
         {
             "id": ln.line_id,
@@ -348,7 +350,7 @@ def to_line(r: Reader) -> Line:
 
 def to_address(r: Reader) -> Address:
     """An address of the shop's, which calls most parts as we do."""
-    same = [field.name for field in fields(Address) if field.name != "e_mail"]
+    same = [field.name for field in structs.fields(Address) if field.name != "e_mail"]
     return Address(**{name: r.text(name) for name in same}, e_mail=r.text("email"))
 
 

@@ -4,10 +4,11 @@ Field names are those of the public API's order object. `None` means unknown, wh
 Money is `Decimal`, times are aware, countries are ISO 3166 alpha-2, currencies ISO 4217.
 """
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from integration_manager.kit.canonical_json import from_json as from_json
 from integration_manager.kit.canonical_json import to_json as to_json
@@ -24,8 +25,7 @@ class SourceState(StrEnum):
     CLOSED = "closed"  # shipped or finished elsewhere: never ours to ship
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A postal address with its contact."""
 
     company: str | None = None
@@ -50,8 +50,7 @@ class Address:
         return person or self.company or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of an order. `price` and `discount` are per unit, before tax; the rest per line."""
 
     line_id: str  # the source's own id of the line, unique in the order
@@ -75,8 +74,7 @@ class Line:
         return ((self.price or ZERO) - (self.discount or ZERO)) * self.quantity
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order as its source has it."""
 
     cart_key: str  # the source's own stable key
@@ -118,8 +116,7 @@ class Order:
     extra_fields: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedLine:
+class PreparedLine(Struct, frozen=True):
     """One line as the WMS is to get it, after the rules.
 
     `of`: of a kit's component, the id of the source's line that it is sent for; the fields before it are its
@@ -139,8 +136,7 @@ class PreparedLine:
     of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """An order as the WMS is to get it, after the rules. `wms_ref` is the reference we go by."""
 
     wms_ref: str
@@ -151,8 +147,7 @@ class Prepared:
     merchant_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShipmentLine:
+class ShipmentLine(Struct, frozen=True):
     """How much of an item a parcel holds. `line_id` where the other side knows it."""
 
     item: str
@@ -162,8 +157,7 @@ class ShipmentLine:
     serial_no: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shipment:
+class Shipment(Struct, frozen=True):
     """One parcel. `key` is the other side's own id of it, else the tracking number."""
 
     key: str
@@ -182,8 +176,7 @@ class Shipment:
     voided: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(Struct, frozen=True):
     """The level of one item in one warehouse, absolute. `warehouse` "" is the default one."""
 
     sku: str
@@ -193,8 +186,7 @@ class Stock:
     at: datetime | None = None  # the time of the other side's snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class StockResult:
+class StockResult(Struct, frozen=True):
     """What became of one pushed level. `error` "" means accepted; `skipped`: the shop has no such item."""
 
     sku: str
@@ -202,8 +194,7 @@ class StockResult:
     skipped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """One thing that a shop sells; of a product with variants, each variant. The SKU is what a WMS goes by."""
 
     key: str  # the shop's own stable key
@@ -224,8 +215,7 @@ class PurchaseStatus(StrEnum):
     CLOSED = "closed"  # finished at the source: whatever was to come has come
 
 
-@dataclass(frozen=True, slots=True)
-class PurchaseLine:
+class PurchaseLine(Struct, frozen=True):
     """One line of a purchase order: how much of an item is to come, and what one costs."""
 
     line_id: str  # the source's own id of the line, unique in the purchase order
@@ -235,8 +225,7 @@ class PurchaseLine:
     cost: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PurchaseOrder:
+class PurchaseOrder(Struct, frozen=True):
     """Goods on their way from a supplier to the warehouse, as the order source has them."""
 
     key: str  # the source's own stable key
@@ -252,8 +241,7 @@ class PurchaseOrder:
     modified_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptLine:
+class ReceiptLine(Struct, frozen=True):
     """How much of an item has come so far, in all. `line_id` where the other side knows it."""
 
     item: str
@@ -261,8 +249,7 @@ class ReceiptLine:
     line_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What has come of one purchase order so far: totals, not what came last. So telling it twice is no harm."""
 
     wms_key: str | None = None  # the purchase order at the WMS
@@ -273,8 +260,7 @@ class Receipt:
     closed: bool = False  # nothing more is expected
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a look-up by our reference found at the WMS."""
 
     wms_key: str
@@ -283,8 +269,7 @@ class Found:
     canceled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Canceled:
+class Canceled(Struct, frozen=True):
     """An order that was canceled at the WMS. `ref`: our reference, where the WMS gives it back."""
 
     wms_key: str
@@ -292,8 +277,7 @@ class Canceled:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RefundLine:
+class RefundLine(Struct, frozen=True):
     """Units of one line that are paid back: `amount` for the goods, before tax, and `tax` on top, of all units."""
 
     line_id: str
@@ -303,8 +287,7 @@ class RefundLine:
     tax: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(Struct, frozen=True):
     """Money that goes back to the buyer of one order, in the order's currency.
 
     `amount` is the sum in all and is what counts: the lines with their tax, plus `shipping` with its tax,
@@ -320,8 +303,7 @@ class Refund:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ShipMethod:
+class ShipMethod(Struct, frozen=True):
     """One shipping method of a WMS."""
 
     code: str

@@ -1,6 +1,5 @@
-"""The canonical model as JSON and back: any dataclass of texts, numbers, times, and others of its kind."""
+"""The canonical model as JSON and back: any struct of texts, numbers, times, and others of its kind."""
 
-import dataclasses
 import functools
 import operator
 import types
@@ -11,6 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from msgspec import Struct, structs
+
 T = TypeVar("T")
 
 
@@ -20,7 +21,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], raw: dict[str, Any]) -> T:
-    """The inverse of `to_json` for one of the dataclasses. Raises KeyError, ValueError."""
+    """The inverse of `to_json` for one of the structs. Raises KeyError, ValueError."""
     known: Any = kind
     values = {}
     for name, read, absent in _fields(known):
@@ -38,8 +39,8 @@ def from_json(kind: type[T], raw: dict[str, Any]) -> T:
 @functools.cache
 def _writer(kind: Any) -> Callable[[Any], Any]:
     """How a value of this class becomes JSON."""
-    if dataclasses.is_dataclass(kind):
-        names = tuple(f.name for f in dataclasses.fields(kind))
+    if issubclass(kind, Struct):
+        names = kind.__struct_fields__
         parts = operator.attrgetter(*names, "__class__")  # at least two, so that it gives a tuple
         return functools.partial(_write_fields, names, parts)
     if issubclass(kind, Decimal):
@@ -69,15 +70,14 @@ _Absent = Callable[[str], Any] | None  # None: the field has a default
 @functools.cache
 def _fields(kind: Any) -> tuple[tuple[str, _Reader, _Absent], ...]:
     """The fields of a class: name, how it is read, and what it is when it was left out."""
-    missing = dataclasses.MISSING
     hints = typing.get_type_hints(kind)
     return tuple(
         (
             f.name,
             _reader(hints[f.name]),
-            _absent(hints[f.name]) if f.default is missing and f.default_factory is missing else None,
+            _absent(hints[f.name]) if f.required else None,
         )
-        for f in dataclasses.fields(kind)
+        for f in structs.fields(kind)
     )
 
 
@@ -108,7 +108,7 @@ def _reader(hint: Any) -> _Reader:
         read = Decimal
     elif hint in (datetime, date):
         read = hint.fromisoformat
-    elif dataclasses.is_dataclass(hint):
+    elif isinstance(hint, type) and issubclass(hint, Struct):
         read = functools.partial(from_json, typing.cast(type, hint))
     elif isinstance(hint, type) and issubclass(hint, StrEnum):
         read = hint

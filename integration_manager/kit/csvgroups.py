@@ -5,6 +5,7 @@ a file of 200 MB must not need as much memory.
 """
 
 import itertools
+import operator
 import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple, Self
@@ -16,6 +17,7 @@ from integration_manager.kit.csvfile import Record, Table
 MAX_TOGETHER = 2_000  # rows of one group; with more the order number is surely no order number
 MAX_SIZE = 8_000_000  # bytes of one group, which is held in memory
 BATCH = 1_000  # rows read in one go
+TAKEN = 4_000_000  # bytes taken from the database in one go, at most BATCH rows
 TOTALS = {"total", "totals", "grand total", "sum", "subtotal"}
 
 
@@ -40,7 +42,8 @@ class Groups:
         store.execute("PRAGMA journal_mode=OFF")
         store.execute("PRAGMA synchronous=OFF")
         store.execute("PRAGMA temp_store=FILE")  # what is sorted goes to disk too
-        store.execute("CREATE TABLE rows (key TEXT, line INTEGER, row BLOB)")
+        store.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, key TEXT, line INTEGER, row TEXT)")
+        self._largest = 1  # bytes of the largest row
 
     def __enter__(self) -> Self:
         return self
@@ -53,29 +56,47 @@ class Groups:
         rows = self._keyed()
         self._store.execute("BEGIN")
         while batch := list(itertools.islice(rows, BATCH)):
-            self._store.executemany("INSERT INTO rows VALUES (?, ?, ?)", batch)
+            self._store.executemany("INSERT INTO rows (key, line, row) VALUES (?, ?, ?)", batch)
+            self._largest = max(self._largest, max(len(text) for _, _, text in batch))
             if len(batch) == BATCH:
                 yield self._table.rows
         self._store.execute("COMMIT")
+        self._store.execute(
+            "CREATE TABLE places AS SELECT id FROM (SELECT id, min(id) OVER (PARTITION BY key) AS first FROM rows)"
+            " ORDER BY first, id"
+        )
 
     def __iter__(self) -> Iterator[Group]:
-        found = self._store.execute(
-            "SELECT key, line, row FROM (SELECT key, line, row, min(line) OVER (PARTITION BY key) AS first FROM rows)"
-            " ORDER BY first, line"
-        )
-        for name, rows in itertools.groupby(found, key=lambda row: row[0]):
+        for name, rows in itertools.groupby(self._in_order(), key=operator.itemgetter(1)):
             kept: list[Record] = []
             size = 0
-            for _, line, text in rows:
-                size += len(text)
+            for length, _, line, row, problem, raw in rows:
+                size += length
                 if kept and (len(kept) == MAX_TOGETHER or size > MAX_SIZE):
                     yield Group(name, kept, 1 + sum(1 for _ in rows))
                     break
-                kept.append(self._table.record(line, *orjson.loads(text)))
+                kept.append(self._table.record(line, row, problem, raw))
             else:
                 yield Group(name, kept, 0)
 
-    def _keyed(self) -> Iterator[tuple[str, int, bytes]]:
+    def _in_order(self) -> Iterator[tuple[int, str, int, list[str], str, str]]:
+        """Size, key, line, cells, problem and text of each row, those of a key together.
+
+        Many in one answer of the database: at each, this thread gives way to whoever stores the page before.
+        """
+        step = min(max(TAKEN // self._largest, 1), BATCH)
+        for start in itertools.count(1, step):
+            ((found,),) = self._store.execute(
+                "SELECT group_concat('[' || length(row) || ',' || row || ']') FROM (SELECT row FROM places"
+                " JOIN rows USING (id) WHERE places.rowid BETWEEN ? AND ? ORDER BY places.rowid)",
+                (start, start + step - 1),
+            )
+            if found is None:
+                return
+            for size, rest in orjson.loads(f"[{found}]"):
+                yield size, *rest
+
+    def _keyed(self) -> Iterator[tuple[str, int, str]]:
         before = ""
         for line, row, problem, raw in self._table.rows_as_they_are():
             name = self._table.key(self._key, row, raw)
@@ -87,7 +108,7 @@ class Groups:
                 name = before or f"\0{line}"
             else:
                 before = name
-            yield name, line, orjson.dumps((row, problem, raw))
+            yield name, line, orjson.dumps((name, line, row, problem, raw)).decode()
 
 
 def _is_total(row: list[str], key: str) -> bool:

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
+
+from msgspec import structs
 
 from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
@@ -235,7 +236,7 @@ def _ship_to(order: _Rows) -> tuple[Address, dict[str, str]]:
     if whole == given:
         return address, {}
     # Spreadsheets take a ZIP for a number; five digits less their leading zeros can mean only one.
-    return replace(address, zip=whole), {ZIP_AS_GIVEN: given}
+    return structs.replace(address, zip=whole), {ZIP_AS_GIVEN: given}
 
 
 def _with_zero(given: str) -> str:

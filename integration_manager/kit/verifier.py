@@ -13,8 +13,9 @@ raises the errors of `kit.errors`, and decides nothing: what becomes of the orde
 look-up is a question, so it goes out by GET, or by a POST that is declared safe.
 """
 
-from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from msgspec import Struct, structs
 
 from integration_manager.kit.canonical import Address, from_json, to_json
 from integration_manager.kit.connector import Connector
@@ -23,8 +24,7 @@ from integration_manager.kit.errors import BadAnswer, storable
 LONGEST = 1000  # characters of a text in an answer
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a look-up came to. `address` has street lines, city, state and postal code; what it has not stays.
 
     `sure`: it is deliverable as `address` has it. Else `address` is what may have been meant; None: nothing like
@@ -44,13 +44,13 @@ class Answer:
     def checked(self) -> "Answer":
         """The same as any database can keep it. Raises BadAnswer where it is none, whatever the provider sent."""
         where = self.address
-        parts = {} if where is None else {one.name: getattr(where, one.name) for one in fields(where)}
+        parts = {} if where is None else {one.name: getattr(where, one.name) for one in structs.fields(where)}
         for text in (self.said, *parts.values()):
             if text is not None and (not isinstance(text, str) or len(text) > LONGEST):
                 raise BadAnswer("The answer about an address has something else in it than short texts.")
         if where is not None:
             where = Address(**{name: storable(text) or None for name, text in parts.items() if text})
-        return replace(self, address=where, said=storable(self.said))
+        return structs.replace(self, address=where, said=storable(self.said))
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Answer":

@@ -1,6 +1,6 @@
 """The addresses: what every one needs to have, and, where a cart verifies them, how its country writes it."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from integration_manager.kit.canonical import Address, Order
 from integration_manager.kit.countries import name_of
@@ -70,7 +70,7 @@ def _heed(found: Checked, answer: Answer, provider: str) -> None:
     found.fault(UNCONFIRMED, answer.said or f"{provider} knows no such address.")
     if where is not None:
         meant = {name: value for name in PLACE if (value := getattr(where, name))}
-        found.suggested = replace(found.address, **meant)
+        found.suggested = structs.replace(found.address, **meant)
 
 
 def _tell(draft: Draft, side: str, found: Checked, said: str) -> None:

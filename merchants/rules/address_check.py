@@ -6,7 +6,9 @@ spoken. Nothing is guessed: what is only likely is a suggestion, which a person 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from integration_manager.kit.canonical import Address
 from integration_manager.kit.countries import alpha_2
@@ -65,7 +67,7 @@ class Checked:
         before = getattr(self.address, name) or ""
         if value == before:
             return
-        self.address = replace(self.address, **{name: value or None})
+        self.address = structs.replace(self.address, **{name: value or None})
         for at, known in enumerate(self.changes):
             if known.name == name:
                 self.changes[at] = Change(name, known.before, value, f"{known.why} {why}")
@@ -249,9 +251,9 @@ def _likely(found: Checked, country: str) -> Address | None:
         state = states.code_of(other, where.state or "") if where.state else None
         code = postal_codes.spelled(other, where.zip) if where.zip else None
         if other != country and state and code and postal_codes.state_of(other, code) == state:
-            return replace(where, country=other, state=state, zip=code)
+            return structs.replace(where, country=other, state=state, zip=code)
     code = postal_codes.spelled(country, where.zip) if where.zip and country in states.NEEDED else None
     lies_in = postal_codes.state_of(country, code) if code else ""
     if lies_in and lies_in != where.state:
-        return replace(where, state=lies_in)
+        return structs.replace(where, state=lies_in)
     return None

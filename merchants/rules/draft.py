@@ -1,9 +1,11 @@
 """An order on its way through the rules, what rules may do to it, and what came of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import structs
 
 from integration_manager.kit.canonical import ZERO, Address, Line, Order, Prepared, PreparedLine
 
@@ -99,7 +101,7 @@ class Draft:
         """Changes fields of the order, and says why. Lines are changed by `send_for` and `leave_out`."""
         if "lines" in fields:
             raise ValueError("the source's lines stay as they are")
-        self.order = replace(self.order, **fields)
+        self.order = structs.replace(self.order, **fields)
         self.applied.append(applied)
 
     def send_for(self, position: int, parts: Iterable[PreparedLine], applied: Applied) -> None:

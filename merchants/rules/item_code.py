@@ -1,6 +1,6 @@
 """Translate Item Code: the code by which a cart calls a product becomes the SKU by which the WMS knows it."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from merchants.rules.codes import MASTER, ItemCodes, cause_of
 from merchants.rules.draft import Applied, Draft, Problem
@@ -24,7 +24,8 @@ def apply(draft: Draft, rules: Rules) -> None:
             if skus[0] != line.item:
                 named = next((hit.kind for hit in hits if hit.kind), codes.kind)
                 why = f"{line.item} is sent as {skus[0]}: it is its {named}."
-                draft.send_for(position, [replace(parts[0], item=skus[0])], Applied(FIELD, why, line.item, skus[0]))
+                sent = structs.replace(parts[0], item=skus[0])
+                draft.send_for(position, [sent], Applied(FIELD, why, line.item, skus[0]))
         elif skus:
             said = ", ".join(f"{hit.sku} (its {hit.kind or 'SKU'})" for hit in hits)
             _stop(draft, codes, line.item, f"{line.item} may be several products: {said}.", "Remove the wrong alias.")

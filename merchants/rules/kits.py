@@ -1,10 +1,12 @@
 """Kits as plain data, and what is sent for a line of one: its components, with the line's money spread exactly."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+
+from msgspec import structs
 
 from integration_manager.kit.canonical import Line, PreparedLine
 from integration_manager.kit.currencies import decimals
@@ -35,10 +37,10 @@ def exploded(
     found = []
     for part, first, last in _runs(kit, sorted({spread.more for spread in per_unit.values()})):
         prices: dict[str, Any] = {what: spread.of(first) for what, spread in per_unit.items()}
-        found.append((part, replace(PreparedLine("", part.sku, (last - first) * line.quantity), **prices)))
+        found.append((part, structs.replace(PreparedLine("", part.sku, (last - first) * line.quantity), **prices)))
     found.sort(key=lambda one: kit.index(one[0]))
     lines = [
-        replace(made, line_id=f"{name}{number}", of=line.line_id, extra_fields=as_sent.extra_fields)
+        structs.replace(made, line_id=f"{name}{number}", of=line.line_id, extra_fields=as_sent.extra_fields)
         for number, (_, made) in enumerate(found, 1)
     ]
     return _with_totals(line, lines, currency)
@@ -94,6 +96,6 @@ def _with_totals(line: Line, lines: list[PreparedLine], currency: str | None) ->
         for at, one in enumerate(lines):
             behind += one.quantity
             until = (amount * behind / units / coin).to_integral_value() * coin if behind != units else amount
-            lines[at] = replace(one, **{name: until - before})
+            lines[at] = structs.replace(one, **{name: until - before})
             before = until
     return lines

@@ -7,11 +7,12 @@ decided when it ends is looked at again only after it has settled. Where nothing
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from msgspec import structs
 
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
@@ -234,7 +235,8 @@ class _Sending:
         codes = self.codes[row.cart_id]
         if codes is None:
             return order
-        return replace(order, lines=tuple(replace(line, item=_sku(codes, line.item)) for line in order.lines))
+        lines = tuple(structs.replace(line, item=_sku(codes, line.item)) for line in order.lines)
+        return structs.replace(order, lines=lines)
 
     def _begin(self, row: Row, order: PurchaseOrder, key: str = "") -> None:
         """Keeps what a call is begun with, before it. `key`: a change, of what the WMS knows by that. Raises _Gone."""

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import structs
 
 from integration_manager.kit.canonical import ZERO, Shipment, ShipmentLine
 from integration_manager.kit.errors import OutcomeUnknown
@@ -88,7 +90,7 @@ def _missing(lines: Iterable[ShipmentLine], left: dict[str, Decimal]) -> tuple[S
         pieces = min(left[line.line_id or line.item], line.quantity)
         left[line.line_id or line.item] -= pieces
         if pieces > 0:
-            found.append(replace(line, quantity=pieces))
+            found.append(structs.replace(line, quantity=pieces))
     return tuple(found)
 
 

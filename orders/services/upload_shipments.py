@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from django.db import connection, transaction
+from msgspec import structs
 
 from alerts.raising import raise_alert, resolve
 from carts.systems import registry
@@ -182,11 +183,19 @@ def _as_carts_say(parcels: list[Parcel], merchant_id: int) -> list[Parcel]:
         return parcels
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE orders_shipment s SET sent_carrier = g.code
-               FROM unnest(%s::bigint[], %s::text[]) AS g(id, code) WHERE s.id = g.id""",
-            [list(said), list(said.values())],
+            """WITH said AS (UPDATE orders_shipment s SET sent_carrier = g.code
+                             FROM unnest(%s::bigint[], %s::text[]) AS g(id, code)
+                             WHERE s.id = g.id AND s.sent_carrier <> g.code
+                             RETURNING s.id, s.order_id, s.tracking_no, s.carrier, g.code)
+               INSERT INTO orders_event (account_id, order_id, at, kind, frm, "to", actor, message)
+               SELECT %s, order_id, %s, 'rules', '', '', '',
+                      format('SCAC Mapping: the cart is told %%s as the carrier of %%s, in place of %%s.',
+                             code, coalesce(nullif(tracking_no, ''), 'a parcel'), carrier)
+               FROM said ORDER BY id""",
+            [list(said), list(said.values()), tenancy.account_id(), now],
         )
-    return [replace(p, shipment=replace(p.shipment, carrier=said.get(p.id, p.shipment.carrier))) for p in parcels]
+    named = [structs.replace(p.shipment, carrier=said.get(p.id, p.shipment.carrier)) for p in parcels]
+    return [replace(p, shipment=shipment) for p, shipment in zip(parcels, named, strict=True)]
 
 
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
@@ -237,7 +246,7 @@ def _ship(connector: CartConnector, parcel: Parcel, taken: set[str]) -> Any:
             return known.remote_id
         if told and known is None:
             raise NeedsHuman(_NAMELESS, code="no_id", fix="Correct its number in the shop.")
-        shipment = replace(shipment, lines=known.missing) if known else shipment
+        shipment = structs.replace(shipment, lines=known.missing) if known else shipment
     elif parcel.starts > 1 and connector.dedupe("ship") is Dedupe.NONE:
         return OutcomeUnknown("An upload was begun and never answered; this cart cannot be asked about it.")
     crash_here("before_ship")

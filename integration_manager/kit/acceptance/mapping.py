@@ -1,7 +1,6 @@
 """The pure mapping: golden files, purity, mutated input, names and currencies of the whole world."""
 
 import copy
-import dataclasses
 import json
 import os
 import random
@@ -16,6 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 
 from integration_manager.kit.acceptance import files
 from integration_manager.kit.acceptance.bench import Bench, Check
@@ -222,9 +222,9 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
     for name, hint in typing.get_type_hints(type(value)).items():
         inside = getattr(value, name)
         where = f"{at}{name}"
-        if dataclasses.is_dataclass(inside):
+        if isinstance(inside, Struct):
             yield from _leaves(inside, f"{where}.")
-        elif isinstance(inside, tuple) and inside and dataclasses.is_dataclass(inside[0]):
+        elif isinstance(inside, tuple) and inside and isinstance(inside[0], Struct):
             for i, one in enumerate(inside):
                 yield from _leaves(one, f"{where}[{i}].")
         else:
@@ -303,18 +303,18 @@ def payload_of_anything(bench: Bench) -> None:
 def _variants(prepared: Prepared) -> Iterator[Prepared]:
     order = prepared.order
     for name in NAMES:
-        ship = dataclasses.replace(order.ship, last_name=name, city=name, company=name)
-        yield dataclasses.replace(prepared, order=dataclasses.replace(order, ship=ship))
+        ship = structs.replace(order.ship, last_name=name, city=name, company=name)
+        yield structs.replace(prepared, order=structs.replace(order, ship=ship))
     for holder in (prepared, order, order.ship, prepared.lines[0]):
         for name, hint in typing.get_type_hints(type(holder)).items():
             if type(None) not in typing.get_args(hint):
                 continue
             nothing: dict[str, Any] = {name: None}
-            hole: Any = dataclasses.replace(holder, **nothing)
+            hole: Any = structs.replace(holder, **nothing)
             if holder is order:
-                hole = dataclasses.replace(prepared, order=hole)
+                hole = structs.replace(prepared, order=hole)
             elif holder is order.ship:
-                hole = dataclasses.replace(prepared, order=dataclasses.replace(order, ship=hole))
+                hole = structs.replace(prepared, order=structs.replace(order, ship=hole))
             elif holder is not prepared:
-                hole = dataclasses.replace(prepared, lines=(hole, *prepared.lines[1:]))
+                hole = structs.replace(prepared, lines=(hole, *prepared.lines[1:]))
             yield hole
