@@ -131,7 +131,7 @@ class CartStockAdmin(OperatorAdmin):
     list_filter = (("error", admin.EmptyFieldListFilter),)
     list_select_related = ("cart", "account")
     search_fields = ("=sku", "=cart__public_id")
-    fields = ("sku", "account", "cart", "quantity", "sent_at", "error", "failures", "failed_at")
+    fields = ("sku", "account", "cart", "quantity", "sent_at", "error", "failures", "failed_at", "first_failed_at")
 
 
 @admin.register(CartShipMethod, site=site)

@@ -256,6 +256,7 @@ class CartStock(TenantModel):
     error = models.TextField(blank=True)  # why the cart did not take it
     failures = models.PositiveIntegerField(default=0)  # at most one an hour counts
     failed_at = models.DateTimeField(null=True)
+    first_failed_at = models.DateTimeField(null=True)
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "cart", "sku"], name="one_cart_stock")]

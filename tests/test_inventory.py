@@ -288,20 +288,29 @@ def test_what_the_cart_does_not_take_is_tried_at_every_run_and_at_most_one_an_ho
     world.shop._exact["POST", "/api/stock"] = usual
     with at(3):
         run(world, UPLOAD)
-        assert (told(world), CartStock.objects.get().failures, alerts()) == ([(MUG, 10)], 0, [])
+        stored = CartStock.objects.get()
+        assert (told(world), stored.failures, stored.first_failed_at, alerts()) == ([(MUG, 10)], 0, None, [])
 
 
-def test_after_100_counted_tries_it_is_left_to_the_daily_full_upload(world: World) -> None:
-    assert upload_inventory.TRIES == 100
+@pytest.mark.parametrize(
+    "ago",
+    [{"failures": 99}, {"first_failed_at": START + timedelta(hours=2) - timedelta(days=30)}],
+    ids=["tries", "days"],
+)
+def test_after_100_counted_tries_or_30_days_it_is_left_to_the_daily_full_upload(
+    world: World, ago: dict[str, Any]
+) -> None:
+    assert (100, timedelta(days=30)) == (upload_inventory.TRIES, upload_inventory.DAYS)
     count(world, 10)
     run(world, INVENTORY)
     refusing(world)
     with at(0):
         run(world, UPLOAD)
-        CartStock.objects.update(failures=99, failed_at=START - timedelta(hours=1))
+        CartStock.objects.update(failed_at=START - timedelta(hours=1), **ago)
+        before = CartStock.objects.get().failures
     with at(1):
         run(world, UPLOAD)
-        assert CartStock.objects.get().failures == 100
+        assert CartStock.objects.get().failures == before + 1
     posts = asked(world.shop, "POST", "/api/stock")
     with at(2):
         run(world, UPLOAD)

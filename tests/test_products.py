@@ -244,7 +244,10 @@ def test_a_wms_that_cannot_be_reached_costs_no_try(world: World) -> None:
     assert "products_failing" in alerts()
 
 
-def test_it_is_tried_for_100_hours_then_a_person_hears_of_it(world: World) -> None:
+@pytest.mark.parametrize(
+    "ago", [{"failures": 98}, {"first_failed_at": START + timedelta(hours=4, days=-30)}], ids=["tries", "days"]
+)
+def test_it_is_tried_for_100_hours_or_30_days_then_a_person_hears_of_it(world: World, ago: dict[str, Any]) -> None:
     offer(world, "1", "MUG")
     with at(0):
         run(world, PRODUCTS)
@@ -254,7 +257,7 @@ def test_it_is_tried_for_100_hours_then_a_person_hears_of_it(world: World) -> No
     with at(1, minutes=2):
         run(world, DELIVER)
     assert CartProduct.objects.get().failures == 1, "at most one an hour counts"
-    CartProduct.objects.update(failures=98)
+    CartProduct.objects.update(**ago)
     with at(3):
         run(world, DELIVER)
     assert states() == {"1": State.WAITING}
@@ -262,7 +265,7 @@ def test_it_is_tried_for_100_hours_then_a_person_hears_of_it(world: World) -> No
         run(world, DELIVER)
     assert states() == {"1": State.REFUSED}
     assert alerts() == ["product_refused"]
-    assert "100 times" in CartProduct.objects.get().error_message
+    assert f"{ago.get('failures', 1) + 2} times and is not tried any more" in CartProduct.objects.get().error_message
     world.warehouse.faults.clear()
     with at(5):
         assert product_rows.try_again(world.cart, START + timedelta(hours=5)) == 1

@@ -1,19 +1,26 @@
 """An order on its way to the WMS that does not get there: who tries again, when, and when no more."""
 
+import contextlib
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from alerts.models import Alert
+from integration_manager.kit import clock
+from integration_manager.kit.errors import Transient
 from merchants import schedules
 from merchants.models import Schedule, Service
 from orders import actions, connections
+from orders.journal import Journal
 from orders.models import Event, Order, Status
-from orders.services import outcomes
-from orders.services.deliver import SMALLEST
+from orders.run import Run
+from orders.services.deliver import SMALLEST, deliver
 from tests.world import START, World, alerts, answers, asked, at, change, place, run
-from wms.systems.sandbox_wms import SandboxWmsBlind
+from wms.systems.sandbox_wms import SandboxWms, SandboxWmsBlind
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -65,31 +72,67 @@ def test_a_failed_order_is_tried_once_an_hour_whatever_the_schedules_frequency(w
     assert len(world.warehouse.effects("order")) == 1
 
 
-def test_after_360_tries_it_is_given_up_with_an_alert_and_lives_again_by_resend(world: World) -> None:
-    assert timedelta(days=15) == outcomes.TRIES * outcomes.AGAIN
+@contextlib.contextmanager
+def delivering(world: World) -> Iterator[Run]:
+    """A run of Order Delivery that is under way: what a worker has when it calls the service."""
+    schedule, journal = world.schedule(DELIVER), Journal()
+    schedule.token += 1
+    Schedule.objects.filter(pk=schedule.pk).update(token=schedule.token, lease_until=Now() + timedelta(hours=1))
+    connector = connections.open_wms(world.wms, world.merchant, world.account, journal)
+    made = Run(schedule, world.account, connector, journal, time.monotonic() + 3600)
+    made.wms_id, made.effects_wait, made.products_wait = world.wms.pk, False, False
+    yield made
+    made.close()
+
+
+def test_360_times_an_hour_apart_then_given_up_with_an_alert_and_alive_again_by_resend(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hour by hour through fifteen days: the first of each day by a worker’s whole run, the others by the service.
+
+    The warehouse refuses without a network between: 360 hours have to be over soon.
+    """
     place(world)
     run(world, DOWNLOAD)
-    trouble(world, "error")
-    Order.objects.update(failures=358, starts=358, first_failed_at=START - timedelta(days=15))
-    with at(0):
+    tried: list[timedelta] = []
+
+    def refuse(*_: Any) -> str:
+        tried.append(clock.now() - START)
+        raise Transient("We are moving house.", code="server_error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxWmsBlind, "_send", refuse)
+        patch.setattr(SandboxWms, "find", lambda *_: None)
+        with at(0):
+            schedules.set_frequency(world.schedule(DELIVER), START, every=12 * 3600)
+        for day in range(15):
+            with at(24 * day):
+                run(world, DELIVER)
+                planned = world.schedule(DELIVER).next_run
+                assert planned is not None and planned <= clock.now() + HOUR, "half a day would be too late"
+            with delivering(world) as service:
+                with at(24 * day, minutes=59):
+                    deliver(service)
+                    assert service.next_at == START + (24 * day + 1) * HOUR, "not now"
+                for hour in range(24 * day + 1, 24 * day + 24):
+                    with at(hour):
+                        deliver(service)
+    assert tried == [hour * HOUR for hour in range(360)]
+    assert timedelta(days=15) == len(tried) * HOUR
+    order = world.only()
+    assert (order.status, order.error_code, order.starts) == (Status.GAVE_UP, "gave_up", 360)
+    assert alerts() == ["gave_up"], "and no more that it is tried again"
+    said = Alert.objects.get(kind="gave_up").message
+    assert "360 failed tries in 15 days" in said and "We are moving house." in said
+    assert Event.objects.filter(order_id=order.pk, kind="failed").count() == 359
+    with at(days=16):
         run(world, DELIVER)
-        assert (world.only().status, world.only().failures) == (Status.READY, 359)
-    with at(1):
-        run(world, DELIVER)
-        assert (world.only().status, world.only().error_code) == (Status.GAVE_UP, "gave_up")
-        assert "gave_up" in alerts()
-        assert "360 failed tries in 15 days" in Alert.objects.get(kind="gave_up").message
-    before = sends(world)
-    with at(100):
-        run(world, DELIVER)
-        assert sends(world) == before
-    world.warehouse.faults.clear()
-    with at(101):
-        actions.resend(world.only(), "dana@mail.example")
+        assert sends(world) == 0, "not even when the warehouse takes orders again"
+    with at(days=17):
+        actions.resend(order, "dana@mail.example")
         assert (world.only().status, world.only().failures) == (Status.READY, 0)
         run(world, DELIVER)
-        assert world.only().status == Status.AT_WMS
-        assert alerts() == []
+        assert (world.only().status, sends(world), alerts()) == (Status.AT_WMS, 1, [])
 
 
 def test_an_edit_at_the_source_tries_at_once(world: World) -> None:

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from carts.systems import registry
+from carts.views import switching
 from merchants import frequencies
 from merchants.models import Schedule, Service
 from merchants.schedules import DAY, HOUR, MINUTE, choices, next_slot, sweep
@@ -53,6 +55,16 @@ def test_automatic_is_offered_where_new_data_comes_from_ourselves() -> None:
         Service.RECEIVING,
     }
     assert [sweep(s) for s in (Service.DELIVER, Service.UPLOAD_INVENTORY)] == [5 * MINUTE, HOUR]
+
+
+def test_automatic_is_what_a_new_service_has_wherever_it_is_offered() -> None:
+    """But for stock, which would overwrite the shop's own numbers: that is off until a person wants it."""
+    system = registry().get("sandbox_shop")
+    found = {service: switching.suggested(service, system) for service in Service}
+    assert found.pop(Service.UPLOAD_INVENTORY) == frequencies.OFF
+    for service, value in found.items():
+        automatic = (frequencies.AUTO, "Automatic") in frequencies.options(service)
+        assert (value == frequencies.AUTO) == automatic, service
 
 
 @pytest.mark.parametrize("service", Service)

@@ -29,7 +29,7 @@ FRESH = timedelta(minutes=2)  # the cart's own orders must not be older when its
 AHEAD = 15.0  # seconds for reading them, apart from the upload's own
 BATCH = 100
 HOUR = timedelta(hours=1)
-TRIES = 100
+TRIES, DAYS = 100, timedelta(days=30)  # whichever comes first; at most one an hour counts
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,7 +53,7 @@ def upload_inventory(run: Run) -> None:
     rules = stock_rules(cart)
     offers = list(offered(run.merchant, rules, run.now))
     levels = [Available(offer.code, offer.quantity, offer.at or run.now) for offer in offers if offer.told]
-    wanted = [level for level in levels if _due(told.get(level.sku), level, full)]
+    wanted = [level for level in levels if _due(told.get(level.sku), level, full, run.now)]
     # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
     if by_files:
@@ -110,13 +110,14 @@ def _download_first(run: Run) -> None:
             resolve("stock_without_orders", [f"cart:{cart.pk}"], run.now)
 
 
-def _due(told: CartStock | None, level: Available, full: datetime | None) -> bool:
+def _due(told: CartStock | None, level: Available, full: datetime | None, now: datetime) -> bool:
     """Whether the cart is to be told: what it was not told yet, or everything since `full`."""
     if told is None:
         return True
     if full and (told.sent_at is None or told.sent_at < full):
         return True
-    given_up = bool(told.error) and told.failures >= TRIES  # until the daily full upload
+    long = told.first_failed_at is not None and now - told.first_failed_at >= DAYS
+    given_up = bool(told.error) and (told.failures >= TRIES or long)  # until the daily full upload
     return told.quantity != level.quantity and not given_up
 
 
@@ -136,9 +137,9 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
         cursor.execute(
             """
             INSERT INTO carts_cartstock AS old
-                   (account_id, cart_id, sku, quantity, sent_at, skipped, error, failures, failed_at)
+                   (account_id, cart_id, sku, quantity, sent_at, skipped, error, failures, failed_at, first_failed_at)
             SELECT %(account)s, %(cart)s, t.sku, t.quantity, %(now)s, t.skipped, t.error, t.failed::int,
-                   CASE WHEN t.failed THEN %(now)s END
+                   CASE WHEN t.failed THEN %(now)s END, CASE WHEN t.failed THEN %(now)s END
             FROM unnest(%(skus)s::text[], %(quantities)s::numeric[], %(errors)s::text[], %(failed)s::bool[],
                         %(skipped)s::bool[])
                  AS t(sku, quantity, error, failed, skipped)
@@ -150,7 +151,8 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
                                 THEN old.failures + 1 ELSE old.failures END,
                 failed_at = CASE WHEN excluded.error = '' THEN NULL
                                  WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
-                                 THEN %(now)s ELSE old.failed_at END""",
+                                 THEN %(now)s ELSE old.failed_at END,
+                first_failed_at = CASE WHEN excluded.error <> '' THEN coalesce(old.first_failed_at, %(now)s) END""",
             {
                 "account": tenancy.account_id(),
                 "cart": run.cart.pk if run.cart else None,
