@@ -43,6 +43,15 @@ def _days(name: str) -> dict[str, int]:
     return found
 
 
+def _kept_days(name: str, usual: dict[str, int]) -> dict[str, int]:
+    """Days by what is kept: the `usual` ones, and those that are given instead."""
+    found = _days(name)
+    unknown = sorted(found.keys() - usual.keys())
+    if unknown:
+        raise ImproperlyConfigured(f"{name}: “{unknown[0]}” is none of {', '.join(usual)}.")
+    return usual | found
+
+
 DEBUG = _flag("DEBUG")
 EMBEDDED = _flag("IM_EMBEDDED")
 TESTING = _flag("IM_TESTING")
@@ -416,6 +425,23 @@ IM_OAUTH = {
 }
 # After how many days the personal data of an order that is done goes: "90", "shopify=60, amazon=30", or both.
 IM_PERSONAL_DAYS = _days("IM_PERSONAL_DAYS")
+# How many days what is finished is kept (orders/expiry.py, orders/retention.py).
+IM_KEEP_DAYS = _kept_days(
+    "IM_KEEP_DAYS",
+    {
+        "orders": 730,
+        "purchases": 730,
+        "timeline": 3650,  # it goes with its order, or before
+        "runs": 90,
+        "exchanges": 30,
+        "bulk": 90,
+        "skipped": 60,
+        "files": 90,  # which files were read, and those that wait
+        "contents": 30,  # what was in them
+        "alerts": 90,
+        "mails": 30,
+    },
+)
 # The online address verifier (a key of merchants/verifiers), its fields' values, and what its look-ups cost.
 IM_ADDRESS_VERIFIER = os.environ.get("IM_ADDRESS_VERIFIER", "").strip().lower()
 IM_ADDRESS_VERIFIER_VALUES = {

@@ -25,7 +25,7 @@ from integration_manager.log import context as log_context
 from merchants import at_wms, schedules
 from merchants.models import Schedule, Service
 from merchants.services import services_of
-from orders import bulk, forgetting
+from orders import bulk, expiry, forgetting
 from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
 from orders.models import CartProduct, Effect
@@ -57,6 +57,7 @@ SERVICES: dict[Service, Callable[[Run], None]] = {
     Service.PURCHASES: purchase_orders,
     Service.RECEIVING: receiving,
 }
+NIGHT = 3600.0  # seconds that retention takes at most, every night
 TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue
 PROBE = timedelta(minutes=1)
@@ -93,10 +94,11 @@ def tick() -> None:
 @shared_task(ignore_result=True)
 @tenancy.without_tenant
 def nightly() -> None:
-    """Forgets what is past its time."""
+    """Forgets what is past its time; what one night does not suffice for, the next one does."""
     close_old_connections()
-    now = clock.now()
-    log.info("swept: %s", sweep(now))
+    now, until = clock.now(), time.monotonic() + NIGHT
+    log.info("swept: %s", dict(sweep(now, until)))
+    log.info("gone after their time: %s", expiry.expire(now, until))
     log.info("personal data of %s orders was removed", forgetting.forget(now))
 
 

@@ -12,12 +12,12 @@ from orders.actions import NotNow
 from orders.inserting import insert_orders
 from orders.intake import Intake, Stored
 from orders.models import Order, SkippedOrder
-from orders.reading import HANDLED, TOO_OLD, Unreadable, left_out, read_raw, reader_of
+from orders.reading import GONE, HANDLED, TOO_OLD, Unreadable, left_out, read_raw, reader_of
 from orders.states import note
 from orders.storing import announce, known_of
 
 SALT = "skipped-row"  # these rows have no public id: they are named by a signature
-CAN = (HANDLED, TOO_OLD, *REFUSALS)  # the other reasons are rows that no order can be made of
+CAN = (HANDLED, GONE, TOO_OLD, *REFUSALS)  # the other reasons are rows that no order can be made of
 
 
 def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, now: datetime) -> Order:

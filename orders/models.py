@@ -282,7 +282,11 @@ class SkippedOrder(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "cart", "key"], name="skipped_once")]
-        indexes = [models.Index(fields=["account", "-seen_at"], name="skipped_by_time")]
+        indexes = [
+            models.Index(fields=["account", "-seen_at"], name="skipped_by_time"),
+            # The list is without what was here once, which may be much more.
+            models.Index(fields=["account", "-id"], name="skipped_newest", condition=~models.Q(reason="gone")),
+        ]
 
 
 class Effect(TenantModel):

@@ -22,6 +22,7 @@ from orders.intake import Incoming, Intake, check, read
 from orders.models import OrderDetail
 
 HANDLED = "handled"  # the reason of skipped orders that a person marked as handled elsewhere
+GONE = "gone"  # of those that were here, and are not any more: orders/expiry.py
 TOO_OLD = "too_old"
 _NOT_OURS = {
     SourceState.NOT_YET: "It is not ready to be shipped yet, for example not paid. It is loaded once it is.",
@@ -87,7 +88,7 @@ def read_raw(
 
 
 def left_out(intake: Intake, incoming: Incoming, now: datetime, *, handled: bool = False) -> LeftOut | None:
-    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: a person said so.
+    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: it was done with before.
 
     Lets the rules see it as loaded now, which may refuse it.
     """
@@ -96,7 +97,7 @@ def left_out(intake: Intake, incoming: Incoming, now: datetime, *, handled: bool
         # Canceled, closed or not ready before we ever knew it: nothing to ship.
         return LeftOut(order.source_state.value, _NOT_OURS[order.source_state])
     if handled:
-        return LeftOut(HANDLED, "It was marked as already handled, so it is not sent.")
+        return LeftOut(HANDLED, "It was handled already, so it is not sent.")
     earliest = intake.cart.earliest_order_date
     if order is not None and order.order_date < earliest:
         message = f"Ordered on {order.order_date}, before this cart's Earliest Order Date {earliest}."

@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from merchants.rules.draft import COUNTRY_REFUSED, ITEMS_FILTERED, ORDER_FILTERED
-from orders.reading import HANDLED, TOO_OLD
+from orders.reading import GONE, HANDLED, TOO_OLD
 
 OTHER = "other"
 REASONS = {
@@ -12,6 +12,7 @@ REASONS = {
     ORDER_FILTERED: "Left out by a filter",
     COUNTRY_REFUSED: "Country not shipped to",
     HANDLED: "Already handled elsewhere",
+    GONE: "Done, and removed after its time",
     OTHER: "Could not be read",
 }
 

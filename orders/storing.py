@@ -14,7 +14,7 @@ from orders.following import update_known
 from orders.inserting import insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Status
-from orders.reading import HANDLED, left_out
+from orders.reading import GONE, HANDLED, left_out
 
 
 def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
@@ -57,7 +57,7 @@ Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, 
 
 
 def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str]]:
-    """The latest revision of each order that we have; and the keys that a person marked as handled.
+    """The latest revision of each order that we have; and the keys of those that are done with: marked, or gone.
 
     The marks follow the shop, as the orders do, whichever of the merchant's connections reads it.
     """
@@ -71,9 +71,9 @@ def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str
                SELECT s.key, -1, s.id, '', '', false, false
                FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
                WHERE s.account_id = %s AND c.merchant_id = %s AND c.system = %s AND c.shop = %s
-                 AND s.key = ANY(%s) AND s.reason = %s
+                 AND s.key = ANY(%s) AND s.reason = ANY(%s)
                ORDER BY 2""",
-            [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys, HANDLED],
+            [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys, [HANDLED, GONE]],
         )
         rows = cursor.fetchall()
     return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0] for row in rows if row[1] < 0}

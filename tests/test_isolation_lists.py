@@ -46,6 +46,7 @@ EVERYONE = {
     ("orders/forgetting.py", "personal data"),
     ("orders/retention.py", "retention"),
     ("orders/out_of_stock.py", "orders that wait for stock"),
+    ("orders/expiry.py", "retention of orders"),
     ("orders/watch.py", "the watch over orders"),
     ("orders/watch.py", "alerts about what is gone"),
 }

@@ -149,6 +149,12 @@ def counted(number: int, noun: str) -> str:
 
 
 @register.filter
+def kept(words: str, what: str) -> str:
+    """Words that tell how long something is kept here: `"for %s"|kept:"runs"`, by a name of IM_KEEP_DAYS."""
+    return words % counted(settings.IM_KEEP_DAYS[what], "day")
+
+
+@register.filter
 def initials(name: str) -> str:
     """Two letters for the round mark of a person or the square one of a system."""
     words = re.findall(r"\w+", name)

@@ -28,6 +28,7 @@ from orders import loading, search, skip_reasons
 from orders.actions import NotNow
 from orders.connections import cart_class
 from orders.models import Order, SkippedOrder
+from orders.reading import GONE
 from orders.views.tabs import tabs
 
 MOST_CHOICES = 500
@@ -59,9 +60,11 @@ class SkippedFilter(forms.Form):
         ):
             if value:
                 found = found.filter(**{name: value})
+        text = (data.get("q") or "").strip()
         if data.get("reason"):
             found = found.filter(skip_reasons.of(data["reason"]))
-        text = (data.get("q") or "").strip()
+        elif not text:  # what was here once is found by who looks for it
+            found = found.exclude(reason=GONE)
         return found.filter(Q(number__istartswith=text) | Q(key__istartswith=text)) if text else found
 
 
