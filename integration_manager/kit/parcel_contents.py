@@ -1,9 +1,10 @@
 """Parcels of which nobody noted what is in them: the customer is to get every tracking number all the same."""
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
+
+from msgspec import structs
 
 from integration_manager.kit.canonical import Shipment, ShipmentLine
 
@@ -41,7 +42,7 @@ def shared(parcels: list[Shipment], ordered: Iterable[ShipmentLine]) -> list[Shi
     numbers = [host.tracking_no, *(one.tracking_no for one in blank if one.key not in parts)]
     joined = ", ".join(filter(None, numbers)) or None
     return [
-        dataclasses.replace(
+        structs.replace(
             one,
             lines=one.lines or parts[one.key],
             tracking_no=joined if one is host else one.tracking_no,

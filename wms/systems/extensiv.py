@@ -6,7 +6,6 @@ read first, for its ETag. Times come without a zone. The way in, for people, sta
 """
 
 import base64
-import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import structs
 
 from integration_manager.kit import clock, errors
 from integration_manager.kit.canonical import (
@@ -405,7 +406,7 @@ def to_shipments(raw: Any, zone: ZoneInfo, *, labelled: bool = False) -> list[Sh
         rest = tuple(itertools.chain(*loose))
         keys = [f"order-{order_id}", *(f"order-{order_id}-{number}" for number in others[1:])]
         left = [Shipment(key, tracking_no=number) for key, number in zip(keys, others, strict=True)]
-        found += [dataclasses.replace(left[0], lines=rest), *left[1:]]
+        found += [structs.replace(left[0], lines=rest), *left[1:]]
     parcels = shared(found, [ordered(one) for one in items.values()])
     # What has no number any more; and what was told of the order as a whole, where its packages have got theirs since.
     void = [box.need("packageId") for box, _ in boxes if not box.text("trackingNumber")]
@@ -419,7 +420,7 @@ def to_shipments(raw: Any, zone: ZoneInfo, *, labelled: bool = False) -> list[Sh
         "carrier": routing.text("carrier"), "method": routing.text("mode"),
         "shipped_at": state.when("processDate", zone), "modified_at": state.when("lastModifiedDate", zone),
     }  # fmt: skip
-    return [dataclasses.replace(one, **of_all, closed=closed and one is parcels[-1]) for one in every]
+    return [structs.replace(one, **of_all, closed=closed and one is parcels[-1]) for one in every]
 
 
 def ordered(item: Reader) -> ShipmentLine:
@@ -435,7 +436,7 @@ def contents(box: Reader, items: dict[str, Reader]) -> tuple[ShipmentLine, ...]:
         if item is None:
             continue  # a line that was taken out of the order since
         lot, serial = part.text("lotNumber"), part.text("serialNumber")
-        line = dataclasses.replace(ordered(item), quantity=part.need_number("qty"), lot_number=lot, serial_no=serial)
+        line = structs.replace(ordered(item), quantity=part.need_number("qty"), lot_number=lot, serial_no=serial)
         found.append(line)
     return tuple(found)
 

@@ -3,10 +3,11 @@
 Paging and once-is-once are in feeds.py, writes.py.
 """
 
-import dataclasses
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+
+from msgspec import structs
 
 from integration_manager.kit.acceptance.bench import START, Bench, Check
 from integration_manager.kit.acceptance.mapping import NAMES
@@ -121,7 +122,7 @@ def sent(bench: Bench) -> None:
     with bench.running() as running:
         for number, name in enumerate(NAMES):
             ref = f"PO-{number}"
-            key = running.connector.send_purchase_order(dataclasses.replace(GOODS, supplier=name), ref)
+            key = running.connector.send_purchase_order(structs.replace(GOODS, supplier=name), ref)
             assert isinstance(key, str) and key, f"send_purchase_order() gives {key!r}, not the WMS's key"
             assert len(running.fake.effects("purchase order", ref)) == 1, f"{ref} is not at the WMS"
 
@@ -153,7 +154,7 @@ def change(bench: Bench) -> None:
     assert bench.system.dedupe("change_purchase_order") in (Dedupe.KEY, Dedupe.NATURAL), "it has to be NATURAL"
     with bench.running() as running:
         key = running.connector.send_purchase_order(GOODS, REF)
-        other = dataclasses.replace(GOODS, lines=(dataclasses.replace(GOODS.lines[0], quantity=Decimal(60)),))
+        other = structs.replace(GOODS, lines=(structs.replace(GOODS.lines[0], quantity=Decimal(60)),))
         for _ in range(2):
             running.connector.change_purchase_order(key, other)
         sent_ones = running.fake.effects("purchase order", REF)

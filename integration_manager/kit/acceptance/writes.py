@@ -1,6 +1,5 @@
 """Writing: once is once, an unknown outcome is said to be unknown, and is found out later."""
 
-import dataclasses
 import functools
 import time
 from collections import Counter
@@ -8,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import structs
 
 from integration_manager.kit.acceptance.bench import LATE, START, Bench, Check, Running
 from integration_manager.kit.acceptance.purchases import GOODS
@@ -177,7 +178,7 @@ def prepared_orders(bench: Bench) -> list[Prepared]:
 
 
 def _send(bench: Bench, connector: Any, ref: str) -> Any:
-    return connector.send(dataclasses.replace(prepared_orders(bench)[0], wms_ref=ref), ref)
+    return connector.send(structs.replace(prepared_orders(bench)[0], wms_ref=ref), ref)
 
 
 def checks(bench: Bench) -> list[Check]:
@@ -268,7 +269,7 @@ def parts(bench: Bench) -> None:
         line = bench.mapper("to_order")(raw, bench.options()).lines[0]
         some = (ShipmentLine(line.item, Decimal(1), line.line_id),)
         for number in (1, 2):
-            parcel = dataclasses.replace(PARCEL, key=f"parcel-{number}", tracking_no=f"1Z00{number}", lines=some)
+            parcel = structs.replace(PARCEL, key=f"parcel-{number}", tracking_no=f"1Z00{number}", lines=some)
             running.connector.ship(key, parcel)
         said = running.fake.effects("shipment", key)
         assert len(said) == 2, f"two parcels, {len(said)} shipments in the fake's journal"
@@ -308,7 +309,7 @@ def send_all(bench: Bench) -> None:
     with bench.running() as running:
         for number, prepared in enumerate(prepared_orders(bench), 1):
             ref = f"R-{number}"
-            key = running.connector.send(dataclasses.replace(prepared, wms_ref=ref), ref)
+            key = running.connector.send(structs.replace(prepared, wms_ref=ref), ref)
             assert isinstance(key, str) and key, f"send() gives {key!r}, not the WMS's key"
             assert len(running.fake.effects("order", ref)) == 1, f"{ref} is not at the WMS"
 
@@ -319,7 +320,7 @@ def find(bench: Bench) -> None:
         assert running.connector.find("R-1") is None, "an order from nowhere"
         for number, prepared in enumerate(prepared_orders(bench), 1):
             ref = f"R-1{number}"  # R-1 is the beginning of all of them
-            key = running.connector.send(dataclasses.replace(prepared, wms_ref=ref), ref)
+            key = running.connector.send(structs.replace(prepared, wms_ref=ref), ref)
             found = running.connector.find(ref)
             assert found is not None, f"{ref} was sent and is not found"
             assert found.wms_key == key, f"{ref}: key {found.wms_key!r}, and send() gave {key!r}"
