@@ -19,6 +19,74 @@ class PerRow(list[Any]):
     """A column's values, one per row. Anything else is the same value in every row."""
 
 
+class Insert:
+    """Rows for one of a tenant's tables, made ready: to write them is left, and what is not known before that."""
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        columns: dict[str, Any],
+        *,
+        late: Iterable[str] = (),
+        returning: Iterable[str] = (),
+    ) -> None:
+        """`columns`: those not named get their field's default. `late`: columns that `write` gets, a value per row."""
+        columns, self._late, self._wanted = dict(columns), list(late), list(returning)
+        self._parameters: list[Any] = []
+        names, sources, types, late_types = [], [], [], {}
+        texts: list[tuple[str, list[str | None]]] = []
+        each: list[tuple[str, PerRow]] = []
+        for column, kind, default in _columns(model):
+            names.append(f'"{column}"')
+            if column == "account_id":
+                sources.append(f"%s::{kind}")
+                self._parameters.append(_ACCOUNT)
+                continue
+            if column in self._late:
+                sources.append(f'r."{column}"')
+                late_types[column] = kind
+                continue
+            value = columns.pop(column) if column in columns else default()
+            if kind == "jsonb":
+                value = PerRow(map(_json, value)) if isinstance(value, PerRow) else _json(value)
+            if isinstance(value, PerRow) and each and len(value) > 1 and value.count(value[0]) == len(value):
+                value = value[0]
+            if not isinstance(value, PerRow):
+                sources.append(f"%s::{kind}")
+                self._parameters.append(value)
+            elif kind == "jsonb":
+                sources.append(f'r."{column}"::jsonb')
+                texts.append((column, value))
+            else:
+                sources.append(f'r."{column}"')
+                types.append(f'"{column}" {kind}')
+                each.append((column, value))
+        if columns:
+            raise TypeError(f"{model.__name__} has no column {', '.join(columns)}")
+        keys = [column for column, _ in each]
+        rows = [dict(zip(keys, values, strict=True)) for values in zip(*(value for _, value in each), strict=True)]
+        given = [f"json_to_recordset(%s) AS ({', '.join(types)})", *("unnest(%s::text[])" for _ in texts)]
+        given += [f"unnest(%s::{late_types[name]}[])" for name in self._late]
+        called = ", ".join(f'"{name}"' for name in [*keys, *(name for name, _ in texts), *self._late])
+        self._sql = (
+            f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT {', '.join(sources)} "  # noqa: S608 (names of ours)
+            f"FROM ROWS FROM ({', '.join(given)}) AS r({called}) "
+        )
+        self._parameters += [_json(rows), *(values for _, values in texts)]
+
+    def write(self, *, conflict: str = "", **late: list[Any]) -> list[tuple[Any, ...]]:
+        """Inserts them; gives the `returning` columns of those written. `conflict`: an ON CONFLICT clause."""
+        account = tenancy.account_id()
+        known = [account if value is _ACCOUNT else value for value in self._parameters]
+        returning = f" RETURNING {', '.join(self._wanted)}" if self._wanted else ""
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql + conflict + returning, known + [late[name] for name in self._late])
+            return cursor.fetchall() if self._wanted else []
+
+
+_ACCOUNT = object()  # stands for the tenant's, whoever it is when the rows are written
+
+
 def insert(
     model: type[models.Model],
     columns: dict[str, Any],
@@ -30,44 +98,7 @@ def insert(
 
     `conflict`: an ON CONFLICT clause. Returns the `returning` columns of the rows that were written.
     """
-    columns = {"account_id": tenancy.account_id(), **columns}
-    names, sources, types, parameters = [], [], [], []
-    texts: list[tuple[str, list[str | None]]] = []
-    each: list[tuple[str, PerRow]] = []
-    for column, kind, default in _columns(model):
-        value = columns.pop(column) if column in columns else default()
-        names.append(f'"{column}"')
-        if kind == "jsonb":
-            value = PerRow(map(_json, value)) if isinstance(value, PerRow) else _json(value)
-        if isinstance(value, PerRow) and each and len(value) > 1 and value.count(value[0]) == len(value):
-            value = value[0]
-        if not isinstance(value, PerRow):
-            sources.append(f"%s::{kind}")
-            parameters.append(value)
-        elif kind == "jsonb":
-            sources.append(f'r."{column}"::jsonb')
-            texts.append((column, value))
-        else:
-            sources.append(f'r."{column}"')
-            types.append(f'"{column}" {kind}')
-            each.append((column, value))
-    if columns:
-        raise TypeError(f"{model.__name__} has no column {', '.join(columns)}")
-    keys = [column for column, _ in each]
-    rows = [dict(zip(keys, values, strict=True)) for values in zip(*(value for _, value in each), strict=True)]
-    given = [f"json_to_recordset(%s) AS ({', '.join(types)})", *("unnest(%s::text[])" for _ in texts)]
-    called = ", ".join(f'"{name}"' for name in [*keys, *(name for name, _ in texts)])
-    sql = (
-        f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT {', '.join(sources)} "  # noqa: S608 (names of ours)
-        f"FROM ROWS FROM ({', '.join(given)}) AS r({called}) {conflict}"
-    )
-    parameters += [_json(rows), *(values for _, values in texts)]
-    wanted = list(returning)
-    if wanted:
-        sql += f" RETURNING {', '.join(wanted)}"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall() if wanted else []
+    return Insert(model, columns, returning=returning).write(conflict=conflict)
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """What comes in from an order source: one order as read, where it goes, and what became of a page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +31,7 @@ class Incoming:
     data: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
     outcome: Outcome | None = None  # what the rules made of it
+    judged_by: tuple[Rules, datetime, bool] | None = None  # by which rules, as loaded when, and whether anyway
 
     @property
     def problem(self) -> Problem | None:
@@ -96,6 +97,16 @@ class Intake:
             self._rules = self._listed = None
 
     @property
+    def known_rules(self) -> Rules | None:
+        """The rules, where they were loaded already."""
+        return self._rules
+
+    def for_a_thread(self) -> "Intake | None":
+        """The same as it is now, for a thread without the database; None where it would have to ask it."""
+        ready = self._rules is not None and self.ref_prefix is not None and ruling.asks_nobody(self._rules)
+        return replace(self) if ready else None
+
+    @property
     def listed(self) -> set[str]:
         """The keys of the ship codes that the cart's list has."""
         if self._listed is None:
@@ -104,8 +115,12 @@ class Intake:
 
     def judge(self, incoming: Incoming, loaded_at: datetime, *, anyway: bool = False) -> None:
         """Lets the rules see an order, if it could be read. `anyway`: a person wants it, whatever filters say."""
-        if incoming.order is not None:
-            incoming.outcome = judge(incoming.order, self.rules, anyway=anyway, loaded_at=loaded_at)
+        by = (self.rules, loaded_at, anyway)
+        known = incoming.judged_by
+        if incoming.order is None or (known is not None and known[0] is by[0] and known[1:] == by[1:]):
+            return
+        incoming.outcome = judge(incoming.order, self.rules, anyway=anyway, loaded_at=loaded_at)
+        incoming.judged_by = by
 
 
 def read(raw: Any, key: str, order: Order | None, problem: Problem | None) -> Incoming:

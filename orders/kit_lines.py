@@ -47,6 +47,11 @@ class Book:
         self._merchant = merchant_id
         self._known: dict[str, tuple[Component, ...]] | None = None
 
+    @property
+    def loaded(self) -> bool:
+        """Whether they have been looked up."""
+        return self._known is not None
+
     def __call__(self, sku: str) -> Sequence[Component]:
         """What is in a kit; nothing where the SKU is none."""
         if self._known is None:

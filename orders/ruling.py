@@ -64,6 +64,12 @@ def refresh(known: dict[int, Rules], merchant: Merchant, carts: Iterable[Cart]) 
         known |= load(merchant, changed)
 
 
+def asks_nobody(rules: Rules) -> bool:
+    """Whether all that these rules need to know is loaded, whatever order they are to judge."""
+    kits_known = not isinstance(rules.kits, kit_lines.Book) or rules.kits.loaded
+    return rules.item_codes is None and rules.verify.answer is None and kits_known
+
+
 def change(cart_ids: Sequence[int]) -> None:
     """Marks the rules of these carts as changed. Call it first of all in the transaction that changes them."""
     with connection.cursor() as cursor:

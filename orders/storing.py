@@ -11,14 +11,19 @@ from merchants import schedules
 from merchants.models import Service
 from orders import causes, item_codes, managed
 from orders.following import update_known
-from orders.inserting import insert_orders, skip_order
+from orders.inserting import Plan, insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Status
 from orders.reading import GONE, HANDLED, left_out
 
 
-def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored) -> bool:
-    """Stores a page. Call inside a transaction that also saves the cursor. False: all of it was known."""
+def store_page(
+    intake: Intake, page: Sequence[Incoming], now: datetime, stored: Stored, plan: Plan | None = None
+) -> bool:
+    """Stores a page. Call inside a transaction that also saves the cursor. False: all of it was known.
+
+    `plan`: made ahead of what of it is to be written, where all that seems new is.
+    """
     by_key = {incoming.key: incoming for incoming in page}  # the same order twice: the later version
     if not by_key:
         return False
@@ -26,7 +31,7 @@ def store_page(intake: Intake, page: Sequence[Incoming], now: datetime, stored: 
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
     if fresh or any(by_key[key].hash != row[2] or row[4] for key, row in known.items()):
         intake.keep_rules()
-    _insert_new(intake, fresh, handled, now, stored)
+    _insert_new(intake, fresh, handled, now, stored, plan)
     # In the order of their ids, as everybody locks orders.
     news = bool(fresh)
     for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
@@ -79,7 +84,9 @@ def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str
     return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0] for row in rows if row[1] < 0}
 
 
-def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: datetime, stored: Stored) -> None:
+def _insert_new(
+    intake: Intake, fresh: list[Incoming], handled: set[str], now: datetime, stored: Stored, plan: Plan | None
+) -> None:
     wanted = []
     if fresh:
         item_codes.know(intake.rules, item_codes.codes_of(incoming.order for incoming in fresh))
@@ -90,4 +97,4 @@ def _insert_new(intake: Intake, fresh: list[Incoming], handled: set[str], now: d
         elif why.listed and incoming.order is not None:
             skip_order(intake.cart, incoming, incoming.order, why, now)
             stored.skipped += 1
-    insert_orders(intake, wanted, now, stored)
+    insert_orders(intake, wanted, now, stored, plan=plan)

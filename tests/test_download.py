@@ -1,5 +1,6 @@
 """Order Download: where it begins, how its cursor moves, what a failing page costs. Nothing is lost, nothing twice."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -158,16 +159,16 @@ def test_a_page_that_cannot_be_stored_leaves_neither_rows_nor_cursor(
 ) -> None:
     for number in range(1, 151):
         world.shop.place(number, ago(minutes=300 - number))
-    insert, pages = inserting.insert_lines, [0]
+    write, pages = inserting.Lines.write, [0]
 
-    def fails_on_the_second(orders: Any) -> None:
+    def fails_on_the_second(lines: inserting.Lines, ids: Sequence[int]) -> None:
         pages[0] += 1
         if pages[0] == 2:
             raise ZeroDivisionError
-        insert(orders)
+        write(lines, ids)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inserting, "insert_lines", fails_on_the_second)
+        patch.setattr(inserting.Lines, "write", fails_on_the_second)
         with pytest.raises(AssertionError, match="a bug of ours"):
             run(world, DOWNLOAD)
     assert Order.objects.count() == 100

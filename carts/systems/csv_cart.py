@@ -85,13 +85,11 @@ class CsvCart(FolderSystem, CartConnector):
 
         def build(records: list[Record], entry: Entry) -> dict[str, Any]:
             # What cannot become an order is refused here, where the row is known.
-            raw = Mapped(entry.name, entry.modified, parts(records), options)
-            if self.reading is not None:
-                raw.read = self.reading(raw)
-            return raw
+            return Mapped(entry.name, entry.modified, parts(records), options)
 
         form = self.format_of("orders", options)
-        return pages(self.inbox("orders"), form, ("cust_ref",), build, names=("order number", "order"))
+        names = ("order number", "order")
+        return pages(self.inbox("orders"), form, ("cust_ref",), build, names=names, making=self.making)
 
     def products(self, since: datetime) -> Iterator[Page]:
         """The products of every whole file. `since` plays no part."""

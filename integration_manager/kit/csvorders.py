@@ -56,7 +56,6 @@ class Mapped(dict[str, Any]):
             rows=[cells for _, cells in rows],
         )
         self.options, self.order = options, _order(self["rows"], self, options)
-        self.read: Any = None  # what the engine made of it
 
 
 def key_of(raw: Any) -> str:

@@ -1,6 +1,6 @@
 """What every connector has whose other side is a folder: how to get in, where files lie, how they go out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -34,8 +34,8 @@ class FolderSystem(MailPlace):
     places: ClassVar[dict[str, str]] = {}
     uploads: "Folder | None" = None  # what people upload in the browser, wherever else the files come from
     book: Book | None = None  # the files read before
-    # What the engine makes of each order: asked where a page is made, which may be while another one is stored.
-    reading: "Callable[[Any], Any] | None" = None
+    # What the engine makes of a page of orders: asked where it is read, which may be while another one is stored.
+    making: "Callable[[Sequence[Any]], Any] | None" = None
     beat: "Callable[[], object] | None" = None  # called again and again while one call takes long
     begun: Place | None = None  # up to where an earlier run has stored a file
 

@@ -6,7 +6,7 @@ bad rows these go there, with line number and reason, while the others load.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -292,13 +292,14 @@ def pages(
     build: Callable[[list[Record], Entry], Any],
     *,
     names: tuple[str, str],
+    making: Callable[[Sequence[Any]], Any] | None = None,
 ) -> Iterator[Page]:
     """The records of every file that came in, some at a time; the last page of a file has its `done`.
 
     `key`: the fields by which rows belong together, of which the first must be there. `build` makes their
     record and raises Unmappable (BadRow, to name the part: see `parts`). `names`: what the key and the record
-    are called for people ("order number", "order"). While a file is being read there are pages without rows,
-    which only say how far it is.
+    are called for people ("order number", "order"). `making`: see FolderSystem. While a file is being read there
+    are pages without rows, which only say how far it is.
     """
     for file in inbox.files():
         try:
@@ -311,7 +312,7 @@ def pages(
             with Groups(table, key, names[0]) as groups:
                 for rows in groups.fill():
                     yield Page((), progress=Progress(file.entry.name, rows, table.percent))
-                yield from ahead(_pages_of(file, table, groups, build, names[1]))
+                yield from ahead(_made(_pages_of(file, table, groups, build, names[1]), making))
         except Broken as error:
             reason = str(error)
             reject = Reject(file.entry.name, 0, reason, "")
@@ -334,6 +335,13 @@ def ahead(pages: Iterator[Page]) -> Iterator[Page]:
         while (page := coming.result()) is not None:
             coming = maker.submit(next, pages, None)
             yield page
+
+
+def _made(pages: Iterator[Page], making: Callable[[Sequence[Any]], Any] | None) -> Iterator[Page]:
+    for page in pages:
+        if making is not None and page.rows:
+            page.made = making(page.rows)
+        yield page
 
 
 def parts(records: list[Record]) -> list[tuple[Record, dict[str, str]]]:

@@ -26,6 +26,7 @@ class Page:
     notes: Sequence[str] | None = None  # all that was left alone, and why, in plain words; None says nothing
     progress: "Progress | None" = None
     file: "FileRead | None" = None  # it ends with this page: to be noted together with what is stored of it
+    made: Any = None  # what the engine made of its rows in the thread that read them (FolderSystem.making)
 
 
 @dataclass(frozen=True, slots=True)

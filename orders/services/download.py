@@ -1,6 +1,7 @@
 """Order Download: every changed order of a cart, page by page, each page stored with its cursor."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
@@ -9,9 +10,9 @@ from zoneinfo import ZoneInfo
 import orjson
 from django.db import transaction
 
-from integration_manager.kit.connector import CartConnector, Connector, Page
+from integration_manager.kit.connector import CartConnector, Page
 from integration_manager.kit.folder_system import FolderSystem
-from orders import cursors, files_read, inserting, pulls, subscriptions
+from orders import ahead, cursors, files_read, inserting, pulls, subscriptions
 from orders.content import plain
 from orders.intake import Incoming, Intake, Stored
 from orders.reading import Unreadable, read_raw
@@ -38,7 +39,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
     pull = pulls.Counter.of(run, since) if save_cursor else None
     left_out, whole = 0, True  # orders of the file that is being read; whether all of it so far is stored
     if isinstance(connector, FolderSystem):
-        connector.reading = partial(_made_of, connector, run.account.timezone, connector.options())
+        connector.making = partial(ahead.make, intake, connector, run.account.timezone, connector.options())
         files_read.go_on(run, connector)
     for page in run.pages(connector.orders(since)):
         newest = cursors.clamped(page, connector)
@@ -47,18 +48,19 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         # Files are new at every look: to tell that a page of one was seen would cost more than it saves.
         mark, news = "" if page.progress else _mark(run, page), False
         if moved or page.rejects or page.file or (page.rows and mark != (run.state.get(cursors.SEEN) or None)):
-            options = connector.options()
-            incoming = [_read(run, raw, options) for raw in page.rows]
+            plan = page.made.plan if page.made else None
+            now = plan.now if plan else run.now
+            incoming = [_noted(run, one) for one in (page.made.found if page.made else _read(run, page.rows))]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
                 skipped = stored.skipped
-                news = store_page(intake, readable, run.now, stored)
+                news = store_page(intake, readable, now, stored, plan)
                 left_out += stored.skipped - skipped + len(incoming) - len(readable)
                 run.state[cursors.SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 files_read.note(run, page, left_out)
-                announce(run.merchant.pk, stored, run.now, news=news)
+                announce(run.merchant.pk, stored, now, news=news)
                 if pull is not None:
                     pull.note(run, len(page.rows), stored)
                 if moved and save_cursor:
@@ -100,18 +102,14 @@ def beginning(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _made_of(connector: Connector, zone: str, options: dict[str, Any], raw: Any) -> Incoming | Unreadable:
-    return read_raw(raw, connector, zone, options)
+def _read(run: Run, rows: Sequence[Any]) -> list[Incoming | Unreadable]:
+    options = run.connector.options()
+    return [read_raw(raw, run.connector, run.account.timezone, options) for raw in rows]
 
 
-def _read(run: Run, raw: Any, options: dict[str, Any]) -> Incoming | None:
+def _noted(run: Run, found: Incoming | Unreadable) -> Incoming | None:
     """One order as read; None where it has no key, then it is a skipped row."""
     assert run.cart is not None
-    found = getattr(raw, "read", None)
-    if found is None:
-        found = _made_of(run.connector, run.account.timezone, options, raw)
-    else:
-        raw.read = None  # they hold on to each other
     if isinstance(found, Unreadable):
         inserting.skip(run.cart, found.key, "unreadable", found.why, run.now, raw=found.raw)
         run.counts["unreadable"] += 1
