@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from accounts.models import Account
+from carts.models import Cart
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import Reply, stamp
-from merchants.models import Service, StockLevel
+from merchants.models import Schedule, Service, StockLevel
 from orders import actions, connections
 from orders.journal import Journal
-from orders.models import Exchange, Order, OrderDetail, Shipment, SkippedOrder, Status
-from tests.world import World, ago, alerts, answers, asked, change, place, run
+from orders.models import CartProduct, Exchange, Order, OrderDetail, Shipment, SkippedOrder, Status
+from orders.services import products
+from tests.world import World, ago, alerts, answers, asked, change, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
 DOWNLOAD, DELIVER, CONFIRM = Service.DOWNLOAD, Service.DELIVER, Service.SHIP_CONFIRM
@@ -199,6 +201,35 @@ def test_a_strange_parcel_is_stored_all_the_same(world: World, field: str, text:
     run(world, CONFIRM)
     run(world, CONFIRM)
     assert (Shipment.objects.count(), world.only().status) == (1, Status.SHIPPED)
+
+
+def test_a_record_that_cannot_be_read_is_said_and_keeps_no_other(world: World) -> None:
+    """Parcels, cancellations, levels and products."""
+    shop: Any = world.shop
+    warehouse: Any = world.warehouse
+    for number in (1, 2, 3):
+        place(world, number)
+    run(world, DOWNLOAD, DELIVER)
+    broken, whole, canceled = world.orders()
+    warehouse._shipments("C1").change(pack(world, broken), cost="a lot")
+    parcel = pack(world, whole)
+    for key in (["?"], canceled.wms_key):
+        row = {"order": key, "reference": None, "reason": None, "at": stamp(ago())}
+        warehouse._cancellations("C1").put(str(key), row)
+    for number in (1, 2):
+        warehouse.level(number, ago())
+    warehouse._stock("C1").change("SKU-00001@MAIN", available="many")
+    Cart.objects.update(sync_products=True)
+    world.schedule(Service.PRODUCTS)
+    Schedule.objects.filter(service=Service.PRODUCTS).update(state={products.FROM: ago(hours=1).isoformat()})
+    shop.offer("1", "MUG", "Mug", "dear", at=ago())
+    shop.offer("2", "POT", "Pot", "5.00", at=ago())
+    run(world, CONFIRM, INVENTORY, Service.PRODUCTS)
+    assert [row.key for row in Shipment.objects.all()] == [parcel]
+    assert [order.status for order in world.orders()] == [Status.AT_WMS, Status.SHIPPED, Status.CANCELED]
+    assert set(StockLevel.objects.values_list("sku", flat=True)) & {"SKU-00001", "SKU-00002"} == {"SKU-00002"}
+    assert [row.sku for row in CartProduct.objects.all()] == ["POT"]
+    assert alerts().count("bad_rows") == 3
 
 
 def test_a_strange_key_of_the_wms_loses_no_order(world: World) -> None:

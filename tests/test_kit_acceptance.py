@@ -192,6 +192,13 @@ BROKEN_SHOP = {
     "products without what they cost": (
         'retail_price=r.number("price")', "retail_price=None", "products: as the shop has them",
     ),
+    "a product by another name": ('name=r.text("title")', 'name=r.text("sku")', "products: golden"),
+    "a product that asks the clock": (
+        'barcode=r.text("barcode") or None', "barcode=str(datetime.now())", "products: pure",
+    ),
+    "a weight that is taken as it is": (
+        'weight_lbs=r.number("weight_lb")', 'weight_lbs=r.raw.get("weight_lb")', "products: mutated input",
+    ),
     "a webhook of anybody": (
         'verify_hmac(values.get(SECRET, ""), f"{signed_at}.".encode() + body, headers.get("x-shop-signature"))',
         "pass", "webhook: forged",

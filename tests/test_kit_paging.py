@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from integration_manager.kit.connector import Page
 from integration_manager.kit.errors import BadAnswer
-from integration_manager.kit.paging import by_modified, by_offset, by_token
+from integration_manager.kit.paging import by_modified, by_offset, by_token, together
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -168,3 +168,42 @@ def test_by_token_follows_and_does_not_go_round() -> None:
     assert pages[-1].cursor == T0 + 3 * SECOND
     with pytest.raises(BadAnswer):
         list(by_token(lambda token: ([1], "same")))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_lists_that_are_read_together_none_is_passed_by_the_cursor(seed: int) -> None:
+    """While either changes under our hands, and whichever of them is longer."""
+    dice = random.Random(seed)
+    shops = [Shop([dice.randrange(60) for _ in range(dice.choice((0, 5, 45)))]) for _ in range(2)]
+    shops[1].rows = [{**row, "id": row["id"] + 1000} for row in shops[1].rows]
+    edits = 25
+
+    def edit() -> None:
+        nonlocal edits
+        edited = dice.choice(shops)
+        if edits and edited.rows and dice.random() < 0.5:
+            edits -= 1
+            edited.clock = max(shop.clock for shop in shops)
+            edited.edit(dice.randrange(len(edited.rows)))
+
+    def now() -> datetime:
+        return T0 + max(shop.clock for shop in shops) * SECOND
+
+    for shop in shops:
+        shop.before = edit
+    given, cursor = set[tuple[int, int]](), T0
+    for _ in range(2):
+        for page in together([shop.pages(cursor) for shop in shops], cursor, now):
+            given |= {(row["id"], row["v"]) for row in page.rows}
+            assert page.cursor is not None and page.cursor >= cursor
+            cursor = page.cursor
+            there = [row for shop in shops for row in shop.rows]
+            assert not [row for row in there if row["at"] < cursor and (row["id"], row["v"]) not in given]
+        edits = 0  # the next run finds what is left
+    assert {(row["id"], row["v"]) for shop in shops for row in shop.rows} <= given
+    assert cursor == max([row["at"] for shop in shops for row in shop.rows], default=T0)
+
+
+def test_a_list_is_not_taken_for_whole_where_the_other_side_tells_no_time() -> None:
+    pages = list(together([Shop([5]).pages(), Shop([]).pages()], T0, lambda: None))
+    assert [page.cursor for page in pages] == [T0], "it is read again"

@@ -1,7 +1,6 @@
 """Shopify: every way in, what it says, and what it does with orders, parcels, stock, refunds and webhooks."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from carts.systems.shopify import Shopify, allotted, to_order
 from integration_manager.kit import clock
@@ -19,6 +19,7 @@ from integration_manager.kit.errors import AddressRefused, AuthFailed, NeedsHuma
 from integration_manager.kit.graphql import documents, error_of, wait_of
 from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback
 from integration_manager.kit.shopify import CONTENTS, from_the_shop, home, quoted
+from integration_manager.kit.shopify_catalog import SIZES as OF_PRODUCTS
 from integration_manager.kit.tokens import MemoryStore
 from integration_manager.kit.transport import Answer, Http
 from tests.connectors.shopify import official
@@ -94,6 +95,7 @@ def test_what_is_checked_against_the_schema_can_be_wrong() -> None:
 def test_no_question_costs_more_than_shopify_allows(name: str) -> None:
     text = TEXTS[name]
     sizes = {**SIZES, "lines": 40, "parts": 4} if name in ("Order", "Parts") else SIZES
+    sizes = OF_PRODUCTS if name == "Products" else sizes
     given = {key: value for key, value in sizes.items() if f"${key}:" in text}
     assert requested(read(text, name, given)) <= 1000
 
@@ -234,7 +236,7 @@ def test_a_shop_that_is_closed(shopify: Shopify, status: int, words: str) -> Non
 
 
 def test_the_fake_refuses_what_it_does_not_know(shop: Any, shopify: Shopify) -> None:
-    for text in ("{ products(first: 1) { nodes { id } } }", "{ shop {", "query { orders { nodes { id } } }"):
+    for text in ("{ collections(first: 1) { nodes { id } } }", "{ shop {", "query { orders { nodes { id } } }"):
         with pytest.raises(Permanent):
             shopify.http.post(PATH, json={"query": text}, safe=True)
     shop.violations.clear()  # two of these were none of Shopify's either
@@ -312,7 +314,7 @@ def test_what_the_settings_make_of_an_order(
 )
 def test_what_was_fulfilled_in_part(shop: Any, shopify: Shopify, setting: str, state: str) -> None:
     key = shop.order_of(1, ("MUG-BLUE", 3))
-    shopify.ship(key, dataclasses.replace(PARCEL, lines=(ShipmentLine("MUG-BLUE", Decimal(2), f"{key}1"),)))
+    shopify.ship(key, structs.replace(PARCEL, lines=(ShipmentLine("MUG-BLUE", Decimal(2), f"{key}1"),)))
     order = only(shopify, fulfillment_status=setting)
     assert (order.source_state, order.lines[0].quantity, order.shipped) == (state, 1, {f"{key}1": "2"})
 
@@ -335,7 +337,7 @@ def test_a_parcel_of_two_locations_is_two_fulfillments(shop: Any, shopify: Shopi
     assert [one.key for one in found] == ids.split(",")
     assert {(one.tracking_no, one.carrier) for one in found} == {("1Z999", "UPS")}
     assert [(line.line_id, line.quantity) for one in found for line in one.lines] == [(f"{key}1", 2), (f"{key}2", 1)]
-    shopify.correct(key, ids, dataclasses.replace(PARCEL, tracking_no="1Z000"))
+    shopify.correct(key, ids, structs.replace(PARCEL, tracking_no="1Z000"))
     assert [made["number"] for made in shop.orders.rows[key]["fulfillments"]] == ["1Z000"] * 2
 
 
@@ -386,9 +388,9 @@ def test_more_than_is_left_is_never_told() -> None:
             "lineItems": {"nodes": [row]}, "assignedLocation": {"name": "X", "location": {"id": "W"}}}  # fmt: skip
     options = {"pickup": False, "location": None}
     for line in (ShipmentLine("A", Decimal(5), "7"), ShipmentLine("A", Decimal(5))):
-        calls = allotted([part], dataclasses.replace(PARCEL, lines=(line,)), options)
+        calls = allotted([part], structs.replace(PARCEL, lines=(line,)), options)
         assert calls["W"][0]["fulfillmentOrderLineItems"] == [{"id": "L", "quantity": 1}]
-    other = dataclasses.replace(PARCEL, lines=(ShipmentLine("B", Decimal(1), "8"),))
+    other = structs.replace(PARCEL, lines=(ShipmentLine("B", Decimal(1), "8"),))
     assert allotted([part], other, options) == {}
 
 
@@ -516,7 +518,7 @@ def test_a_second_request_while_one_is_under_way_is_no_refusal(shop: Any, shopif
 
 def test_a_refusal_is_believed_when_nothing_can_be_under_way_any_more(shop: Any, shopify: Shopify) -> None:
     key = shop.order_of(1, ("MUG-BLUE", 2))
-    shopify.ship(key, dataclasses.replace(PARCEL, lines=(ShipmentLine("MUG-BLUE", Decimal(1), f"{key}1"),)))
+    shopify.ship(key, structs.replace(PARCEL, lines=(ShipmentLine("MUG-BLUE", Decimal(1), f"{key}1"),)))
     with clock.frozen(WHEN):
         pending = begun(shop, shopify, key)
     with clock.frozen(WHEN + timedelta(minutes=2)):

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from alerts.models import Alert
 from carts import grants, webhooks
-from carts.models import Access, WebhookDelivery
+from carts.models import Access, Cart, WebhookDelivery
 from carts.systems.shopify import Shopify
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -30,8 +30,10 @@ from orders import actions, connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
 from orders.next_step import Around, next_of
+from orders.services import products
 from orders.services.told import FOUND
 from orders.tokens import StoredTokens, stored
+from tests.connectors.shopify.fake import GOODS
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 
@@ -536,3 +538,31 @@ def test_webhooks_are_signed_with_the_secret_of_the_app_and_no_other(world: Worl
     for secret, outcome in ((shop_of(world).client[1], "woken"), (webhook.secrets["secret"].reveal(), "refused")):
         assert webhooks.receive(webhook.pk, signed(world, body, secret), body)[1] == outcome
     assert grants.app_of(Shopify, {"way": "token", "client_secret": "theirs"}) == {}
+
+
+def test_variants_follow_the_shop_to_the_warehouse(world: World) -> None:
+    def there() -> dict[str, Any]:
+        rows = list(world.warehouse.table("products"))
+        found = {row["sku"]: row for row in rows}
+        assert len(found) == len(rows), "a product is there twice"
+        return found
+
+    shop = shop_of(world)
+    Cart.objects.update(sync_products=True, sync_updates=True)
+    run(world, Service.PRODUCTS, DELIVER)
+    assert there() == {}, "what was there before is not news"
+    shop.offer(21, "Lamp", {"sku": "LAMP", "price": "40.00"})
+    shop.offer(22, "Shirt", {"title": "S", "sku": "SHIRT-S"}, {"title": "L", "sku": "SHIRT-L"})
+    run(world, Service.PRODUCTS, DELIVER)
+    names = {sku: row["name"] for sku, row in there().items()}
+    assert names == {"LAMP": "Lamp", "SHIRT-S": "Shirt - S", "SHIRT-L": "Shirt - L"}
+    assert (there()["LAMP"]["weight_lb"], "price" in there()["LAMP"]) == ("1.1023", False)
+    Cart.objects.update(sync_price=True)
+    shop.offer(21, "Lamp, brass", {"sku": "LAMP", "price": "40.00"})
+    run(world, Service.PRODUCTS, DELIVER)
+    lamp = there()["LAMP"]
+    assert (lamp["name"], lamp["price"], lamp["currency"]) == ("Lamp, brass", "40.00", "USD")
+    products.ask_import(world.cart, "dana@mail.example", clock.now())
+    run(world, Service.PRODUCTS, DELIVER)
+    assert {sku for sku, _, _ in GOODS} | set(names) == set(there())
+    assert (world.schedule(Service.PRODUCTS).problem, alerts()) == ("", [])

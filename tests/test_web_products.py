@@ -95,6 +95,13 @@ def test_switched_on_in_the_setup_it_runs_hourly_from_now_on(world: World, owner
     assert not Cart.objects.get().sync_products
 
 
+@pytest.mark.parametrize("system", ["woocommerce", "shopify"])
+def test_it_is_offered_for_every_shop_that_gives_products(world: World, owner: Counter, system: str) -> None:
+    Cart.objects.update(system=system)
+    assert "Sync Products From Cart" in text(owner.get("cart/edit/"))
+    assert "Product Import" in text(owner.get("cart/"))
+
+
 def test_while_the_cart_is_off_it_waits_for_the_cart(world: World, owner: Counter) -> None:
     setup(owner, sync_products="yes")
     assert Schedule.objects.get(service=PRODUCTS).every == 0

@@ -1,7 +1,6 @@
 """WooCommerce: every way in, what hosts put in between, and what it does with parcels, stock, refunds and webhooks."""
 
 import contextlib
-import dataclasses
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from msgspec import structs
 from woocommerce import API  # type: ignore[import-untyped]
 
 from carts.systems.woocommerce import WooCommerce, refund_tax, to_order
@@ -286,6 +286,14 @@ def test_an_independent_client_reads_and_writes_the_fake(
         assert (refunded.status_code, refunded.json()["amount"]) == (201, "1.00")
         assert api.get("orders", params={"per_page": 101}).json()["code"] == "rest_invalid_param"
         assert api.get("orders/77").status_code == 404
+        dated = {"modified_after": "2023-12-31T23:59:59", "dates_are_gmt": "true"}
+        sorted_by = {"orderby": "modified", "order": "asc", "per_page": 2}
+        assert [row["id"] for row in api.get("products", params={**dated, **sorted_by}).json()] == [11, 12]
+        assert api.get("products", params={"type": "variable", "status": "publish"}).json()[0]["id"] == 60
+        assert api.get("products", params={"orderby": "colour"}).json()["code"] == "rest_invalid_param"
+        lists = [api.get("products/60/variations").json(), api.get("variations", params={"parent": "60"}).json()]
+        assert [[row["sku"] for row in rows] for rows in lists] == [["SHIRT-S", "SHIRT-L"]] * 2
+        assert api.get("settings/products/woocommerce_weight_unit").json()["value"] == "kg"
 
 
 # ── orders ──
@@ -393,10 +401,10 @@ def test_a_tracking_plugin_is_used_where_there_is_one(shop: Any, woo: WooCommerc
     assert (row["tracking_link"], row["date_shipped"]) == ("https://ups.example/1Z999", "2026-03-01")
     woo.ship(key, PARCEL)  # what the engine does when it is not sure
     assert (len(shop.trackings), len(shop.notes), len(shop.effects("shipment"))) == (1, 1, 1)
-    woo.correct(key, "P1", dataclasses.replace(PARCEL, tracking_no="1Z000", tracking_url=None))
+    woo.correct(key, "P1", structs.replace(PARCEL, tracking_no="1Z000", tracking_url=None))
     assert [row["tracking_number"] for row in shop.trackings] == ["1Z000"]
     assert [found.tracking_no for found in woo.find_shipments(key)] == ["1Z000"]
-    woo.correct(key, "P1", dataclasses.replace(PARCEL, tracking_no="1Z000", tracking_url=None))
+    woo.correct(key, "P1", structs.replace(PARCEL, tracking_no="1Z000", tracking_url=None))
     assert (len(shop.trackings), len(shop.notes)) == (1, 2)
 
 
@@ -484,12 +492,12 @@ def test_a_status_that_the_shop_does_not_know_is_told_in_words(shop: Any, url: s
 
 
 def test_stock_of_products_and_variations_and_why_some_is_not_set(shop: Any, woo: WooCommerce) -> None:
-    shop.product(21, "TWICE")
-    shop.product(22, "TWICE")
-    shop.product(23, "UNMANAGED", manage_stock=False)
-    shop.product(24, "ELSEWHERE", type="external")
-    shop.product(25, "A,B")
-    shop.product(63, "SHIRT-XL", type="variation", parent_id=60, manage_stock="parent")
+    shop.offer(21, "TWICE")
+    shop.offer(22, "TWICE")
+    shop.offer(23, "UNMANAGED", manage_stock=False)
+    shop.offer(24, "ELSEWHERE", type="external")
+    shop.offer(25, "A,B")
+    shop.vary(63, 60, "SHIRT-XL", manage_stock="parent")
     skus = ("MUG-BLUE", "shirt-s", "SHIRT-L", "TWICE", "UNMANAGED", "ELSEWHERE", "A,B", "SHIRT-XL", "NOBODY")
     results = {one.sku: one for one in woo.stock([Stock(sku, Decimal("7.9")) for sku in skus])}
     assert set(results) == set(skus)
@@ -503,7 +511,7 @@ def test_stock_of_products_and_variations_and_why_some_is_not_set(shop: Any, woo
 
 
 def test_stock_management_is_switched_on_where_that_is_wanted(shop: Any, url: str) -> None:
-    shop.product(23, "UNMANAGED", manage_stock=False)
+    shop.offer(23, "UNMANAGED", manage_stock=False)
     with connected(shop, url, switch_on=True) as woo:
         assert [one.error for one in woo.stock([Stock("UNMANAGED", Decimal(3))])] == [""]
     assert (shop.products.rows["23"]["manage_stock"], shop.products.rows["23"]["stock_quantity"]) == (True, 3)
@@ -511,7 +519,7 @@ def test_stock_management_is_switched_on_where_that_is_wanted(shop: Any, url: st
 
 def test_many_levels_go_in_batches_and_products_are_looked_up_once(shop: Any, woo: WooCommerce) -> None:
     for number in range(300, 530):
-        shop.product(number, f"SKU-{number}")
+        shop.offer(number, f"SKU-{number}")
     levels = [Stock(f"SKU-{number}", Decimal(number)) for number in range(300, 530)]
     for _ in range(2):
         assert not [one for one in woo.stock(levels) if one.error or one.skipped]

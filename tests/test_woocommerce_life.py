@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from carts import webhooks
-from carts.models import Webhook
+from carts.models import Cart, Webhook
 from carts.systems.woocommerce import TOPICS, WooCommerce
 from integration_manager import tenancy
 from integration_manager.kit import clock
@@ -19,6 +19,8 @@ from merchants.models import Schedule, Service
 from orders import connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Status
+from orders.services import products
+from tests.connectors.woocommerce.fake import GOODS
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 
@@ -329,3 +331,37 @@ def test_webhooks_that_cannot_be_renewed_are_no_trouble_of_the_download(world: W
     run(world, DOWNLOAD)
     assert world.only().cust_po_no == "OAK1"
     assert (world.schedule(DOWNLOAD).problem, world.schedule(DOWNLOAD).reached_back_at is not None) == ("", True)
+
+
+def products_there(world: World) -> dict[str, Any]:
+    """The warehouse's products by SKU. None of them is there twice."""
+    rows = list(world.warehouse.table("products"))
+    found = {row["sku"]: row for row in rows}
+    assert len(found) == len(rows), "a product is there twice"
+    return found
+
+
+def test_products_and_variations_follow_the_shop_to_the_warehouse(world: World) -> None:
+    shop = shop_of(world)
+    Cart.objects.update(sync_products=True, sync_updates=True)
+    run(world, Service.PRODUCTS, DELIVER)
+    assert products_there(world) == {}, "what was there before is not news"
+    shop.offer(21, "LAMP", name="Lamp", regular_price="40.00")
+    shop.vary(63, 60, "SHIRT-XL", size="XL")
+    run(world, Service.PRODUCTS, DELIVER)
+    there = products_there(world)
+    assert {sku: row["name"] for sku, row in there.items()} == {
+        "LAMP": "Lamp", "SHIRT-S": "Shirt - S", "SHIRT-L": "Shirt - L", "SHIRT-XL": "Shirt - XL",
+    }  # fmt: skip
+    assert (there["LAMP"]["weight_lb"], "price" in there["LAMP"]) == ("1.1023", False)
+    Cart.objects.update(sync_price=True)
+    shop.offer(21, "LAMP", name="Lamp, brass", regular_price="40.00")
+    shop.offer(60, "SHIRT", type="variable", name="T-shirt", regular_price="")
+    run(world, Service.PRODUCTS, DELIVER)
+    there = products_there(world)
+    assert (there["LAMP"]["name"], there["LAMP"]["price"], there["LAMP"]["currency"]) == ("Lamp, brass", "40.00", "USD")
+    assert there["SHIRT-XL"]["name"] == "T-shirt - XL"
+    products.ask_import(world.cart, "dana@mail.example", clock.now())
+    run(world, Service.PRODUCTS, DELIVER)
+    assert {sku for sku, _, _ in GOODS} | set(there) == set(products_there(world))
+    assert (world.schedule(Service.PRODUCTS).problem, alerts()) == ("", [])

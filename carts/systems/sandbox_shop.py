@@ -6,7 +6,6 @@ nothing unique among shipments and refunds (so they are looked up), and signs it
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -138,7 +137,7 @@ class SandboxShop(CartConnector):
             return pick(self.http.get("/api/products", params=query), "products", list)
 
         for page in by_modified(fetch, since, modified_at, PAGE):
-            yield Page([to_product(row) for row in page.rows], page.cursor)
+            yield mapped(page, to_product)
 
     def purchase_orders(self, since: datetime) -> Iterator[Page]:
         def fetch(since: datetime, page: int) -> list[Any]:

@@ -9,7 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,18 @@ from uuid import NAMESPACE_URL, uuid5
 
 from integration_manager.kit import canonical, shopify
 from integration_manager.kit import shopify_canceling as canceling
+from integration_manager.kit import shopify_catalog as catalog
 from integration_manager.kit.amounts import drawn, each, sums
 from integration_manager.kit.canonical import ZERO, Shipment, SourceState, StockResult
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Pending, Rate, writes
 from integration_manager.kit.currencies import rounded
 from integration_manager.kit.errors import Permanent, Unmappable
 from integration_manager.kit.oauth import CLIENT_SECRET
-from integration_manager.kit.paging import by_token
+from integration_manager.kit.page import mapped
 from integration_manager.kit.reading import Reader, listed, pick
 from integration_manager.kit.shopify import available, gid, is_open, lines_of, place_of, quoted, same, tail
 from integration_manager.kit.webhooks import SHOP, BadSignature, Hook, verify_hmac
+from integration_manager.kit.weights import pounds
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
@@ -100,15 +102,8 @@ class Shopify(CartConnector):
     # ── orders ──
 
     def orders(self, since: datetime) -> Iterator[Page]:
-        start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # it counts whole seconds
-
-        def fetch(after: str | None) -> tuple[list[Any], str | None]:
-            answer = self.admin.ask("Orders", query=f"updated_at:>='{start}'", after=after, **SIZES)
-            rows = [self.admin.whole(row) for row in pick(answer, "data.orders.nodes", list)]
-            more = pick(answer, "data.orders.pageInfo.hasNextPage", bool)
-            return rows, pick(answer, "data.orders.pageInfo.endCursor", str) if more else None
-
-        return by_token(fetch, modified_at)
+        for page in self.admin.changed("Orders", "data.orders", since, **SIZES):
+            yield Page([self.admin.whole(row) for row in page.rows], page.cursor)
 
     def order(self, number: str) -> Any:
         for name in dict.fromkeys((number, f"#{number}")):
@@ -143,7 +138,11 @@ class Shopify(CartConnector):
             name, key = "fulfillmentTrackingInfoUpdate", gid("Fulfillment", one)
             self.admin.change("Track", name, "fulfillment.id", safe=True, id=key, **how)
 
-    # ── stock ──
+    # ── products and stock ──
+
+    def products(self, since: datetime) -> Iterator[Page]:
+        for page in catalog.changed(self.admin, since):
+            yield mapped(page, to_product)
 
     @writes(Dedupe.NATURAL)
     def stock(self, levels: Sequence[canonical.Stock]) -> list[StockResult]:
@@ -303,11 +302,6 @@ def paid_back(order: Reader, amount: Decimal, order_id: str) -> list[dict[str, A
              "gateway": one.text("gateway") or ""} for one, part in zip(paid, parts, strict=True) if part]  # fmt: skip
 
 
-def modified_at(raw: Any) -> datetime:
-    """When the order last changed, to the second."""
-    return datetime.fromisoformat(raw["updatedAt"])
-
-
 def key_of(raw: Any) -> str:
     """The order's number in Shopify's own addresses."""
     return Reader(raw).need("legacyResourceId")
@@ -421,6 +415,18 @@ def to_line(r: Reader, pieces: Decimal, order: Reader) -> canonical.Line:
         line_id=tail(r.need("id")), item=r.text("sku") or "", quantity=pieces, description=r.text("name"), price=net,
         discount=price - after or None, tax=tax if pieces == ordered else each(tax * pieces, ordered),
         extra_fields=attributes(r) | named,
+    )  # fmt: skip
+
+
+def to_product(raw: Any) -> canonical.Product:
+    """A variant with its product, as ours."""
+    r, product = Reader(raw), Reader(raw).part("product")
+    names = (product.text("title"), None if product.flag("hasOnlyDefaultVariant") else r.text("title"))
+    weight = r.part("inventoryItem").part("measurement").part("weight")
+    return canonical.Product(
+        key=r.need("legacyResourceId"), sku=r.text("sku") or "", name=" - ".join(filter(None, names)) or None,
+        retail_price=r.number("price"), currency_code=r.text("currency"), barcode=r.text("barcode") or None,
+        weight_lbs=pounds(weight.number("value"), weight.text("unit")), modified_at=product.when("updatedAt"),
     )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from integration_manager.kit import canonical
@@ -18,19 +19,21 @@ from integration_manager.kit.amounts import each, sums
 from integration_manager.kit.canonical import ZERO, Shipment, SourceState, StockResult
 from integration_manager.kit.connector import CartConnector, Dedupe, Field, Page, Rate, writes
 from integration_manager.kit.errors import Permanent, Unmappable
+from integration_manager.kit.page import mapped
 from integration_manager.kit.paging import by_modified
 from integration_manager.kit.parcel_book import Told, complete, read, written
 from integration_manager.kit.reading import Reader, listed
 from integration_manager.kit.refund_lines import refund_shipping, refund_tax
 from integration_manager.kit.webhooks import SECRET, Hook, verify_hmac
-from integration_manager.kit.wordpress import KEYS, NO_ROUTE, PAGE, WordPress, error_of, note_words
+from integration_manager.kit.weights import pounds
+from integration_manager.kit.woo_catalog import PRODUCTS, Catalog, modified_at, stock_problem
+from integration_manager.kit.woo_tracking import Tracking
+from integration_manager.kit.wordpress import KEYS, PAGE, WordPress, error_of, note_words
 
 if TYPE_CHECKING:
     from integration_manager.kit.transport import Answer, Http
 
-SKUS = 40  # looked up at once, so that the address stays short enough for every host
-ORDERS, PRODUCTS, WEBHOOKS = "/wc/v3/orders", "/wc/v3/products", "/wc/v3/webhooks"
-TRACKING = ("wc-shipment-tracking/v3", "wc-ast/v3")  # what Shipment Tracking and AST answer to
+ORDERS, WEBHOOKS = "/wc/v3/orders", "/wc/v3/webhooks"
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored")
 PARCEL = "_im_parcel_"  # the parcels that we told, in the order's meta data
 CANCELED = frozenset(("cancelled", "refunded", "failed", "trash"))
@@ -47,7 +50,9 @@ class WooCommerce(CartConnector):
         "In WordPress: WooCommerce, Settings, Advanced, REST API, Add key. Choose a user who is an administrator or "
         "a shop manager, and the permissions Read/Write. Generate the key, and copy the consumer key (ck_…) and the "
         "consumer secret (cs_…) here before you leave that page: they are shown only once. Under Settings, Permalinks "
-        "choose anything but Plain. A security plug-in or a firewall has to let requests to /wp-json/wc/ through."
+        "choose anything but Plain. A security plug-in or a firewall has to let requests to /wp-json/wc/ through. "
+        "Product Sync takes what is published, private or scheduled, each variation by itself; drafts, grouped and "
+        "external products are left out."
     )
 
     url = Field("Store URL", kind="url", example="https://shop.example.com", help="As in the shop's own links.")
@@ -73,8 +78,7 @@ class WooCommerce(CartConnector):
 
     def connect(self, http: "Http") -> None:
         self.wp = WordPress(http, self.url, self.consumer_key, self.consumer_secret)
-        self._products: dict[str, list[Any]] = {}  # by SKU, for this run
-        self._spaces: Sequence[str] = TRACKING
+        self.catalog, self.tracking = Catalog(self.wp), Tracking(self.wp)
 
     def classify(self, answer: "Answer") -> Exception | None:
         return error_of(answer, "WooCommerce", "/wc/v3")
@@ -107,11 +111,7 @@ class WooCommerce(CartConnector):
 
     def _changed(self, status: str) -> Callable[[datetime, int], list[Any]]:
         def fetch(since: datetime, page: int) -> list[Any]:
-            # Strictly later, to the second.
-            after = since.astimezone(UTC).replace(microsecond=0, tzinfo=None) - timedelta(seconds=1)
-            asked = {"status": status, "modified_after": after.isoformat(), "dates_are_gmt": "true"}
-            rows = self.wp.rows(ORDERS, **asked, orderby="modified", order="asc", per_page=PAGE, page=page)
-            return [self._whole(row) for row in rows]
+            return [self._whole(row) for row in self.wp.changed(ORDERS, since, page, status=status)]
 
         return fetch
 
@@ -149,7 +149,7 @@ class WooCommerce(CartConnector):
         path = f"{ORDERS}/{order_key}"
         if self.plugins:
             old = parcels(self.wp.one(path)).get(remote_id)
-            self._track(order_key, shipment, old.tracking_no if old else None)
+            self.tracking.tell(order_key, shipment, old.tracking_no if old else None)
         text = note_of(self.note_text, shipment)
         if text and self.notes != "none" and text not in [note_words(row) for row in self.wp.rows(f"{path}/notes")]:
             self.wp.send("POST", f"{path}/notes", {"note": text, "customer_note": self.notes == "customer"})
@@ -157,24 +157,6 @@ class WooCommerce(CartConnector):
         raw = self.wp.send("PUT", path, {"meta_data": [meta]}, "meta_data", safe=True)
         if self._due(raw):
             self.wp.send("PUT", path, {"status": status_name(self.shipped_status)}, safe=True)
-
-    def _track(self, order_key: str, shipment: Shipment, old: str | None) -> None:
-        """The number in the plug-in, once, and in place of the parcel's `old` one."""
-        for space in self._spaces:
-            path = f"/{space}/orders/{order_key}/shipment-trackings"
-            try:
-                rows = [Reader(row) for row in self.wp.rows(path)]
-            except Permanent as error:
-                if error.code != NO_ROUTE:
-                    raise
-                self._spaces = [one for one in self._spaces if one != space]
-                continue
-            for row in rows:
-                if old and old != shipment.tracking_no and row.text("tracking_number") == old:
-                    self.wp.remove(f"{path}/{row.need('tracking_id')}")
-            if shipment.tracking_no and shipment.tracking_no not in [row.text("tracking_number") for row in rows]:
-                self.wp.send("POST", path, tracking(shipment), "tracking_id")
-            return
 
     def _due(self, raw: dict[str, Any]) -> bool:
         """Whether the order is to get the status of what is shipped, and has it not."""
@@ -185,15 +167,18 @@ class WooCommerce(CartConnector):
         lines = to_order(self._whole(raw), self.options()).lines
         return self.when == "first" or complete(lines, sent)
 
-    # ── stock ──
+    # ── products and stock ──
+
+    def products(self, since: datetime) -> Iterator[Page]:
+        for page in self.catalog.changed(since):
+            yield mapped(page, to_product)
 
     @writes(Dedupe.NATURAL)
     def stock(self, levels: Sequence[canonical.Stock]) -> list[StockResult]:
-        self._look_up([level.sku for level in levels])
-        results: list[StockResult] = []
+        known, results = self.catalog.by_sku([level.sku for level in levels]), list[StockResult]()
         wanted: dict[str, dict[str, Any]] = defaultdict(dict)
         for level in levels:
-            found = self._products[level.sku]
+            found = known[level.sku]
             problem = stock_problem(found, self.switch_on) if found else ""
             if not found or problem:
                 results.append(StockResult(level.sku, problem, skipped=not found))
@@ -204,17 +189,6 @@ class WooCommerce(CartConnector):
         for parent, changes in wanted.items():
             results += map(StockResult, changes, self.wp.update(PRODUCTS + parent, [*changes.values()]))
         return results
-
-    def _look_up(self, skus: Sequence[str]) -> None:
-        new = [sku for sku in dict.fromkeys(skus) if sku not in self._products]
-        plain = [sku for sku in new if "," not in sku]
-        groups = [plain[start : start + SKUS] for start in range(0, len(plain), SKUS)]
-        for group in [*groups, *([sku] for sku in new if "," in sku)]:  # a comma separates SKUs
-            fields = "id,sku,type,parent_id,manage_stock"
-            rows = self.wp.rows(PRODUCTS, sku=",".join(group), per_page=PAGE, _fields=fields)
-            for sku in group:  # the database does not mind capitals; where two differ by them, we do
-                same = [row for row in rows if str(row.get("sku", "")).casefold() == sku.casefold()]
-                self._products[sku] = [row for row in same if row["sku"] == sku] or same
 
     # ── cancellations and refunds ──
 
@@ -306,41 +280,11 @@ def note_of(text: str, shipment: Shipment) -> str:
     return " ".join(re.sub(r"\{(\w+)\}", lambda found: known.get(found[1]) or "", text).split())
 
 
-def tracking(shipment: Shipment) -> dict[str, Any]:
-    """A parcel for a tracking plug-in, which knows the address of a carrier's page only for its own carriers."""
-    day = {"date_shipped": shipment.shipped_at.date().isoformat()} if shipment.shipped_at else {}
-    carrier, link = shipment.carrier or shipment.method or "", shipment.tracking_url
-    who = (
-        {"custom_tracking_provider": carrier, "custom_tracking_link": link} if link else {"tracking_provider": carrier}
-    )
-    return {"tracking_number": shipment.tracking_no, **who, **day, "status_shipped": 0}
-
-
 def parcels(raw: Any) -> dict[str, Told]:
     """The parcels that we told of an order, by their keys."""
     kept = Reader(raw).pairs("meta_data").items()
     found = {name.removeprefix(PARCEL): read(text) for name, text in kept if name.startswith(PARCEL)}
     return {key: parcel for key, parcel in found.items() if parcel}
-
-
-def stock_problem(found: Sequence[Any], switch_on: bool) -> str:
-    """Why the level of these products, all of one SKU, cannot be set; "" if it can."""
-    one = found[0]
-    if len(found) > 1:
-        numbers = ", ".join(f"#{row['id']}" for row in found[:5])
-        return f"{len(found)} products have this SKU in WooCommerce ({numbers}): give each its own."
-    if one.get("type") in ("external", "grouped"):
-        return f"In WooCommerce this is a product of the type {one['type']}, which has no stock of its own."
-    if one.get("manage_stock") == "parent":
-        return f"In WooCommerce it shares the stock of its parent #{one.get('parent_id')}: manage it per variation."
-    if not one.get("manage_stock") and not switch_on:
-        return "WooCommerce does not manage its stock: switch on Manage stock for this product."
-    return ""
-
-
-def modified_at(raw: Any) -> datetime:
-    """When the order last changed, to the second."""
-    return datetime.fromisoformat(raw["date_modified_gmt"]).replace(tzinfo=UTC)
 
 
 def key_of(raw: Any) -> str:
@@ -414,6 +358,24 @@ def money(r: Reader, lines: Sequence[canonical.Line], back: Refunded) -> dict[st
     fees = sum((max(ZERO, fee.number("total") or ZERO) for fee in r.parts("fee_lines")), ZERO)
     shipping = (r.number("shipping_total") or ZERO) + fees - back.shipping
     return {**sums(lines, (r.number("total_tax") or ZERO) - back.tax, shipping, total - back.amount)}
+
+
+def to_product(raw: Any) -> canonical.Product:
+    """A product, or a variation with its product as `parent`. `raw` has the shop's currency and unit of weight too."""
+    r = Reader(raw)
+    chosen = ", ".join(one.text("option") or "" for one in r.parts("attributes")) if r.raw.get("parent") else ""
+    names = (r.part("parent").text("name"), chosen or r.text("name"))
+    regular = r.number("regular_price")
+    return canonical.Product(
+        key=r.need("id"),
+        sku=r.text("sku") or "",
+        name=unescape(" - ".join(name for name in names if name)) or None,
+        retail_price=r.number("price") if regular is None else regular,
+        currency_code=r.text("currency") or None,
+        weight_lbs=pounds(r.number("weight"), r.text("weight_unit")),
+        barcode=r.text("global_unique_id") or None,
+        modified_at=r.when("date_modified_gmt"),
+    )
 
 
 def to_line(r: Reader, back: Refunded, extra: Sequence[str]) -> canonical.Line | None:

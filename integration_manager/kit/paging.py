@@ -7,7 +7,7 @@ its new form); none is left out. Rows are told apart by `key_of`, by default by 
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from integration_manager.kit.connector import Page
 from integration_manager.kit.errors import BadAnswer, Unmappable
@@ -163,6 +163,29 @@ class Counted:
             if whole or not rows or len(found) <= had:
                 return found
             had, size = len(found), next(size for size in range(len(rows), 0, -1) if most % size == 0)
+
+
+def together(feeds: Sequence[Iterator[Page]], since: datetime, now: Callable[[], datetime | None]) -> Iterator[Page]:
+    """Pages of several lists that are one for the engine, each of them by the time of its rows' last change.
+
+    The list that is furthest behind is read on, and the cursor stands where all of them have come to. One that is at
+    its end is whole up to when it gave its last page. now: the other side's time in its latest answer.
+    """
+    left, reached, looked = dict(enumerate(feeds)), dict.fromkeys(range(len(feeds)), since), dict[int, Any]()
+    newest = cursor = since
+    while left:
+        at = min(left, key=reached.__getitem__)
+        page = next(left[at], None)
+        if page is None:
+            del left[at]
+            page, passed = Page(()), looked.get(at, now())
+        else:
+            looked[at], passed = now(), page.cursor
+            newest = max(newest, page.cursor or newest)
+        reached[at] = max(reached[at], passed or since)
+        before, cursor = cursor, max(cursor, min(newest, *reached.values()))
+        if page.rows or cursor > before:
+            yield Page(page.rows, cursor=cursor)
 
 
 def by_token(

@@ -1,11 +1,13 @@
 """Shopify's Admin interface, apart from what a cart makes of it: addresses, ways in, IDs, whole orders, locations.
 
 An `Admin` is one shop. Its documents stand in the connector's .graphql file, under the names that are used here:
-Orders, Lines, Parts, PartLines, Fulfillments, Contents, Content, Locations, Items, SetStock, Shop, State.
+Orders, Lines, Parts, PartLines, Fulfillments, Contents, Content, Locations, Items, SetStock, Shop, State, and for
+its catalog Products and Variants.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from integration_manager.kit.canonical import StockResult
 from integration_manager.kit.errors import AddressRefused, AuthFailed, BadAnswer, Permanent, Transient
 from integration_manager.kit.graphql import GraphQL, documents, error_of, wait_of
 from integration_manager.kit.oauth import CLIENT_SECRET, BadCallback, OAuth, bearer, by_app, plain, verify_hmac_of_query
+from integration_manager.kit.page import Page
+from integration_manager.kit.paging import by_token
 from integration_manager.kit.reading import Reader, pick
 
 if TYPE_CHECKING:
@@ -82,6 +86,11 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def modified_at(raw: Any) -> datetime:
+    """When an order or a product last changed, to the second."""
+    return datetime.fromisoformat(raw["updatedAt"])
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two names are the same to a person."""
     return " ".join(str(one or "").split()).casefold() == " ".join(str(other or "").split()).casefold()
@@ -143,6 +152,20 @@ class Admin:
         if missing := [scope for scope in SCOPES if scope not in have]:
             words = f"The app lacks rights in Shopify: {', '.join(missing)}. Give it these, then connect again."
             raise AuthFailed(words)
+
+    def changed(self, name: str, at: str, since: datetime, only: str = "", /, **sizes: int) -> Iterator[Page]:
+        """Pages of what was changed at or after `since`, the oldest change first: the connection at `at` of a query.
+
+        only: more of the search, such as " AND status:active".
+        """
+        start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # it counts whole seconds
+
+        def fetch(after: str | None) -> tuple[list[Any], str | None]:
+            answer = self.ask(name, query=f"updated_at:>='{start}'{only}", after=after, **sizes)
+            more = pick(answer, f"{at}.pageInfo.hasNextPage", bool)
+            return pick(answer, f"{at}.nodes", list), pick(answer, f"{at}.pageInfo.endCursor", str) if more else None
+
+        return by_token(fetch, modified_at)
 
     # ── orders ──
 

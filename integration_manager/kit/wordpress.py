@@ -7,6 +7,7 @@ themselves. Both show in the first answer, which has done nothing, and the call 
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 100  # the most that it gives and takes at once
+PAGES = 1000  # of one list, read to its end
 NO_ROUTE = "rest_no_route"  # a Permanent's code: no plug-in answers to this route
 NONE = "none"
 STATUSES = "/wc/v3/reports/orders/totals"  # WooCommerce's: every status of orders, with how many have it
@@ -82,15 +84,30 @@ class WordPress:
 
     def rows(self, route: str, **params: Any) -> list[Any]:
         """A list of things."""
-        return told(self.call("GET", route, params=params), list)
+        rows = told(self.call("GET", route, params=params), list)
+        if not all(isinstance(row, dict) for row in rows):
+            raise BadAnswer(f"{urlsplit(self.http.base_url).hostname} sent a list with what is no thing in it.")
+        return rows
 
-    def every(self, route: str) -> Iterator[Any]:
+    def every(self, route: str, **params: Any) -> Iterator[Any]:
         """A list of things, page by page to its end."""
-        for page in range(1, PAGE):
-            rows = self.rows(route, per_page=PAGE, page=page)
+        before: list[Any] = []
+        for page in range(1, PAGES):
+            rows = self.rows(route, **params, per_page=PAGE, page=page)
+            if rows and rows == before:
+                break
             yield from rows
             if len(rows) < PAGE:
                 return
+            before = rows
+        raise BadAnswer(f"{urlsplit(self.http.base_url).hostname} has a list without an end.")
+
+    def changed(self, route: str, since: datetime, page: int, **params: Any) -> list[Any]:
+        """A page of the things that were changed at or after `since`, to the second; the oldest change first."""
+        # It looks for what is strictly later.
+        after = since.astimezone(UTC).replace(microsecond=0, tzinfo=None) - timedelta(seconds=1)
+        dated = {"modified_after": after.isoformat(), "dates_are_gmt": "true", "orderby": "modified", "order": "asc"}
+        return self.rows(route, **params, **dated, per_page=PAGE, page=page)
 
     def one(self, route: str) -> dict[str, Any]:
         """One thing. Raises Permanent with the code http_404 where there is none."""

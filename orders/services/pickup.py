@@ -8,7 +8,7 @@ from django.db import transaction
 from alerts.raising import raise_alert
 from integration_manager.kit.canonical import Canceled
 from integration_manager.kit.connector import WmsConnector
-from orders import cursors
+from orders import cursors, rejects
 from orders.models import Effect, Order, Status
 from orders.run import Run
 from orders.services import begun_kits
@@ -32,6 +32,7 @@ def cancel_pickup(run: Run) -> None:
     for page in run.pages(connector.canceled(newest - connector.overlap if known else newest)):
         with transaction.atomic():
             _store(run, page.rows)
+        rejects.alert(run, page.rejects)
         at = cursors.clamped(page, connector)
         if at is not None and at > newest:
             newest = at

@@ -105,7 +105,7 @@ class SandboxWmsBlind(WmsConnector):
 
         beginning = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
         for page in by_modified(fetch, since or beginning, lambda row: datetime.fromisoformat(row[at]), PAGE):
-            yield Page([read(row) for row in page.rows], page.cursor)
+            yield mapped(page, read)
 
     def canceled(self, since: datetime) -> Iterator[Page]:
         return self._pages("cancellations", "since", "at", since, to_canceled)
@@ -120,8 +120,7 @@ class SandboxWmsBlind(WmsConnector):
         return [ShipMethod(row["code"], row["name"], row["carrier"]) for row in rows]
 
     def receipts(self, since: datetime) -> Iterator[Page]:
-        for page in self._pages("receipts", "modified_since", "modified_at", since, dict):
-            yield mapped(page, to_receipt)
+        return self._pages("receipts", "modified_since", "modified_at", since, to_receipt)
 
     @writes(Dedupe.NONE)
     def send_purchase_order(self, purchase: PurchaseOrder, ref: str) -> str:

@@ -1,15 +1,17 @@
 """Products: what a shop gives of them, and how a WMS takes them. Paging and once-is-once are in feeds.py, writes.py."""
 
-import dataclasses
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from msgspec import structs
+
 from integration_manager.kit.acceptance.bench import START, Bench, Check
-from integration_manager.kit.acceptance.mapping import NAMES
+from integration_manager.kit.acceptance.mapping import NAMES, endured, golden, pure, typed
 from integration_manager.kit.canonical import Product, from_json, to_json
 from integration_manager.kit.connector import Dedupe
-from integration_manager.kit.errors import ConnectorError
+from integration_manager.kit.errors import ConnectorError, Unmappable
 from integration_manager.kit.simulator import Fault
 
 TEAPOT = Product(
@@ -26,7 +28,7 @@ TEAPOT = Product(
 def checks(bench: Bench) -> list[Check]:
     """The checks of this file."""
     if bench.is_cart:
-        return [("products: as the shop has them", lambda: well_formed(bench))] if bench.has("products") else []
+        return _of_a_cart(bench) if bench.has("products") else []
     if not bench.has("create_product"):
         return []
     found: list[Check] = [("products: never one twice", lambda: declared(bench))]
@@ -35,6 +37,41 @@ def checks(bench: Bench) -> list[Check]:
     if bench.has("find_product"):
         found.append(("find_product: that SKU and no other", lambda: find(bench)))
     return found
+
+
+def _of_a_cart(bench: Bench) -> list[Check]:
+    found: list[Check] = [("products: as the shop has them", lambda: well_formed(bench))]
+    if bench.system.uses != "folder":  # whose examples are files: see `files`
+        found += [
+            ("products: golden", lambda: golden(bench, "listing", "product", _read(bench))),
+            ("products: pure", lambda: pure(bench, "listing", _read(bench))),
+            ("products: mutated input", lambda: mutated(bench)),
+        ]
+    return found
+
+
+def _read(bench: Bench) -> Callable[[Any], Any]:
+    to_product = bench.mapper("to_product")
+    return lambda raw: to_json(to_product(raw))
+
+
+def mutated(bench: Bench) -> None:
+    """Whatever is deleted or retyped in a product, to_product() gives a Product or raises Unmappable."""
+    to_product = bench.mapper("to_product")
+
+    def attempt(raw: Any) -> None:
+        try:
+            product = to_product(raw)
+        except Unmappable:
+            return
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"to_product() raises {why}, not Unmappable") from error
+        assert isinstance(product, Product), f"to_product() gives {type(product).__name__}, no Product"
+        assert product.key, "a product without a key has to be Unmappable"
+        typed(product)
+
+    endured([raw for _, raw in bench.fixtures("listing")], attempt, examples=80)  # it is flat
 
 
 def well_formed(bench: Bench) -> None:
@@ -65,7 +102,7 @@ def update(bench: Bench) -> None:
         key = running.connector.create_product(TEAPOT)
         assert isinstance(key, str) and key, f"create_product() gives {key!r}, not the WMS's key"
         for name in NAMES:
-            other = dataclasses.replace(TEAPOT, name=name, retail_price=None, currency_code=None)
+            other = structs.replace(TEAPOT, name=name, retail_price=None, currency_code=None)
             for _ in range(2):
                 running.connector.update_product(key, other)
         added = running.fake.effects("product", TEAPOT.sku)
@@ -79,7 +116,7 @@ def find(bench: Bench) -> None:
     with bench.running() as running:
         connector: Any = running.connector
         assert connector.find_product(TEAPOT.sku) is None, "a product from nowhere"
-        longer = dataclasses.replace(TEAPOT, sku=f"{TEAPOT.sku}-BLUE")
+        longer = structs.replace(TEAPOT, sku=f"{TEAPOT.sku}-BLUE")
         keys = {one.sku: connector.create_product(one) for one in (TEAPOT, longer)}
         for sku, key in keys.items():
             assert connector.find_product(sku) == key, f"{sku} was added as {key}, and is not found as that"

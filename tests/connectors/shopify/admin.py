@@ -22,6 +22,7 @@ RIGHTS = {
     "orders": "read_orders", "order": "read_orders", "node": "read_orders", "nodes": "read_orders",
     "fulfillment": "read_orders", "fulfillmentOrder": "read_merchant_managed_fulfillment_orders",
     "locations": "read_locations", "inventoryItems": "read_inventory",
+    "products": "read_products", "product": "read_products",
     "fulfillmentCreate": "write_merchant_managed_fulfillment_orders",
     "fulfillmentTrackingInfoUpdate": "write_merchant_managed_fulfillment_orders",
     "inventorySetQuantities": "write_inventory", "inventoryActivate": "write_inventory",

@@ -8,13 +8,23 @@ import itertools
 import json
 import random
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from integration_manager.kit.fake_hooks import Hooks
 from tests.connectors.shopify.admin import Admin, Refused, connection, nonce, numbered
-from tests.connectors.shopify.views import OPEN, address, job_view, made_view, order_view, part_view, second, unit
+from tests.connectors.shopify.views import (
+    OPEN,
+    address,
+    job_view,
+    made_view,
+    order_view,
+    part_view,
+    product_view,
+    second,
+    unit,
+)
 
 GOODS = (
     ("MUG-BLUE", "Mug, blue", "12.50"), ("TEA-GREEN", "Green tea", "8.90"), ("POT-GLASS", "Glass teapot", "34.00"),
@@ -22,6 +32,7 @@ GOODS = (
 )  # fmt: skip
 METHODS = ("GROUND", "GROUND", "EXPRESS", "ECONOMY")
 HOME = ("501", "Mill Street")
+OLD = datetime(2024, 1, 1, tzinfo=UTC)  # when the first products were made
 REASONS = {
     "correction",
     "cycle_count_available",
@@ -48,19 +59,23 @@ class FakeShopify(Admin):
         self.orders, self.items = self.table("orders", sort="updated"), self.table("items")
         self.places, self.hooks = self.table("locations"), self.table("webhooks")
         self.jobs = self.table("jobs")  # cancellations
+        self.products = self.table("products", sort="updated")
         self.post, self.dice = Hooks(), random.Random(f"{self.name}{len(self.orders)}")
         self.numbers = itertools.count(90_000 + sum(1 for _ in self.orders) * 1000 + len(self.hooks))
         self.next_order = self.clock() + timedelta(seconds=2)
         if not len(self.places):
             self.place_at(*HOME)
-        for number, (sku, _, _) in enumerate(GOODS, 1):
+        for number, (sku, title, price) in enumerate(GOODS, 1):
             if str(number) not in self.items:
                 self.item(number, sku)
+            if str(number) not in self.products:
+                self.offer(number, title, {"sku": sku, "price": price}, at=OLD)
 
     # ── what may be asked ──
 
     def ask_shop(self) -> Any:
-        return {"id": numbered("Shop", 77), "name": self.name.title(), "myshopifyDomain": f"{self.name}.myshopify.com"}
+        return {"id": numbered("Shop", 77), "name": self.name.title(), "currencyCode": "USD",
+                "myshopifyDomain": f"{self.name}.myshopify.com"}  # fmt: skip
 
     def ask_currentAppInstallation(self) -> Any:
         from integration_manager.kit.shopify import SCOPES
@@ -114,6 +129,18 @@ class FakeShopify(Admin):
         wanted = {re.sub(r"\\(.)", r"\1", sku).casefold() for sku in re.findall(r'sku:"((?:\\.|[^"\\])*)"', query)}
         rows = [row for row in self.items if row["sku"].casefold() in wanted]
         return connection(rows, self._item)({"first": first, "after": after})
+
+    def ask_products(self, first: int, query: str = "", sortKey: str = "ID", after: str | None = None) -> Any:
+        found = re.fullmatch(r"updated_at:>='([0-9T:-]+Z)' AND status:([a-z,]+)", query)
+        if not found or sortKey != "UPDATED_AT":
+            raise Refused(f"This search is not understood: {query}", "BAD_REQUEST")
+        rows = [row for row in self.products.since(found[1]) if row["status"].lower() in found[2].split(",")]
+        view = connection(rows, product_view, lambda row: f"{row['updated']} {row['key']}")
+        return view({"first": first, "after": after})
+
+    def ask_product(self, id: str) -> Any:
+        row = self.products.get(_number(id, "Product"))
+        return product_view(row) if row else None
 
     def ask_webhookSubscriptions(self, first: int, uri: str, after: str | None = None) -> Any:
         return connection([row for row in self.hooks if row["uri"] == uri])({"first": first, "after": after})
@@ -404,6 +431,22 @@ class FakeShopify(Admin):
         """The shop has another product."""
         row = {"key": str(number), "sku": sku, "tracked": tracked, "levels": {HOME[0]: 0} if levels is None else levels}
         self.items.put(str(number), row)
+
+    def product(self, number: int, modified: datetime) -> str:
+        key, variant = 2_000 + number, {"id": str(5_000_000 + number), "sku": f"SKU-{number}"}
+        title = f"Thing {number}, new" if str(key) in self.products else f"Thing {number}"
+        self.offer(key, title, variant, at=modified)
+        return variant["id"]
+
+    def offer(
+        self, number: int, title: str, *variants: dict[str, Any], at: datetime | None = None, status: str = "ACTIVE"
+    ) -> None:
+        """The merchant has a product, or changes it. Without a title a variant is the only one."""
+        plain = {"title": "Default Title", "sku": "", "price": "10.00", "barcode": "", "weight": 0.5,
+                 "unit": "KILOGRAMS", "digital": False, "bundle": False}  # fmt: skip
+        rows = [{"id": f"{number}{n:03d}", **plain, **one} for n, one in enumerate(variants, 1)]
+        row = {"key": str(number), "title": title, "status": status, "updated": second(at or self.clock())}
+        self.products.put(str(number), {**row, "variants": rows})
 
     def uninstall(self) -> None:
         """The merchant removes the app: its tokens end, and it hears of it."""

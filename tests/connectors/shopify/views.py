@@ -141,6 +141,28 @@ def made_view(row: Any, made: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def product_view(row: Any) -> dict[str, Any]:
+    """A product."""
+    return {
+        "id": numbered("Product", row["key"]), "legacyResourceId": row["key"], "title": row["title"],
+        "status": row["status"], "updatedAt": row["updated"],
+        "hasOnlyDefaultVariant": [one["title"] for one in row["variants"]] == ["Default Title"],
+        "variants": connection([variant_view(row, one) for one in row["variants"]]),
+    }  # fmt: skip
+
+
+def variant_view(row: Any, one: Any) -> dict[str, Any]:
+    """A variant. Its weight is a float, in the unit it was typed in."""
+    weight = {"value": one["weight"], "unit": one["unit"]} if one["weight"] is not None else None
+    return {
+        "id": numbered("ProductVariant", one["id"]), "legacyResourceId": one["id"], "title": one["title"],
+        "sku": one["sku"] or None, "barcode": one["barcode"] or None, "price": one["price"],
+        "requiresComponents": one["bundle"], "updatedAt": row["updated"],
+        "inventoryItem": {"id": numbered("InventoryItem", one["id"]), "sku": one["sku"] or None,
+                          "requiresShipping": not one["digital"], "measurement": {"weight": weight}},
+    }  # fmt: skip
+
+
 def job_view(job: Any) -> dict[str, Any]:
     """A cancellation in the background."""
     errors = [{"code": "INVALID", "field": None, "message": one} for one in job["errors"]]

@@ -24,6 +24,10 @@ GOODS = (
 )  # fmt: skip
 SHIRTS = (("SHIRT-S", "S"), ("SHIRT-L", "L"))  # variations of one product
 PARENT = 60
+TYPES = {"simple", "grouped", "external", "variable"}
+STATUSES = {"any", "draft", "pending", "private", "publish", "future", "trash"}
+SETTINGS = {"general/woocommerce_currency": "USD", "products/woocommerce_weight_unit": "kg"}
+OLD = datetime(2024, 1, 1, tzinfo=UTC)  # when the first products were made
 BUYERS = (
     ("Ada", "Okafor", "12 Mill Lane", "Portland", "OR", "97201", "US"),
     ("Jonas", "Lindqvist", "Storgatan 5", "Uppsala", "", "753 31", "SE"),
@@ -42,25 +46,28 @@ class FakeWooCommerce(WordPress):
     gateway = True  # the payment gateway can pay back
     lively = False
     reports = True  # the key's user may see them
+    lists_variations = True  # of all products at once: 10.3 and later
 
     def setup(self) -> None:
         self.orders = self.table("orders", sort="date_modified_gmt")
         self.notes, self.refunds = self.table("notes"), self.table("refunds")
         self.trackings, self.hooks = self.table("trackings"), self.table("webhooks")
-        self.products = self.table("products")
+        self.products, self.settings = self.table("catalog"), dict(SETTINGS)
         self.post, self.dice = Hooks(), random.Random(f"{self.name}{len(self.orders)}")
         known = [int(row["id"]) for table in (self.notes, self.refunds, self.hooks) for row in table]
         self.numbers = itertools.count(max(known, default=50_000) + 1)
         self.next_order = self.clock() + timedelta(seconds=2)
         for n, (sku, name, price) in enumerate(GOODS, 11):
             if str(n) not in self.products:
-                self.product(n, sku, name=name, price=price)
+                self.offer(n, sku, OLD, name=name, regular_price=price)
         if str(PARENT) not in self.products:
-            self.product(PARENT, "SHIRT", type="variable", manage_stock=False)
+            self.offer(PARENT, "SHIRT", OLD, type="variable", name="Shirt", regular_price="", manage_stock=False)
             for n, (sku, size) in enumerate(SHIRTS, PARENT + 1):
-                self.product(n, sku, type="variation", parent_id=PARENT, name=f"Shirt - {size}")
+                self.vary(n, PARENT, sku, OLD, size)
 
     def answers_to(self, name: str) -> bool:
+        if name.startswith("/wc/v3/variations"):
+            return self.lists_variations
         return "shipment-trackings" not in name or (bool(self.plugin) and name.startswith(f"/{self.plugin}/"))
 
     # ── orders ──
@@ -216,12 +223,46 @@ class FakeWooCommerce(WordPress):
 
     @route("GET", "/wc/v3/products")
     def list_products(self, request: Request) -> Any:
-        asked, sku = self.asked(request), request.query.get("sku")
+        sku = request.query.get("sku")
         rows = [row for row in self.products if row["type"] != "variation"]
         if sku:  # with commas, or one that has them itself; variations too; capitals do not matter
             wanted = {one.casefold() for one in (sku, *sku.split(","))}
             rows = [row for row in self.products if row["sku"].casefold() in wanted]
-        return self.paged(request, asked, rows)
+        return self._listed(request, rows, type=TYPES)
+
+    @route("GET", "/wc/v3/variations")
+    def list_variations(self, request: Request) -> Any:
+        parents = {int(key) for key in request.query.get("parent", "").split(",") if key}
+        rows = [row for row in self.products if row["type"] == "variation"]
+        return self._listed(request, [row for row in rows if not parents or row["parent_id"] in parents])
+
+    @route("GET", "/wc/v3/products/{parent}/variations")
+    def variations_of(self, request: Request) -> Any:
+        if request.args["parent"] not in self.products:
+            return self.refuse(404, "woocommerce_rest_product_invalid_id", "Invalid product ID.")
+        return self._listed(request, [row for row in self.products if row["parent_id"] == int(request.args["parent"])])
+
+    @route("GET", "/wc/v3/settings/{group}/{name}")
+    def setting(self, request: Request) -> Any:
+        value = self.settings.get(f"{request.args['group']}/{request.args['name']}")
+        if value is None:
+            return self.refuse(404, "rest_setting_setting_invalid", "Invalid setting.")
+        return {"id": request.args["name"], "label": "", "type": "select", "value": value}
+
+    def _listed(self, request: Request, rows: list[Any], **known: Any) -> Reply:
+        """One page of products or variations. What is in the trash is nowhere but there."""
+        asked = self.asked(request, status=STATUSES, modified_after=datetime, orderby=ORDER_BY,
+                           dates_are_gmt={"true", "1"}, **known)  # fmt: skip
+        wanted = {key for key in request.query.get("include", "").split(",") if key}
+        rows = [row for row in rows if _has(row, {asked.get("status", "any")})]
+        rows = [row for row in rows if row["type"] == asked.get("type", row["type"])]
+        rows = [row for row in rows if not wanted or str(row["id"]) in wanted]
+        if after := asked.get("modified_after", "")[:19]:
+            field = "date_modified_gmt" if "dates_are_gmt" in asked else "date_modified"
+            rows = [row for row in rows if row[field] > after]
+        by = {"id": "id", "modified": "date_modified_gmt"}.get(asked.get("orderby", ""), "date_created_gmt")
+        rows.sort(key=lambda row: row[by], reverse=asked.get("order", "desc") == "desc")
+        return self.paged(request, asked, [_inheriting(row, self.products.get(str(row["parent_id"]))) for row in rows])
 
     @route("POST", "/wc/v3/products/batch")
     def batch_products(self, request: Request) -> Any:
@@ -254,10 +295,40 @@ class FakeWooCommerce(WordPress):
             self.effect("stock", row["sku"], quantity=said["stock_quantity"])
         return self.products.put(str(said["id"]), {**row, **said})
 
-    def product(self, number: int, sku: str, **fields: Any) -> None:
+    def product(self, number: int, modified: datetime) -> str:
+        """See `Fake`'s other doings: an odd number is a product of its own, an even one the only variation of one."""
+        key = 2_000 + number
+        if str(key) in self.products:
+            row = self.products.rows[str(key)]
+            self.products.change(str(key), regular_price="7.77", price="7.77", **_times(modified))
+            self.products.change(str(row["parent_id"] or key), name=f"Thing {number}, new", **_times(modified))
+            return str(key)
+        if number % 2:
+            self.offer(key, f"SKU-{number}", modified, name=f"Thing {number}")
+        else:
+            self.offer(500_000 + number, f"SET-{number}", modified, name=f"Thing {number}", type="variable")
+            self.vary(key, 500_000 + number, f"SKU-{number}", modified)
+        return str(key)
+
+    def offer(self, number: int, sku: str, modified: datetime | None = None, **fields: Any) -> None:
         """The merchant has a product, or changes it."""
-        row = {"id": number, "sku": sku, "type": "simple", "parent_id": 0, "manage_stock": True, "stock_quantity": 0}
-        self.products.put(str(number), {**row, "name": sku, "price": "10.00", **fields})
+        price = fields.get("regular_price", "10.00")
+        row = {
+            "id": number, "sku": sku, "type": "simple", "parent_id": 0, "status": "publish", "name": sku,
+            "price": price, "regular_price": price, "sale_price": "", "weight": "0.5", "global_unique_id": "",
+            "attributes": [], "virtual": False, "manage_stock": True, "stock_quantity": 0,
+            "date_created_gmt": _second(OLD), **_times(modified or self.clock()),
+        }  # fmt: skip
+        self.products.put(str(number), {**row, **fields})
+
+    def vary(
+        self, number: int, parent: int, sku: str, modified: datetime | None = None, size: str = "S", **fields: Any
+    ) -> None:
+        """The merchant has a variation, or changes it: as its product is saved with it, that is dated anew too."""
+        at = modified or self.clock()
+        choice = [{"id": 0, "name": "Size", "option": size}]
+        self.offer(number, sku, at, type="variation", parent_id=parent, name=size, attributes=choice, **fields)
+        self.products.change(str(parent), **_times(at))
 
     # ── webhooks ──
 
@@ -411,6 +482,11 @@ def _second(at: datetime) -> str:
 
 def _times(at: datetime) -> dict[str, str]:
     return {"date_modified_gmt": _second(at), "date_modified": _second(at + LOCAL)}
+
+
+def _inheriting(row: Any, parent: Any) -> Any:
+    """As it is shown: a variation has its product's SKU and weight, where it has none of its own."""
+    return row if parent is None else {**row, **{name: row[name] or parent[name] for name in ("sku", "weight")}}
 
 
 def _has(row: Any, wanted: set[str]) -> bool:
