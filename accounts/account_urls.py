@@ -9,6 +9,7 @@ urlpatterns = [
     path("profile/security/", security.account_security, name="account_security"),
     path("users/", people_views.users, name="users"),
     path("users/new/", people_views.user_new, name="user_new"),
+    path("users/export/", people_views.users_csv, name="users_csv"),
     path("users/permissions/", people_views.permissions, name="user_permissions"),
     path("users/invitations/<id:offer>/<slug:what>/", people_views.invitation_act, name="invitation_act"),
     path("users/<id:member>/", people_views.user, name="user"),

@@ -4,7 +4,7 @@ from accounts.models import AuditEntry
 
 # kind in the address → its name, and how the verbs of its entries begin
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "users": ("Users", ("user.", "invitation.")),
+    "users": ("Users", ("user", "invitation.")),
     "account": ("Account and staff", ("account.", "operator.")),
     "merchants": ("Merchants", ("merchant.",)),
     "wms": ("WMS Setup", ("wms.", "ship_method", "connection.")),
@@ -55,6 +55,7 @@ _SAID = {
     "user.billing": "Billing access changed",
     "user.invitation_withdrawn": "Invitation withdrawn",
     "user.primary": "Primary role handed over",
+    "users.exported": "Users exported",
     "wms.changed": "WMS setup changed",
     "wms.replaced": "WMS replaced",
 }

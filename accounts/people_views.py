@@ -1,27 +1,31 @@
 """The pages about the users of an account. What is done to one: accounts/people_acts.py."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import adding, invitations, people
+from accounts import adding, audit, invitations, people
 from accounts.models import Account, Invitation, Membership
 from accounts.people_forms import NewUserForm, PlaceForm
 from accounts.reauth import recently_authenticated
 from accounts.requests import AccountRequest
 from accounts.roles import BILLING, PERMISSIONS, ROLES, STAFF, require, role_label
-from integration_manager import stale
+from integration_manager import spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.spreadsheet import moment
 
 PAGE = 50
 MOST_INVITATIONS = 100
+HEAD = ["Name", "E-mail", "Role", "Merchants", "Status", "Two-step", "Billing", "Last seen (UTC)", "Invited by",
+        "Invited (UTC)"]  # fmt: skip
 Role = Membership.Role
 AREAS = {
     "dashboard": "Dashboard",
@@ -43,28 +47,37 @@ AREAS = {
 @require_GET
 def users(request: AccountRequest) -> HttpResponse:
     """Who is in the account, and who is invited. A user of some merchants sees the users of these."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
-    merchant = people.merchants().filter(public_id=request.GET.get("merchant", "").replace("\x00", "")).first()
-    found, offers = people.members(request.merchants), invitations.waiting()
-    if text:
-        found = found.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
-        offers = offers.filter(Q(name__icontains=text) | Q(email__icontains=text))
-    if merchant is not None:
-        found = found.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
-        offers = offers.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
+    found, offers, text, merchant = _asked(request)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    waiting: list[Any] = list(offers[:MOST_INVITATIONS]) if "users.edit" in request.permissions else []
-    shown: list[Any] = list(page.object_list)
-    people.name_merchants([*shown, *waiting], request.merchants)
-    for row in [*shown, *waiting]:
-        row.role_words = role_label(row.role, request.account)
-    for member in shown:
-        member.status = people.status(member)
-    now = clock.now()
-    for offer in waiting:
-        offer.expired = offer.expires_at <= now
+    shown, waiting = list(page.object_list), list(offers[:MOST_INVITATIONS])
+    _describe(request, shown, waiting)
     context = {"page": page, "offers": waiting, "text": text, "of": merchant, "several": _several(request)}
     return render(request, "accounts/users.html", context)
+
+
+@require("users.view")
+@never_cache
+@require_GET
+def users_csv(request: AccountRequest) -> HttpResponseBase:
+    """The same as a file: the users, then who is invited."""
+    found, offers, _, _ = _asked(request)
+    audit.record(request.user, "users.exported", request.account.name)
+
+    def cells() -> Iterator[list[object]]:
+        for part in spreadsheet.parts(found, "-pk"):
+            _describe(request, part, [])
+            for row in part:
+                billing = row.billing or row.role == Role.PRIMARY
+                about = [row.user.name, row.user.email, row.role_words, _merchants_of(row), row.status.title()]
+                yield [*about, "On" if row.two_step else "Off", "Yes" if billing else "No", moment(row.seen_at), "", ""]
+        for part in spreadsheet.parts(offers, "-pk"):
+            _describe(request, [], part)
+            for row in part:
+                about = [row.name, row.email, row.role_words, _merchants_of(row)]
+                state = "Invitation expired" if row.expired else "Invited"
+                yield [*about, state, "", "", "", row.invited_by, moment(row.created_at)]
+
+    return spreadsheet.streamed(request, "users", HEAD, cells)
 
 
 @sensitive_post_parameters("password")
@@ -172,6 +185,40 @@ def permissions(request: AccountRequest) -> HttpResponse:
     return render(
         request, "accounts/permissions.html", {"areas": areas, "labels": labels, "several": _several(request)}
     )
+
+
+def _asked(
+    request: AccountRequest,
+) -> tuple["QuerySet[Membership]", "QuerySet[Invitation]", str, Any]:
+    """Whom the address asks for: users, invitations (to who may see them), the text, the merchant."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    merchant = people.merchants().filter(public_id=request.GET.get("merchant", "").replace("\x00", "")).first()
+    found, offers = people.members(request.merchants), invitations.waiting()
+    if "users.edit" not in request.permissions:
+        offers = offers.none()
+    if text:
+        found = found.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+        offers = offers.filter(Q(name__icontains=text) | Q(email__icontains=text))
+    if merchant is not None:
+        found = found.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
+        offers = offers.filter(Q(merchant=merchant) | Q(further__contains=[merchant.pk]))
+    return found, offers, text, merchant
+
+
+def _describe(request: AccountRequest, members: list[Any], offers: list[Any]) -> None:
+    """Puts on users and invitations what people are shown of them, by one query."""
+    people.name_merchants([*members, *offers], request.merchants)
+    for row in [*members, *offers]:
+        row.role_words = role_label(row.role, request.account)
+    for member in members:
+        member.status = people.status(member)
+    now = clock.now()
+    for offer in offers:
+        offer.expired = offer.expires_at <= now
+
+
+def _merchants_of(row: Any) -> str:
+    return ", ".join(row.merchant_names) if row.merchant_id else "All"
 
 
 def member_or_404(public_id: str) -> Membership:

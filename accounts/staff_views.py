@@ -1,11 +1,12 @@
 """The operators' pages: all accounts, with a search; opening one to look at it, and leaving it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,9 +16,10 @@ from accounts import audit, staff, two_step
 from accounts.models import Account, User
 from accounts.reauth import recently_authenticated
 from accounts.roles import open_to
-from integration_manager import tenancy
+from integration_manager import spreadsheet, tenancy
 
 PAGE = 50
+HEAD = ["Account", "Id", "Kind", "Since (UTC)", "Suspended (UTC)"]
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,13 +41,34 @@ def for_staff(view: View) -> View:
 @require_GET
 def accounts(request: HttpRequest) -> HttpResponse:
     """Every account of this installation."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
-    found = Account.objects.order_by("name", "pk")
-    if text:
-        found = found.filter(name__icontains=text) | found.filter(public_id=text)
-    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    text, found = _asked(request)
+    page = Paginator(found.order_by("name", "pk"), PAGE).get_page(request.GET.get("page"))
     operators = f"/{settings.IM_ADMIN_PATH}" if cast(User, request.user).is_superuser else ""
     return render(request, "accounts/staff.html", {"page": page, "text": text, "operator_url": operators})
+
+
+@for_staff
+@never_cache
+@require_GET
+def accounts_csv(request: HttpRequest) -> HttpResponseBase:
+    """The same as a file."""
+    found = _asked(request)[1]
+
+    def cells() -> Iterator[list[object]]:
+        for one in spreadsheet.newest_first(found):
+            times = [spreadsheet.moment(at) for at in (one.created_at, one.suspended_at)]
+            yield [one.name, one.public_id, one.get_kind_display(), *times]
+
+    return spreadsheet.answer("accounts", spreadsheet.lines(HEAD, cells()))
+
+
+def _asked(request: HttpRequest) -> tuple[str, "QuerySet[Account]"]:
+    """What is searched for, and the accounts that have it."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    found: QuerySet[Account] = Account.objects.all()
+    if text:
+        found = found.filter(name__icontains=text) | found.filter(public_id=text)
+    return text, found
 
 
 @for_staff

@@ -21,6 +21,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("theme/", views.theme, name="theme"),
     path("staff/", staff_views.accounts, name="staff"),
+    path("staff/export/", staff_views.accounts_csv, name="staff_csv"),
     path("staff/open/<id:account>/", staff_views.enter, name="staff_open"),
     path("staff/leave/", staff_views.leave, name="staff_leave"),
     path("outbox/", outbox.outbox, name="outbox"),

@@ -1,18 +1,21 @@
 """The part *Error Contacts* of a page: two lists with arrows between them, and Additional Error Emails."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+
+from django.http import StreamingHttpResponse
 
 from accounts.audit import record
 from accounts.requests import AccountRequest
 from alerts import contacts
 from alerts.forms import EmailsForm
 from alerts.models import Silenced
-from integration_manager import stale
+from integration_manager import spreadsheet, stale
 from merchants.models import Merchant
 
 ALL = "All merchants"
+HEAD = ["Address", "Name", "Who", "Alerted", "Gets mails"]
 
 
 def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm | None = None) -> dict[str, Any]:
@@ -29,6 +32,23 @@ def context(request: AccountRequest, merchant: Merchant | None, form: EmailsForm
         "contacts_mark": stale.mark([address for address, _ in addresses]),
         "emails_form": form or EmailsForm(initial={"emails": ", ".join(address for address, _ in addresses)}),
     }
+
+
+def as_file(request: AccountRequest, merchant: Merchant | None) -> StreamingHttpResponse:
+    """The same as a file: users, then additional addresses, each with whether mails go there."""
+
+    def cells() -> Iterator[list[str]]:
+        for one in contacts.contacts(merchant, own_only=request.merchants is not None):
+            told = "Yes" if one.alerted else "For all merchants" if one.everywhere else "No"
+            yield [one.user.email, one.user.name, "User", told, _mailed(one.silenced)]
+        for address, silenced in contacts.addresses(merchant):
+            yield [address, "", "Additional address", "Yes", _mailed(silenced)]
+
+    return spreadsheet.streamed(request, f"error-contacts {_name(merchant)}", HEAD, cells)
+
+
+def _mailed(silenced: dict[str, Any] | None) -> str:
+    return f"No: {Silenced.Why(silenced['why']).label}" if silenced else "Yes"
 
 
 def change(request: AccountRequest, merchant: Merchant | None) -> tuple[str, EmailsForm | None]:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("alerts/export/", list_exports.alerts_csv, name="alerts_csv"),
     path("alerts/dismiss/", tab.alerts_dismiss, name="alerts_dismiss"),
     path("alerts/channels/", channels.channels, name="channels"),
+    path("alerts/channels/export/", channels.channels_csv, name="channels_csv"),
     path("alerts/channels/watch/", channels.watch, name="alerts_watch"),
     path("alerts/channels/new/<slug:kind>/", channels.channel_new, name="channel_new"),
     path("alerts/channels/<id:channel>/", channels.channel, name="channel"),

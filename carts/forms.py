@@ -13,11 +13,10 @@ from merchants import catalog
 from merchants.models import Warehouse
 from merchants.rules import delays
 from orders import delaying, ship_methods
+from orders.cart_settings import ADDRESSES, STOCK
 
-STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
 DELAY = delaying.FIELDS
 PRODUCTS = ("sync_products", "sync_updates", "sync_price")
-ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -86,7 +85,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "sync_updates": "What changes in the shop is changed at the WMS too. Off: new products only.",
             "sync_price": "The shop’s price goes along.",
             "sync_purchases": "What the shop orders from suppliers is told to the WMS, and what has been received is "
-            "told back. It begins with what changes from now on.",
+            "told back. It begins with what changes from now on; what is open already can be taken over on the cart’s "
+            "page.",
             "stock_percent": "So much of the rest is offered here, rounded down. Example: 50 where two shops share.",
         }
         widgets = {

@@ -1,6 +1,7 @@
 """The short lists as files for people: merchants, carts, alerts. Orders: orders/exporting.py."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,15 +13,17 @@ from accounts.roles import require
 from alerts import kinds
 from alerts.models import Alert
 from alerts.views.tab import TABS
-from carts.models import Cart
-from carts.views.lookup import label_of
+from carts.views import listing as carts
 from integration_manager import spreadsheet
 from integration_manager.context import chosen_merchant
 from integration_manager.converters import looks_like_one
-from merchants.models import Merchant
+from integration_manager.spreadsheet import moment, parts
+from merchants.views import listing as merchants
 
-MERCHANTS = ["Merchant", "Code", "Archived (UTC)"]
-CARTS = ["Cart", "System", "Merchant", "Description", "Order source", "Earliest Order Date", "Deleted (UTC)"]
+MERCHANTS = ["Merchant", "Code", "Health", "Carts", "Waiting orders", "Need a person", "Last inventory run (UTC)",
+             "Archived (UTC)"]  # fmt: skip
+CARTS = ["Cart", "System", "Merchant", "State", "Last run (UTC)", "Description", "Order source", "Earliest Order Date",
+         "Deleted (UTC)"]  # fmt: skip
 ALERTS = ["Kind", "What is wrong", "What to do", "The system's own words", "Merchant", "Cart", "Times",
           "First seen (UTC)", "Last seen (UTC)", "Resolved (UTC)", "Dismissed (UTC)"]  # fmt: skip
 
@@ -28,12 +31,13 @@ ALERTS = ["Kind", "What is wrong", "What to do", "The system's own words", "Merc
 @require("merchants.view")
 @require_GET
 def merchants_csv(request: AccountRequest) -> StreamingHttpResponse:
-    """All merchants, also those that are archived."""
-    rows = Merchant.objects.all()
+    """The merchants of one tab with how each fares."""
+    rows = merchants.listed(merchants.asked(request)[2])
 
     def cells() -> Iterator[list[object]]:
-        for merchant in spreadsheet.newest_first(rows):
-            yield [merchant.name, merchant.code, _at(merchant.archived_at)]
+        for one in chain.from_iterable(map(merchants.filled, parts(rows, "-pk"))):
+            fares = [one.health.word, one.cart_count, one.waiting, one.for_person]
+            yield [one.name, one.code, *fares, moment(one.stock_at), moment(one.archived_at)]
 
     return spreadsheet.streamed(request, "merchants", MERCHANTS, cells)
 
@@ -41,13 +45,13 @@ def merchants_csv(request: AccountRequest) -> StreamingHttpResponse:
 @require("carts.view")
 @require_GET
 def carts_csv(request: AccountRequest) -> StreamingHttpResponse:
-    """All carts, or those of one merchant, also those that are deleted."""
-    rows = _of_the_merchant(request, Cart.objects.select_related("merchant"))
+    """The carts, or those of one merchant, of one tab with how each fares."""
+    rows = carts.asked(request)
 
     def cells() -> Iterator[list[object]]:
-        for cart in spreadsheet.newest_first(rows):
-            about = [cart.name, label_of(cart), cart.merchant.name, cart.description, cart.order_source]
-            yield [*about, cart.earliest_order_date, _at(cart.archived_at)]
+        for one in chain.from_iterable(map(carts.faring, parts(rows, "-pk"))):
+            about = [one.name, one.label, one.merchant.name, one.health.word, moment(one.ran_at)]
+            yield [*about, one.description, one.order_source, one.earliest_order_date, moment(one.archived_at)]
 
     return spreadsheet.streamed(request, "carts", CARTS, cells)
 
@@ -68,7 +72,7 @@ def alerts_csv(request: AccountRequest) -> StreamingHttpResponse:
         for alert in spreadsheet.newest_first(rows):
             whose = [alert.merchant.name if alert.merchant else "", alert.cart.name if alert.cart else ""]
             seen = (alert.first_seen, alert.last_seen, alert.resolved_at, alert.dismissed_at)
-            times = [_at(moment) for moment in seen]
+            times = [moment(at) for at in seen]
             yield [kinds.of(alert.kind).title, alert.message, alert.fix, alert.said, *whose, alert.count, *times]
 
     return spreadsheet.streamed(request, "alerts", ALERTS, cells)
@@ -78,7 +82,3 @@ def _of_the_merchant(request: AccountRequest, rows: QuerySet[Any]) -> QuerySet[A
     """Those of the merchant that the address names."""
     merchant = chosen_merchant(request)()
     return rows if merchant is None else rows.filter(merchant=merchant)
-
-
-def _at(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""

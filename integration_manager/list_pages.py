@@ -30,13 +30,22 @@ class Change:
 
 @dataclass(slots=True)
 class Plan:
-    """What importing rows would do. `warnings`: what would be done all the same: (line, why)."""
+    """What importing rows would do. `warnings`: what would be done all the same: (line, why).
+
+    `whole`: nothing is done at all while a row is wrong; else such rows are left out.
+    """
 
     good: list[Row] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     same: int = 0
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
+    whole: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing of it may be done."""
+        return self.whole and bool(self.problems)
 
 
 class Importer(Protocol):
@@ -71,6 +80,10 @@ def importing(request: AccountRequest, importer: Importer, context: dict[str, An
         if rows is None:
             return _refused(request, context, "This preview is too old. Choose the file again.")
         plan = importer.plan(rows)
+        if plan.stopped:
+            line, why = plan.problems[0]
+            said = f"Nothing was changed, since something is different by now. Line {line}: {why}"
+            return _refused(request, context, said)
         messages.success(request, importer.carry_out(plan.good) if plan.good else "Nothing was changed.")
         return redirect(importer.back)
     upload = request.FILES.get("file")

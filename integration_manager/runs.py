@@ -2,20 +2,24 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core import signing
+from django.db.models import QuerySet
 
+from integration_manager import spreadsheet
 from integration_manager.today import moved
 from merchants.models import Schedule, Service
 from orders.models import Run
 
 SHOWN = 50
+HEAD = ["Service", "Outcome", "Did", "What went wrong", "Calls", "Seconds of an answer", "Seconds", "Started (UTC)"]
 _CLASSES = {"ok": "ok", "partly": "p", "failed": "f"}
 _HEIGHTS = {"ok": 15, "partly": 12.5, "failed": 10}
+_OUTCOMES = {"ok": "Fine", "partly": "Some failed"}
 
 
 # The class of a failure → what it is called. Others are the system's own refusals.
@@ -63,17 +67,37 @@ def last_runs(schedules: Iterable[Schedule]) -> list[Run]:
 
 def page(schedules: Iterable[Schedule], until: str = "") -> Runs:
     """The runs of some schedules, newest first, from the one on that `until` names."""
-    rows = Run.objects.filter(schedule_id__in=[schedule.pk for schedule in schedules if schedule.pk])
+    rows = _of(schedules)
     with contextlib.suppress(signing.BadSignature):  # runs have no public id; signed, so that nobody tries numbers
         rows = rows.filter(pk__lt=signing.loads(until, salt="runs"))
     found = list(rows.order_by("-id")[: SHOWN + 1])
     items = found[:SHOWN]
     for run in items:
-        run.label = Service(run.service).label
-        run.did = moved(run.counts)
-        run.an_answer = run.waited / run.calls if run.calls else None  # seconds, on average
-        run.failed_by = CLASSES.get(run.code, "Refused") if run.code else ""
+        _describe(run)
     return Runs(items, signing.dumps(items[-1].pk, salt="runs") if len(found) > SHOWN else "")
+
+
+def cells(schedules: Iterable[Schedule]) -> Iterator[list[object]]:
+    """All runs of some schedules, newest first, for a file."""
+    for run in spreadsheet.newest_first(_of(schedules)):
+        _describe(run)
+        outcome = _OUTCOMES.get(run.outcome) or run.failed_by or "Failed"
+        an_answer = "" if run.an_answer is None else f"{run.an_answer:.2f}"
+        about = [run.label, outcome, run.did, run.problem, run.calls, an_answer]
+        yield [*about, f"{run.seconds:.1f}", spreadsheet.moment(run.started_at)]
+
+
+def _of(schedules: Iterable[Schedule]) -> "QuerySet[Run]":
+    rows: QuerySet[Run] = Run.objects.filter(schedule_id__in=[schedule.pk for schedule in schedules if schedule.pk])
+    return rows
+
+
+def _describe(run: Any) -> None:
+    """Puts what people are shown of a run on it."""
+    run.label = Service(run.service).label
+    run.did = moved(run.counts)
+    run.an_answer = run.waited / run.calls if run.calls else None  # seconds, on average
+    run.failed_by = CLASSES.get(run.code, "Refused") if run.code else ""
 
 
 def failures(found: list[Run]) -> list[Failures]:

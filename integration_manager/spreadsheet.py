@@ -6,10 +6,12 @@ Files to a cart or a WMS stay as they are: numbers and telephones there begin wi
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from integration_manager import tenancy
@@ -42,30 +44,36 @@ def lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[byt
     yield buffer.getvalue().encode()
 
 
-def download(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
-    """The answer that gives a short list as a file; `name` without its ending. A long one is streamed."""
-    answer = HttpResponse(b"".join(lines(head, rows)), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = content_disposition_header(True, f"{name}-{clock.now():%Y-%m-%d}.csv") or ""
-    return answer
-
-
 def streamed(
     request: "AccountRequest", name: str, head: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]]
 ) -> StreamingHttpResponse:
     """A list as a file that is sent while it is read, so that it may be of any length. `name`: what it holds."""
-    pieces = tenancy.stream(request.account.pk, request.merchants, lambda: lines(head, rows()))
-    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
+    return answer(name, tenancy.stream(request.account.pk, request.merchants, lambda: lines(head, rows())))
+
+
+def answer(name: str, pieces: Iterable[bytes]) -> StreamingHttpResponse:
+    """The answer that gives a file piece by piece; `name` without its ending."""
     file = f"{name}-{clock.now():%Y-%m-%d}.csv"
-    answer["Content-Disposition"] = content_disposition_header(True, file) or "attachment"
-    return answer
+    headers = {"Content-Disposition": content_disposition_header(True, file) or "attachment"}
+    return StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def newest_first(rows: QuerySet[Any]) -> Iterator[Any]:
     """All rows by their ids, read in parts: none is asked for twice, and few are in memory."""
-    last: int | None = None
-    while True:
-        part = list((rows if last is None else rows.filter(pk__lt=last)).order_by("-pk")[:_BATCH])
-        yield from part
+    return chain.from_iterable(parts(rows, "-pk"))
+
+
+def parts(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
+    """All rows in the order of a key that no two of them have ("-" before it: downwards), a thousand at once."""
+    name, beyond = (key[1:], "lt") if key.startswith("-") else (key, "gt")
+    rest = rows.order_by(key)
+    while part := list(rest[:_BATCH]):
+        yield part
         if len(part) < _BATCH:
             return
-        last = part[-1].pk
+        rest = rows.filter(**{f"{name}__{beyond}": getattr(part[-1], name)}).order_by(key)
+
+
+def moment(at: datetime | None) -> str:
+    """A time in a cell, in UTC; nothing where there is none."""
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("oauth/callback/", consent.callback, name="oauth_callback"),
     path("oauth/keys/<str:state>/", consent.receive_keys, name="oauth_keys"),
     path("staff/alerts/", staff.staff_alerts, name="staff_alerts"),
+    path("staff/alerts/export/", staff.staff_alerts_csv, name="staff_alerts_csv"),
     path("mails/stop/<str:token>/", stop.stop, name="alerts_stop"),
     path("setup/<str:token>/", by_link.setup_link, name="setup_link"),
     path("", include("accounts.urls")),

@@ -1,10 +1,11 @@
 """A merchant's SCAC Mapping as a CSV file: what the export writes, the import reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from django.db import transaction
 
 from accounts import audit
+from integration_manager import spreadsheet
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
 from merchants.models import CarrierCode, Merchant
@@ -17,10 +18,10 @@ COLUMNS = (
 )
 
 
-def rows_of(merchant: Merchant) -> list[list[str]]:
+def rows_of(merchant: Merchant) -> Iterator[list[str]]:
     """The mapping's rows."""
-    rows = CarrierCode.objects.filter(merchant=merchant).order_by("code")
-    return [[row.code, row.scac or PASS] for row in rows]
+    for part in spreadsheet.parts(CarrierCode.objects.filter(merchant=merchant), "key"):
+        yield from ([row.code, row.scac or PASS] for row in part)
 
 
 def save(merchant: Merchant, wanted: dict[str, tuple[str, str]], actor: object) -> int:

@@ -1,6 +1,6 @@
 """Country Rules of a merchant or of one of its carts: changing them, with what follows for orders they kept back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -76,8 +76,7 @@ def change(
             "then": before.get("then", REFUSE) if then is None else then,
             "codes": codes,
         }
-        if after["kind"] == ALLOW and not codes:
-            raise Refused("List the countries first: with an empty list no order would be sent at all.")
+        refuse_nothing(after)
         rows.update(country_rule=after)
         owner.country_rule = after
         saved.changes = audit.difference(_in_words(before), _in_words(after))
@@ -88,6 +87,12 @@ def change(
             audit.record(actor, verb, str(owner), saved.changes)
             _follow(_carts(owner), saved, now, str(actor))
     return saved
+
+
+def refuse_nothing(rule: Mapping[str, Any]) -> None:
+    """Raises Refused where a rule would let nothing through."""
+    if rule["kind"] == ALLOW and not rule.get("codes"):
+        raise Refused("List the countries first: with an empty list no order would be sent at all.")
 
 
 def _carts(owner: Merchant | Cart) -> list[Cart]:

@@ -1,9 +1,12 @@
 """A cart's filters as CSV files: what the exports write, the imports read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from django.db.models import QuerySet
+
 from carts.models import Cart, ItemFilter
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
@@ -18,10 +21,10 @@ ORDER_COLUMNS = (
 )
 
 
-def item_rows(cart: Cart) -> list[list[str]]:
-    """What a cart's item filter lists."""
-    items = ItemFilter.objects.filter(cart=cart).order_by("key").values_list("item", flat=True)
-    return [[item or filters.BLANK] for item in items]
+def item_rows(rows: "QuerySet[ItemFilter]") -> Iterator[list[str]]:
+    """What of a cart's item filter is listed."""
+    for part in spreadsheet.parts(rows, "key"):
+        yield from ([row.item or filters.BLANK] for row in part)
 
 
 def order_rows(cart: Cart) -> list[list[str]]:

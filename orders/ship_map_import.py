@@ -1,8 +1,10 @@
 """A cart's ship-method map as a CSV file: what the export writes, the import reads."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 
 from carts.models import Cart, CartShipMethod
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
@@ -22,13 +24,13 @@ _MATCHES = {
 }
 
 
-def rows_of(cart: Cart) -> list[list[str]]:
+def rows_of(cart: Cart) -> Iterator[list[str]]:
     """The map's rows, patterns in their order after the codes, the default last."""
-    order = {Match.EXACT: 0, Match.STARTS: 1, Match.CONTAINS: 1, Match.DEFAULT: 2}
-    rows = CartShipMethod.objects.filter(cart=cart).order_by("position", "code")
-    return [
-        [row.code, row.wms_code, Match(row.match).label] for row in sorted(rows, key=lambda r: order[Match(r.match)])
-    ]
+    rows = CartShipMethod.objects.filter(cart=cart)
+    patterns = rows.filter(match__in=(Match.STARTS, Match.CONTAINS)).order_by("position", "code")
+    codes = chain.from_iterable(spreadsheet.parts(rows.filter(match=Match.EXACT), "key"))
+    for row in chain(codes, patterns, rows.filter(match=Match.DEFAULT)):
+        yield [row.code, row.wms_code, Match(row.match).label]
 
 
 class MapImport:

@@ -124,6 +124,12 @@ def build(name: str = "Northquay", *, orders: int = 3) -> Desk:
     return desk
 
 
+def file_of(answer: Any) -> bytes:
+    """The file that an answer sends while it is read."""
+    assert answer.status_code == 200, answer.status_code
+    return b"".join(answer.streaming_content)
+
+
 def with_app(user: User) -> str:
     """Gives this person an authenticator app; returns its key."""
     key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -20,6 +20,7 @@ from tests.desk import Desk, make_order
 # Routes that show no page of their own to the owner of this account, and why.
 NO_PAGE = {
     "wms_files": "its WMS does not work by files",
+    "wms_files_csv": "the same",
     "wms_files_upload": "the same",
     "wms_file": "the same",
     "wms_file_act": "the same",

@@ -24,7 +24,7 @@ from orders.models import Order, OrderLine, SkippedOrder, Status
 from orders.stock import stock_rules
 from tests import desk as desks
 from tests.counter import text
-from tests.desk import Desk
+from tests.desk import Desk, file_of
 from tests.test_rules import PLAIN, SHIP, order
 from tests.world import World, place, run
 
@@ -266,7 +266,7 @@ def test_the_item_filter_is_set_filled_searched_and_emptied(desk: Desk) -> None:
         assert ItemFilter.objects.count() == 2
     answer = client.post(here, {"do": "add", "items": " \n"})
     assert answer.status_code == 422 and "at least one item code" in text(answer)
-    csv = client.get(here + "csv/").content.decode()
+    csv = file_of(client.get(here + "csv/")).decode()
     assert "<b>x</b>" in csv
 
 
@@ -313,7 +313,7 @@ def test_files_are_shown_before_they_change_anything_and_then_taken_up(
         cart = Cart.objects.get(pk=desk.carts[0].pk)
         found = {row["field"] for row in cart.order_filters} or set(ItemFilter.objects.values_list("key", flat=True))
     assert found == kept
-    again = client.get(here + "csv/").content
+    again = file_of(client.get(here + "csv/"))
     upload = io.BytesIO(again)
     upload.name = "again.csv"
     assert "the list says all of it already" in text(client.post(here + "import/", {"file": upload}))

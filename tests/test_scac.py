@@ -11,9 +11,9 @@ from integration_manager.kit import clock
 from merchants import scac
 from merchants.models import CarrierCode, Service
 from merchants.scac_import import save
-from orders.models import Shipment
+from orders.models import Event, Shipment
 from tests import desk as desks
-from tests.desk import Desk
+from tests.desk import Desk, file_of
 from tests.world import World, pack, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -44,6 +44,9 @@ def test_a_carrier_appears_with_its_confirmation_and_is_passed_through_until_it_
     parcel = Shipment.objects.order_by("id").last()
     assert (parcel.carrier, parcel.sent_carrier) == (row.code, "UPSN"), "the WMS's own stays on record"
     assert sorted(told(calm)) == sorted([row.code, "UPSN"])
+    said = f"SCAC Mapping: the cart is told UPSN as the carrier of {parcel.tracking_no}, in place of {row.code}."
+    assert list(Event.objects.filter(kind="rules", message=said).values_list("order_id", flat=True)) == [second.pk]
+    assert not Event.objects.filter(order_id=first.pk, message__startswith="SCAC").exists(), "passed through"
     assert CarrierCode.objects.count() == 1
 
 
@@ -135,7 +138,7 @@ def test_another_merchants_rows_stay_as_they_are(desk: Desk) -> None:
 
 def test_the_file_goes_out_and_in(desk: Desk) -> None:
     client = desk.client("owner")
-    exported = client.get(url(desk, "csv/")).content.decode()
+    exported = file_of(client.get(url(desk, "csv/"))).decode()
     assert "'=FDX" in exported
     stream = BytesIO(exported.replace("'=FDX,*PASSTHROUGH*", "'=FDX,FEDEX").encode())
     stream.name = "scac.csv"

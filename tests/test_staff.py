@@ -16,7 +16,7 @@ from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from tests import desk as desks
-from tests.desk import PASSWORD, Desk
+from tests.desk import PASSWORD, Desk, file_of
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,9 @@ def test_the_list_of_accounts_is_for_staff_and_searched(desk: Desk) -> None:
     assert "Northquay" in client.get(f"/staff/?q={desk.account.public_id}").content.decode()
     assert "No account has" in client.get("/staff/?q=zzz").content.decode()
     assert client.get("/staff/?q=%00&page=x").status_code == 200
+    (found,) = csv.DictReader(io.StringIO(file_of(client.get("/staff/export/?q=branch+59")).decode("utf-8-sig")))
+    assert (found["Account"], found["Kind"], found["Suspended (UTC)"]) == ("Branch 59", "Fulfillment Center", "")
+    assert desk.client("owner").get("/staff/export/").status_code == 404
     for who in ("owner", "stranger"):
         assert desk.client(who).get("/staff/").status_code == 404
     assert Client().get("/staff/").status_code == 404
@@ -65,6 +68,9 @@ def test_alerts_of_all_accounts_are_counted_and_lead_into_theirs(desk: Desk) -> 
     assert desk.alert.message not in text
     chosen = client.get(f"/staff/alerts/?kind={desk.alert.kind}").content.decode()
     assert "Eastport" in chosen
+    file = file_of(client.get(f"/staff/alerts/export/?kind={desk.alert.kind}")).decode()
+    assert (file.count(",Northquay,"), file.count(",Eastport,"), desk.alert.message in file) == (1, 1, False)
+    assert desk.client("owner").get("/staff/alerts/export/").status_code == 404
     there = f"{other.url()}alerts/?kind={desk.alert.kind}"
     assert f'value="{there}"' in chosen
     opening = f"/staff/open/{other.account.public_id}/"

@@ -3,6 +3,8 @@
 The forms are read out of the pages themselves (tests/every_page.py), so a new one is among them by itself.
 """
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +21,9 @@ from carts.models import CartShipMethod, ItemFilter
 from integration_manager import tenancy
 from merchants.models import CarrierCode
 from tests import desk as desks
-from tests import desk_lists, every_page, table_rows
+from tests import desk_lists, every_page, listed, table_rows
 from tests import test_idor as routes
-from tests.desk import Desk
+from tests.desk import CANARY, Desk, file_of
 from tests.forms_of import Form, forms_of, searches_of
 
 pytestmark = pytest.mark.django_db
@@ -286,7 +288,7 @@ UNMARKED = {
         "user_new", "warehouse_new", "wms_ship_methods:add",
     },
     "it takes up a file, and first says what that would change": {
-        "cart_countries_import", "hold_rules_import", "item_filters_import", "kits_import",
+        "cart_countries_import", "cart_rules_import", "hold_rules_import", "item_filters_import", "kits_import",
         "merchant_countries_import", "merchant_scac_import", "order_filters_import", "products_import",
         "ship_map_import", "wms_ship_methods_import",
     },
@@ -373,6 +375,26 @@ def test_from_an_ended_session_every_form_leads_to_the_sign_in(forms: list[Form]
         if answer.status_code != 302 or not answer.headers["Location"].startswith("/login/?next=/a/"):
             wrong.append(f"{form.action}: {answer.status_code}")
     assert wrong == []
+
+
+def test_every_list_is_a_file_too_which_is_sent_while_it_is_read(pages: every_page.Pages, read: dict[str, str]) -> None:
+    without, files = set(), dict[str, str]()
+    for name, address in pages.signed_in.items():
+        found = listed.exports(read[address])
+        files |= dict.fromkeys(found, name)
+        if listed.shows_a_list(read[address]) and not found:
+            without.add(name)
+    assert without == listed.NO_FILE.keys(), "say in tests/listed.py why a list has no file"
+    client = pages.desk.client("owner")
+    for address, name in files.items():
+        answer = client.get(address)
+        assert answer.headers["Content-Type"].startswith("text/csv"), f"{name}: {address}"
+        assert answer.streaming, f"{name}: {address} is made before it is sent"
+        text = file_of(answer).decode("utf-8-sig")
+        assert CANARY not in text, address
+        head = next(csv.reader(io.StringIO(text)))
+        assert all(head), f"{address}: {head}"
+        assert len(head) == len(set(head)), f"{address}: {head}"
 
 
 def test_every_route_that_takes_a_post_answers_one_without_anything(pages: every_page.Pages) -> None:

@@ -1,8 +1,11 @@
 """The WMS's list of ship methods as a CSV file: what the export writes, the import reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from django.db.models import QuerySet
 
 from accounts import audit
+from integration_manager import spreadsheet
 from integration_manager.kit.errors import storable
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
@@ -16,10 +19,11 @@ COLUMNS = (
 )
 
 
-def rows_of(wms: Wms) -> list[list[str]]:
-    """The list's rows, with those that the WMS no longer lists last."""
-    rows = WmsShipMethod.objects.filter(wms=wms).order_by("-active", "code")
-    return [[row.code, row.description, row.carrier] for row in rows]
+def rows_of(rows: "QuerySet[WmsShipMethod]") -> Iterator[list[str]]:
+    """Rows of the list, with those that the WMS no longer lists last."""
+    for active in (True, False):
+        for part in spreadsheet.parts(rows.filter(active=active), "code"):
+            yield from ([row.code, row.description, row.carrier] for row in part)
 
 
 class MethodsImport:

@@ -1,5 +1,6 @@
 """Who is told of alerts besides by mail, and which orders are watched."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -18,10 +19,11 @@ from alerts.channel_forms import TOPICS, ChannelForm, WatchForm
 from alerts.channel_models import Channel
 from alerts.channels import KINDS
 from alerts.models import Watch
-from integration_manager import kept, stale, trying
+from integration_manager import kept, spreadsheet, stale, trying
 from integration_manager.kit import clock
 
 MOST = 50  # channels of one account
+HEAD = ["Channel", "Kind", "Alerts", "Merchant", "State", "Last post (UTC)", "What went wrong"]
 
 
 @require("alerts.view")
@@ -29,6 +31,13 @@ MOST = 50  # channels of one account
 def channels(request: AccountRequest) -> HttpResponse:
     """Mails in one line each, the channels with their last result, the watch."""
     return render(request, "alerts/channels.html", _list(request))
+
+
+@require("alerts.view")
+@require_GET
+def channels_csv(request: AccountRequest) -> HttpResponseBase:
+    """The channels as a file: what is posted where, never what lets us in there."""
+    return spreadsheet.streamed(request, "alert-channels", HEAD, _cells)
 
 
 @require("alerts.edit")
@@ -143,11 +152,7 @@ def _list(
     request: AccountRequest, form: WatchForm | None = None, stored: tuple[int, int] | None = None
 ) -> dict[str, Any]:
     """`form`: what was typed, over what is `stored`."""
-    rows: list[Any] = list(Channel.objects.select_related("merchant").order_by("name", "pk"))
-    topics = {key: words.partition(":")[0].partition(",")[0] for key, words in TOPICS}
-    for row in rows:
-        row.label = KINDS[row.kind].label if row.kind in KINDS else row.kind
-        row.about = ", ".join(topics[topic] for topic in row.topics if topic in topics)
+    rows = _rows()
     everywhere = request.merchants is None
     form = form or WatchForm(instance=Watch.objects.first() or Watch())
     return {
@@ -157,6 +162,23 @@ def _list(
         "watch": form if everywhere else None,
         "mark": stale.mark(*(stored or _numbers(form.instance))),
     }
+
+
+def _rows() -> list[Any]:
+    """The channels by name, each with its kind and its alerts in words."""
+    rows: list[Any] = list(Channel.objects.select_related("merchant").order_by("name", "pk"))
+    topics = {key: words.partition(":")[0].partition(",")[0] for key, words in TOPICS}
+    for row in rows:
+        row.label = KINDS[row.kind].label if row.kind in KINDS else row.kind
+        row.about = ", ".join(topics[topic] for topic in row.topics if topic in topics)
+    return rows
+
+
+def _cells() -> Iterator[list[object]]:
+    for row in _rows():
+        state = "Off" if row.off_at else "Failing" if row.failing_since else "On"
+        about = [row.name, row.label, row.about, row.merchant.name if row.merchant else "All merchants", state]
+        yield [*about, spreadsheet.moment(row.sent_at), row.problem]
 
 
 def _numbers(watch: Watch) -> tuple[int, int]:

@@ -5,7 +5,7 @@ What an alert says is seen inside its account alone, which staff open on record.
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Min
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -15,7 +15,11 @@ from accounts.staff_views import PAGE, for_staff
 from alerts import kinds
 from alerts.models import Alert
 from alerts.views.tab import TABS
-from integration_manager import tenancy
+from integration_manager import spreadsheet, tenancy
+from integration_manager.spreadsheet import moment
+
+COUNTED = {"alerts": Count("pk"), "since": Min("first_seen")}
+HEAD = ["Kind", "Account", "Id of the account", "Alerts", "The oldest since (UTC)"]
 
 
 @for_staff
@@ -23,12 +27,11 @@ from integration_manager import tenancy
 @require_GET
 def staff_alerts(request: HttpRequest) -> HttpResponse:
     """Active alerts by kind; of the chosen kind, by account, most first."""
-    chosen = request.GET.get("kind", "").replace("\x00", "")[:40]
+    chosen = _kind(request)
     with tenancy.everyone("alerts of all accounts"):
         active = Alert.objects.filter(TABS[""][1])
-        counted = {"alerts": Count("pk"), "since": Min("first_seen")}
-        found = list(active.values("kind").annotate(accounts=Count("account", distinct=True), **counted))
-        listed = active.filter(kind=chosen).values("account").annotate(**counted).order_by("-alerts", "account")
+        found = list(active.values("kind").annotate(accounts=Count("account", distinct=True), **COUNTED))
+        listed = active.filter(kind=chosen).values("account").annotate(**COUNTED).order_by("-alerts", "account")
         page = Paginator(listed, PAGE).get_page(request.GET.get("page"))
         rows = list(page.object_list)
     accounts = Account.objects.in_bulk([row["account"] for row in rows])
@@ -43,3 +46,24 @@ def staff_alerts(request: HttpRequest) -> HttpResponse:
         "rows": rows,
     }
     return render(request, "alerts/staff.html", context)
+
+
+@for_staff
+@never_cache
+@require_GET
+def staff_alerts_csv(request: HttpRequest) -> HttpResponseBase:
+    """How many of which kind are active in which account: of the chosen kind, or of all."""
+    with tenancy.everyone("alerts of all accounts"):
+        rows = Alert.objects.filter(TABS[""][1]).values("kind", "account").annotate(**COUNTED)
+        if chosen := _kind(request):
+            rows = rows.filter(kind=chosen)
+        found = list(rows.order_by("kind", "-alerts", "account"))
+    accounts = Account.objects.in_bulk({row["account"] for row in found})
+    about = ((kinds.of(row["kind"]).title, accounts[row["account"]], row) for row in found)
+    cells = ([kind, of.name, of.public_id, row["alerts"], moment(row["since"])] for kind, of, row in about)
+    return spreadsheet.answer("alerts-of-all-accounts", spreadsheet.lines(HEAD, cells))
+
+
+def _kind(request: HttpRequest) -> str:
+    """The kind that is asked for."""
+    return request.GET.get("kind", "").replace("\x00", "")[:40]

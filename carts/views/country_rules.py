@@ -1,6 +1,6 @@
 """Country Rules of a cart: as those of a merchant, for its orders alone."""
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.requests import AccountRequest
@@ -20,9 +20,9 @@ def cart_countries(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.view")
 @require_GET
-def cart_countries_csv(request: AccountRequest, cart: str) -> HttpResponse:
+def cart_countries_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The list as a file that the import takes."""
-    return download(cart_or_404(cart))
+    return download(request, cart_or_404(cart))
 
 
 @require("carts.edit")

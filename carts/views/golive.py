@@ -138,10 +138,15 @@ def _numbers(dry: DryRun | None) -> dict[str, int]:
     return {**numbers, "all": sum(numbers.values()), "ours": sum(numbers[verdict] for verdict in dry_run.OURS)}
 
 
+def verdict_of(request: AccountRequest) -> str:
+    """Of which verdict the orders are that are asked for."""
+    shown = request.GET.get("show", "")
+    return shown if shown in V.values else V.SEND.value
+
+
 def _listed(request: AccountRequest, dry: DryRun | None) -> dict[str, Any]:
     """One page of what the dry run found, of one verdict; newest found first."""
-    shown = request.GET.get("show", "")
-    shown = shown if shown in V.values else V.SEND.value
+    shown = verdict_of(request)
     tabs = {"shown": shown, "verdicts": V.choices, "would_load": shown in dry_run.OURS}
     if dry is None:
         return tabs

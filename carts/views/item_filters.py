@@ -3,7 +3,8 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
@@ -37,13 +38,10 @@ def item_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
         if saved is not None:
             messages.success(request, in_words(saved))
             return redirect("item_filters", request.account.public_id, found.public_id)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
-    rows = ItemFilter.objects.filter(cart=found).order_by("key")
-    if text:
-        rows = rows.filter(key__contains=filters.item_key(text))
+    text, rows = _asked(request, found)
     context = {
         "cart": found,
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(rows.order_by("key"), PAGE).get_page(request.GET.get("page")),
         "text": text,
         "types": Cart.Filtering.choices,
         "blank": filters.BLANK,
@@ -60,10 +58,11 @@ def item_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.view")
 @require_GET
-def item_filters_csv(request: AccountRequest, cart: str) -> HttpResponse:
-    """What the filter lists, as a file that the import takes."""
+def item_filters_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
+    """What the filter lists, or what of it is searched for, as a file that the import takes."""
     found = cart_or_404(cart)
-    return spreadsheet.download(f"item-filter {found.name}", [c.header for c in ITEM_COLUMNS], item_rows(found))
+    rows, head = _asked(request, found)[1], [column.header for column in ITEM_COLUMNS]
+    return spreadsheet.streamed(request, f"item-filter {found.name}", head, lambda: item_rows(rows))
 
 
 @require("carts.edit")
@@ -93,6 +92,13 @@ def in_words(saved: filters.Saved) -> str:
         orders = "1 order was" if saved.skipped == 1 else f"{saved.skipped:,} orders were"
         said.append(f"{orders} kept out by such a filter before: Orders, Skipped lists them, and can load them.")
     return " ".join(said)
+
+
+def _asked(request: AccountRequest, cart: Cart) -> tuple[str, "QuerySet[ItemFilter]"]:
+    """What is searched for, and the entries that have it."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    rows: QuerySet[ItemFilter] = ItemFilter.objects.filter(cart=cart)
+    return text, rows.filter(key__contains=filters.item_key(text)) if text else rows
 
 
 def _change(request: AccountRequest, cart: Cart, errors: dict[str, str]) -> filters.Saved | None:

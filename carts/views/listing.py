@@ -1,5 +1,9 @@
-"""All carts of an account."""
+"""All carts of an account, and how each fares."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -10,8 +14,10 @@ from carts.models import Cart
 from carts.views.lookup import label_of
 from integration_manager.context import chosen_merchant
 from merchants.models import Merchant, Schedule
+from merchants.views.listing import HEALTHY, OFF, PAUSED, REFUSED, Health
 
 MOST = 500
+FAILED = Health("Last run failed", "warn", "wait")
 
 
 @require("carts.view")
@@ -19,20 +25,7 @@ MOST = 500
 def carts(request: AccountRequest) -> HttpResponse:
     """All carts, with how they fare. Those that are deleted are on a page of their own."""
     deleted = "deleted" in request.GET
-    rows = Cart.objects.filter(archived_at__isnull=not deleted).select_related("merchant")
-    merchant = chosen_merchant(request)()
-    if merchant is not None:
-        rows = rows.filter(merchant=merchant)
-    found = list(rows.order_by("merchant__name", "name")[:MOST])
-    by_cart: dict[int, list[Schedule]] = {}
-    for schedule in Schedule.objects.filter(cart__in=[cart.pk for cart in found], every__gt=0):
-        by_cart.setdefault(schedule.cart_id, []).append(schedule)
-    for cart in found:
-        mine = by_cart.get(cart.pk, [])
-        cart.label = label_of(cart)
-        cart.on = len(mine)
-        cart.ill = next((s for s in mine if s.paused or s.failures), None)
-        cart.ran_at = max((s.finished_at for s in mine if s.finished_at), default=None)
+    found = faring(asked(request).order_by("merchant__name", "name")[:MOST])
     context = {
         "carts": found,
         "deleted": deleted,
@@ -40,3 +33,33 @@ def carts(request: AccountRequest) -> HttpResponse:
         "has_merchants": bool(found) or Merchant.objects.exists(),
     }
     return render(request, "carts/list.html", context)
+
+
+def asked(request: AccountRequest) -> "QuerySet[Cart]":
+    """The carts that the address asks for: of one merchant or all, those that are deleted or the others."""
+    deleted, merchant = "deleted" in request.GET, chosen_merchant(request)()
+    rows: QuerySet[Cart] = Cart.objects.filter(archived_at__isnull=not deleted).select_related("merchant")
+    return rows if merchant is None else rows.filter(merchant=merchant)
+
+
+def faring(carts: Iterable[Any]) -> list[Any]:
+    """These carts, each with its system's label, its health and when it ran last: one query for all of them."""
+    found = list(carts)
+    by_cart: dict[int, list[Schedule]] = {}
+    for schedule in Schedule.objects.filter(cart__in=[cart.pk for cart in found], every__gt=0):
+        by_cart.setdefault(schedule.cart_id, []).append(schedule)
+    for cart in found:
+        mine = by_cart.get(cart.pk, [])
+        cart.label = label_of(cart)
+        cart.health = _health(mine)
+        cart.ran_at = max((s.finished_at for s in mine if s.finished_at), default=None)
+    return found
+
+
+def _health(on: list[Schedule]) -> Health:
+    ill = next((schedule for schedule in on if schedule.paused or schedule.failures), None)
+    if ill is None:
+        return HEALTHY if on else OFF
+    if ill.paused == Schedule.Paused.AUTH:
+        return REFUSED
+    return PAUSED if ill.paused else FAILED

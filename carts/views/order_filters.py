@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
@@ -65,10 +65,12 @@ def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.view")
 @require_GET
-def order_filters_csv(request: AccountRequest, cart: str) -> HttpResponse:
+def order_filters_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The filters as a file that the import takes."""
     found = cart_or_404(cart)
-    return spreadsheet.download(f"order-filters {found.name}", [c.header for c in ORDER_COLUMNS], order_rows(found))
+    return spreadsheet.streamed(
+        request, f"order-filters {found.name}", [c.header for c in ORDER_COLUMNS], lambda: order_rows(found)
+    )
 
 
 @require("carts.edit")

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -14,7 +15,7 @@ from accounts.roles import require
 from carts.models import Cart
 from carts.views import product_source
 from carts.views.lookup import live_cart_or_404
-from integration_manager import spreadsheet, tenancy
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from merchants import catalog
 from merchants.models import Product, Schedule, Service
@@ -26,7 +27,6 @@ from orders.models import CartProduct
 from orders.product_facts import NEVER, REFUSED, SKIPPED, Told
 from orders.services import products
 
-BATCH = 500
 HEAD = [
     "SKU", "Inventory Enabled", "Last Cart Sync Date (UTC)", "WMS SKU", "Available in all warehouses",
     "To be told", "Told last", "Why",
@@ -38,7 +38,7 @@ HEAD = [
 def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
     """The products of the cart's merchant, by SKU."""
     found = live_cart_or_404(cart, request)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = _text(request)
     products = catalog.matching(found.merchant_id, text)
     page = catalog.page(products, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
     there, told = product_facts.of_cart(found, [one.sku for one in page.items], clock.now())
@@ -61,13 +61,16 @@ def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
 @require("carts.view")
 @require_GET
 def product_sync_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
-    """The same for all products, as a file."""
+    """The same for all products, or those that are searched for, as a file."""
     found = live_cart_or_404(cart)
     audit.record(request.user, "cart.product_sync_exported", found.name)
-    pieces = tenancy.stream(request.account.pk, request.merchants, lambda: spreadsheet.lines(HEAD, _lines(found)))
-    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="product-sync-{found.public_id}-{clock.now():%Y-%m-%d}.csv"'
-    return answer
+    rows = catalog.matching(found.merchant_id, _text(request))
+    return spreadsheet.streamed(request, f"product-sync-{found.public_id}", HEAD, lambda: _lines(found, rows))
+
+
+def _text(request: AccountRequest) -> str:
+    """What is searched for."""
+    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _to_wms(request: AccountRequest, cart: Cart, schedule: Schedule | None) -> dict[str, Any] | None:
@@ -107,15 +110,10 @@ def _row(told: Told, there: dict[str, Any], ids: dict[str, str]) -> dict[str, An
     }
 
 
-def _lines(cart: Cart) -> Iterator[list[str]]:
+def _lines(cart: Cart, rows: "QuerySet[Product]") -> Iterator[list[str]]:
     """Read in parts by SKU: a catalog is never in memory as a whole."""
-    last = ""
-    while True:
-        part = Product.objects.filter(merchant=cart.merchant_id, sku__gt=last).order_by("sku")
-        skus = list(part.values_list("sku", flat=True)[:BATCH])
-        if not skus:
-            return
-        there, told = product_facts.of_cart(cart, skus, clock.now())
+    for part in spreadsheet.parts(rows.only("account", "sku"), "sku"):
+        there, told = product_facts.of_cart(cart, [one.sku for one in part], clock.now())
         for one in told:
             counted, sent = there.get(one.offer.sku), one.last
             synced = sent is not None and one.result not in (NEVER, SKIPPED)
@@ -124,11 +122,10 @@ def _lines(cart: Cart) -> Iterator[list[str]]:
             yield [
                 one.offer.code,
                 enabled(one),
-                f"{sent.sent_at:%Y-%m-%d %H:%M:%S}" if synced and sent is not None and sent.sent_at else "NEVER",
+                (spreadsheet.moment(sent.sent_at) if synced and sent is not None else "") or "NEVER",
                 one.offer.sku,
                 "" if there_now is None else plain(there_now),
                 plain(one.offer.quantity) if one.offer.told else "",
                 plain(sent.quantity) if sent is not None and synced and sent.quantity is not None else "",
                 why,
             ]
-        last = skus[-1]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -31,16 +31,8 @@ FIRST = "refused"
 @require_GET
 def cart_products(request: AccountRequest, cart: str) -> HttpResponse:
     """The products of a cart in one state, by the cart's own key: first those that wait for a person."""
-    found = _cart_or_404(cart)
-    counts = product_rows.counted(found)
-    states = [(state.value, state.label, counts[state.value]) for state in CartProduct.State]
-    chosen = request.GET.get("state", "")
-    if chosen not in counts:
-        chosen = next((state for state, _, number in [s for s in states if s[0] == FIRST] + states if number), FIRST)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
-    rows = CartProduct.objects.filter(cart=found, state=chosen)
-    if text:  # exactly, or its beginning: what an index serves
-        rows = rows.filter(Q(sku__gte=text, sku__lt=text + chr(0x10FFFF)) | Q(key=text))
+    found = cart_or_404(cart)
+    rows, states, chosen, text = asked(request, found)
     page = catalog.page(rows, "key", request.GET.get("after", ""), request.GET.get("before", ""))
     context = {
         "cart": found,
@@ -55,11 +47,25 @@ def cart_products(request: AccountRequest, cart: str) -> HttpResponse:
     return render(request, "carts/products.html", context)
 
 
+def asked(request: AccountRequest, cart: Cart) -> tuple["QuerySet[CartProduct]", list[tuple[str, str, int]], str, str]:
+    """What the address asks for: the products; all states with their numbers; the state, the text."""
+    counts = product_rows.counted(cart)
+    states = [(state.value, state.label, counts[state.value]) for state in CartProduct.State]
+    chosen = request.GET.get("state", "")
+    if chosen not in counts:
+        chosen = next((state for state, _, number in [s for s in states if s[0] == FIRST] + states if number), FIRST)
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    rows: QuerySet[CartProduct] = CartProduct.objects.filter(cart=cart, state=chosen)
+    if text:  # exactly, or its beginning: what an index serves
+        rows = rows.filter(Q(sku__gte=text, sku__lt=text + chr(0x10FFFF)) | Q(key=text))
+    return rows, states, chosen, text
+
+
 @require("carts.edit")
 @require_POST
 def cart_products_again(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Sends once more what waits for a person: one product, or all that have a SKU."""
-    found, now = _cart_or_404(cart), clock.now()
+    found, now = cart_or_404(cart), clock.now()
     one = request.POST.get("product", "")
     number = product_rows.try_one_again(found, now, one[:12]) if one else product_rows.try_again(found, now)
     if number:
@@ -76,7 +82,7 @@ def cart_products_again(request: AccountRequest, cart: str) -> HttpResponseBase:
 @require_http_methods(["GET", "POST"])
 def cart_product_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Says how many products the cart has; confirmed, all of them are read and what is new goes to the WMS."""
-    found = _cart_or_404(cart)
+    found = cart_or_404(cart)
     system = cart_class(found)
     if system.uses == "folder":  # its files are read as they come: there is nothing to be asked for
         raise Http404
@@ -107,7 +113,7 @@ def _ask(request: AccountRequest, cart: Cart) -> HttpResponseBase:
     return redirect("cart_product_sync", request.account.public_id, cart.public_id)
 
 
-def _cart_or_404(public_id: str) -> Cart:
+def cart_or_404(public_id: str) -> Cart:
     """A cart whose products can be read."""
     found = live_cart_or_404(public_id)
     if not product_source.can(found):

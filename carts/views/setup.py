@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import audit, reauth
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from carts.forms import ADDRESSES, STOCK, CartForm
+from carts.forms import CartForm
 from carts.models import Cart
 from carts.views import product_source, share, switching
 from carts.views.adding import add
@@ -32,10 +32,8 @@ from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector
 from integration_manager.mapping.owner import Owner
 from integration_manager.systems import system_or_404
-from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
-from merchants.rules import item_code
-from orders import address_changes, delaying, purchase_rows, releasing, ship_methods
+from orders import cart_settings
 from orders.connections import cart_class
 from orders.services import products, purchase_orders
 
@@ -159,9 +157,7 @@ def _store(cart: Cart, mark: str, actor: str) -> bool:
         if cart.sync_products:
             product_source.claim(cart)
         cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
-        if stored.reject_unmapped and not cart.reject_unmapped:
-            ship_methods.let_go(cart, clock.now(), actor)
-        _follow(cart, _plain(stored), actor)
+        cart_settings.follow(cart, _plain(stored), clock.now(), actor)
     return True
 
 
@@ -229,25 +225,6 @@ def _services(request: AccountRequest, cart: Cart, system: type[Connector], said
         return
     switching.plan(cart, wanted)
     messages.success(request, f"{said} Its services are off: look at a preview, then switch them on.")
-
-
-def _follow(cart: Cart, before: dict[str, Any], actor: str) -> None:
-    """What other settings mean for orders that wait and for the stock that the cart has been told."""
-    now = clock.now()
-    if cart.translate_items != before["translate_items"]:
-        message = "Item codes of this cart are translated another way now."
-        releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor)
-        purchase_rows.codes_changed(cart.merchant_id, now)
-    if any(getattr(cart, name) != before[name] for name in ADDRESSES):
-        address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
-    if any(getattr(cart, name) != before[name] for name in delaying.FIELDS):
-        delaying.retime(cart, now, actor=actor)
-    if cart.sync_products != before["sync_products"]:
-        products.switched(cart, on=cart.sync_products, now=now)
-    if cart.sync_purchases != before["sync_purchases"]:
-        purchase_orders.switched(cart, on=cart.sync_purchases, now=now)
-    if any(getattr(cart, name) != before[name] for name in STOCK):
-        schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
 
 
 def _test(

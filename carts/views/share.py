@@ -104,7 +104,13 @@ def _share(request: AccountRequest, system: type[Connector], merchant: Merchant,
     if merchant.archived_at is not None:
         return to_archived(request, merchant)
     form = ShareForm(request.POST if request.method == "POST" else None, cart=cart)
-    context: dict[str, Any] = {"form": form, "label": system.label, "system": system, "cart": cart, "shown": merchant}
+    context: dict[str, Any] = {
+        "form": form,
+        "label": system.label,
+        "system": system.key,
+        "cart": cart,
+        "shown": merchant,
+    }
     now, status = clock.now(), 200
     if request.method == "POST":
         status = 422

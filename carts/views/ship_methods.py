@@ -1,11 +1,12 @@
 """Ship Methods: what each cart calls a method, and what the WMS gets for it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -31,6 +32,19 @@ FILTERS = {"": "All", "waiting": "Waiting", "unmapped": "Not mapped"}
 @require_GET
 def ship_methods(request: AccountRequest) -> HttpResponse:
     """Every cart with what of its codes is mapped, those with waiting orders first."""
+    text, rows = asked(request)
+    carts = waiting(rows.order_by("merchant__name", "name"))
+    carts.sort(key=lambda cart: not cart.waits)
+    context = {
+        "page": Paginator(carts, PAGE).get_page(request.GET.get("page")),
+        "text": text,
+        "methods": WmsMethods.current(),
+    }
+    return render(request, "carts/ship_methods.html", context)
+
+
+def asked(request: AccountRequest) -> tuple[str, "QuerySet[Cart]"]:
+    """What is searched for, and the carts that have it, each with the number of its codes and of those mapped."""
     rows = Cart.objects.filter(archived_at__isnull=True).select_related("merchant")
     merchant = chosen_merchant(request)()
     if merchant is not None:
@@ -39,21 +53,19 @@ def ship_methods(request: AccountRequest) -> HttpResponse:
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(merchant__name__icontains=text))
     exact = Q(ship_methods__match="exact")
-    rows = rows.annotate(
+    return text, rows.annotate(
         codes=Count("ship_methods", filter=exact),
         mapped=Count("ship_methods", filter=exact & ~Q(ship_methods__wms_code="")),
     )
-    carts: list[Any] = list(rows.order_by("merchant__name", "name"))
-    waiting = maps.waiting([cart.pk for cart in carts])
+
+
+def waiting(rows: Iterable[Any]) -> list[Any]:
+    """These carts, each with how many orders wait for its map."""
+    carts = list(rows)
+    numbers = maps.waiting([cart.pk for cart in carts])
     for cart in carts:
-        cart.waits = sum(waiting.get(cart.pk, {}).values())
-    carts.sort(key=lambda cart: not cart.waits)
-    context = {
-        "page": Paginator(carts, PAGE).get_page(request.GET.get("page")),
-        "text": text,
-        "methods": WmsMethods.current(),
-    }
-    return render(request, "carts/ship_methods.html", context)
+        cart.waits = sum(numbers.get(cart.pk, {}).values())
+    return carts
 
 
 @require("carts.view")
@@ -85,10 +97,12 @@ def ship_map(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.view")
 @require_GET
-def ship_map_csv(request: AccountRequest, cart: str) -> HttpResponse:
+def ship_map_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The whole map as a file that the import takes."""
     found = cart_or_404(cart)
-    return spreadsheet.download(f"ship-methods {found.name}", [c.header for c in COLUMNS], rows_of(found))
+    return spreadsheet.streamed(
+        request, f"ship-methods {found.name}", [c.header for c in COLUMNS], lambda: rows_of(found)
+    )
 
 
 @require("carts.edit")

@@ -57,7 +57,7 @@ def files(request: AccountRequest, place: Place) -> HttpResponse:
 
 def _context(place: Place) -> dict[str, object]:
     found = list(place.folder.files().exclude(name__startswith=".").order_by("-modified_at", "-pk")[:MOST])
-    rows = [_row(place, file) for file in found]
+    rows = [row_of(place, file) for file in found]
     mistakes = [row for row in rows if row.state == "errors"]
     for row in rows:
         mark = f".{row.file.sha256[:8]}."  # which the engine gives the file with the rows that it refused
@@ -78,11 +78,13 @@ def _context(place: Place) -> dict[str, object]:
         "busy": any(row.state in ("waits", "loading") for row in uploaded),
         "off": [SERVICES[kind].label for kind in place.kinds if place.schedule(kind) is None],
         "files_url": place.url("files"),
+        "csv_url": place.url("files_csv"),
         "upload_url": place.url("files_upload"),
     }
 
 
-def _row(place: Place, file: StoredFile) -> Row:
+def row_of(place: Place, file: StoredFile) -> Row:
+    """A file as its page shows it."""
     url = place.url("file", file.public_id)
     parts = file.directory.split("/")
     kind = parts[1] if parts[0] == "uploads" and len(parts) == 3 else parts[-1]
@@ -156,7 +158,7 @@ def fetch(request: AccountRequest, place: Place, file: str) -> HttpResponseBase:
 def act(request: AccountRequest, place: Place, file: str, what: str) -> HttpResponseBase:
     """Loads a file that was there before again, or deletes one."""
     found = place.file(file)
-    row = _row(place, found)
+    row = row_of(place, found)
     if what == "again" and row.state in ("held", "loaded", "refused") and row.kind in place.kinds:
         again = place.folder.files().filter(pk=found.pk)
         again.update(loaded_at=None, started_at=None, counts={}, by=str(getattr(request.user, "email", ""))[:254])

@@ -11,6 +11,7 @@ from integration_manager.mapping.owner import Page, of_merchant, of_wms
 def _pages(base: str, name: str, door: Callable[[Page], Page]) -> list[URLPattern]:
     return [
         path(f"{base}formats/", door(views.formats), name=f"{name}_formats"),
+        path(f"{base}formats/export/", door(views.formats_csv), name=f"{name}_formats_csv"),
         path(f"{base}formats/new/<slug:kind>/", door(views.format_new), name=f"{name}_format_new"),
         path(f"{base}formats/draft/<id:draft>/", door(views.format_draft), name=f"{name}_format_draft"),
         path(f"{base}formats/<id:format>/<slug:what>/", door(views.format_act), name=f"{name}_format_act"),

@@ -1,6 +1,7 @@
 """Pages of CSV formats: the list, a new one from a sample or by hand, the mapping screen, copy and delete."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import audit
 from accounts.requests import AccountRequest
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.kit.fileformat import DELIMITERS, ENCODINGS, QUOTES
 from integration_manager.kit.filepresets import presets_of
@@ -22,6 +24,7 @@ from merchants.models import FileFormat, FormatDraft
 
 LONGEST_NAME = 60
 MOST_FORMATS = 200  # of one owner
+HEAD = ["Name", "Kind", "Direction", "Columns", "Their names", "Used by", "Changed (UTC)"]
 
 
 @require_GET
@@ -43,7 +46,21 @@ def formats(request: AccountRequest, owner: Owner) -> HttpResponse:
         }
         for kind, direction in owner.kinds.items()
     ]
-    return render(request, "mapping/list.html", {"owner": owner, "kinds": kinds})
+    return render(request, "mapping/list.html", {"owner": owner, "kinds": kinds, "csv_url": owner.url("formats_csv")})
+
+
+@require_GET
+def formats_csv(request: AccountRequest, owner: Owner) -> HttpResponseBase:
+    """The formats as a file: what each is for, its columns, and who uses it."""
+    uses = owner.uses()
+
+    def cells() -> Iterator[list[object]]:
+        for row in owner.formats().order_by("kind", "name"):
+            names = [column["header"] for column in row.spec["columns"]]
+            about = [row.name, f"{NAMES[row.kind]} files", row.get_direction_display(), len(names), ", ".join(names)]
+            yield [*about, ", ".join(uses.get(row.value, [])), spreadsheet.moment(row.changed_at)]
+
+    return spreadsheet.streamed(request, f"formats {owner.name}", HEAD, cells)
 
 
 @require_http_methods(["GET", "POST"])

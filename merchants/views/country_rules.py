@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
@@ -35,9 +35,9 @@ def merchant_countries(request: AccountRequest, merchant: str) -> HttpResponseBa
 
 @require("merchants.view")
 @require_GET
-def merchant_countries_csv(request: AccountRequest, merchant: str) -> HttpResponse:
+def merchant_countries_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """The list as a file that the import takes."""
-    return download(merchant_or_404(merchant))
+    return download(request, merchant_or_404(merchant))
 
 
 @require("merchants.edit")
@@ -93,9 +93,10 @@ def page(
     return render(request, "merchants/countries.html", context, status=422 if errors or said else 200)
 
 
-def download(owner: Merchant | Cart) -> HttpResponse:
+def download(request: AccountRequest, owner: Merchant | Cart) -> HttpResponseBase:
     """The list as a file."""
-    return spreadsheet.download(f"countries {owner.name}", [c.header for c in COLUMNS], rows_of(owner))
+    head = [column.header for column in COLUMNS]
+    return spreadsheet.streamed(request, f"countries {owner.name}", head, lambda: rows_of(owner))
 
 
 def take_up(

@@ -1,12 +1,15 @@
 """The kits of a merchant as a CSV file, a row for each component: what the export writes, the import reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from django.db.models import QuerySet
+
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
 from merchants import kits
-from merchants.models import Merchant
+from merchants.models import Kit, Merchant
 from merchants.rules.kits import Component
 from orders import kits as orders_kits
 
@@ -17,9 +20,11 @@ COLUMNS = (
 )
 
 
-def rows_of(merchant: Merchant) -> list[list[str]]:
-    """A merchant's kits."""
-    return [[sku, part.sku, str(part.quantity)] for sku, kit in kits.contents(merchant.pk).items() for part in kit]
+def rows_of(rows: "QuerySet[Kit]") -> Iterator[list[str]]:
+    """Kits by SKU, a row for each component."""
+    for part in spreadsheet.parts(rows, "sku"):
+        found = kits.contents(part[0].merchant_id, [kit.sku for kit in part])
+        yield from ([sku, one.sku, str(one.quantity)] for sku, kit in found.items() for one in kit)
 
 
 class KitImport:

@@ -31,7 +31,7 @@ LONGEST = 20_000  # characters of what is typed
 def kits(request: AccountRequest, merchant: str) -> HttpResponse:
     """The kits by SKU, with what is in each."""
     found = merchant_or_404(merchant)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = _text(request)
     page = catalog.page(
         stored.matching(found.pk, text), "sku", request.GET.get("after", ""), request.GET.get("before", "")
     )
@@ -68,11 +68,12 @@ def kit(request: AccountRequest, merchant: str, kit: str) -> HttpResponseBase:
 
 @require("merchants.view")
 @require_GET
-def kits_csv(request: AccountRequest, merchant: str) -> HttpResponse:
-    """The kits as a file that the import takes."""
+def kits_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """The kits, or those that are searched for, as a file that the import takes."""
     found = merchant_or_404(merchant)
     audit.record(request.user, "kits.exported", found.name, {})
-    return spreadsheet.download(f"kits {found.name}", [c.header for c in COLUMNS], rows_of(found))
+    rows = stored.matching(found.pk, _text(request))
+    return spreadsheet.streamed(request, f"kits {found.name}", [c.header for c in COLUMNS], lambda: rows_of(rows))
 
 
 @require("merchants.edit")
@@ -131,6 +132,11 @@ def _split(line: str) -> tuple[str, str]:
     if rest.strip() and first.rstrip("x×").isdigit():
         return rest.strip().removeprefix("× ").removeprefix("x ").strip(), first.rstrip("x×")
     return line.strip(), "1"
+
+
+def _text(request: AccountRequest) -> str:
+    """What is searched for."""
+    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _parts(kits: Iterable[Kit]) -> dict[int, list[KitPart]]:

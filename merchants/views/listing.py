@@ -51,21 +51,14 @@ def merchants(request: AccountRequest) -> HttpResponseBase:
             return redirect("merchant", request.account.public_id, only.public_id)
         if "merchants.add" in request.permissions:
             return redirect("merchant_new", request.account.public_id)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
-    archived = "archived" in request.GET
-    wanted = Q(archived_at__isnull=not archived)
-    if text:
-        wanted &= Q(name__icontains=text) | Q(code__iexact=text)
+    text, archived, wanted = asked(request)
     number = Merchant.objects.aggregate(
         all=Count("pk"), archived=Count("pk", filter=Q(archived_at__isnull=False)), found=Count("pk", filter=wanted)
     )
-    present = Wms.objects.filter(archived_at__isnull=True).values("system")[:1]
-    carts = Count("carts", filter=Q(carts__archived_at__isnull=True))
-    rows = Merchant.objects.filter(wanted).order_by("name", "id").defer("former_values")
-    paginator = Paginator(rows.annotate(cart_count=carts, wms=Subquery(present)), PAGE)
+    paginator = Paginator(listed(wanted).order_by("name", "id"), PAGE)
     paginator.count = number["found"]  # known already
     page = paginator.get_page(request.GET.get("page"))
-    page.object_list = _filled(page.object_list)
+    page.object_list = filled(page.object_list)
     context = {
         "page": page,
         "text": text,
@@ -76,7 +69,25 @@ def merchants(request: AccountRequest) -> HttpResponseBase:
     return render(request, "merchants/list.html", context)
 
 
-def _filled(rows: Iterable[Any]) -> list[Any]:
+def asked(request: AccountRequest) -> tuple[str, bool, Q]:
+    """What the address asks for: the text, whether those that are archived, and both as a filter."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    archived = "archived" in request.GET
+    wanted = Q(archived_at__isnull=not archived)
+    if text:
+        wanted &= Q(name__icontains=text) | Q(code__iexact=text)
+    return text, archived, wanted
+
+
+def listed(wanted: Q) -> "QuerySet[Merchant]":
+    """These merchants with what `filled` goes by."""
+    present = Wms.objects.filter(archived_at__isnull=True).values("system")[:1]
+    carts = Count("carts", filter=Q(carts__archived_at__isnull=True))
+    rows: QuerySet[Merchant] = Merchant.objects.filter(wanted).defer("former_values")
+    return rows.annotate(cart_count=carts, wms=Subquery(present))
+
+
+def filled(rows: Iterable[Any]) -> list[Any]:
     """These merchants, each with what its row shows, in two queries for all of them."""
     merchants = list(rows)
     system = registry().systems.get(merchants[0].wms or "") if merchants else None

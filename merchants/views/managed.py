@@ -7,14 +7,15 @@ from typing import Any
 
 from django.contrib import messages
 from django.core import signing
-from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import spreadsheet, tenancy
+from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.kit.csvcells import number
 from merchants.models import Adjustment, Merchant, Product, Warehouse
@@ -23,7 +24,6 @@ from merchants.views.page import merchant_or_404
 from orders import managed
 
 PAGE = 50
-BATCH = 500
 HEAD = ["When (UTC)", "SKU", "Warehouse", "Before", "After", "Who", "Why"]
 _SALT = "adjustments"
 
@@ -57,14 +57,11 @@ def adjust(request: AccountRequest, merchant: str, product: str) -> HttpResponse
 def adjustments(request: AccountRequest, merchant: str) -> HttpResponse:
     """The log: who changed what, or which order took it, before and after."""
     found = _managed(merchant)
-    rows = Adjustment.objects.filter(merchant=found).select_related("warehouse").order_by("-pk")
-    sku = request.GET.get("sku", "").replace("\x00", "").strip()[:100]
-    if sku:
-        rows = rows.filter(sku=sku)
+    sku, rows = _asked(request, found)
     if request.GET.get("until"):
         with contextlib.suppress(signing.BadSignature):  # one that is not ours means from the beginning
             rows = rows.filter(pk__lt=int(signing.loads(request.GET["until"], salt=_SALT)))
-    items = list(rows[: PAGE + 1])
+    items = list(rows.order_by("-pk")[: PAGE + 1])
     older = signing.dumps(items[PAGE - 1].pk, salt=_SALT) if len(items) > PAGE else ""
     context: dict[str, Any] = {"shown": found, "rows": items[:PAGE], "older": older, "sku": sku}
     return render(request, "merchants/adjustments.html", context)
@@ -73,13 +70,11 @@ def adjustments(request: AccountRequest, merchant: str) -> HttpResponse:
 @require("merchants.view")
 @require_GET
 def adjustments_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
-    """The whole log, the newest first."""
+    """The whole log, or that of one SKU, the newest first."""
     found = _managed(merchant)
     audit.record(request.user, "stock.log_exported", found.name)
-    pieces = tenancy.stream(request.account.pk, request.merchants, lambda: spreadsheet.lines(HEAD, _lines(found)))
-    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="adjustments-{found.code}-{clock.now():%Y-%m-%d}.csv"'
-    return answer
+    rows = _asked(request, found)[1]
+    return spreadsheet.streamed(request, f"adjustments-{found.code}", HEAD, lambda: _lines(rows))
 
 
 def _managed(merchant: str) -> Merchant:
@@ -96,12 +91,15 @@ def _quantity(text: str) -> Decimal | None:
         return None
 
 
-def _lines(found: Merchant) -> Iterator[list[str]]:
-    rows = Adjustment.objects.filter(merchant=found).select_related("warehouse").order_by("-pk")
-    part = list(rows[:BATCH])
-    while part:
-        for row in part:
-            who = row.actor or f"Order {row.order_number}"
-            numbers = [plain(row.before), plain(row.after)]
-            yield [f"{row.at:%Y-%m-%d %H:%M:%S}", row.sku, row.warehouse.name, *numbers, who, row.reason]
-        part = list(rows.filter(pk__lt=part[-1].pk)[:BATCH])
+def _asked(request: AccountRequest, found: Merchant) -> tuple[str, "QuerySet[Adjustment]"]:
+    """The SKU that the address names, and its entries of the log; without one, all."""
+    sku = request.GET.get("sku", "").replace("\x00", "").strip()[:100]
+    rows: QuerySet[Adjustment] = Adjustment.objects.filter(merchant=found).select_related("warehouse")
+    return sku, rows.filter(sku=sku) if sku else rows
+
+
+def _lines(rows: "QuerySet[Adjustment]") -> Iterator[list[str]]:
+    for row in spreadsheet.newest_first(rows):
+        who = row.actor or f"Order {row.order_number}"
+        numbers = [plain(row.before), plain(row.after)]
+        yield [spreadsheet.moment(row.at), row.sku, row.warehouse.name, *numbers, who, row.reason]

@@ -14,7 +14,7 @@ from accounts.roles import require
 from alerts import contact_pages
 from alerts.forms import EmailsForm
 from carts.models import Cart
-from integration_manager import runs, service_rows, stale, trying, trying_pages
+from integration_manager import runs, service_rows, spreadsheet, stale, trying, trying_pages
 from integration_manager.kit.connector import Connector
 from integration_manager.navigation import one_merchant
 from integration_manager.systems import wms_system
@@ -31,6 +31,15 @@ from wms.models import Wms
 def merchant(request: AccountRequest, merchant: str) -> HttpResponse:
     """Its carts, its services, its last runs, its contacts."""
     return render(request, "merchants/merchant.html", _page(request, merchant_or_404(merchant)))
+
+
+@require("merchants.view")
+@require_GET
+def merchant_runs_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """All runs of the merchant's own services, as a file; those of its carts are on theirs."""
+    found = merchant_or_404(merchant)
+    schedules = list(Schedule.objects.filter(merchant=found, cart__isnull=True))
+    return spreadsheet.streamed(request, f"runs {found.name}", runs.HEAD, lambda: runs.cells(schedules))
 
 
 @require("merchants.edit")
@@ -88,6 +97,13 @@ def merchant_test(request: AccountRequest, merchant: str) -> HttpResponseBase:
     if answer.works:
         trying_pages.let_in_again(cart__isnull=True, merchant=found)
     return trying_pages.of_stored(request, trying.in_words(answer), "merchant", found.public_id)
+
+
+@require("merchants.view")
+@require_GET
+def merchant_contacts_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """Who is told of this merchant's alerts, as a file."""
+    return contact_pages.as_file(request, told_of(request.account, merchant_or_404(merchant)))
 
 
 @require("merchants.edit")

@@ -1,12 +1,13 @@
 """Locations & Products: the products of a merchant, their other codes, and what the carts are told of each."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Sum
-from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -15,20 +16,20 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts.models import Alert
-from integration_manager import list_pages, spreadsheet, stale, tenancy
+from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.folding import fold
 from integration_manager.kept import typed
 from integration_manager.kit import clock
 from merchants import catalog
 from merchants.models import Merchant, Product, ProductAlias, StockLevel, Warehouse
+from merchants.offers import plain
 from merchants.stock_forms import AliasForm, ProductForm
 from merchants.views import lists
 from merchants.views.page import crumbs, merchant_or_404
 from orders import aliases, product_facts
 
-BATCH = 2000  # products of one read of an export
 FILES = {
-    "products": ["SKU", "Name"],
+    "products": ["SKU", "Name", "Other codes", "Available"],
     "aliases": ["SKU", "Alias name", "Alias value"],
     "levels": ["SKU", "Warehouse", "Available", "On hand", "As of (UTC)"],
 }
@@ -39,7 +40,7 @@ FILES = {
 def products(request: AccountRequest, merchant: str) -> HttpResponse:
     """The products by SKU, with how many there are of each in all warehouses that are enabled."""
     found = merchant_or_404(merchant)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = _text(request)
     page = catalog.page(
         catalog.matching(found.pk, text), "sku", request.GET.get("after", ""), request.GET.get("before", "")
     )
@@ -104,18 +105,20 @@ def products_import(request: AccountRequest, merchant: str, kind: str) -> HttpRe
 @require("merchants.view")
 @require_GET
 def products_csv(request: AccountRequest, merchant: str, kind: str) -> HttpResponseBase:
-    """All products, their other codes, or the levels, as a file that a spreadsheet opens and the import reads."""
+    """The products, their other codes, or the levels, as a file that a spreadsheet opens and the import reads."""
     found = merchant_or_404(merchant)
     rows = _ROWS.get(kind)
     if rows is None:
         raise Http404
     audit.record(request.user, "products.exported", found.name, {"file": (None, kind)})
-    pieces = tenancy.stream(
-        request.account.pk, request.merchants, lambda: spreadsheet.lines(FILES[kind], rows(found.pk))
-    )
-    answer = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{kind}-{found.code}-{clock.now():%Y-%m-%d}.csv"'
-    return answer
+    listed = catalog.matching(found.pk, _text(request))
+    parts = partial(spreadsheet.parts, listed, "sku")  # a catalog is never in memory as a whole
+    return spreadsheet.streamed(request, f"{kind}-{found.code}", FILES[kind], lambda: rows(found, parts()))
+
+
+def _text(request: AccountRequest) -> str:
+    """What is searched for."""
+    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _one(request: AccountRequest, merchant: str, product: str) -> tuple[Merchant, Product]:
@@ -213,39 +216,29 @@ def _codes(products: Iterable[Product]) -> dict[int, list[ProductAlias]]:
     return found
 
 
-def _parts(merchant_id: int) -> Iterator[list[Product]]:
-    """All products in parts, by key: a catalog is never in memory as a whole."""
-    last = ""
-    while rows := list(Product.objects.filter(merchant_id=merchant_id, sku__gt=last).order_by("sku")[:BATCH]):
-        yield rows
-        last = rows[-1].sku
+def _product_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[list[object]]:
+    for part in parts:
+        codes, totals = _codes(part), _totals(found, [one.sku for one in part])
+        for one in part:
+            also = ", ".join(f"{code.kind} {code.value}" for code in codes.get(one.pk, ()))
+            yield [one.sku, one.name, also, plain(totals[one.sku]) if one.sku in totals else ""]
 
 
-def _product_rows(merchant_id: int) -> Iterator[list[str]]:
-    for part in _parts(merchant_id):
-        yield from ([one.sku, one.name] for one in part)
-
-
-def _alias_rows(merchant_id: int) -> Iterator[list[str]]:
-    for part in _parts(merchant_id):
+def _alias_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[list[object]]:
+    for part in parts:
         codes = _codes(part)
         yield from ([one.sku, code.kind, code.value] for one in part for code in codes.get(one.pk, ()))
 
 
-def _level_rows(merchant_id: int) -> Iterator[list[object]]:
-    for part in _parts(merchant_id):
-        rows = StockLevel.objects.filter(merchant_id=merchant_id, sku__in=[one.sku for one in part])
+def _level_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[list[object]]:
+    for part in parts:
+        rows = StockLevel.objects.filter(merchant=found, sku__in=[one.sku for one in part])
         for row in rows.select_related("warehouse").order_by("sku", "warehouse__name"):
-            yield [
-                row.sku,
-                row.warehouse.name,
-                f"{row.available.normalize():f}",
-                "" if row.on_hand is None else f"{row.on_hand.normalize():f}",
-                f"{row.at:%Y-%m-%d %H:%M:%S}",
-            ]
+            on_hand = "" if row.on_hand is None else plain(row.on_hand)
+            yield [row.sku, row.warehouse.name, plain(row.available), on_hand, spreadsheet.moment(row.at)]
 
 
-_ROWS: dict[str, Callable[[int], Iterator[Sequence[object]]]] = {
+_ROWS: dict[str, Callable[[Merchant, Iterable[list[Product]]], Iterator[list[object]]]] = {
     "products": _product_rows,
     "aliases": _alias_rows,
     "levels": _level_rows,

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
@@ -53,10 +53,10 @@ def merchant_scac(request: AccountRequest, merchant: str) -> HttpResponseBase:
 
 @require("merchants.view")
 @require_GET
-def merchant_scac_csv(request: AccountRequest, merchant: str) -> HttpResponse:
+def merchant_scac_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """The mapping as a file that the import takes."""
     found = merchant_or_404(merchant)
-    return spreadsheet.download(f"scac {found.name}", [c.header for c in COLUMNS], rows_of(found))
+    return spreadsheet.streamed(request, f"scac {found.name}", [c.header for c in COLUMNS], lambda: rows_of(found))
 
 
 @require("merchants.edit")

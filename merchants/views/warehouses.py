@@ -1,5 +1,6 @@
 """Locations & Products: the warehouses of a merchant, which is which at the WMS, and what is in each."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -14,14 +15,19 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
-from integration_manager import stale
+from integration_manager import spreadsheet, stale
 from integration_manager.kept import typed
 from integration_manager.kit import clock
+from integration_manager.spreadsheet import moment
 from merchants import catalog, schedules
 from merchants import warehouses as places
 from merchants.models import Merchant, Schedule, Service, StockLevel, Warehouse
+from merchants.offers import plain
 from merchants.stock_forms import WarehouseForm
 from merchants.views.page import merchant_or_404
+
+HEAD = ["Warehouse", "Default", "At the WMS", "State", "Products", "Loaded last (UTC)", "Address"]
+LEVELS = ["SKU", "Available", "On hand", "Loaded (UTC)", "Changed (UTC)"]
 
 
 @require("merchants.view")
@@ -29,12 +35,7 @@ from merchants.views.page import merchant_or_404
 def warehouses(request: AccountRequest, merchant: str) -> HttpResponse:
     """All warehouses with how many products each has, and when they were loaded last."""
     found = merchant_or_404(merchant)
-    rows: list[Any] = list(_rows(found))
-    levels = StockLevel.objects.filter(warehouse__in=rows).order_by().values("warehouse_id")
-    numbers = {row["warehouse_id"]: row for row in levels.annotate(products=Count("pk"), latest=Max("at"))}
-    for row in rows:
-        row.products = numbers.get(row.pk, {}).get("products", 0)
-        row.latest = numbers.get(row.pk, {}).get("latest")
+    rows = _filled(_rows(found))
     service = Schedule.objects.filter(merchant=found, service=Service.INVENTORY).first()
     context = {"shown": found, "rows": rows, "service": service}
     return render(request, "merchants/warehouses.html", context)
@@ -42,17 +43,32 @@ def warehouses(request: AccountRequest, merchant: str) -> HttpResponse:
 
 @require("merchants.view")
 @require_GET
+def warehouses_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
+    """The same as a file, with their addresses."""
+    found = merchant_or_404(merchant)
+    return spreadsheet.streamed(request, f"warehouses-{found.code}", HEAD, lambda: _cells(found))
+
+
+@require("merchants.view")
+@require_GET
 def warehouse(request: AccountRequest, merchant: str, warehouse: str) -> HttpResponse:
     """What one warehouse has, by SKU, with when each was loaded."""
     found, one = _one(merchant, warehouse)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
-    rows = StockLevel.objects.filter(warehouse=one)
-    if text:
-        rows = rows.filter(sku__in=list(catalog.matching(found.pk, text).values_list("sku", flat=True)))
+    text, rows = _levels(request, found, one)
     page = catalog.page(rows, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
     told = list(Cart.objects.filter(stock_warehouse=one, archived_at__isnull=True).order_by("number"))
     context = {"shown": found, "warehouse": one, "page": page, "text": text, "told": told}
     return render(request, "merchants/warehouse.html", context)
+
+
+@require("merchants.view")
+@require_GET
+def warehouse_csv(request: AccountRequest, merchant: str, warehouse: str) -> HttpResponseBase:
+    """The same as a file: all of it, or what is searched for."""
+    found, one = _one(merchant, warehouse)
+    rows = _levels(request, found, one)[1]
+    name = f"levels-{found.code} {one.name}"
+    return spreadsheet.streamed(request, name, LEVELS, lambda: _level_cells(rows))
 
 
 @require("merchants.edit")
@@ -145,6 +161,40 @@ def warehouse_act(request: AccountRequest, merchant: str, warehouse: str, what: 
 def _rows(found: Merchant) -> QuerySet[Warehouse]:
     rows: QuerySet[Warehouse] = Warehouse.objects.filter(merchant=found).order_by("-is_default", "name")
     return rows
+
+
+def _filled(warehouses: Iterable[Any]) -> list[Any]:
+    """These warehouses, each with how many products it has, and when they were loaded last: one query for all."""
+    rows = list(warehouses)
+    levels = StockLevel.objects.filter(warehouse__in=rows).order_by().values("warehouse_id")
+    numbers = {row["warehouse_id"]: row for row in levels.annotate(products=Count("pk"), latest=Max("at"))}
+    for row in rows:
+        row.products = numbers.get(row.pk, {}).get("products", 0)
+        row.latest = numbers.get(row.pk, {}).get("latest")
+    return rows
+
+
+def _cells(found: Merchant) -> Iterator[list[object]]:
+    for row in _filled(_rows(found)):
+        state = "Part of the stock" if row.enabled else "Disabled"
+        about = [row.name, "yes" if row.is_default else "", row.wms_name, state, row.products, moment(row.latest)]
+        yield [*about, ", ".join(row.address.values())]
+
+
+def _levels(request: AccountRequest, found: Merchant, one: Warehouse) -> tuple[str, "QuerySet[StockLevel]"]:
+    """What is searched for, and what of it the warehouse has."""
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    rows: QuerySet[StockLevel] = StockLevel.objects.filter(warehouse=one)
+    if text:
+        rows = rows.filter(sku__in=list(catalog.matching(found.pk, text).values_list("sku", flat=True)))
+    return text, rows
+
+
+def _level_cells(rows: "QuerySet[StockLevel]") -> Iterator[list[object]]:
+    for part in spreadsheet.parts(rows, "sku"):
+        for row in part:
+            on_hand = "" if row.on_hand is None else plain(row.on_hand)
+            yield [row.sku, plain(row.available), on_hand, moment(row.at), moment(row.changed_at)]
 
 
 def _one(merchant: str, warehouse: str) -> tuple[Merchant, Warehouse]:

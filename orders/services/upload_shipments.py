@@ -172,11 +172,14 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
                        AND s.remote_id <> ALL(%s) AND n.voided_at IS NULL AND n.tracking_no <> '')""",
             [run.cart.pk, run.now, limit, lease, ["", *UNNAMED]],
         )
-        return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk)
+        return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk, run.now)
 
 
-def _as_carts_say(parcels: list[Parcel], merchant_id: int) -> list[Parcel]:
-    """The parcels with the carriers of the merchant's SCAC Mapping, which is noted on those that it changes."""
+def _as_carts_say(parcels: list[Parcel], merchant_id: int, now: datetime) -> list[Parcel]:
+    """The parcels with the carriers of the merchant's SCAC Mapping.
+
+    That is noted on those that it changes, and once in the timelines of their orders.
+    """
     known = scac.translation(merchant_id) if parcels else {}
     said = {p.id: code for p in parcels if (code := known.get(scac.carrier_key(p.shipment.carrier)))}
     if not said:

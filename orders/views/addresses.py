@@ -6,15 +6,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.models import Account
 from accounts.periods import beginning
 from accounts.requests import AccountRequest
 from accounts.roles import require
-from integration_manager import stale
+from integration_manager import spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.lookup_prices import Prices
 from orders import address_changes, addresses
@@ -27,6 +27,7 @@ HELP = {
     Choice.ONLINE: "Each address that a cart verifies is sent to {label} as well, without any name.",
 }
 PERIODS = 12  # that are shown
+HEAD = ["Billing period from", "US", "International", "Cost, USD"]
 
 
 @require("account.addresses")
@@ -56,7 +57,7 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
         "error": error,
         "mark": mark,
         **said,
-        "periods": _periods(account) if label else [],
+        "periods": _periods(account, PERIODS) if label else [],
         "prices": [
             ("US", _prices(settings.IM_LOOKUP_PRICES_US)),
             ("International", _prices(settings.IM_LOOKUP_PRICES_INTERNATIONAL)),
@@ -67,13 +68,19 @@ def account_addresses(request: AccountRequest) -> HttpResponse:
     return render(request, "accounts/addresses.html", context, status=422 if error or said else 200)
 
 
-def _periods(account: Account) -> list[dict[str, Any]]:
-    """The present period, also where nothing was asked in it, and those before it."""
+@require("account.addresses")
+@require_GET
+def account_lookups_csv(request: AccountRequest) -> HttpResponseBase:
+    """The look-ups of every billing period, as a file."""
+    rows = [[one[name] for name in ("begins_on", "us", "international", "cost")] for one in _periods(request.account)]
+    return spreadsheet.streamed(request, "look-ups", HEAD, lambda: rows)
+
+
+def _periods(account: Account, most: int | None = None) -> list[dict[str, Any]]:
+    """The present period, also where nothing was asked in it, and those before it: all, or so many."""
     us, international = settings.IM_LOOKUP_PRICES_US, settings.IM_LOOKUP_PRICES_INTERNATIONAL
     now = beginning(account.created_at, account.timezone, clock.now())
-    known: dict[date, LookupCount] = {
-        one.begins_on: one for one in LookupCount.objects.order_by("-begins_on")[:PERIODS]
-    }
+    known: dict[date, LookupCount] = {one.begins_on: one for one in LookupCount.objects.order_by("-begins_on")[:most]}
     known.setdefault(now, LookupCount(begins_on=now))
     return [
         {

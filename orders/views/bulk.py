@@ -22,6 +22,7 @@ from orders.models import BulkAction, BulkRow, Order
 LATELY = 50
 SHOWN = 100  # orders that were not done, on the page itself
 HEAD = ["Order", "Merchant", "Cart", "Result", "Why not"]
+ACTIONS = ["Action", "State", "Orders", "By", "Done", "Not done", "To go", "When (UTC)", "What went wrong"]
 
 
 @require("orders.act")
@@ -31,8 +32,8 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
     data = request.POST if request.method == "POST" else request.GET
     if request.method == "GET" and "action" not in data:
         found: list[Any] = list(_mine(request).order_by("-pk")[:LATELY])
-        for bulk in found:
-            bulk.kind = KINDS.get(bulk.action)
+        for one in found:
+            one.kind = KINDS.get(one.action)
         return render(request, "orders/bulk_list.html", {"bulks": found})
     kind, chosen = KINDS.get(data.get("action", "")), selection.of(data)
     back = reverse("orders", args=[request.account.public_id]) + f"?{chosen.filters or 'state='}"
@@ -81,10 +82,25 @@ def bulk(request: AccountRequest, bulk: str) -> HttpResponse:
 
 @require("orders.act")
 @require_GET
+def bulks_csv(request: AccountRequest) -> StreamingHttpResponse:
+    """All actions on many orders that are kept, as a file."""
+    rows = _mine(request)
+    return spreadsheet.streamed(request, "actions-on-orders", ACTIONS, lambda: _actions(rows))
+
+
+@require("orders.act")
+@require_GET
 def bulk_csv(request: AccountRequest, bulk: str) -> StreamingHttpResponse:
     """What became of each order, as a file."""
     found = _bulk_or_404(request, bulk)
     return spreadsheet.streamed(request, f"{found.action}-{found.public_id}", HEAD, lambda: _results(found))
+
+
+def _actions(rows: QuerySet[BulkAction]) -> Iterator[list[object]]:
+    for one in spreadsheet.newest_first(rows):
+        kind = KINDS.get(one.action)
+        about = [kind.label if kind else one.action, one.get_state_display(), one.about, one.actor]
+        yield [*about, one.done, one.refused, one.waiting, spreadsheet.moment(one.created_at), one.problem]
 
 
 def _results(bulk: BulkAction) -> Iterator[list[str]]:

@@ -6,10 +6,11 @@ from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from integration_manager import spreadsheet
 from integration_manager.kept import typed
 from orders import columns, saved_views, search
 from orders.forms import FilterForm
@@ -17,6 +18,7 @@ from orders.models import SavedView
 from orders.state_words import BY_KEY
 from orders.views.listing import chips_of
 
+HEAD = ["Name", "Whose", "Filters and sort", "Columns"]
 SORT_WORDS = {
     "placed": "newest placed first",
     "placed-first": "oldest placed first",
@@ -61,10 +63,26 @@ def order_views(request: AccountRequest) -> HttpResponseBase:
             return redirect(reverse("orders", args=[request.account.public_id]) + saved_views.address(view))
     context = {
         "form": form,
-        "views": [(view, saved_views.address(view)) for view in seen.named],
+        "views": [(view, saved_views.address(view), whose(view)) for view in seen.named],
         "shows": _shows(request),
     }
     return render(request, "orders/views.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require("orders.view")
+@require_GET
+def order_views_csv(request: AccountRequest) -> HttpResponseBase:
+    """The saved views as a file: what each filters and sorts by, as its address says it."""
+    named = saved_views.of(request).named
+    rows = [[view.name, whose(view), view.query, ", ".join(columns.known(view.columns))] for view in named]
+    return spreadsheet.streamed(request, "views-of-orders", HEAD, lambda: rows)
+
+
+def whose(view: SavedView) -> str:
+    """Whose view it is, in words."""
+    if not view.mine:
+        return "Shared by somebody else"
+    return f"Mine{', shared' if view.shared else ''}{', shown first' if view.default else ''}"
 
 
 def _shows(request: AccountRequest) -> list[tuple[str, str]]:

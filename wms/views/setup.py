@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -110,6 +110,15 @@ def wms_test(request: AccountRequest) -> HttpResponse:
     if answer.works:
         trying_pages.let_in_again(cart__isnull=True)
     return trying_pages.of_stored(request, answer, "wms")
+
+
+@require("wms.view")
+@require_GET
+def wms_contacts_csv(request: AccountRequest) -> HttpResponseBase:
+    """Who is told of the alerts of all merchants, as a file; to who sees all of them."""
+    if request.merchants is not None:
+        raise Http404
+    return contact_pages.as_file(request, None)
 
 
 @require("wms.edit")

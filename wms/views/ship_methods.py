@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -42,11 +42,12 @@ def wms_ship_methods(request: AccountRequest) -> HttpResponseBase:
 @require("wms.view")
 @require_GET
 def wms_ship_methods_csv(request: AccountRequest) -> HttpResponseBase:
-    """The list as a file that the import takes."""
+    """The list, or what of it is searched for, as a file that the import takes."""
     found = Wms.current()
     if found is None:
         return redirect("wms", request.account.public_id)
-    return spreadsheet.download("wms-ship-methods", [c.header for c in COLUMNS], rows_of(found))
+    rows = _asked(request, found)[1]
+    return spreadsheet.streamed(request, "wms-ship-methods", [c.header for c in COLUMNS], lambda: rows_of(rows))
 
 
 @require("wms.edit")
@@ -111,15 +112,21 @@ def _act(request: AccountRequest, found: Wms) -> HttpResponseBase | ShipMethodFo
     return redirect("wms_ship_methods", request.account.public_id)
 
 
-def _page(request: AccountRequest, found: Wms, form: ShipMethodForm) -> HttpResponse:
+def _asked(request: AccountRequest, found: Wms) -> tuple[str, "QuerySet[WmsShipMethod]"]:
+    """What is searched for, and the ship codes that have it."""
     text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
-    rows = WmsShipMethod.objects.filter(wms=found).order_by("-active", "code")
+    rows: QuerySet[WmsShipMethod] = WmsShipMethod.objects.filter(wms=found)
     if text:
         rows = rows.filter(Q(code__icontains=text) | Q(description__icontains=text) | Q(carrier__icontains=text))
+    return text, rows
+
+
+def _page(request: AccountRequest, found: Wms, form: ShipMethodForm) -> HttpResponse:
+    text, rows = _asked(request, found)
     context = {
         "label": wms_class(found).label,
         "lists_methods": wms_class(found).overrides("ship_methods"),
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(rows.order_by("-active", "code"), PAGE).get_page(request.GET.get("page")),
         "text": text,
         "form": form,
     }

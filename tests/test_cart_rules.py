@@ -1,0 +1,177 @@
+"""The rules of carts that are single values as one file: what it says, what a changed one does, and what is refused."""
+
+import csv
+import io
+from datetime import time
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import AuditEntry
+from alerts.models import Alert
+from carts.models import Cart
+from integration_manager import tenancy
+from merchants.models import Warehouse
+from merchants.rules import ship_method
+from orders.models import Order
+from tests import desk as desks
+from tests.desk import Desk, file_of, make_order
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """The first cart holds what nothing maps; an order waits for that."""
+    desk = desks.build(orders=0)
+    with tenancy.activate(desk.account.pk):
+        Cart.objects.filter(pk=desk.carts[0].pk).update(reject_unmapped=True)
+        Alert.objects.filter(pk=desk.alert.pk).update(kind=ship_method.CODE)
+        make_order(
+            desk.carts[0], "ONE-1", status="error", error_code=ship_method.CODE, cause=desk.alert.key,
+            ship_code="Ground",
+        )  # fmt: skip
+        Warehouse.objects.create(merchant=desk.merchants[0], name="Leeds, East")
+    return desk
+
+
+def rules(desk: Desk, who: str = "owner") -> list[dict[str, str]]:
+    text = file_of(desk.client(who).get(desk.url("carts/rules/export/"))).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def send(client: Client, desk: Desk, rows: list[dict[str, str]]) -> str:
+    """The preview of a file of these rows."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    file = io.BytesIO(stream.getvalue().encode())
+    file.name = "rules.csv"
+    page: str = client.post(desk.url("carts/rules/import/"), {"file": file}).content.decode()
+    return page
+
+
+def confirm(client: Client, desk: Desk, page: str) -> Any:
+    signed = page.split('name="rows" value="')[1].split('"')[0]
+    return client.post(desk.url("carts/rules/import/"), {"rows": signed}, follow=True)
+
+
+def cart(desk: Desk, index: int = 0) -> Cart:
+    with tenancy.activate(desk.account.pk):
+        found: Cart = Cart.objects.select_related("stock_warehouse").get(pk=desk.carts[index].pk)
+        return found
+
+
+def test_what_is_exported_changes_nothing_and_what_is_changed_in_it_does(desk: Desk) -> None:
+    client = desk.client("owner")
+    found = rules(desk)
+    assert [row["Cart"] for row in found] == ["Northquay Two shop", "Northquay One shop"]
+    assert found[1]["Reject Unmapped Shipping Codes"] == "Yes"
+    assert found[1]["Personal Data Kept, in days"].isdecimal()
+    assert "Nothing: the list says all of it already." in send(client, desk, found)
+
+    found[1] |= {
+        "Reject Unmapped Shipping Codes": "no",
+        "Delivery Delay, in minutes": "90",
+        "Delay Begins": "placed",
+        "Not Before": "06:30",
+        "Working Days Only": "Yes",
+        "Verify Addresses": "Shipping & Billing",
+        "Which Countries": "US only",
+        "Hold Back orders with Address Error": "yes",
+        "Translate Item Code": "Master SKU",
+        "Sync Inventory With Warehouse": "Leeds, East",
+        "Minimum Inventory Level": "5",
+        "Buffer": "2",
+        "Percentage": "50",
+        "Item Filter Type": "Blacklist",
+        "Item Filter Level": "Filter Order",
+        "Ships To": "deny",
+        "Orders To Other Countries": "hold",
+    }
+    found[0]["Buffer"] = ""  # stays as it is
+    page = send(client, desk, found)
+    assert "1 of 2 rows, 1 as before" in page
+    assert "Delivery Delay, in minutes: 90; Delay Begins: When the order is placed in the shop" in page
+    assert cart(desk).delay_minutes == 0, "nothing is changed before it is confirmed"
+    done = confirm(client, desk, page).content.decode()
+    assert "The rules of 1 cart are changed. 1 order goes to the WMS within a minute or two." in done
+
+    now = cart(desk)
+    assert (now.reject_unmapped, now.delay_minutes, now.delay_since, now.send_not_before) == (
+        False, 90, "placed", time(6, 30)
+    )  # fmt: skip
+    assert (now.verify_addresses, now.verify_countries, now.hold_address_errors) == ("both", "us", True)
+    assert (now.stock_minimum, now.stock_buffer, now.stock_percent, now.translate_items) == (5, 2, 50, "*")
+    assert now.stock_warehouse.name == "Leeds, East"
+    assert (now.item_filter, now.filter_whole_order, now.country_rule["kind"], now.country_rule["then"]) == (
+        "blacklist", True, "deny", "hold"
+    )  # fmt: skip
+    assert (now.send_working_days, now.credentials["api_key"].reveal()) == (True, desks.CANARY)
+    with tenancy.activate(desk.account.pk):
+        assert Order.objects.get(cust_po_no="ONE-1").status == "ready"
+        entries = {entry.verb: entry.changes for entry in AuditEntry.objects.all()}
+    assert entries["cart.changed"]["stock_buffer"] == [0, 2]
+    assert {"cart.item_filter", "cart.country_rules"} <= entries.keys()
+    again = send(client, desk, rules(desk))
+    assert "Nothing: the list says all of it already." in again, "the export says it in words that the import reads"
+
+
+def test_one_wrong_row_and_nothing_is_imported(desk: Desk) -> None:
+    client = desk.client("owner")
+    ids = [one.public_id for one in desk.carts]
+    names = ["Id", "Merchant", "Cart", "Buffer", "Percentage", "Push Inventory Using Alias", "Working Days Only",
+             "Ships To", "Personal Data Kept, in days", "Not Before"]  # fmt: skip
+
+    def row(**cells: str) -> dict[str, str]:
+        given = {name.replace("_", " "): text for name, text in cells.items()}
+        return dict.fromkeys(names, "") | given
+
+    page = send(
+        client,
+        desk,
+        [
+            row(Id=ids[0], Buffer="3"),
+            row(Merchant="ONE", Cart="northquay one SHOP", Buffer="4"),
+            row(Id=ids[1], Percentage="101"),
+            row(Id="nobodys"),
+            row(Buffer="1"),
+        ],
+    )
+    for line, why in (
+        (3, "It is the same cart as in line 2."),
+        (4, "Percentage: Ensure this value is less than or equal to 100."),
+        (5, "There is no cart nobodys."),
+        (6, "It names no cart: write its Id, or its Merchant and Cart."),
+    ):
+        assert f'<span class="bad">Line {line}</span>: {why}' in page
+    assert 'name="rows"' not in page, "there is nothing to confirm"
+    for cells, why in (
+        ({"Buffer": "-1"}, "Buffer: Ensure this value is greater than or equal to 0."),
+        ({"Push Inventory Using Alias": "UPC"}, "Push Inventory Using Alias: “UPC” is none of “No, by the SKU”."),
+        ({"Working Days Only": "maybe"}, "Working Days Only: “maybe” is neither Yes nor No."),
+        ({"Ships To": "Only the countries listed"}, "Ships To: List the countries first"),
+        ({"Personal Data Kept, in days": "1"}, "the operator of this installation sets it"),
+        ({"Not Before": "25:00"}, "Not Before: Enter a valid time."),
+    ):
+        assert why in send(client, desk, [row(Id=ids[0]) | cells]), cells
+    assert cart(desk).stock_buffer == 0
+
+
+def test_what_is_different_by_now_stops_all_of_it_and_each_sees_the_own_carts(desk: Desk) -> None:
+    client = desk.client("owner")
+    found = rules(desk)
+    for row in found:
+        row["Buffer"] = "7"
+    page = send(client, desk, found)
+    with tenancy.activate(desk.account.pk):
+        Cart.objects.filter(pk=desk.carts[1].pk).update(archived_at=desk.alert.first_seen)
+    stopped = confirm(client, desk, page)
+    assert stopped.status_code == 422
+    assert "something is different by now" in stopped.content.decode()
+    assert cart(desk).stock_buffer == 0
+
+    colleague = desk.client("colleague")  # of the second merchant
+    assert f"There is no cart {desk.carts[0].public_id}." in send(colleague, desk, found[1:])
