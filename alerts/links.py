@@ -59,9 +59,9 @@ def fix(account: Account, alert: Alert) -> str:
 
 
 def stuck(account: Account, alert: Alert) -> str:
-    """The orders that the watch is about."""
+    """The orders that the watch is about, and no others: by the same rule (orders/stuck.py)."""
     state = "new" if alert.kind == "stuck_ready" else "at-wms"
-    query = {"state": state} | ({"merchant": alert.merchant.public_id} if alert.merchant else {})
+    query = {"state": state, "stuck": "yes"} | ({"merchant": alert.merchant.public_id} if alert.merchant else {})
     return reverse("orders", args=[account.public_id]) + "?" + urlencode(query)
 
 

@@ -20,6 +20,7 @@ class FilterForm(forms.Form):
     merchant = forms.SlugField(required=False, max_length=12)
     cart = forms.SlugField(required=False, max_length=12)
     cause = forms.CharField(required=False, max_length=200)
+    stuck = forms.ChoiceField(required=False, choices=[("", ""), ("yes", "yes")])
     country = forms.CharField(required=False, max_length=3)
     method = forms.CharField(required=False, max_length=100)
     placed_from = forms.DateField(required=False)
@@ -43,6 +44,7 @@ class FilterForm(forms.Form):
             merchant=data.get("merchant") or "",
             cart=data.get("cart") or "",
             cause=data.get("cause") or "",
+            stuck=data.get("stuck") == "yes",
             country=(data.get("country") or "").strip().upper(),
             method=(data.get("method") or "").strip(),
             placed_from=data.get("placed_from"),

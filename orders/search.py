@@ -17,7 +17,9 @@ from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, V
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.converters import looks_like_one
+from integration_manager.kit import clock
 from merchants.models import Merchant
+from orders import stuck
 from orders.content import fold
 from orders.models import LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 
@@ -116,6 +118,7 @@ class Filters:
     merchant: str = ""  # public ids
     cart: str = ""
     cause: str = ""
+    stuck: bool = False  # those alone that do not move
     country: str = ""  # of the ship-to address, as stored
     method: str = ""  # the cart's code of the ship method
     placed_from: date | None = None
@@ -152,6 +155,8 @@ def filtered(filters: Filters, matches: Matches | None = None) -> QuerySet[Order
     ):
         if value != "" and value is not None:
             orders = orders.filter(**{name: value})
+    if filters.stuck:
+        orders = orders.filter(stuck.orders(clock.now()))
     if filters.loaded_from:
         orders = orders.filter(loaded_since(filters.loaded_from))
     if filters.loaded_to:

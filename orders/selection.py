@@ -62,6 +62,7 @@ def _words(filters: search.Filters, given: QueryDict) -> str:
         ("cart", cart.name if cart else filters.cart),
         ("containing", filters.text),
         ("cause", "one" if filters.cause else ""),
+        ("no movement", "for too long" if filters.stuck else ""),
         ("country", filters.country),
         ("ship method", filters.method),
         ("placed from", filters.placed_from),

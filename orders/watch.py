@@ -1,8 +1,6 @@
-"""The watch over orders that do not move: ready for hours, at the WMS for days. Tells, and ends by itself.
+"""The watch over orders that do not move (orders/stuck.py). Tells, and ends by itself.
 
-One statement looks at every merchant of every account, by indexes, and counts no further than MOST. An order
-is waiting since it became ready; one that is tried again, since its first failure. A delay that was wanted,
-and where deliveries are rare by choice the wait for one of them, is not counted.
+One statement looks at every merchant of every account, by indexes, and counts no further than MOST.
 """
 
 import logging
@@ -19,40 +17,27 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
 from orders import out_of_stock
+from orders.stuck import AT_WMS, LATE, READY, SINCE, WATCHED
 
 log = logging.getLogger(__name__)
 
 MOST = 1000  # orders counted per merchant
-READY, AT_WMS = "stuck_ready", "stuck_at_wms"
-
-# One that was never taken for sending may go from `retry_at` on: a delay. Later that is a pause that the WMS asked for.
-_SINCE = """coalesce(
-    o.first_failed_at, CASE WHEN o.token = 0 THEN greatest(o.updated_at, o.retry_at) ELSE o.updated_at END)"""
 _SQL = f"""
-WITH watched AS (
-    SELECT m.id, m.account_id, coalesce(w.ready_hours, 2) AS hours, coalesce(w.at_wms_days, 3) AS days,
-           coalesce(s.every, 0) AS every
-    FROM merchants_merchant m
-    JOIN accounts_account a ON a.id = m.account_id AND a.suspended_at IS NULL
-    LEFT JOIN alerts_watch w ON w.account_id = m.account_id
-    LEFT JOIN merchants_schedule s ON s.merchant_id = m.id AND s.cart_id IS NULL AND s.service = 'deliver'
-    WHERE m.archived_at IS NULL)
+WITH watched AS ({WATCHED})
 SELECT w.account_id, w.id, '{READY}', found.number, found.oldest, w.hours FROM watched w, LATERAL (
     SELECT count(*) AS number, min(since) AS oldest FROM (
-        SELECT {_SINCE} AS since FROM orders_order o
-        WHERE o.merchant_id = w.id AND o.status = 'ready' AND o.held_by = ''
-          AND {_SINCE} < %(now)s - make_interval(hours => w.hours, secs => w.every)
-          AND o.retry_at < %(now)s + interval '1 hour'
+        SELECT {SINCE} AS since FROM orders_order o
+        WHERE o.merchant_id = w.id AND {LATE[READY]}
         LIMIT {MOST}) late) found
-WHERE w.hours > 0 AND found.number > 0
+WHERE found.number > 0
 UNION ALL
 SELECT w.account_id, w.id, '{AT_WMS}', found.number, found.oldest, w.days FROM watched w, LATERAL (
     SELECT count(*) AS number, min(delivered_at) AS oldest FROM (
         SELECT o.delivered_at FROM orders_order o
-        WHERE o.merchant_id = w.id AND o.status = 'at_wms' AND o.delivered_at < %(now)s - make_interval(days => w.days)
+        WHERE o.merchant_id = w.id AND {LATE[AT_WMS]}
         ORDER BY o.delivered_at LIMIT {MOST}) late) found
-WHERE w.days > 0 AND found.number > 0
-"""  # noqa: S608 (constants of this file)
+WHERE found.number > 0
+"""  # noqa: S608 (constants of this file and of orders/stuck.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +68,7 @@ def look(now: datetime) -> int:
     open_in: dict[int, set[tuple[str, str]]] = defaultdict(set)
     with tenancy.everyone("the watch over orders"):
         with connection.cursor() as cursor:
-            cursor.execute(_SQL, {"now": now})
+            cursor.execute(_SQL, [now])
             for account, *found in cursor.fetchall():
                 late[account].append(Late(*found))
         told = Alert.objects.filter(kind__in=[READY, AT_WMS], resolved_at__isnull=True)

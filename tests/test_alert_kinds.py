@@ -3,12 +3,14 @@
 import ast
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
 
+from accounts.models import Account
 from alerts import kinds, links
 from alerts.kinds import KINDS, Acts, Anew, Fix
 from alerts.models import Alert
@@ -16,6 +18,8 @@ from alerts.raising import raise_alert, resolve
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.embedded import CLONE
+from integration_manager.kit.errors import Transient
+from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Schedule, Service
 from orders import actions, filters, out_of_stock
 from orders.models import Order, Status
@@ -23,6 +27,8 @@ from orders.out_of_stock import release_due
 from orders.services import outcomes
 from orders.services.outcomes import TRIES
 from tests import desk as desks
+from tests.test_files_again import Disk
+from tests.test_files_life import HEADER, row
 from tests.test_inventory import count, refusing
 from tests.world import START, World, alerts, answers, asked, at, change, pack, place, run
 from wms.models import Wms
@@ -271,9 +277,9 @@ STORY: dict[str, tuple[str, str, Callable[[World], Callable[[], object]]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", STORY)
-def test_every_alert_of_the_list_is_raised_and_resolves(world: World, row: str) -> None:
-    kind, title, happens = STORY[row]
+@pytest.mark.parametrize("listed", STORY)
+def test_every_alert_of_the_list_is_raised_and_resolves(world: World, listed: str) -> None:
+    kind, title, happens = STORY[listed]
     cure = happens(world)
     assert alerts() == [kind]
     alert = Alert.objects.select_related("merchant", "cart").get()
@@ -335,6 +341,33 @@ def test_errors_of_the_server_are_one_alert_that_counts_runs_in_a_row(world: Wor
         assert (alert.news_at is not None) == (hour == 2), "mailed after three in a row"
     assert set(Order.objects.values_list("failures", flat=True)) == {3}
     assert timedelta(hours=1) == outcomes.AGAIN
+
+
+def test_a_file_that_cannot_be_written_is_said_until_it_can_be(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise Transient("The disk is full.", code="full")
+
+    settings.IM_FOLDER_ROOT = str(tmp_path)
+    disk = Disk(tmp_path, Account.objects.create(name="Disk", timezone="UTC"))
+    with tenancy.activate(disk.account.pk):
+        disk.put("shop/orders/monday.csv", f"{HEADER}\n{row('A-1')}\n")
+        disk.run(DOWNLOAD)
+        with monkeypatch.context() as patch:
+            patch.setattr(FolderSystem, "put", full)
+            for hour in (0, 1):
+                with at(hour):
+                    disk.run(DELIVER)
+                alert = Alert.objects.get()
+                assert (alert.kind, alert.active, alert.count) == ("file_failing", True, hour + 1)
+                assert "could not be written: The disk is full." in alert.message and "Check the folder" in alert.fix
+                order = Order.objects.get()
+                assert (order.status, order.failures, order.out_file_id) == (Status.READY, hour + 1, None)
+        with at(2):
+            disk.run(DELIVER)
+        assert (Order.objects.get().status, alerts()) == (Status.AT_WMS, [])
+        assert len(disk.names("hall/orders")) == 1, "one file, whatever was tried before"
 
 
 @pytest.mark.usefixtures("world")
@@ -408,8 +441,9 @@ def raised() -> set[str]:
     """Every kind that is written out in a call of raise_alert."""
     found = set()
     for folder in ("alerts", "carts", "integration_manager", "merchants", "orders", "wms", "billing"):
-        for path in (CLONE / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+        texts = [path.read_text() for path in (CLONE / folder).rglob("*.py")]
+        for text in texts:
+            for node in ast.walk(ast.parse(text)) if "raise_alert" in text else ():
                 name = getattr(node, "func", None)
                 if isinstance(node, ast.Call) and getattr(name, "id", getattr(name, "attr", "")) == "raise_alert":
                     first = ast.walk(node.args[0]) if node.args else iter(())
@@ -418,8 +452,9 @@ def raised() -> set[str]:
 
 
 def test_the_table_knows_every_kind_that_is_raised() -> None:
-    assert raised() <= set(KINDS), raised() - set(KINDS)
-    assert {"missing_wms", "credentials", "tracking_refused", "tracking_skipped"} <= raised()
+    found = raised()
+    assert found <= set(KINDS), found - set(KINDS)
+    assert {"missing_wms", "credentials", "tracking_refused", "tracking_skipped"} <= found
 
 
 @pytest.mark.parametrize("code", [*KINDS, "what a connector calls it", "address_whatever"])

@@ -1,5 +1,7 @@
 """Orders that do not move: told of after hours or days, and no more once they do."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,11 +11,13 @@ from django.db import connection
 from accounts.models import Account
 from alerts.models import Alert, Watch
 from integration_manager import tenancy
+from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule
 from orders import watch
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk, make_order
+from tests.statements import counted
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2031, 3, 12, 12, 0, tzinfo=UTC)
@@ -110,6 +114,35 @@ def test_each_account_sets_it_and_can_switch_it_off(desk: Desk, settings: tuple[
         assert Watch.objects.count() == 1
 
 
+def test_an_alert_leads_to_the_orders_it_is_about_and_to_no_others(desk: Desk) -> None:
+    """Also where the limits are the account's own; within the queries that a list may have."""
+    with tenancy.activate(desk.account.pk):
+        Watch.objects.create(ready_hours=5, at_wms_days=3)
+        order(desk, "READY-LONG", "ready", ago(hours=6))
+        order(desk, "READY-SHORT", "ready", ago(hours=4))
+        order(desk, "FAILS-LONG", "ready", ago(minutes=20), failures=6, first_failed_at=ago(hours=6))
+        order(desk, "DELAYED", "ready", ago(days=1))
+        Order.objects.filter(cust_ref="DELAYED").update(retry_at=NOON + timedelta(days=1))
+        order(desk, "THERE-LONG", "at_wms", ago(days=4))
+        order(desk, "THERE-SHORT", "at_wms", ago(days=2))
+        order(desk, "OTHERS-LONG", "ready", ago(hours=7), cart=1)
+    watch.look(NOON)
+    client = desk.client("owner")
+    found = {}
+    with clock.frozen(NOON):
+        tab = client.get(desk.url("alerts/")).content.decode()
+        for address in {html.unescape(one) for one in re.findall(r'href="([^"]*stuck=yes[^"]*)"', tab)}:
+            with counted() as statements:
+                page = client.get(address).content.decode()
+            asked = [one for one in statements if not one.startswith("SELECT set_config")]
+            assert len(asked) <= 12, "\n".join(asked)
+            found[frozenset(re.findall(r"(?:READY|FAILS|THERE|OTHERS)-\w+|DELAYED", page))] = page
+    assert set(found) == {
+        frozenset({"READY-LONG", "FAILS-LONG"}), frozenset({"THERE-LONG"}), frozenset({"OTHERS-LONG"}),
+    }  # fmt: skip
+    assert all("those that do not move" in page for page in found.values()), "and says what it shows"
+
+
 def test_nobody_watches_what_is_suspended_or_archived(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
         order(desk, "A", "ready", ago(days=1))
@@ -150,7 +183,7 @@ def test_it_looks_by_the_indexes_of_what_is_open(desk: Desk) -> None:
         cursor.execute("SET ROLE im_owner")
         cursor.execute("ANALYZE orders_order")
         cursor.execute("SET ROLE im_system")
-        cursor.execute("EXPLAIN " + watch._SQL, {"now": NOON})
+        cursor.execute("EXPLAIN " + watch._SQL, [NOON])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "order_ready" in plan and "order_at_wms" in plan, plan
     assert "Seq Scan on orders_order" not in plan, plan

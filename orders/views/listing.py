@@ -110,6 +110,7 @@ def chips_of(request: AccountRequest, filters: search.Filters, page: search.Page
             ("merchant", "Merchant", (merchant.name if merchant else "unknown") if filters.merchant else ""),
             ("cart", "Cart", _cart(page, filters)),
             ("cause", "Cause", _cause(page, filters)),
+            ("stuck", "Only", "those that do not move" if filters.stuck else ""),
             ("country", "Country", filters.country),
             ("method", "Ship method", filters.method),
             ("loaded", "Loaded", "today" if given.get("loaded") == "today" and filters.loaded_from else ""),
