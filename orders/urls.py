@@ -16,6 +16,7 @@ from orders.views import (
     refund,
     saved,
     skipped,
+    timeline,
 )
 
 urlpatterns = [
@@ -53,4 +54,5 @@ urlpatterns = [
     path("orders/<id:order>/give-back/<slug:part>/", edit.order_give_back, name="order_give_back"),
     path("orders/<id:order>/note/", edit.order_note, name="order_note"),
     path("orders/<id:order>/exchanges/", page.exchanges, name="order_exchanges"),
+    path("orders/<id:order>/timeline/", timeline.timeline, name="order_timeline"),
 ]

@@ -196,6 +196,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "order_exchanges": OF_A_MERCHANT,
     "order_edit": OF_A_MERCHANT,
     "order_give_back": OF_A_MERCHANT,
+    "order_timeline": OF_A_MERCHANT,
     "order_note": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
     "alerts_csv": FOR_ALL_MEMBERS,

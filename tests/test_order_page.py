@@ -1,5 +1,6 @@
 """The page of one order: what stands on it, what may be done, and how much it asks the database."""
 
+import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -11,6 +12,7 @@ from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.views import timeline
 from tests import desk as desks
 from tests.desk import Desk, make_order
 from tests.statements import counted
@@ -194,3 +196,45 @@ def test_who_may_only_look_sees_no_button(desk: Desk) -> None:
     main = text[text.index("<main") : text.index("</main")]
     assert 'action="/a/' not in main
     assert "Give back" not in main
+
+
+def test_a_long_timeline_goes_on_page_by_page_to_its_beginning_and_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "MOST", 3)
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "ONE-1")
+        other = make_order(desk.carts[0], "ONE-2")
+        Event.objects.all().delete()
+        for number in range(7):
+            event = Event.objects.create(order_id=order.pk, at=clock.now(), kind="edited", message=f"step {number}.")
+            changes = {"ship_code": [f"from-{number}", f"to-{number}"]}
+            EventDetail.objects.create(event_id=event.pk, order_id=order.pk, changes=changes)
+            Event.objects.create(order_id=other.pk, at=clock.now(), kind="edited", message=f"of another {number}.")
+    client, address = desk.client("owner"), desk.url(f"orders/{order.public_id}/")
+    client.get(address)
+    seen = []
+    while True:
+        with counted() as sent:
+            answer = client.get(address)
+        assert answer.status_code == 200 and rows(sent) <= MOST, sent
+        said = unescape(answer.content.decode())
+        steps = [int(number) for number in re.findall(r"step (\d)\.", said)]
+        assert all(f"to-{number}" in said for number in steps) and "of another" not in said
+        seen.append(steps)
+        link = re.search(r'rel="next" href="([^"]+)"', said)
+        if link is None:
+            break
+        address = link[1] if link[1].startswith("/") else address.partition("?")[0] + link[1]
+    assert seen == [[6, 5, 4], [3, 2, 1], [0]], "each once, newest first, without a script"
+    back = re.search(r'rel="prev" href="([^"]+)"', said)
+    assert back is not None
+    said = client.get(address.partition("?")[0] + back[1]).content.decode()
+    assert re.findall(r"step (\d)\.", said) == ["3", "2", "1"]
+    mine = desk.url(f"orders/{order.public_id}/timeline/")
+    for odd in ("", "?after=1", "?before=zzz"):
+        said = client.get(mine + odd).content.decode()
+        assert re.findall(r"step (\d)\.", said) == ["6", "5", "4"], "what is no cursor is the beginning"
+    with tenancy.activate(desk.account.pk):
+        Event.objects.filter(order_id=order.pk).delete()
+    assert "Nothing before that" in client.get(mine).content.decode()

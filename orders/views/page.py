@@ -24,22 +24,21 @@ from orders import (
     cancelling,
     charges,
     comparing,
-    differences,
     editing,
     refunding,
     tracking_links,
 )
 from orders.journey import Journey
-from orders.models import Event, EventDetail, Exchange, LinePart, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.models import Exchange, LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 from orders.next_step import Around, next_of
 from orders.rewriting import DECIDED_BY_PEOPLE
 from orders.states import UNSENT
 from orders.templatetags.order_state import quantity
 from orders.views import order_or_404
+from orders.views.timeline import entries
 from wms.models import Wms
 
 MOST_ALERTS = 10
-MOST_EVENTS = 200
 MOST_EXCHANGES = 30
 MOST_REVISIONS = 10
 
@@ -50,7 +49,8 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
     """One order: where it stands, what comes next, what is in it, what happened."""
     detail, wms, revisions = _detail_or_404(request, order)
     found, data = detail.order, detail.data or {}
-    shipments, events = _shipments(found), _timeline(found)
+    shipments, timeline = _shipments(found), entries(found)
+    events = timeline.items
     effects = refunding.effects_of(found, events)
     alerts = _alerts(found)
     able = abilities.of(found, wms)
@@ -93,6 +93,7 @@ def order(request: AccountRequest, order: str) -> HttpResponse:
         "line_fields": any(line["source"].get("extra_fields") for line in lines),
         "shipments": shipments,
         "events": events,
+        "earlier": timeline.older,
         "effects": effects,
         "able": able,
     }
@@ -240,17 +241,3 @@ def _still_to_ship(order: Order, lines: list[dict[str, Any]]) -> str:
         elif not row.filtered:
             left.append((row.sent_item or row.item, row.quantity - row.qty_shipped))
     return ", ".join(f"{quantity(number)} × {item}" for item, number in left if number > 0)
-
-
-def _timeline(order: Order) -> list[Event]:
-    """Newest first, each with its before and after where there is one."""
-    detail = EventDetail.objects.filter(order_id=order.pk, event_id=OuterRef("pk"))
-    events = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
-    found = list(events.order_by("-id")[:MOST_EVENTS])
-    for event in found:
-        changes = event.changes or {}
-        if event.kind == "note":
-            event.text = changes.get("note", [None, ""])[1]
-        else:
-            event.differences = differences.of_changes(changes)
-    return found
