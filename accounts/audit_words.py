@@ -25,6 +25,7 @@ _SAID = {
     "account.verification": "Account: address verification changed",
     "cart.hold_rules": "Cart: hold rules changed",
     "cart.dry_run": "Cart: dry run started",
+    "cart.purchases_pulled": "Cart: purchase orders taken over",
     "cart.repulled": "Cart: orders pulled again",
     "cart.ship_methods": "Cart: ship methods mapped",
     "cart.webhooks.off": "Cart: webhooks off",

@@ -60,6 +60,7 @@ urlpatterns = [
     path("carts/<id:cart>/on/", life.cart_on, name="cart_on"),
     path("carts/<id:cart>/off/", life.cart_off, name="cart_off"),
     path("carts/<id:cart>/repull/", life.cart_repull, name="cart_repull"),
+    path("carts/<id:cart>/purchases/", life.cart_purchases_pull, name="cart_purchases_pull"),
     path("carts/<id:cart>/delete/", life.cart_delete, name="cart_delete"),
     path("carts/<id:cart>/restore/", life.cart_restore, name="cart_restore"),
     path("carts/<id:cart>/test-orders/", made_up.cart_test_orders, name="cart_test_orders"),

@@ -84,9 +84,9 @@ def pull_of(schedule: Schedule | None, now: datetime) -> Pull | None:
 
 
 def refusal(schedule: Schedule, day: date, earliest: date, today: date) -> str:
-    """Why orders cannot be pulled again from `day`, in plain words; "": they can."""
+    """Why orders, or purchase orders, cannot be pulled from `day`, in plain words; "": they can."""
     if not schedule.every:
-        return "Order Download is off. Switch it on first."
+        return f"{schedule.get_service_display()} is off. Switch it on first."
     if day > today:
         return "This day is still to come."
     if day < earliest:

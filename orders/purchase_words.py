@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import DecimalField, Func, QuerySet
 
 from integration_manager.kit.canonical import ZERO, PurchaseOrder, PurchaseStatus, Receipt, from_json
-from integration_manager.kit.csvcells import plain
 from orders import purchase_rows
 from orders.connections import cart_class
 from orders.purchase_rows import Row, State
@@ -70,11 +72,19 @@ def lines(row: Row) -> list[Line]:
     return found + [Line(one.item, "", "Not ordered", None, None, one.quantity, True) for one in strange]
 
 
-def amounts(row: Row) -> tuple[str, str]:
-    """How many pieces have come, and how many are ordered."""
-    shown = lines(row)
-    come = sum((line.received for line in shown), ZERO)
-    return plain(come), plain(sum((line.ordered or ZERO for line in shown), ZERO))
+class Pieces(Func):
+    """How many pieces the lines of a stored form have, without reading it: `Pieces("data")`."""
+
+    template = (
+        "(SELECT coalesce(sum((line ->> 'quantity')::numeric), 0) "
+        "FROM jsonb_array_elements(coalesce(%(expressions)s -> 'lines', '[]'::jsonb)) AS line)"
+    )
+    output_field: Any = DecimalField()
+
+
+def listed(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Purchase orders as their list shows them: with the pieces that were ordered and have come, not line by line."""
+    return rows.annotate(ordered_pieces=Pieces("data"), come=Pieces("receipt")).defer("data", "sent", "receipt")
 
 
 def next_words(row: Row) -> str:

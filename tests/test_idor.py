@@ -144,6 +144,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_off": OF_A_MERCHANT,
     "cart_repull": OF_A_MERCHANT,
     "cart_delete": OF_A_MERCHANT,
+    "cart_purchases_pull": OF_A_MERCHANT,
     "cart_restore": OF_A_MERCHANT,
     "cart_runs": OF_A_MERCHANT,
     "cart_runs_csv": OF_A_MERCHANT,

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from accounts.models import AuditEntry
 from alerts import links
 from alerts.models import Alert
 from carts.models import Cart
+from integration_manager.kit import clock
 from integration_manager.kit.faults import Fault
 from merchants.models import Schedule, Service
 from orders.models import PurchaseOrder
@@ -108,6 +110,41 @@ def test_it_is_offered_only_where_both_ends_can(world: World, owner: Counter) ->
     assert "Sync Purchase Orders" not in owner.get("cart/edit/").content.decode()
 
 
+def test_what_was_open_before_is_taken_over_from_a_day_on(world: World, owner: Counter) -> None:
+    for key, days, status in (("OLDER", 50, "open"), ("OLD", 20, "open"), ("OVER", 20, "closed")):
+        world.shop.restock(key, ("MUG", 10), at=ago(days=days), status=status)  # type: ignore[attr-defined]
+    switch_on(world)
+    order(world, "NEW")
+    run(world, PURCHASES, RECEIVING)
+
+    def there() -> list[str]:
+        return sorted(row["number"] for row in world.warehouse.table("purchases"))
+
+    assert there() == ["OAK-NEW"], "by itself it begins with what changes"
+    assert "Take over purchase orders from" in see(owner, "cart/")
+    day = ago(days=30).date().isoformat()
+    for _ in range(2):
+        assert "are read now" in text(owner.post("cart/purchases/", {"day": day}))
+        assert Schedule.objects.get(service=PURCHASES).next_run <= clock.now()
+        run(world, PURCHASES, RECEIVING)
+        assert there() == ["OAK-NEW", "OAK-OLD"], "each once, and none from before that day"
+    order(world, "NEXT")
+    run(world, PURCHASES, RECEIVING)
+    assert "OAK-NEXT" in there()
+    assert AuditEntry.objects.filter(verb="cart.purchases_pulled").count() == 2
+
+
+def test_what_cannot_be_taken_over_is_said(world: World, owner: Counter) -> None:
+    assert "Take over" not in owner.get("cart/").content.decode()
+    assert "Purchase Orders is off" in text(owner.post("cart/purchases/", {"day": "2026-01-01"}))
+    switch_on(world)
+    before = Schedule.objects.get(service=PURCHASES).state
+    for day, words in ((-2, "still to come"), (800, "too far back"), (9000, "Earliest Order Date")):
+        assert words in text(owner.post("cart/purchases/", {"day": ago(days=day).date().isoformat()}))
+    assert "Choose a day" in text(owner.post("cart/purchases/", {"day": "\x00"}))
+    assert Schedule.objects.get(service=PURCHASES).state == before
+
+
 def test_a_deleted_cart_sends_no_more(world: World, owner: Counter) -> None:
     switch_on(world)
     owner.post("cart/delete/", {"confirm": "1"})
@@ -131,6 +168,10 @@ def test_the_list_shows_searches_filters_and_pages(world: World, owner: Counter,
     )
     assert "No such purchase order" in see(owner, "orders/purchases/?q=zzz")
     assert "OAK-PO1" in see(owner, f"orders/purchases/?cart={world.cart.public_id}")
+    with counted() as statements:
+        owner.get("orders/purchases/")
+    asked = " ".join(statements)
+    assert 'AS "come"' in asked and '"orders_purchaseorder"."data",' not in asked, "it reads no lines to count pieces"
     monkeypatch.setattr("orders.search.PAGE", 2)
     first = owner.get("orders/purchases/").content.decode()
     assert "OAK-PO1" not in first

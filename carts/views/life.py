@@ -115,14 +115,26 @@ def cart_restore(request: AccountRequest, cart: str) -> HttpResponseBase:
 @require_POST
 def cart_repull(request: AccountRequest, cart: str) -> HttpResponse:
     """Reads orders again from a date on; those that we have are recognised."""
-    found = live_cart_or_404(cart)
+    return _pull(request, live_cart_or_404(cart), Service.DOWNLOAD)
+
+
+@require("carts.edit")
+@require_POST
+def cart_purchases_pull(request: AccountRequest, cart: str) -> HttpResponse:
+    """Reads purchase orders from a date on: those too that were open before they were switched on."""
+    return _pull(request, live_cart_or_404(cart), Service.PURCHASES)
+
+
+def _pull(request: AccountRequest, found: Cart, service: Service) -> HttpResponse:
     system = cart_class(found)
     form = RepullForm(request.POST)
-    schedule = next((s for s in schedules_for(found, system) if s.service == Service.DOWNLOAD), None)
+    schedule = next((s for s in schedules_for(found, system) if s.service == service), None)
     if request.account.suspended_at:
         refused = f"{SUSPENDED.title}. {SUSPENDED.text}"
-    elif schedule is None or system.uses == "folder":
+    elif system.uses == "folder":
         refused = "This system gives files, which are read once. Put the file there again instead."
+    elif schedule is None:
+        refused = f"{service.label} is off. Switch it on first."
     elif not form.is_valid():
         refused = "Choose a day."
     else:
@@ -130,10 +142,16 @@ def cart_repull(request: AccountRequest, cart: str) -> HttpResponse:
         refused = pulls.refusal(schedule, day, found.earliest_order_date, today(request.account))
         if not refused:
             since = beginning(day, request.account.timezone)
-            pulls.repull(schedule, since, request.user.email, clock.now())
-            audit.record(request.user, "cart.repulled", found.name, {"from": (None, day)})
+            if service == Service.PURCHASES:
+                purchase_orders.take_over(schedule, since, clock.now())
+            else:
+                pulls.repull(schedule, since, request.user.email, clock.now())
+            verb = "cart.purchases_pulled" if service == Service.PURCHASES else "cart.repulled"
+            audit.record(request.user, verb, found.name, {"from": (None, day)})
     if refused:
         messages.error(request, refused)
+    elif service == Service.PURCHASES:
+        messages.success(request, f"Purchase orders that are open, and changed since {day:%d %b %Y}, are read now.")
     else:
         messages.success(request, f"All that changed since {day:%d %b %Y} is read again. Nothing is loaded twice.")
     return redirect("cart", request.account.public_id, found.public_id)

@@ -86,6 +86,7 @@ def _page(request: AccountRequest, found: Cart) -> dict[str, Any]:
     system = cart_class(found)
     schedules, sends = services_and_delivery(found, system)
     download = next((s for s in schedules if s.service == Service.DOWNLOAD), None)
+    purchases = next((s for s in schedules if s.service == Service.PURCHASES), None)
     last = runs.last_runs(schedules)
     rows = service_rows.rows(schedules, system.min_every)
     mark = service_rows.mark_of(rows)
@@ -101,6 +102,7 @@ def _page(request: AccountRequest, found: Cart) -> dict[str, Any]:
         "failures": runs.failures(last),
         "pull": pulls.pull_of(download, clock.now()),
         "can_repull": bool(download and download.every) and system.uses != "folder",
+        "can_pull_purchases": bool(purchases and purchases.every) and system.uses != "folder",
         "today": today(request.account),
         "sends": sends,
         "share_url": share.address(request.account, found, system),

@@ -192,6 +192,27 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
     receive(cart.merchant_id, now)
 
 
+def take_over(schedule: Schedule, since: datetime, now: datetime) -> None:
+    """Has purchase orders read that changed since then: those too that were open before all this was switched on.
+
+    What we have is recognised. A run that is under way loses its lease: it would set the cursor forward again.
+    """
+    with transaction.atomic():
+        kept = Schedule.objects.select_for_update().get(pk=schedule.pk)
+        state = {name: value for name, value in kept.state.items() if name != cursors.PASSED}
+        switched_on = datetime.fromisoformat(state.get(FROM, now.isoformat()))
+        Schedule.objects.filter(pk=kept.pk).update(
+            cursor=None,
+            state=state | {FROM: min(since, switched_on).isoformat()},
+            reached_back_at=None,
+            token=F("token") + 1,
+            lease_until=None,
+            paused="" if kept.paused == Schedule.Paused.PERSON else kept.paused,
+            next_run=now,
+            woken_at=now,
+        )
+
+
 def receive(merchant_id: int, now: datetime) -> None:
     """Has Receiving run, where it does not."""
     receiving, _ = Schedule.objects.get_or_create(merchant_id=merchant_id, cart=None, service=Service.RECEIVING)

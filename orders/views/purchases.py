@@ -43,10 +43,10 @@ ACTIONS: dict[str, tuple[Callable[[Row, str, datetime], None], str]] = {
 def purchases(request: AccountRequest) -> HttpResponse:
     """The purchase orders of the account, newest first."""
     rows, state, text, cart = _asked(request)
-    page = _page(rows.select_related("merchant", "cart"), request.GET)
+    page = _page(purchase_words.listed(rows).select_related("merchant", "cart"), request.GET)
     for row in page.items:
         row.icon, row.tone = purchase_words.FACES[State(row.state)]
-        row.come, row.ordered_pieces = purchase_words.amounts(row)
+        row.come, row.ordered_pieces = plain(row.come), plain(row.ordered_pieces)
     waiting = Row.objects.filter(state=State.REFUSED).count()
     context = {
         "page": page,
