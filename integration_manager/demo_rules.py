@@ -8,6 +8,7 @@ LARGE = "90"  # from this total on somebody looks at an order first
 DELAY = 5  # minutes that a shop's orders can still be changed
 BUFFER = 5  # pieces of each product that a shop is not told of
 SPOONS = ("SPOON-SET", (("SPOON", 4),))
+CODED = {"TIN-SMALL": ("TIN-100", "Tin, 100 g"), "TEA-BLACK": ("TEA-BLK-100", "Black tea, 100 g")}  # as the WMS has it
 MAILED = "hall@northquay.example"  # an additional address for alerts
 
 
@@ -29,10 +30,22 @@ def of_shops(carts: dict[str, Any], user: Any, now: datetime) -> None:
     filters.change_orders(studio, now, "demo", put=[pickup])
     _options(studio, delay_minutes=DELAY)
     _options(teahouse, verify_addresses="ship", hold_address_errors=True)
+    _translated(teahouse, now)
     _options(oak, stock_buffer=BUFFER)
     ErrorEmail.objects.create(address=MAILED)
     for name, query in (("Needs a person", "state=error"), ("To the United States", "state=new&country=US")):
         SavedView.objects.create(user=user, name=name, query=query, shared=True)
+
+
+def _translated(cart: Any, now: datetime) -> None:
+    """A shop that calls some products otherwise than the WMS does."""
+    from merchants import catalog
+    from merchants.models import Product
+
+    catalog.store(cart.merchant_id, list(CODED.values()), Product.Origin.HAND, now)
+    products = {product.sku: product for product in Product.objects.filter(merchant=cart.merchant_id)}
+    catalog.store_aliases([catalog.alias(products[sku], "Shop code", code) for code, (sku, _) in CODED.items()])
+    _options(cart, translate_items=catalog.ANY_CODE)
 
 
 def _options(cart: Any, **values: Any) -> None:

@@ -31,7 +31,7 @@ def run(options: dict[str, Any]) -> None:
     from accounts import addresses
     from accounts.models import Account, Membership, User
     from carts.systems import registry as carts_registry
-    from integration_manager import demo_files, demo_methods, demo_rules, demo_stock, tenancy
+    from integration_manager import demo_files, demo_methods, demo_office, demo_rules, demo_stock, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import clock
     from merchants import schedules
@@ -66,6 +66,7 @@ def run(options: dict[str, Any]) -> None:
                 place, title = SECOND[shop]
                 carts[place] = _cart(merchant, places[place], 2, title, since)
         demo_rules.of_shops(carts, user, clock.now())
+        demo_office.channel(options["port"], clock.now())
         merchant = _merchant(demo_files.NAME, demo_files.CODE, demo_files.CUSTOMER)
         demo_stock.kept_here(merchant, clock.now())
         cart = demo_files.orders_by_file(merchant, clock.now().date())
@@ -151,7 +152,7 @@ def _move(port: int) -> None:
     """The simulator listens at another port this time: the demo's connections follow."""
     from accounts.models import Membership
     from carts.models import Cart
-    from integration_manager import tenancy
+    from integration_manager import demo_office, tenancy
     from integration_manager.im.simulate import demo_places
     from integration_manager.kit import oauth
     from wms.models import Wms
@@ -168,3 +169,4 @@ def _move(port: int) -> None:
                 if name in urls and url != urls[name] and url.startswith(LOOPBACK):
                     row.credentials = {**row.credentials, "url": urls[name]}
                     row.save(update_fields=["credentials"])
+            demo_office.move(port, LOOPBACK)

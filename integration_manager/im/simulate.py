@@ -1,7 +1,7 @@
 """`manage.py im simulate`: the fake systems of the connectors' tests as a process of their own.
 
 `im simulate demo` is the world of the demo account: five shops whose buyers order by themselves (one
-of them a WooCommerce, one a Shopify) and one warehouse that packs.
+of them a WooCommerce, one a Shopify), one warehouse that packs, and the office that alerts are told to.
 `im simulate woocommerce …` serves the fakes of single systems: they live like those of the demo, and fail at nothing.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from integration_manager import demo_office
+from integration_manager.demo_office import Office
 from integration_manager.kit.fake_server import Server
 from integration_manager.kit.simulator import Fake, load_fake
 
@@ -81,7 +83,8 @@ def served(systems: Sequence[str], data: Path | None = None, seed: int = 0) -> d
     fakes: dict[str, Fake] = {}
     for name in systems:
         if name == "demo":
-            fakes |= demo_world(data)
+            office = Office(path=data / "office.jsonl" if data else None)
+            fakes |= demo_world(data) | {demo_office.NAME: office}
             continue
         path = data / f"{name}.jsonl" if data else None
         fake = fakes[f"/{name}"] = load_fake(FIXTURES / name)(name, path=path, seed=seed)
