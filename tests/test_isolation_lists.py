@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from django.apps import apps
@@ -55,12 +56,19 @@ ONLY_IN_TENANCY = ("im_system", "app.account", "RESET ROLE")
 MAY_NAME_ROLES = {"integration_manager/tenancy.py", "integration_manager/im/migrate_roles.py"}
 
 
-def source() -> Iterator[tuple[str, str]]:
-    """(path, text) of every Python file of the product."""
-    for path in sorted(CLONE.rglob("*.py")):
-        name = path.relative_to(CLONE)
-        if not name.parts[0].startswith(".") and name.parts[0] not in ("tests", "benchmarks", "node_modules"):
-            yield str(name), path.read_text()
+@cache
+def source() -> dict[str, str]:
+    """Every Python file of the product: its path → its text."""
+    others = ("tests", "benchmarks", "node_modules")
+    folders = [one for one in CLONE.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    paths = [*CLONE.glob("*.py"), *(path for one in folders if one.name not in others for path in one.rglob("*.py"))]
+    return {str(path.relative_to(CLONE)): path.read_text() for path in sorted(paths)}
+
+
+@cache
+def trees() -> dict[str, ast.AST]:
+    """Those files in which the word stands, under whatever name: its path → what is written there."""
+    return {name: ast.parse(text) for name, text in source().items() if "everyone" in text.lower()}
 
 
 def calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:
@@ -78,8 +86,8 @@ def test_the_models_without_an_account() -> None:
 
 def test_the_uses_of_everyone() -> None:
     found = set()
-    for name, text in source():
-        for call in calls(ast.parse(text), "everyone"):
+    for name, tree in trees().items():
+        for call in calls(tree, "everyone"):
             reason = call.args[0] if call.args else None
             assert isinstance(reason, ast.Constant), f"{name}: the reason is a text that stands there"
             found.add((name, reason.value))
@@ -88,10 +96,9 @@ def test_the_uses_of_everyone() -> None:
 
 def test_a_reference_to_everyone_is_a_call() -> None:
     """So that the list above cannot be got round by another name for it."""
-    for name, text in source():
+    for name, tree in trees().items():
         if name == "integration_manager/tenancy.py":
             continue
-        tree = ast.parse(text)
         called = {id(call.func) for call in calls(tree, "everyone")}
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr == "everyone":
@@ -101,5 +108,5 @@ def test_a_reference_to_everyone_is_a_call() -> None:
 
 @pytest.mark.parametrize("word", ONLY_IN_TENANCY)
 def test_roles_and_the_tenants_setting_are_touched_in_one_place(word: str) -> None:
-    found = {name for name, text in source() if word in text and "/migrations/" not in name}
+    found = {name for name, text in source().items() if word in text and "/migrations/" not in name}
     assert found <= MAY_NAME_ROLES, found - MAY_NAME_ROLES
