@@ -4,7 +4,11 @@ The tests of what must hold on all pages walk this list: what they weigh, how th
 fit and read, and their pictures.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.http import HttpResponse
+from django.test import Client
 
 from alerts.channels import KINDS
 from alerts.models import Alert
@@ -50,39 +54,54 @@ PERSONAL = {
 }
 
 
+Visit = Callable[[Client, str], HttpResponse]
+
+
 @dataclass
 class Pages:
     """The filled account, and its pages: name → address."""
 
     desk: Desk
     below_account: dict[str, str]
+    owner: Client  # its owner's browser
+    visit: Visit = Client.get  # how a page is asked for
+    answers: dict[str, HttpResponse] = field(default_factory=dict)  # to its owner, by address
 
     @property
     def signed_in(self) -> dict[str, str]:
         """All that its owner sees."""
         return self.below_account | PERSONAL
 
+    def seen(self) -> dict[str, HttpResponse]:
+        """Each of these pages as its owner saw it first: name → answer."""
+        for address in self.signed_in.values():
+            if address not in self.answers:
+                self.answers[address] = self.visit(self.owner, address)
+        return {name: self.answers[address] for name, address in self.signed_in.items()}
 
-def build() -> Pages:
-    """Fills an account with something of everything, and lists its pages."""
+
+def build(*more: Callable[[Desk], None], visit: Visit = Client.get) -> Pages:
+    """Fills an account with something of everything (and `more`), and lists its pages."""
     desk = desks.build(orders=4)
     extra = fill(desk)
     routes.by_files(desk)
-    found = {}
-    client = desk.client("owner")
-    for name in routes.pages():
-        if name in NO_PAGE:
-            continue
-        address = routes.address(desk, name)
-        answer = client.get(address)
+    for make in more:
+        make(desk)
+    found, answers = {}, {}
+    owner = desk.client("owner")
+    owner.get(desk.url("profile/"))  # writes into the session that somebody is here: once in ten minutes
+    # All that the pages show is there before the first is looked at.
+    addresses = {name: routes.address(desk, name) for name in routes.pages() if name not in NO_PAGE}
+    for name, address in addresses.items():
+        answer = visit(owner, address)
         if answer.status_code in (302, 405):
             continue  # leads on, or is there to send something to
         if "attachment" in answer.headers.get("Content-Disposition", ""):
             continue  # a download
         assert answer.status_code == 200, f"{name} ({address}): {answer.status_code}; is it in NO_PAGE?"
         assert answer.headers["Content-Type"].startswith("text/html"), f"{name} is no page; is it in NO_PAGE?"
-        found[name] = address
-    return Pages(desk, found | extra)
+        found[name], answers[address] = address, answer
+    return Pages(desk, found | extra, owner, visit, answers)
 
 
 def fill(desk: Desk) -> dict[str, str]:
@@ -174,4 +193,6 @@ def empty() -> Pages:
         for cart in desk.carts:
             cart.delete()
     paths = {"dashboard": "", "orders": "orders/", "alerts": "alerts/", "carts": "carts/", "skipped": "orders/skipped/"}
-    return Pages(desk, {f"{name}, nothing yet": desk.url(path) for name, path in paths.items()})
+    owner = desk.client("owner")
+    owner.get(desk.url("profile/"))
+    return Pages(desk, {f"{name}, nothing yet": desk.url(path) for name, path in paths.items()}, owner)

@@ -53,12 +53,11 @@ def views(shop: Any, url: str) -> list[View]:
         assert answer.status_code not in (301, 302), f"{name} leads on to {answer.headers['Location']}"
         found.append(View(name, answer.content, dict(answer.headers)))
 
-    owner = desk.client("owner")
-    for name, address in pages.signed_in.items():
-        see(name, owner.get(address))
+    for name, answer in pages.seen().items():
+        see(name, answer)
     empty = every_page.empty()
     for name, address in empty.below_account.items():
-        see(name, empty.desk.client("owner").get(address))
+        see(name, empty.owner.get(address))
     for name, address in every_page.OUTSIDE.items():
         see(name, Client().get(address))
     _from_a_shop(desk, see, shop, url)

@@ -46,10 +46,9 @@ CHOSEN = {"field": "tag", "kind": "UPC", "code_method": "GRND", "text_method": "
 @pytest.fixture(scope="module")
 def pages(kept: None) -> every_page.Pages:
     """The filled account, made once: what a test does to it is undone."""
-    found = every_page.build()
+    found = every_page.build(desk_lists.fill)
     found.desk.settle("owner")
     cart = found.desk.carts[0].public_id
-    desk_lists.fill(found.desk)
     found.below_account |= {
         "a filter to change": found.desk.url(f"carts/{cart}/order-filters/?change=tag"),
         "a cart that is off": found.desk.url(f"carts/{found.desk.carts[1].public_id}/going-live/"),
@@ -72,8 +71,8 @@ def elsewhere(kept: None) -> Desk:
 @pytest.fixture(scope="module")
 def read(pages: every_page.Pages) -> dict[str, str]:
     """Every page that the owner sees: address → HTML."""
-    client = pages.desk.client("owner")
-    return {address: client.get(address).content.decode() for address in pages.signed_in.values()}
+    seen = pages.seen()
+    return {address: seen[name].content.decode() for name, address in pages.signed_in.items()}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Every page: it answers, asks the database little, and says nothing it must not say."""
+"""What all pages have in common. What they weigh, ask and may not say: tests/test_web_weight.py."""
 
 import re
 from typing import Any
@@ -14,12 +14,10 @@ from orders.models import SkippedOrder, Status
 from orders.search import STATES
 from tests import desk as desks
 from tests import every_page
-from tests.desk import CANARY, PASSWORD, Desk, make_order
+from tests.desk import PASSWORD, Desk, make_order
+from tests.test_web_weight import KEEPS_COUNT, MOST_QUERIES
 
 pytestmark = pytest.mark.django_db
-MOST_QUERIES = 12
-MOST_BYTES = 30_000  # of a later view, compressed
-KEEPS_COUNT = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SELECT set_config")  # read no row
 
 
 @pytest.fixture
@@ -30,28 +28,6 @@ def desk() -> Desk:
         make_order(made.carts[0], "ONE-OK", status="confirmed")
         make_order(made.carts[0], "ONE-HELD", status="held", held_by="person")
     return made
-
-
-@pytest.fixture
-def everything() -> every_page.Pages:
-    return every_page.build()
-
-
-def test_every_page_within_its_budget_of_queries_and_light(everything: every_page.Pages) -> None:
-    """Later views load the page alone: style and script are kept by the browser (tests/test_web_weight.py)."""
-    client, too_much = everything.desk.client("owner"), []
-    client.get(everything.desk.url("profile/"))  # writes into the session that somebody is here: once in ten minutes
-    for name, address in everything.signed_in.items():
-        with CaptureQueriesContext(connection) as queries:
-            answer = client.get(address, headers={"Accept-Encoding": "gzip"})
-        assert answer.status_code == 200, name
-        counted = [q["sql"] for q in queries if not q["sql"].startswith(KEEPS_COUNT)]
-        if len(counted) > MOST_QUERIES:
-            too_much.append(f"{name}: {len(counted)} queries\n" + "\n".join(sql[:200] for sql in counted))
-        if len(answer.content) > MOST_BYTES:
-            too_much.append(f"{name}: {len(answer.content)} bytes")
-        assert answer.headers.get("Content-Encoding") == "gzip", name
-    assert too_much == [], "\n\n".join(too_much)
 
 
 def test_an_order_in_any_state_and_any_filter_of_the_list_within_the_same_budget(desk: Desk) -> None:
@@ -73,24 +49,11 @@ def test_an_order_in_any_state_and_any_filter_of_the_list_within_the_same_budget
 
 def test_a_new_account_within_the_same_budget() -> None:
     empty = every_page.empty()
-    client = empty.desk.client("owner")
-    client.get(empty.desk.url("profile/"))
     for name, address in empty.below_account.items():
         with CaptureQueriesContext(connection) as queries:
-            assert client.get(address).status_code == 200, name
+            assert empty.owner.get(address).status_code == 200, name
         counted = [q["sql"] for q in queries if not q["sql"].startswith(KEEPS_COUNT)]
         assert len(counted) <= MOST_QUERIES, f"{name}:\n" + "\n".join(sql[:200] for sql in counted)
-
-
-def test_no_page_has_inline_code_or_a_secret(everything: every_page.Pages) -> None:
-    client = everything.desk.client("owner")
-    for name, address in everything.signed_in.items():
-        text = client.get(address).content.decode()
-        assert CANARY not in text, name
-        assert not re.search(r"<script(?![^>]*\b(src=|type=\"application/json\"))", text), name
-        assert not re.search(r"\sstyle=|\son[a-z]+=\"|<style|javascript:", text), name
-        assert "<script>x</script>" not in text, name
-        assert len(re.findall(r"<h1\b", text)) == 1, name
 
 
 def test_polled_parts_come_without_the_frame(desk: Desk) -> None:
