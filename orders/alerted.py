@@ -13,18 +13,18 @@ def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     `holds`, `waiting`; `order_page` and `order_number` are of the one order: where one waits, of that.
     """
     # That no cause is empty is said too: only then does the index of causes, which has no others, serve it.
-    held = Order.objects.filter(cause=OuterRef("key")).exclude(cause="")
-    one = Order.objects.filter(pk=OuterRef("order_id"))
-    number = held.order_by().values("cause").annotate(number=Count("pk")).values("number")
+    held = Order.objects.filter(cause=OuterRef("key")).exclude(cause="").order_by()
+    own = Order.objects.filter(pk=OuterRef("order_id"))
+    number = held.values("cause").annotate(number=Count("*")).values("number")  # of rows: the index alone tells it
+    several = Exists(held[1:2])
     return alerts.annotate(
         holds=Exists(held),
         waiting=Coalesce(Subquery(number, output_field=IntegerField()), 0),
-    ).annotate(
         **{
             name: Case(
-                When(waiting=1, then=Subquery(held.order_by().values(column)[:1])),
-                default=Subquery(one.values(column)[:1]),
+                When(several, then=Subquery(own.values(column)[:1])),
+                default=Coalesce(Subquery(held.values(column)[:1]), Subquery(own.values(column)[:1])),
             )
             for name, column in (("order_page", "public_id"), ("order_number", "cust_po_no"))
-        }
+        },
     )

@@ -121,6 +121,21 @@ class Order(OwnedModel):
             models.Index(fields=["account", "merchant", "-id"], name="order_by_merchant"),
             models.Index(fields=["account", "cart", "-id"], name="order_by_cart"),
             models.Index(fields=["account", "-order_date", "-id"], name="order_by_date"),
+            # All that the list filters by: what fits seldom, or lies together at the other end, is found in it alone.
+            models.Index(
+                fields=["account", "-id"],
+                name="order_in_list",
+                include=[
+                    "status",
+                    "held_by",
+                    "order_date",
+                    "created_at",
+                    "merchant",
+                    "cart",
+                    "ship_country",
+                    "ship_code",
+                ],
+            ),
             models.Index(fields=["merchant", "retry_at", "id"], name="order_ready", condition=models.Q(status="ready")),
             models.Index(
                 fields=["merchant", "lease_until"], name="order_sending", condition=models.Q(status="sending")

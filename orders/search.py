@@ -192,12 +192,12 @@ def oldest_first(sort: str) -> bool:
 def page(orders: QuerySet[Any], sort: str, after: str = "", before: str = "", size: int = PAGE) -> Page:
     """One page of orders. `after` and `before` are public ids of orders in the list."""
     column = SORTS.get(sort, "pk")
-    rows = orders.only("account", "public_id")
-    found = keyset(rows, column, after, before, size, lambda order: order.public_id, ascending=oldest_first(sort))
-    # The details are read for this page only, not for all that match.
-    ids = [order.pk for order in found.items]
-    full = {order.pk: order for order in with_details(Order.objects.filter(pk__in=ids))} if ids else {}
-    found.items = [full[pk] for pk in ids if pk in full]
+    # Ids alone, which an index knows; the rest is read for this page only, not for all that match.
+    found = keyset(orders.values_list("pk", flat=True), column, after, before, size, str, ascending=oldest_first(sort))
+    full = {order.pk: order for order in with_details(Order.objects.filter(pk__in=found.items))} if found.items else {}
+    names = {str(pk): order.public_id for pk, order in full.items()}
+    found.newer, found.older = names.get(found.newer, ""), names.get(found.older, "")
+    found.items = [full[pk] for pk in found.items if pk in full]
     return found
 
 
