@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.conf import settings
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
 
 from accounts.models import Invitation, Membership, User
 from accounts.roles import PERMISSIONS
@@ -143,8 +144,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "cart_on": OF_A_MERCHANT,
     "cart_off": OF_A_MERCHANT,
     "cart_repull": OF_A_MERCHANT,
-    "cart_delete": OF_A_MERCHANT,
     "cart_purchases_pull": OF_A_MERCHANT,
+    "cart_delete": OF_A_MERCHANT,
     "cart_restore": OF_A_MERCHANT,
     "cart_runs": OF_A_MERCHANT,
     "cart_runs_csv": OF_A_MERCHANT,
@@ -195,9 +196,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "order_refund_decide": OF_A_MERCHANT,
     "order_cancel_at_wms": OF_A_MERCHANT,
     "order_exchanges": OF_A_MERCHANT,
+    "order_timeline": OF_A_MERCHANT,
     "order_edit": OF_A_MERCHANT,
     "order_give_back": OF_A_MERCHANT,
-    "order_timeline": OF_A_MERCHANT,
     "order_note": OF_A_MERCHANT,
     "alerts": FOR_ALL_MEMBERS,
     "alerts_csv": FOR_ALL_MEMBERS,
@@ -553,16 +554,40 @@ def test_rows_of_another_account_are_not_there_not_even_for_its_owner(
     assert browsers["owner"].get(at_home).status_code == 404, "nor under its own address"
 
 
+NOBODYS = ("aaaaaaaaaaaa", "1", "0", "null")
+NO_IDS = ("-1", "x" * 300, "..", "%00", "a'b")
+
+
+def leads_somewhere(url: str) -> bool:
+    """Whether there is a route for it: else no view is asked, whatever stands in it."""
+    try:
+        resolve(unquote(url.partition("?")[0]))
+    except Resolver404:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("wrong", NO_IDS)
+def test_an_address_without_a_route_is_not_there(desk: Desk, browsers: dict[str, Client], wrong: str) -> None:
+    for asked in (desk.url(f"orders/{wrong}/"), desk.url(f"carts/{wrong}/edit/")):
+        assert not leads_somewhere(asked)
+        for who, status in (("owner", 404), ("stranger", 404), ("anonymous", 302)):
+            assert browsers[who].get(asked).status_code == status, who
+
+
 @pytest.mark.parametrize("name", with_rows())
 def test_an_id_that_nobody_has_is_not_there(
     addresses: dict[str, str], known: list[str], browsers: dict[str, Client], name: str
 ) -> None:
     browser, url = browsers["owner"], addresses[name]
-    for wrong in ("aaaaaaaaaaaa", "1", "0", "-1", "x" * 300, "..", "%00", "null", "a'b"):
+    for wrong in (*NOBODYS, *NO_IDS):
         asked = url
         for public_id in known:
             asked = asked.replace(public_id, wrong)
-        assert browser.get(asked).status_code in (404, 405), asked
+        assert asked != url
+        assert leads_somewhere(asked) or wrong in NO_IDS
+        if leads_somewhere(asked):
+            assert browser.get(asked).status_code in (404, 405), asked
 
 
 @pytest.mark.parametrize("name", MATRIX)
