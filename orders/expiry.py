@@ -137,4 +137,5 @@ def _purchases(now: datetime, until: float) -> int:
 def _rows(sql: str, values: dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+    return found
