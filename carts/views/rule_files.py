@@ -95,7 +95,7 @@ class Wanted:
 class RulesImport:
     """Takes up a file of rules: an importer of integration_manager/list_pages.py."""
 
-    title = "Import the rules of carts"
+    title, what = "Import the rules of carts", "Cart"
     lede = (
         "A row for each cart, found by its id or by its merchant and name. An empty cell leaves an option as it is, "
         "and so does a column that is missing. One wrong row, and nothing of the file is imported."
@@ -254,8 +254,8 @@ def _word(cart: Cart, name: str) -> str:
         return f"{value:%H:%M}" if value else ANY_TIME
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    choices = dict(Cart._meta.get_field(name).flatchoices)
-    return str(choices.get(value, value))
+    of: Any = Cart._meta.get_field(name)
+    return str(dict(of.flatchoices).get(value, value))
 
 
 def _data(cart: Cart, cells: dict[str, str], day: date) -> dict[str, Any]:

@@ -227,7 +227,9 @@ def _product_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[l
 def _alias_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[list[object]]:
     for part in parts:
         codes = _codes(part)
-        yield from ([one.sku, code.kind, code.value] for one in part for code in codes.get(one.pk, ()))
+        for one in part:
+            for code in codes.get(one.pk, ()):
+                yield [one.sku, code.kind, code.value]
 
 
 def _level_rows(found: Merchant, parts: Iterable[list[Product]]) -> Iterator[list[object]]:

@@ -1,5 +1,7 @@
 """How somebody likes to see the order list: filters under a name, and columns."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponseBase, QueryDict
@@ -78,7 +80,7 @@ def order_views_csv(request: AccountRequest) -> HttpResponseBase:
     return spreadsheet.streamed(request, "views-of-orders", HEAD, lambda: rows)
 
 
-def whose(view: SavedView) -> str:
+def whose(view: Any) -> str:
     """Whose view it is, in words."""
     if not view.mine:
         return "Shared by somebody else"
