@@ -12,6 +12,9 @@ from typing import Any
 
 import django
 import pytest
+from django.test import client
+from hypothesis import HealthCheck
+from hypothesis import settings as drawing
 
 from tests import services
 
@@ -26,6 +29,20 @@ services.choose_database()
 django.setup()
 # xdist's workers inherit the environment, and must choose their database before they read settings.
 del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def _note_whole(store: dict[str, Any], signal: Any, sender: Any, template: Any, context: Any, **kwargs: Any) -> None:
+    if "context" not in store:
+        _note_template(store, signal, sender, template, context, **kwargs)
+
+
+# `answer.context` is that of the whole page: a copy for each of its parts, too, would make every page slower.
+_note_template = client.store_rendered_templates
+client.store_rendered_templates = _note_whole
+
+# A loaded machine draws and runs slowly, which says nothing of what is drawn.
+drawing.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+drawing.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -127,8 +144,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of Debian's Chromium (or Chrome); skips where there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    """The path of Debian's Chromium (or Chrome), best without its windows, which nobody sees; skips where is none."""
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:
             return found

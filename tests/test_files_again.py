@@ -12,7 +12,7 @@ from accounts.models import Account
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import clock, crash, inbox
+from integration_manager.kit import clock, crash, file_pages
 from merchants.models import Merchant, ReadFile, Schedule, Service, StoredFile
 from orders.models import Order, Shipment, SkippedOrder, Status
 from tests import desk as desks
@@ -126,7 +126,7 @@ def test_a_file_that_left_something_to_do_is_read_again(disk: Disk, why: str) ->
 
 @pytest.mark.parametrize("after", ["archive", "delete"])
 def test_its_own_half_read_file_is_no_duplicate(disk: Disk, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(file_pages, "CHUNK_ROWS", 100)
     Cart.objects.filter(pk=disk.cart.pk).update(options={"quiet": 0, "after": after})
     text = HEADER + "\n" + "".join(f"{row(f'B-{n}')}\n" for n in range(450))
     disk.put("shop/orders/long.csv", text)

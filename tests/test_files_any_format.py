@@ -12,7 +12,7 @@ from accounts.models import Account
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import clock, inbox
+from integration_manager.kit import clock, file_pages
 from merchants import schedules
 from merchants.models import FileFormat, Merchant, Schedule, Service, StockLevel
 from orders import files_read, jobs
@@ -288,7 +288,7 @@ def slow_pages(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[str]]:
         said.append(Schedule.objects.get(service=Service.DOWNLOAD).result.get(schedules.DOING, ""))
         return store(intake, page, *rest)
 
-    monkeypatch.setattr(inbox, "CHUNK_ROWS", 200)
+    monkeypatch.setattr(file_pages, "CHUNK_ROWS", 200)
     monkeypatch.setattr(download, "store_page", slowly)
     monkeypatch.setattr(orders_run.time, "monotonic", lambda real=time.monotonic: real() + passed)
     return pages, said

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carts.systems.csv_cart import CsvCart, to_order
@@ -329,7 +329,6 @@ delimiters = st.sampled_from([",", ";", "\t", "|"])
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_any_file_reads_as_it_was_written(data: st.DataObject) -> None:
     preset = data.draw(st.sampled_from(list(PRESETS.values())))
     fields = [name for name in preset.fields if name != "record_no" and not FIELDS[preset.kind][name].dated]

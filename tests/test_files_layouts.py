@@ -232,7 +232,7 @@ def formats(draw: st.DrawFn) -> Format:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_format_reads_what_it_wrote(data: st.DataObject) -> None:
     form = data.draw(formats())
     text = cells_for(form)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from carts.systems.csv_cart import CsvCart, to_order
-from integration_manager.kit import clock, inbox
+from integration_manager.kit import clock, file_pages
 from integration_manager.kit.canonical import Prepared, PreparedLine, Shipment, ShipmentLine, Stock
 from integration_manager.kit.connector import Dedupe, Page, Reject
 from integration_manager.kit.disk import LocalFolder
@@ -362,7 +362,7 @@ def test_a_bad_file_date_does_not_hide_a_file(cart: CsvCart, tmp_path: Path) -> 
 def test_a_page_has_fewer_orders_where_they_have_many_items(
     cart: CsvCart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "MOST_ROWS", 30)
+    monkeypatch.setattr(file_pages, "MOST_ROWS", 30)
     lay(tmp_path / "orders/x.csv", HEAD + "".join(row(str(number // 10), f"SKU-{number}") for number in range(100)))
     assert [len(page.rows) for page in cart.orders(SINCE) if page.rows] == [3, 3, 3, 1]
 
@@ -380,7 +380,7 @@ def test_100_000_rows_in_bounded_memory(cart: CsvCart, tmp_path: Path) -> None:
         if page.done:
             page.done()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert found == count // 2 and largest <= inbox.CHUNK_ROWS
+    assert found == count // 2 and largest <= file_pages.CHUNK_ROWS
     assert grown < 60, f"{grown:.0f} MB more"
     assert time.process_time() - began < 60
 

@@ -16,7 +16,7 @@ from accounts.models import Account
 from alerts.models import Alert
 from carts.models import Cart, CartStock
 from integration_manager import tenancy
-from integration_manager.kit import clock, crash, inbox
+from integration_manager.kit import clock, crash, file_pages
 from integration_manager.kit.sftp import SftpFolder
 from merchants.models import Merchant, Schedule, Service, StockLevel
 from orders import connections, file_actions, files_read
@@ -244,7 +244,7 @@ def test_killed_in_the_middle_of_a_file(trip: Files, monkeypatch: pytest.MonkeyP
         write(self, path, data[: len(data) // 2])
         raise Killed
 
-    monkeypatch.setattr(inbox, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(file_pages, "CHUNK_ROWS", 2)
     monkeypatch.setattr(files_read, "got_to", stored)
     with dying():
         trip.run(Service.DOWNLOAD)

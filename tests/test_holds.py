@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -105,7 +105,6 @@ conditions = st.builds(
 hold_rules = st.lists(st.builds(HoldRule, texts, st.tuples(conditions) | st.tuples(conditions, conditions)), max_size=2)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of the first draw, on a loaded machine
 @given(hold_rules, texts, st.decimals(-5, 1000, places=2))
 def test_whatever_the_rules_the_order_stays_as_it_is(rules: Any, tag: str, total: Decimal) -> None:
     source = order(("A", "2"), (tag, "1.5"), tags=(tag,), grand_total=total, extra_fields={"x": tag})

@@ -104,7 +104,7 @@ def test_an_edit_within_a_stretch_of_one_time_loses_nothing() -> None:
         assert {row["id"] for row in rows_of(shop.pages(key_of=key_of))} == set(range(40))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     times=st.lists(st.integers(0, 6), max_size=60),
     size=st.integers(2, 9),

@@ -200,7 +200,7 @@ def test_a_quote_in_a_password_does_not_end_it() -> None:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text(min_size=6, max_size=40), st.integers(0, 3_000), st.booleans())
 def test_a_known_value_goes_in_each_of_its_forms(secret: str, pad: int, cut: bool) -> None:
     secret = "zq" + secret + "qz"

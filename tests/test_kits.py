@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -129,7 +129,6 @@ bundles = st.dictionaries(st.sampled_from("ABCDEF"), st.integers(1, 40), min_siz
 currencies = st.sampled_from(["USD", "JPY", "KWD", None])
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of the first draw, on a loaded machine
 @given(bundles, st.integers(1, 500), st.lists(money, min_size=5, max_size=5), currencies)
 def test_no_kit_loses_or_invents_quantity_or_money(kit: Any, number: int, amounts: Any, currency: Any) -> None:
     names = ("price", "discount", "addl_discount", "tax", "shipping_surcharge")

@@ -77,9 +77,7 @@ everything = st.builds(
 )
 
 
-@settings(
-    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)  # of the first draws
+@settings(derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])  # first draws
 @given(st.lists(sold, min_size=1, max_size=5), everything, ships, texts | st.none(), st.booleans())
 def test_all_rules_together_lose_and_invent_nothing(
     lines: list[Line], rules: Rules, ship: Any, code: str | None, anyway: bool

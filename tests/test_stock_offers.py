@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from merchants.offers import Counted, Offer, Place, StockRules, offers
@@ -23,10 +23,6 @@ some_rules = st.builds(
     buffer=st.integers(0, 50).map(D),
     percent=st.integers(0, 100),
 )
-
-
-# A loaded machine draws slowly, which says nothing of what is drawn.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def one(places: list[Place] | None = None, open_: int = 0, codes: tuple[str, ...] = (), **rules: object) -> Offer:
@@ -78,7 +74,6 @@ def test_what_is_withheld_is_not_told_and_says_why() -> None:
     assert one(codes=("111",), alias="UPC", withheld=filtered).told
 
 
-@patiently
 @given(places, st.decimals(0, 500, places=4), some_rules)
 def test_whatever_the_numbers(places: list[Place], open_: Decimal, rules: StockRules) -> None:
     for offer in offers(Counted("MUG", tuple(places), open_), (), rules):
@@ -92,7 +87,6 @@ def test_whatever_the_numbers(places: list[Place], open_: Decimal, rules: StockR
         assert offer.sentence.endswith(f"= {format(offer.quantity.normalize(), 'f')}")
 
 
-@patiently
 @given(places, st.decimals(0, 500, places=4), some_rules, st.integers(1, 20))
 def test_more_orders_or_a_larger_buffer_never_raise_it(
     places: list[Place], open_: Decimal, rules: StockRules, more: int

@@ -15,10 +15,10 @@ from integration_manager.kit.csvorders import to_order as to_order
 from integration_manager.kit.csvproducts import to_product
 from integration_manager.kit.csvpurchases import receipt_rows, to_purchase
 from integration_manager.kit.csvwriting import written
+from integration_manager.kit.file_pages import pages, parts
 from integration_manager.kit.folder import Entry
 from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, file_name
-from integration_manager.kit.inbox import pages, parts
 
 
 class CsvCart(FolderSystem, CartConnector):

@@ -46,7 +46,8 @@ class Address(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Who lives there: the person, else the company."""
-        person = " ".join(part for part in (self.first_name, self.last_name) if part)
+        first, last = self.first_name, self.last_name
+        person = f"{first} {last}" if first and last else first or last
         return person or self.company or ""
 
 

@@ -1,7 +1,6 @@
 """The canonical model as JSON and back: any struct of texts, numbers, times, and others of its kind."""
 
 import functools
-import operator
 import types
 import typing
 from collections.abc import Callable
@@ -40,9 +39,7 @@ def from_json(kind: type[T], raw: dict[str, Any]) -> T:
 def _writer(kind: Any) -> Callable[[Any], Any]:
     """How a value of this class becomes JSON."""
     if issubclass(kind, Struct):
-        names = kind.__struct_fields__
-        parts = operator.attrgetter(*names, "__class__")  # at least two, so that it gives a tuple
-        return functools.partial(_write_fields, names, parts)
+        return functools.partial(_write_fields, kind.__struct_fields__)
     if issubclass(kind, Decimal):
         return lambda value: format(value, "f")
     if issubclass(kind, StrEnum):
@@ -54,15 +51,20 @@ def _writer(kind: Any) -> Callable[[Any], Any]:
     return lambda value: value
 
 
-def _write_fields(names: tuple[str, ...], parts: Callable[[Any], tuple[Any, ...]], value: Any) -> dict[str, Any]:
+def _write_fields(names: tuple[str, ...], value: Struct) -> dict[str, Any]:
     found = {}
-    for name, part in zip(names, parts(value), strict=False):
-        if part is None or (not part and part in ((), {})):
+    for name, part in zip(names, structs.astuple(value), strict=True):
+        if part is None:
             continue
-        found[name] = part if type(part) is str else _writer(part.__class__)(part)
+        kind = type(part)
+        if kind is str:
+            found[name] = part
+        elif part or kind not in _LEFT_OUT_WHERE_EMPTY:
+            found[name] = _writer(kind)(part)
     return found
 
 
+_LEFT_OUT_WHERE_EMPTY = (dict, tuple)
 _Reader = Callable[[Any], Any] | None  # None: the value stays as it is
 _Absent = Callable[[str], Any] | None  # None: the field has a default
 

@@ -12,8 +12,8 @@ from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
 from integration_manager.kit.csvfile import Record
 from integration_manager.kit.errors import Unmappable
+from integration_manager.kit.file_pages import BadRow
 from integration_manager.kit.filefields import ADDRESS, FIELDS, ITEM_EXTRA, ORDER_EXTRA
-from integration_manager.kit.inbox import BadRow
 from integration_manager.kit.reading import Reader
 
 T = TypeVar("T")

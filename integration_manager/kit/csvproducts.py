@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import Product
-from integration_manager.kit.inbox import BadRow
+from integration_manager.kit.file_pages import BadRow
 
 FIELDS = ("name", "retail_price", "currency_code", "weight_lbs", "barcode")
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from integration_manager.kit import csvcells
 from integration_manager.kit.canonical import PurchaseLine, PurchaseOrder, PurchaseStatus, Receipt, ReceiptLine
-from integration_manager.kit.inbox import BadRow
+from integration_manager.kit.file_pages import BadRow
 
 T = TypeVar("T")
 Rows = Sequence[Mapping[str, str]]

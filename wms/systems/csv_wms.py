@@ -13,11 +13,11 @@ from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvproducts import product_rows
 from integration_manager.kit.csvpurchases import purchase_rows, to_receipt
 from integration_manager.kit.csvwriting import written
+from integration_manager.kit.file_pages import BadRow, pages, parts
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
 from integration_manager.kit.folder import Entry, entered
 from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, file_name
-from integration_manager.kit.inbox import BadRow, pages, parts
 
 T = TypeVar("T")
 ORDER_FIELDS = (  # what goes out as the order has it
