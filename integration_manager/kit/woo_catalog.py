@@ -5,7 +5,7 @@ saved, and none of them when the product is renamed; a plug-in may date a variat
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from integration_manager.kit.reading import Reader
 from integration_manager.kit.wordpress import NO_ROUTE, PAGE, WordPress
 
 PRODUCTS, VARIATIONS = "/wc/v3/products", "/wc/v3/variations"
+FEW = 10  # products on a page, where each may cost a call of its own
 SKUS = 40  # looked up at once, so that the address stays short enough for every host
 FIELDS = "id,parent_id,type,status,name,sku,global_unique_id,price,regular_price,weight,attributes,date_modified_gmt"
 WHOLE = {"status": "any", "orderby": "id", "order": "asc", "_fields": FIELDS}
@@ -29,7 +30,7 @@ class Catalog:
 
     def __init__(self, wp: WordPress) -> None:
         self.wp = wp
-        self._lists_variations = True  # of all products at once: WooCommerce 10.3 and later
+        self._lists_variations: bool | None = None  # of all products at once: WooCommerce 10.3 and later
         self._by_sku: dict[str, list[Any]] = {}  # for this run
         self._kept: dict[str, str] = {}  # settings of the shop, for this run
 
@@ -43,25 +44,31 @@ class Catalog:
             # With its product a variation comes whether it has changed or not; alone, if that is news.
             rows = [row for row in page.rows if row.get("type") != "variation" or _id(row) not in given
                     or given[_id(row)] != row["date_modified_gmt"]]  # fmt: skip
+            while len(rows) > (size := PAGE if self._lists_variations else FEW):
+                yield Page([*self._ordered(rows[:size], given)])
+                rows = rows[size:]
             yield Page([*self._ordered(rows, given)], page.cursor)
 
     def _products(self, since: datetime, page: int) -> list[Any]:
         return self.wp.changed(PRODUCTS, since, page, status="any", _fields=FIELDS)
 
     def _variations(self, since: datetime, page: int) -> list[Any]:
-        if not self._lists_variations:
-            return []
-        try:
-            rows = self.wp.changed(VARIATIONS, since, page, status="any", _fields=FIELDS)
-        except AuthFailed as error:
-            self._does_not_list(error)
-            return []
-        return [{**row, "type": "variation"} for row in rows]
+        rows = self._of_all(lambda: self.wp.changed(VARIATIONS, since, page, status="any", _fields=FIELDS))
+        return [{**row, "type": "variation"} for row in rows or ()]
 
-    def _does_not_list(self, error: AuthFailed) -> None:
-        if error.code != NO_ROUTE:
-            raise error
-        self._lists_variations = False
+    def _of_all(self, ask: Callable[[], list[Any]]) -> list[Any] | None:
+        """Variations of whichever products; None from a shop that does not list them so."""
+        if self._lists_variations is False:
+            return None
+        try:
+            rows = ask()
+        except AuthFailed as error:
+            if error.code != NO_ROUTE:
+                raise
+            self._lists_variations = False
+            return None
+        self._lists_variations = True
+        return rows
 
     def _ordered(self, rows: Sequence[Any], given: dict[int, Any]) -> Iterator[Any]:
         families = {_id(row): row for row in rows if _has_variations(row)}
@@ -97,12 +104,13 @@ class Catalog:
 
     def _variations_of(self, parents: Sequence[int]) -> list[Any]:
         """All variations of these products: by few calls, or in an older shop by one for each of them."""
-        if parents and self._lists_variations:
-            try:
-                return [*self.wp.every(VARIATIONS, parent=",".join(map(str, parents)), **WHOLE)]
-            except AuthFailed as error:
-                self._does_not_list(error)
-        return [{**row, "parent_id": parent} for parent in parents for row in self._of_one(parent)]
+        if not parents:
+            return []
+        keys = ",".join(map(str, parents))
+        rows = self._of_all(lambda: [*self.wp.every(VARIATIONS, parent=keys, **WHOLE)])
+        if rows is None:
+            rows = [{**row, "parent_id": parent} for parent in parents for row in self._of_one(parent)]
+        return rows
 
     def _of_one(self, parent: int) -> list[Any]:
         path = f"{PRODUCTS}/{parent}/variations"
