@@ -1,12 +1,12 @@
 """Many rows in one statement: one JSON text in, a recordset out. Ten times as fast as the ORM's bulk_create.
 
 With an array for each column every value would be a constant, which PostgreSQL reads, types and plans by itself.
-Only what is JSON already goes in as one: inside of another JSON it would be read three times. And a column that
-says the same in all rows is said once.
+Only what is JSON already goes in as one text of its own: inside of another JSON it would be read three times. And a
+column that says the same in all rows is said once.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -30,7 +30,7 @@ class Insert:
         late: Iterable[str] = (),
         returning: Iterable[str] = (),
     ) -> None:
-        """`columns`: those not named get their field's default. `late`: columns that `write` gets, a value per row."""
+        """`columns`: those not named get their field's default. `late`: columns of ids, which `write` gets."""
         columns, self._late, self._wanted = dict(columns), list(late), list(returning)
         self._parameters: list[Any] = []
         names, sources, types, late_types = [], [], [], {}
@@ -65,25 +65,30 @@ class Insert:
             raise TypeError(f"{model.__name__} has no column {', '.join(columns)}")
         keys = [column for column, _ in each]
         rows = [dict(zip(keys, values, strict=True)) for values in zip(*(value for _, value in each), strict=True)]
-        given = [f"json_to_recordset(%s) AS ({', '.join(types)})", *("unnest(%s::text[])" for _ in texts)]
+        given = [
+            f"json_to_recordset(%s) AS ({', '.join(types)})",
+            *(f"unnest(string_to_array(%s, chr(1), '{_NULL}'))" for _ in texts),
+        ]
         given += [f"unnest(%s::{late_types[name]}[])" for name in self._late]
         called = ", ".join(f'"{name}"' for name in [*keys, *(name for name, _ in texts), *self._late])
         self._sql = (
             f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT {', '.join(sources)} "  # noqa: S608 (names of ours)
             f"FROM ROWS FROM ({', '.join(given)}) AS r({called}) "
         )
-        self._parameters += [_json(rows), *(values for _, values in texts)]
+        self._parameters += [_json(rows), *(_BETWEEN.join(text or _NULL for text in values) for _, values in texts)]
 
-    def write(self, *, conflict: str = "", **late: list[Any]) -> list[tuple[Any, ...]]:
+    def write(self, *, conflict: str = "", **late: Sequence[int]) -> list[tuple[Any, ...]]:
         """Inserts them; gives the `returning` columns of those written. `conflict`: an ON CONFLICT clause."""
         account = tenancy.account_id()
         known = [account if value is _ACCOUNT else value for value in self._parameters]
         returning = f" RETURNING {', '.join(self._wanted)}" if self._wanted else ""
         with connection.cursor() as cursor:
-            cursor.execute(self._sql + conflict + returning, known + [late[name] for name in self._late])
+            ids = [f"{{{','.join(map(str, late[name]))}}}" for name in self._late]
+            cursor.execute(self._sql + conflict + returning, known + ids)
             return cursor.fetchall() if self._wanted else []
 
 
+_BETWEEN, _NULL = "\x01", "-"  # of texts in JSON, none of which has the one in it or is the other
 _ACCOUNT = object()  # stands for the tenant's, whoever it is when the rows are written
 
 

@@ -123,11 +123,11 @@ class Belongings:
 
     def write(self, ids: Sequence[int]) -> None:
         """`ids`: of each of the orders."""
-        self._details.write(order_id=list(ids))
+        self._details.write(order_id=ids)
         self._lines.write(ids)
         judged = {pk: outcome for pk, outcome in zip(ids, self._outcomes, strict=True) if outcome}
         kit_lines.store_parts(judged, known=False)
-        self._events.write(order_id=list(ids))
+        self._events.write(order_id=ids)
         ruling.tell(judged, self._now)
 
 
