@@ -81,8 +81,8 @@ def _lists(world: million.World, number: int, base: str, luck: random.Random) ->
     filters = [
         "", f"merchant={merchant}", f"cart={cart}", f"cause={cause}", "country=GB", "country=IS", "country=ZZ",
         "method=LTL+Freight", "method=none", f"placed_from={week}", f"placed_to={month}",
-        f"placed_from={month}&placed_to={week}", f"loaded_from={week}", f"loaded_to={month}", "loaded=today", "stuck=yes",
-        *(f"state={state}" for state in search.STATES), f"state=error&merchant={merchant}",
+        f"placed_from={month}&placed_to={week}", f"loaded_from={week}", f"loaded_to={month}", "loaded=today",
+        "stuck=yes", *(f"state={state}" for state in search.STATES), f"state=error&merchant={merchant}",
         f"state=canceled&merchant={merchant}", f"state=held&cart={cart}", f"merchant={merchant}&country=NO",
         f"state=confirmed&method=DHL+Express&placed_to={month}", f"q={some[0].cust_po_no}", "q=n000", "q=whitfield",
         "q=dana+whitfield", f"q=ruiz{some[0].pk}", "q=sku-17", "q=1z0000", "q=nothing-like-it", "q=sku-17&state=error",
