@@ -33,7 +33,7 @@ from orders.next_step import Around, next_of
 from orders.services import products
 from orders.services.told import FOUND
 from orders.tokens import StoredTokens, stored
-from tests.connectors.shopify.fake import GOODS
+from tests.connectors.shopify.catalog import GOODS
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 

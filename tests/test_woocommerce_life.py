@@ -20,7 +20,7 @@ from orders import connections, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Status
 from orders.services import products
-from tests.connectors.woocommerce.fake import GOODS
+from tests.connectors.woocommerce.catalog import GOODS
 from tests.world import World, alerts, at, build, fake, leases_expire, pack, run
 from wms.systems.sandbox_wms import SandboxWms
 

@@ -265,6 +265,13 @@ def numbered(kind: str, number: Any) -> str:
     return f"gid://shopify/{kind}/{number}"
 
 
+def number_of(text: str, kind: str) -> str:
+    """The number in a global ID, which has to be of this kind."""
+    if not text.startswith(f"gid://shopify/{kind}/"):
+        raise Refused(f"Invalid global id '{text}'", "INVALID_VARIABLE")
+    return text.rpartition("/")[2].partition("?")[0]
+
+
 def nonce() -> str:
     """A new ID of a delivery."""
     return secrets.token_hex(16)

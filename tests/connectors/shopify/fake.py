@@ -8,12 +8,13 @@ import itertools
 import json
 import random
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from integration_manager.kit.fake_hooks import Hooks
-from tests.connectors.shopify.admin import Admin, Refused, connection, nonce, numbered
+from tests.connectors.shopify.admin import Refused, connection, nonce, number_of, numbered
+from tests.connectors.shopify.catalog import GOODS, Catalog
 from tests.connectors.shopify.views import (
     OPEN,
     address,
@@ -21,18 +22,12 @@ from tests.connectors.shopify.views import (
     made_view,
     order_view,
     part_view,
-    product_view,
     second,
     unit,
 )
 
-GOODS = (
-    ("MUG-BLUE", "Mug, blue", "12.50"), ("TEA-GREEN", "Green tea", "8.90"), ("POT-GLASS", "Glass teapot", "34.00"),
-    ("TRAY-OAK", "Oak tray", "27.95"), ("SPOON-SET", "Four spoons", "15.20"), ("TIN-SMALL", "Small tin", "5.60"),
-)  # fmt: skip
 METHODS = ("GROUND", "GROUND", "EXPRESS", "ECONOMY")
 HOME = ("501", "Mill Street")
-OLD = datetime(2024, 1, 1, tzinfo=UTC)  # when the first products were made
 REASONS = {
     "correction",
     "cycle_count_available",
@@ -45,7 +40,7 @@ REASONS = {
 }
 
 
-class FakeShopify(Admin):
+class FakeShopify(Catalog):
     """One shop."""
 
     system = "shopify"
@@ -59,17 +54,15 @@ class FakeShopify(Admin):
         self.orders, self.items = self.table("orders", sort="updated"), self.table("items")
         self.places, self.hooks = self.table("locations"), self.table("webhooks")
         self.jobs = self.table("jobs")  # cancellations
-        self.products = self.table("products", sort="updated")
+        self.setup_catalog()
         self.post, self.dice = Hooks(), random.Random(f"{self.name}{len(self.orders)}")
         self.numbers = itertools.count(90_000 + sum(1 for _ in self.orders) * 1000 + len(self.hooks))
         self.next_order = self.clock() + timedelta(seconds=2)
         if not len(self.places):
             self.place_at(*HOME)
-        for number, (sku, title, price) in enumerate(GOODS, 1):
+        for number, (sku, _, _) in enumerate(GOODS, 1):
             if str(number) not in self.items:
                 self.item(number, sku)
-            if str(number) not in self.products:
-                self.offer(number, title, {"sku": sku, "price": price}, at=OLD)
 
     # ── what may be asked ──
 
@@ -97,14 +90,14 @@ class FakeShopify(Admin):
         return view({"first": first, "after": after})
 
     def ask_order(self, id: str) -> Any:
-        row = self.orders.get(_number(id, "Order"))
+        row = self.orders.get(number_of(id, "Order"))
         return order_view(self, row) if row else None
 
     def ask_fulfillmentOrder(self, id: str) -> Any:
         return next((part_view(self, part) for row in self.orders for part in row["parts"] if part["id"] == id), None)
 
     def ask_fulfillment(self, id: str) -> Any:
-        number = int(_number(id, "Fulfillment"))
+        number = int(number_of(id, "Fulfillment"))
         return next(
             (made_view(row, one) for row in self.orders for one in row["fulfillments"] if one["id"] == number), None
         )
@@ -117,7 +110,7 @@ class FakeShopify(Admin):
     def ask_node(self, id: str) -> Any:
         if id.startswith("gid://shopify/Fulfillment/"):
             return self.ask_fulfillment(id)
-        job = self.jobs.get(_number(id, "OrderCancelJobResult"))
+        job = self.jobs.get(number_of(id, "OrderCancelJobResult"))
         return job_view(job) if job else None
 
     def ask_locations(self, first: int, after: str | None = None) -> Any:
@@ -130,18 +123,6 @@ class FakeShopify(Admin):
         rows = [row for row in self.items if row["sku"].casefold() in wanted]
         return connection(rows, self._item)({"first": first, "after": after})
 
-    def ask_products(self, first: int, query: str = "", sortKey: str = "ID", after: str | None = None) -> Any:
-        found = re.fullmatch(r"updated_at:>='([0-9T:-]+Z)' AND status:([a-z,]+)", query)
-        if not found or sortKey != "UPDATED_AT":
-            raise Refused(f"This search is not understood: {query}", "BAD_REQUEST")
-        rows = [row for row in self.products.since(found[1]) if row["status"].lower() in found[2].split(",")]
-        view = connection(rows, product_view, lambda row: f"{row['updated']} {row['key']}")
-        return view({"first": first, "after": after})
-
-    def ask_product(self, id: str) -> Any:
-        row = self.products.get(_number(id, "Product"))
-        return product_view(row) if row else None
-
     def ask_webhookSubscriptions(self, first: int, uri: str, after: str | None = None) -> Any:
         return connection([row for row in self.hooks if row["uri"] == uri])({"first": first, "after": after})
 
@@ -150,7 +131,7 @@ class FakeShopify(Admin):
 
     def _item(self, row: Any) -> Any:
         def level(args: dict[str, Any]) -> Any:
-            quantity = row["levels"].get(_number(args["locationId"], "Location"))
+            quantity = row["levels"].get(number_of(args["locationId"], "Location"))
             return None if quantity is None else {"quantities": lambda _: [{"name": "available", "quantity": quantity}]}
 
         return {"id": numbered("InventoryItem", row["key"]), "sku": row["sku"], "tracked": row["tracked"],
@@ -201,7 +182,7 @@ class FakeShopify(Admin):
         }
 
     def do_fulfillmentTrackingInfoUpdate(self, fulfillmentId: str, trackingInfoInput: Any, notifyCustomer: bool) -> Any:
-        number = int(_number(fulfillmentId, "Fulfillment"))
+        number = int(number_of(fulfillmentId, "Fulfillment"))
         for row in self.orders:
             for made in row["fulfillments"]:
                 if made["id"] == number:
@@ -222,8 +203,8 @@ class FakeShopify(Admin):
         if len(input["quantities"]) > 250:
             raise Refused("The input array size is greater than the maximum allowed of 250.", "MAX_INPUT_SIZE_EXCEEDED")
         for at, one in enumerate(input["quantities"]):
-            row = self.items.get(_number(one["inventoryItemId"], "InventoryItem"))
-            place = _number(one["locationId"], "Location")
+            row = self.items.get(number_of(one["inventoryItemId"], "InventoryItem"))
+            place = number_of(one["locationId"], "Location")
             path = ["input", "quantities", str(at)]
             if "changeFromQuantity" not in one:
                 errors.append(_error(path, "COMPARE_QUANTITY_REQUIRED", "changeFromQuantity is required."))
@@ -244,7 +225,7 @@ class FakeShopify(Admin):
         return {"userErrors": errors}
 
     def do_inventoryActivate(self, inventoryItemId: str, locationId: str, available: int) -> Any:
-        row, place = self.items.rows[_number(inventoryItemId, "InventoryItem")], _number(locationId, "Location")
+        row, place = self.items.rows[number_of(inventoryItemId, "InventoryItem")], number_of(locationId, "Location")
         if place in row["levels"]:
             return _wrong("Not allowed to set available quantity when the item is already active.", inventoryLevel=None)
         self.items.change(row["key"], levels={**row["levels"], place: available})
@@ -256,13 +237,13 @@ class FakeShopify(Admin):
 
     def do_orderCancel(self, orderId: str, restock: bool, reason: str, notifyCustomer: bool, staffNote: str,
                        refundMethod: Any) -> Any:  # fmt: skip
-        row = self.orders.rows[_number(orderId, "Order")]
+        row = self.orders.rows[number_of(orderId, "Order")]
         why = "Cannot cancel a fulfilled order" if row["fulfillments"] else "This order is already canceled"
         if row["cancelled"] or row["fulfillments"] or row.get("canceling"):
             error = {"code": "INVALID", "field": ["orderId"], "message": why}
             return {"job": None, "jobResult": None, "orderCancelUserErrors": [error]}
         job = {"id": numbered("OrderCancelJobResult", nonce()), "order": row["key"], "status": "STARTED", "errors": []}
-        self.jobs.put(_number(job["id"], "OrderCancelJobResult"), job)
+        self.jobs.put(number_of(job["id"], "OrderCancelJobResult"), job)
         self.orders.change(row["key"], canceling=True, restocking=restock)
         answer = {"job": {"id": numbered("Job", nonce()), "done": False}, "jobResult": job_view(job)}
         if not self.slow_jobs:
@@ -276,14 +257,14 @@ class FakeShopify(Admin):
                 key, fails = job["order"], self.job_fails
                 row = self.orders.change(key, canceling=False)
                 errors = [fails] if fails else []
-                self.jobs.change(_number(job["id"], "OrderCancelJobResult"), errors=errors,
+                self.jobs.change(number_of(job["id"], "OrderCancelJobResult"), errors=errors,
                                  status="SUCCEEDED" if fails is None else "FAILED")  # fmt: skip
                 if fails is None:
                     self.effect("cancel", key)
                     self.cancel(key, restock=row["restocking"])
 
     def do_refundCreate(self, input: Any) -> Any:
-        row = copy.deepcopy(self.orders.rows[_number(input["orderId"], "Order")])
+        row = copy.deepcopy(self.orders.rows[number_of(input["orderId"], "Order")])
         lines = {numbered("LineItem", line["id"]): line for line in row["lines"]}
         for one in input.get("refundLineItems") or ():
             if not 0 < one["quantity"] <= lines[one["lineItemId"]]["current"]:
@@ -327,7 +308,7 @@ class FakeShopify(Admin):
                 part["status"] = "CLOSED"
         item = next((item for item in self.items if item["sku"] == line["sku"]), None)
         if item and place:
-            key = _number(place, "Location")
+            key = number_of(place, "Location")
             self.items.change(item["key"], levels={**item["levels"], key: item["levels"].get(key, 0) + back})
 
     # ── webhooks ──
@@ -342,9 +323,9 @@ class FakeShopify(Admin):
         return {"webhookSubscription": row, "userErrors": []}
 
     def do_webhookSubscriptionDelete(self, id: str) -> Any:
-        if _number(id, "WebhookSubscription") not in self.hooks:
+        if number_of(id, "WebhookSubscription") not in self.hooks:
             return _wrong("Webhook subscription does not exist", deletedWebhookSubscriptionId=None)
-        self.hooks.remove(_number(id, "WebhookSubscription"))
+        self.hooks.remove(number_of(id, "WebhookSubscription"))
         return {"deletedWebhookSubscriptionId": id, "userErrors": []}
 
     def _tell(self, topic: str, payload: Any) -> None:
@@ -432,22 +413,6 @@ class FakeShopify(Admin):
         row = {"key": str(number), "sku": sku, "tracked": tracked, "levels": {HOME[0]: 0} if levels is None else levels}
         self.items.put(str(number), row)
 
-    def product(self, number: int, modified: datetime) -> str:
-        key, variant = 2_000 + number, {"id": str(5_000_000 + number), "sku": f"SKU-{number}"}
-        title = f"Thing {number}, new" if str(key) in self.products else f"Thing {number}"
-        self.offer(key, title, variant, at=modified)
-        return variant["id"]
-
-    def offer(
-        self, number: int, title: str, *variants: dict[str, Any], at: datetime | None = None, status: str = "ACTIVE"
-    ) -> None:
-        """The merchant has a product, or changes it. Without a title a variant is the only one."""
-        plain = {"title": "Default Title", "sku": "", "price": "10.00", "barcode": "", "weight": 0.5,
-                 "unit": "KILOGRAMS", "digital": False, "bundle": False}  # fmt: skip
-        rows = [{"id": f"{number}{n:03d}", **plain, **one} for n, one in enumerate(variants, 1)]
-        row = {"key": str(number), "title": title, "status": status, "updated": second(at or self.clock())}
-        self.products.put(str(number), {**row, "variants": rows})
-
     def uninstall(self) -> None:
         """The merchant removes the app: its tokens end, and it hears of it."""
         with self.lock:
@@ -457,7 +422,7 @@ class FakeShopify(Admin):
                 self.issued.remove(row["key"])
             self._tell("app/uninstalled", {"id": 77, "updated_at": second(self.clock())})
             for row in list(self.hooks):
-                self.hooks.remove(_number(row["id"], "WebhookSubscription"))
+                self.hooks.remove(number_of(row["id"], "WebhookSubscription"))
 
     def _new(self, key: str, number: int, goods: Any, method: str, modified: datetime, created: datetime) -> str:
         lines = [
@@ -501,12 +466,6 @@ class FakeShopify(Admin):
         if self.lively and self.clock() >= self.next_order:
             self.next_order = self.clock() + timedelta(seconds=self.dice.uniform(15, 45))
             self.place(1 + len(self.orders), self.clock())
-
-
-def _number(text: str, kind: str) -> str:
-    if not text.startswith(f"gid://shopify/{kind}/"):
-        raise Refused(f"Invalid global id '{text}'", "INVALID_VARIABLE")
-    return text.rpartition("/")[2].partition("?")[0]
 
 
 def _error(path: list[str], code: str, message: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""WooCommerce that is not there: orders, notes, refunds, products, webhooks and a tracking plug-in, as strict as it."""
+"""WooCommerce that is not there: orders, notes, refunds, webhooks and a tracking plug-in, as strict as it."""
 
 import base64
 import hashlib
@@ -13,31 +13,20 @@ from typing import Any
 
 from integration_manager.kit.fake_hooks import Hooks
 from integration_manager.kit.simulator import Reply, Request, route
-from tests.connectors.woocommerce.wordpress import Refused, WordPress
+from tests.connectors.woocommerce.catalog import GOODS, LOCAL, ORDER_BY, Catalog, dated, gmt, is_among
+from tests.connectors.woocommerce.wordpress import Refused
 
 CORE = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
-ORDER_BY = {"date", "id", "include", "title", "slug", "modified"}
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored", "product.updated")
-GOODS = (
-    ("MUG-BLUE", "Mug, blue", "12.50"), ("TEA-GREEN", "Green tea", "8.90"), ("POT-GLASS", "Glass teapot", "34.00"),
-    ("TRAY-OAK", "Oak tray", "27.95"), ("SPOON-SET", "Four spoons", "15.20"), ("TIN-SMALL", "Small tin", "5.60"),
-)  # fmt: skip
-SHIRTS = (("SHIRT-S", "S"), ("SHIRT-L", "L"))  # variations of one product
-PARENT = 60
-TYPES = {"simple", "grouped", "external", "variable"}
-STATUSES = {"any", "draft", "pending", "private", "publish", "future", "trash"}
-SETTINGS = {"general/woocommerce_currency": "USD", "products/woocommerce_weight_unit": "kg"}
-OLD = datetime(2024, 1, 1, tzinfo=UTC)  # when the first products were made
 BUYERS = (
     ("Ada", "Okafor", "12 Mill Lane", "Portland", "OR", "97201", "US"),
     ("Jonas", "Lindqvist", "Storgatan 5", "Uppsala", "", "753 31", "SE"),
     ("Léa", "Garnier", "3 rue des Écoles", "Lyon", "", "69001", "FR"),
 )
 METHODS = ("GROUND", "GROUND", "EXPRESS", "ECONOMY")
-LOCAL = timedelta(hours=2)  # the site's own time, by which nothing should go
 
 
-class FakeWooCommerce(WordPress):
+class FakeWooCommerce(Catalog):
     """One shop. `plugin`: the namespace of its shipment-tracking plug-in, if it has one."""
 
     system = "woocommerce"
@@ -46,29 +35,20 @@ class FakeWooCommerce(WordPress):
     gateway = True  # the payment gateway can pay back
     lively = False
     reports = True  # the key's user may see them
-    lists_variations = True  # of all products at once: 10.3 and later
 
     def setup(self) -> None:
         self.orders = self.table("orders", sort="date_modified_gmt")
         self.notes, self.refunds = self.table("notes"), self.table("refunds")
         self.trackings, self.hooks = self.table("trackings"), self.table("webhooks")
-        self.products, self.settings = self.table("catalog"), dict(SETTINGS)
+        self.setup_catalog()
         self.post, self.dice = Hooks(), random.Random(f"{self.name}{len(self.orders)}")
         known = [int(row["id"]) for table in (self.notes, self.refunds, self.hooks) for row in table]
         self.numbers = itertools.count(max(known, default=50_000) + 1)
         self.next_order = self.clock() + timedelta(seconds=2)
-        for n, (sku, name, price) in enumerate(GOODS, 11):
-            if str(n) not in self.products:
-                self.offer(n, sku, OLD, name=name, regular_price=price)
-        if str(PARENT) not in self.products:
-            self.offer(PARENT, "SHIRT", OLD, type="variable", name="Shirt", regular_price="", manage_stock=False)
-            for n, (sku, size) in enumerate(SHIRTS, PARENT + 1):
-                self.vary(n, PARENT, sku, OLD, size)
 
     def answers_to(self, name: str) -> bool:
-        if name.startswith("/wc/v3/variations"):
-            return self.lists_variations
-        return "shipment-trackings" not in name or (bool(self.plugin) and name.startswith(f"/{self.plugin}/"))
+        known = "shipment-trackings" not in name or (bool(self.plugin) and name.startswith(f"/{self.plugin}/"))
+        return known and super().answers_to(name)
 
     # ── orders ──
 
@@ -82,7 +62,7 @@ class FakeWooCommerce(WordPress):
         if after and "dates_are_gmt" not in asked:
             after = (datetime.fromisoformat(after) - LOCAL).isoformat()
         wanted = set(asked.get("status", "any").split(","))
-        rows = [row for row in self.orders.since(after and after + "~") if _has(row, wanted)]
+        rows = [row for row in self.orders.since(after and after + "~") if is_among(row, wanted)]
         if word := request.query.get("search"):
             rows = [row for row in rows if word in (row["number"], row["billing"]["last_name"])]
         if asked.get("orderby") != "modified":
@@ -219,117 +199,6 @@ class FakeWooCommerce(WordPress):
         self.trackings.remove(request.args["id"])
         return row
 
-    # ── products ──
-
-    @route("GET", "/wc/v3/products")
-    def list_products(self, request: Request) -> Any:
-        sku = request.query.get("sku")
-        rows = [row for row in self.products if row["type"] != "variation"]
-        if sku:  # with commas, or one that has them itself; variations too; capitals do not matter
-            wanted = {one.casefold() for one in (sku, *sku.split(","))}
-            rows = [row for row in self.products if row["sku"].casefold() in wanted]
-        return self._listed(request, rows, type=TYPES)
-
-    @route("GET", "/wc/v3/variations")
-    def list_variations(self, request: Request) -> Any:
-        parents = {int(key) for key in request.query.get("parent", "").split(",") if key}
-        rows = [row for row in self.products if row["type"] == "variation"]
-        return self._listed(request, [row for row in rows if not parents or row["parent_id"] in parents])
-
-    @route("GET", "/wc/v3/products/{parent}/variations")
-    def variations_of(self, request: Request) -> Any:
-        if request.args["parent"] not in self.products:
-            return self.refuse(404, "woocommerce_rest_product_invalid_id", "Invalid product ID.")
-        return self._listed(request, [row for row in self.products if row["parent_id"] == int(request.args["parent"])])
-
-    @route("GET", "/wc/v3/settings/{group}/{name}")
-    def setting(self, request: Request) -> Any:
-        value = self.settings.get(f"{request.args['group']}/{request.args['name']}")
-        if value is None:
-            return self.refuse(404, "rest_setting_setting_invalid", "Invalid setting.")
-        return {"id": request.args["name"], "label": "", "type": "select", "value": value}
-
-    def _listed(self, request: Request, rows: list[Any], **known: Any) -> Reply:
-        """One page of products or variations. What is in the trash is nowhere but there."""
-        asked = self.asked(request, status=STATUSES, modified_after=datetime, orderby=ORDER_BY,
-                           dates_are_gmt={"true", "1"}, **known)  # fmt: skip
-        wanted = {key for key in request.query.get("include", "").split(",") if key}
-        rows = [row for row in rows if _has(row, {asked.get("status", "any")})]
-        rows = [row for row in rows if row["type"] == asked.get("type", row["type"])]
-        rows = [row for row in rows if not wanted or str(row["id"]) in wanted]
-        if after := asked.get("modified_after", "")[:19]:
-            field = "date_modified_gmt" if "dates_are_gmt" in asked else "date_modified"
-            rows = [row for row in rows if row[field] > after]
-        by = {"id": "id", "modified": "date_modified_gmt"}.get(asked.get("orderby", ""), "date_created_gmt")
-        rows.sort(key=lambda row: row[by], reverse=asked.get("order", "desc") == "desc")
-        return self.paged(request, asked, [_inheriting(row, self.products.get(str(row["parent_id"]))) for row in rows])
-
-    @route("POST", "/wc/v3/products/batch")
-    def batch_products(self, request: Request) -> Any:
-        return {"update": self._batch(request, lambda row: self._stock(row, 0))}
-
-    @route("POST", "/wc/v3/products/{parent}/variations/batch")
-    def batch_variations(self, request: Request) -> Any:
-        parent = int(request.args["parent"])
-        return {"update": self._batch(request, lambda row: self._stock(row, parent))}
-
-    def _batch(self, request: Request, change: Any) -> list[Any]:
-        said = request.json or {}
-        if sum(len(rows) for rows in said.values()) > 100:
-            message = "Unable to accept more than 100 items for this request."
-            raise Refused(self.refuse(413, "woocommerce_rest_request_entity_too_large", message))
-        rows = []
-        for one in said.get("update", []):
-            try:
-                rows.append(change(one))
-            except Refused as refused:
-                rows.append({"id": one["id"], "error": refused.reply.body})
-        return rows
-
-    def _stock(self, said: Any, parent: int) -> Any:
-        row = self.products.get(str(said["id"]))
-        if row is None or row["parent_id"] != parent:
-            code = f"woocommerce_rest_{'product_variation' if parent else 'product'}_invalid_id"
-            raise Refused(self.refuse(400, code, "Invalid ID."))
-        if "stock_quantity" in said:
-            self.effect("stock", row["sku"], quantity=said["stock_quantity"])
-        return self.products.put(str(said["id"]), {**row, **said})
-
-    def product(self, number: int, modified: datetime) -> str:
-        """See `Fake`'s other doings: an odd number is a product of its own, an even one the only variation of one."""
-        key = 2_000 + number
-        if str(key) in self.products:
-            row = self.products.rows[str(key)]
-            self.products.change(str(key), regular_price="7.77", price="7.77", **_times(modified))
-            self.products.change(str(row["parent_id"] or key), name=f"Thing {number}, new", **_times(modified))
-            return str(key)
-        if number % 2:
-            self.offer(key, f"SKU-{number}", modified, name=f"Thing {number}")
-        else:
-            self.offer(500_000 + number, f"SET-{number}", modified, name=f"Thing {number}", type="variable")
-            self.vary(key, 500_000 + number, f"SKU-{number}", modified)
-        return str(key)
-
-    def offer(self, number: int, sku: str, modified: datetime | None = None, **fields: Any) -> None:
-        """The merchant has a product, or changes it."""
-        price = fields.get("regular_price", "10.00")
-        row = {
-            "id": number, "sku": sku, "type": "simple", "parent_id": 0, "status": "publish", "name": sku,
-            "price": price, "regular_price": price, "sale_price": "", "weight": "0.5", "global_unique_id": "",
-            "attributes": [], "virtual": False, "manage_stock": True, "stock_quantity": 0,
-            "date_created_gmt": _second(OLD), **_times(modified or self.clock()),
-        }  # fmt: skip
-        self.products.put(str(number), {**row, **fields})
-
-    def vary(
-        self, number: int, parent: int, sku: str, modified: datetime | None = None, size: str = "S", **fields: Any
-    ) -> None:
-        """The merchant has a variation, or changes it: as its product is saved with it, that is dated anew too."""
-        at = modified or self.clock()
-        choice = [{"id": 0, "name": "Size", "option": size}]
-        self.offer(number, sku, at, type="variation", parent_id=parent, name=size, attributes=choice, **fields)
-        self.products.change(str(parent), **_times(at))
-
     # ── webhooks ──
 
     @route("GET", "/wc/v3/webhooks")
@@ -438,7 +307,7 @@ class FakeWooCommerce(WordPress):
         row = {
             "id": int(key), "parent_id": 0, "number": f"{self.name[:3].upper()}{number}", "status": "processing",
             "currency": "USD", "date_created": (created.astimezone(UTC) + LOCAL).strftime("%Y-%m-%dT%H:%M:%S"),
-            "date_created_gmt": _second(created), "discount_total": "0.00", "shipping_total": "4.95",
+            "date_created_gmt": gmt(created), "discount_total": "0.00", "shipping_total": "4.95",
             "total": f"{total:.2f}", "total_tax": f"{tax:.2f}", "customer_id": 0, "customer_note": "",
             "billing": {**who, "email": f"buyer{number}@example.com", "phone": "555-0100"}, "shipping": who,
             "payment_method_title": "Card", "line_items": lines, "coupon_lines": [], "fee_lines": [], "refunds": [],
@@ -446,7 +315,7 @@ class FakeWooCommerce(WordPress):
                                 "total_tax": "0.00", "taxes": []}],
             "meta_data": [], "needs_processing": True,
         }  # fmt: skip
-        self.orders.put(key, {**row, **_times(modified)})
+        self.orders.put(key, {**row, **dated(modified)})
         self._tell("order.created", self.orders.rows[key])
         return key
 
@@ -456,14 +325,14 @@ class FakeWooCommerce(WordPress):
 
     def _stamped(self, key: str, at: datetime, **fields: Any) -> str:
         was = self.orders.rows[key]["status"]
-        row = self.orders.change(key, **fields, **_times(at))
+        row = self.orders.change(key, **fields, **dated(at))
         gone, back = row["status"] == "trash" != was, was == "trash" != row["status"]
         self._tell("order.deleted" if gone else "order.restored" if back else "order.updated", row)
         return key
 
     def second(self) -> str:
         """Now, as its database has it."""
-        return _second(self.clock())
+        return gmt(self.clock())
 
     # ── life ──
 
@@ -474,24 +343,6 @@ class FakeWooCommerce(WordPress):
         if self.lively and self.clock() >= self.next_order:
             self.next_order = self.clock() + timedelta(seconds=self.dice.uniform(15, 45))
             self.place(1 + len(self.orders), self.clock())
-
-
-def _second(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _times(at: datetime) -> dict[str, str]:
-    return {"date_modified_gmt": _second(at), "date_modified": _second(at + LOCAL)}
-
-
-def _inheriting(row: Any, parent: Any) -> Any:
-    """As it is shown: a variation has its product's SKU and weight, where it has none of its own."""
-    return row if parent is None else {**row, **{name: row[name] or parent[name] for name in ("sku", "weight")}}
-
-
-def _has(row: Any, wanted: set[str]) -> bool:
-    """`any` has everything but the trash."""
-    return row["status"] in wanted or ("any" in wanted and row["status"] != "trash")
 
 
 def _taken_back(line: Any, said: Any) -> Any:
