@@ -17,11 +17,11 @@ from accounts.roles import require
 from carts.models import Cart
 from integration_manager.chips import Chip, chips
 from integration_manager.context import chosen_merchant
+from integration_manager.navigation import one_merchant
 from merchants.models import Merchant
 from orders import columns, many, saved_views, search
 from orders.forms import FilterForm
 from orders.models import Order
-from orders.next_step import in_words
 from orders.state_words import BY_KEY
 from orders.views.tabs import EVERYTHING, TABS, tabs
 
@@ -52,8 +52,6 @@ def orders(request: AccountRequest) -> HttpResponseBase:
     matches = search.matching(filters.text) if filters.text else None
     rows = search.filtered(filters, matches)
     page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""))
-    for order in page.items:
-        order.next_words = in_words(order)
     acts = "orders.act" in request.permissions
     context: dict[str, Any] = {
         "page": page,
@@ -61,6 +59,7 @@ def orders(request: AccountRequest) -> HttpResponseBase:
         "filters": filters,
         "narrowed": filters != search.Filters(),
         "shows": dict.fromkeys(views.columns, True),
+        "narrow": one_merchant(request) or chosen_merchant(request)() is not None,
         "acts": [many.KINDS[key] for key in OFFERED.get(filters.state, ())] if acts else [],
     }
     if request.headers.get("HX-Target") == "rows":
