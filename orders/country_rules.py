@@ -89,6 +89,15 @@ def change(
     return saved
 
 
+def named(choices: Mapping[str, str], text: str) -> str:
+    """The one of KINDS or THEN that a text names: by its words, those before a colon, or its value. Raises Refused."""
+    said = text.casefold()
+    for value, words in choices.items():
+        if said in (words.casefold(), words.partition(":")[0].casefold(), value):
+            return value
+    raise Refused(f"“{text}” is none of {', '.join(f'“{words}”' for words in choices.values())}.")
+
+
 def refuse_nothing(rule: Mapping[str, Any]) -> None:
     """Raises Refused where a rule would let nothing through."""
     if rule["kind"] == ALLOW and not rule.get("codes"):

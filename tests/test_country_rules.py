@@ -139,12 +139,25 @@ def test_the_list_is_filled_set_and_emptied(desk: Desk, of: str) -> None:
 
 def test_a_file_is_shown_before_it_changes_anything_and_the_export_is_such_a_file(desk: Desk) -> None:
     client, here = desk.client("owner"), desk.url(f"merchants/{desk.merchants[0].public_id}/countries/")
-    upload = io.BytesIO(b"Country,Name\nUS,\nCAN,Canada\nus,\nMoon,\n")
+    upload = io.BytesIO(
+        b"Country,Name,Ships To,Orders To Other Countries\n"
+        b"US,,only the countries listed,hold\nCAN,Canada,allow,\nus,,,\n"
+        b"Moon,,,\nDE,,deny,\nFR,,perhaps,\n"
+    )
     upload.name = "countries.csv"
     shown = client.post(here + "import/", {"file": upload})
-    assert "“Moon” is no country" in text(shown)
+    for why in ("“Moon” is no country", "something else than a row before it", "“perhaps” is none of “Every country”"):
+        assert why in text(shown)
+    said = [(change.what, change.before, change.after) for change in shown.context["changes"]]
+    assert ("Ships To", "Every country", "Only the countries listed") in said
     client.post(here + "import/", {"rows": shown.context["signed"]})
+    with tenancy.activate(desk.account.pk):
+        rule = Merchant.objects.get(pk=desk.merchants[0].pk).country_rule
+    assert rule == {"kind": "allow", "then": "hold", "codes": ["CA", "US"]}
     again = io.BytesIO(file_of(client.get(here + "csv/")))
-    assert again.getvalue().decode("utf-8-sig").splitlines() == ["Country,Name", "CA,Canada", "US,United States"]
+    head, *rows = again.getvalue().decode("utf-8-sig").splitlines()
+    assert head == "Country,Name,Ships To,Orders To Other Countries"
+    does = 'Only the countries listed,"Loaded and held, until a person releases it"'
+    assert rows == [f"CA,Canada,{does}", f"US,United States,{does}"]
     again.name = "again.csv"
     assert "the list says all of it already" in text(client.post(here + "import/", {"file": again}))
