@@ -77,7 +77,10 @@ def setup(owner: Counter, path: str = "cart/edit/", **said: str) -> Any:
 
 def test_switched_on_in_the_setup_it_runs_hourly_from_now_on(world: World, owner: Counter) -> None:
     owner.post("cart/on/", {"every_download": "900"})
-    assert "Additional Product Options" in text(owner.get("cart/edit/"))
+    for system in ("woocommerce", "shopify", "sandbox_shop"):  # for every shop that gives products
+        Cart.objects.update(system=system)
+        assert "Additional Product Options" in text(owner.get("cart/edit/"))
+        assert "Product Import" in text(owner.get("cart/"))
     page = setup(owner, sync_products="yes", sync_updates="on")
     assert "Product Sync: Every" in text(page)
     cart = Cart.objects.get()
@@ -93,13 +96,6 @@ def test_switched_on_in_the_setup_it_runs_hourly_from_now_on(world: World, owner
     schedule = Schedule.objects.get(service=PRODUCTS)
     assert (schedule.every, schedule.next_run) == (0, None)
     assert not Cart.objects.get().sync_products
-
-
-@pytest.mark.parametrize("system", ["woocommerce", "shopify"])
-def test_it_is_offered_for_every_shop_that_gives_products(world: World, owner: Counter, system: str) -> None:
-    Cart.objects.update(system=system)
-    assert "Sync Products From Cart" in text(owner.get("cart/edit/"))
-    assert "Product Import" in text(owner.get("cart/"))
 
 
 def test_while_the_cart_is_off_it_waits_for_the_cart(world: World, owner: Counter) -> None:
