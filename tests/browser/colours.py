@@ -1,9 +1,9 @@
 """Whether every text can be read against what is behind it, judged by axe: each combination once.
 
-Contrast goes by the colours, size and weight of a text and by what the elements around it paint: those that paint
-nothing do not count. Pages share nearly all of their styles, so what looks alike is not asked again for each page,
-width and theme. (Where
-something else lies over a text by its place on the page alone, axe does not decide, wherever it is asked.)
+Contrast goes by the colours of a text, by whether it is large, and by what the elements around it paint: those that
+paint nothing do not count. Pages share nearly all of their styles, so what looks alike is not asked again for each
+page, width and theme. (Where something else lies over a text by its place on the page alone, axe does not decide,
+wherever it is asked.)
 """
 
 from collections import Counter
@@ -37,10 +37,9 @@ TEXTS = """() => {
         if (box.width < 2 || box.height < 2 || box.right <= 0 || box.bottom + scrollY <= 0) continue;
         const own = [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
         if (!(own || element.matches('input, select, textarea')) || !element.checkVisibility()) continue;
-        const style = getComputedStyle(element);
-        const key = [
-            around(element), named(element), style.color, style.fontSize, style.fontWeight, style.textShadow,
-        ].join(' ');
+        const style = getComputedStyle(element), size = parseFloat(style.fontSize);
+        const large = size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700);  // of these less is asked
+        const key = [around(element), element.localName, style.color, large, style.textShadow].join(' ');
         if (!texts.has(key)) texts.set(key, element);
     }
     return [...texts.keys()];
@@ -70,10 +69,10 @@ class Colours:
         """Texts of the page that is open, as it is shown now, that cannot be read.
 
         What was judged before is left out. Of what axe cannot decide here (something lies over it, its field is off)
-        it is asked again on the next pages, some times.
+        it is asked again on the next pages that have something new, some times.
         """
         fresh = [key for key in self.page.evaluate(TEXTS) if key not in self.judged and self.tried[key] < TRIES]
-        if not fresh:
+        if not any(self.tried[key] == 0 for key in fresh):
             return []
         found = self.page.evaluate(JUDGE, [CONTRAST, fresh])
         self.judged.update(found["decided"])

@@ -12,26 +12,21 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.colours import CONTRAST, Colours
+from tests.browser.colours import Colours
 from tests.browser.showing import look, opened, shown, widths
+from tests.browser.violations import Violations
 from tests.every_view import View
 
 pytestmark = pytest.mark.django_db
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 ALL_WIDTHS = (1280, 1600, 1000, 720, 360)  # as it is when it has loaded, first
 OF_A_PHONE = ["scrollable-region-focusable", "target-size"]
-# What axe asks by itself and takes seriously; of a rule that says how bad it is, every violation is as bad as that.
-GRAVE = f"""() => axe._audit.rules.filter(rule => rule.enabled && ['serious', 'critical'].includes(rule.impact) &&
-    !rule.tags.some(tag => axe._audit.tagExclude.includes(tag)) && rule.id !== '{CONTRAST}').map(rule => rule.id)"""
-VIOLATED = """rules => axe.run(document, {resultTypes: ['violations'], preload: false, runOnly: rules}).then(
-    found => found.violations.map(v => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 200)}`))"""
 
 
 def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, views: list[View]) -> None:
     complaints: list[str] = []
     problems: list[str] = []
-    colours = Colours(page)
-    grave: list[str] = []  # rules
+    colours, violations = Colours(page), Violations(page)
     seen: set[str] = set()  # menus and dialogs, each of which is opened once
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -42,14 +37,13 @@ def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, vi
             look(page, desk, "light")
             page.goto(f"{base}{number}")
             found = list(complaints)
-            grave = grave or page.evaluate(GRAVE)
             for width in widths(view) if view.mail else ALL_WIDTHS:
                 look(page, width, "light")
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 found += [f"{wider} px too wide at {width} px"] if wider > 0 else []
                 if width in (desk, phone):
-                    chosen = grave if width == desk else OF_A_PHONE
-                    found += [f"{one} [{width} px]" for one in page.evaluate(VIOLATED, chosen) + colours.unreadable()]
+                    wrong = violations.found() if width == desk else violations.found(OF_A_PHONE)
+                    found += [f"{one} [{width} px]" for one in wrong + colours.unreadable()]
             for width in (phone, desk):
                 look(page, width, "dark")
                 found += [f"{one} [{width} px, dark]" for one in colours.unreadable()]
@@ -57,14 +51,14 @@ def test_every_page_fits_and_is_accessible_and_nothing_is_blocked(page: Page, vi
                 for theme in ("light", "dark"):
                     look(page, desk, theme)
                     found += [f"{one} [open {part}, {theme}]" for one in colours.unreadable()]
-                found += [f"{one} [open {part}]" for one in page.evaluate(VIOLATED, grave)]
+                found += [f"{one} [open {part}]" for one in violations.found(whole=True)]
                 look(page, phone, "light")
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 found += [f"{wider} px too wide at {phone} px [open {part}]"] if wider > 0 else []
             problems += [f"{view.name}: {one}" for one in found]
             complaints.clear()
     assert problems == [], "\n".join(problems)
-    assert len(grave) > 50, "axe has more rules than that"
+    assert len(violations.grave) > 50, "axe has more rules than that"
     assert len(colours.judged) > 100, "the pages show more combinations of colours than that"
 
 
@@ -88,3 +82,20 @@ def test_what_cannot_be_read_is_found_on_whichever_page_it_stands_first(page: Pa
     assert [len(one) for one in found] == [0, 1, 0, 1, 0], found
     assert "Hardly" in found[1][0]
     assert "input" in found[3][0]
+
+
+def test_what_stands_around_a_page_is_left_out_only_where_it_is_the_same(page: Page) -> None:
+    """Something wrong in the content, around it, around it once more, and with the page as a whole."""
+    bad, title = "<img src='/static/none.png'>", "<title>Pages</title>"
+    views = [
+        f"<!doctype html><html lang='en'>{title}<body><nav>{nav}</nav><main><h1>Page</h1>{content}</main></body></html>"
+        for nav, content in (("", "one"), ("", bad), (bad, "two"), (bad, "three"), ("", "four"))
+    ]
+    views[-1] = views[-1].replace(title, "")
+    page.add_init_script(AXE.read_text())
+    violations, found = Violations(page), []
+    with shown([View("", view.encode(), {}) for view in views]) as base:
+        for number in range(len(views)):
+            page.goto(f"{base}{number}")
+            found.append(" ".join(violations.found()).partition(" ")[0])
+    assert found == ["", "image-alt", "image-alt", "", "document-title"]
