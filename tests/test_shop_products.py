@@ -61,6 +61,7 @@ def test_what_can_be_ordered_of_a_shop_comes_and_nothing_else(woo: Running) -> N
         shop.vary(number, 70, "", WHEN)
     shop.offer(80, "HAT", WHEN, type="variable", status="draft")
     shop.vary(81, 80, "HAT-S", WHEN)
+    shop.offer(91, "LEFT-OVER", WHEN, type="variation", parent_id=11)  # of what is a simple product by now
     found = since(woo)
     assert set(found) == {"25", "STAFF", "SHIRT-S", "SHIRT-L", "SHIRT-XL", "CAP"}
     assert (found["CAP"].key, found["CAP"].name) == ("70", "Cap & bag")

@@ -93,7 +93,9 @@ class Catalog:
         as_one = set[int]()
         for row in variations:
             parent = families.get(_id(row, "parent_id"))
-            if row.get("status") != "publish" or parent is None or not _is_for_sale(parent):
+            if parent is None or not _has_variations(parent):
+                continue  # the product is in the trash, or has become a simple one
+            if row.get("status") != "publish" or not _is_for_sale(parent):
                 continue  # it is switched off
             if not row.get("sku") or row["sku"] != parent.get("sku"):
                 yield self._record(row, parent)
