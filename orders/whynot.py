@@ -13,7 +13,7 @@ from orders.content import fold
 from orders.foreseeing import foresee
 from orders.intake import Intake
 from orders.models import Order, OrderDetail, SkippedOrder
-from orders.reading import read_raw, reader_of
+from orders.reading import GONE, read_raw, reader_of
 
 V = DryOrder.Verdict
 MOST = 100  # characters of a number
@@ -40,7 +40,8 @@ def known_here(cart: Cart, number: str) -> Explanation | None:
         return Explanation("It is here", "Its page says where it stands and what comes next.", order=order)
     skipped = SkippedOrder.objects.filter(Q(key=number) | Q(number=number), cart=cart).order_by("-seen_at").first()
     if skipped is not None:
-        return Explanation("It was skipped", skipped.message, skipped=skipped)
+        title = "It was here once" if skipped.reason == GONE else "It was skipped"
+        return Explanation(title, skipped.message, skipped=skipped)
     return None
 
 

@@ -37,6 +37,7 @@ from orders.models import (
 )
 from orders.retention import sweep
 from orders.storing import known_of
+from orders.whynot import known_here
 from tests import desk as desks
 from tests.desk import Desk, make_order
 
@@ -221,6 +222,8 @@ def test_what_is_gone_is_not_loaded_again_and_found_by_who_looks_for_it(desk: De
         assert (known, over) == ({}, {"A-1"})
     row = SkippedOrder.objects.get()
     assert (row.key, row.number, row.reason, row.raw) == ("A-1", "A-1", "gone", None)
+    told = known_here(cart, "A-1")
+    assert told is not None and told.title == "It was here once"
     owner = desk.client("owner")
     skipped = desk.url("orders/skipped/")
     assert "A-1" not in owner.get(skipped).content.decode(), "the list is of what one may want to know"
