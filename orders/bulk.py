@@ -80,11 +80,11 @@ class Insert:
     def write(self, *, conflict: str = "", **late: Sequence[int]) -> list[tuple[Any, ...]]:
         """Inserts them; gives the `returning` columns of those written. `conflict`: an ON CONFLICT clause."""
         account = tenancy.account_id()
-        known = [account if value is _ACCOUNT else value for value in self._parameters]
+        given = [account if value is _ACCOUNT else value for value in self._parameters]
+        given += [f"{{{','.join(map(str, late[name]))}}}" for name in self._late]
         returning = f" RETURNING {', '.join(self._wanted)}" if self._wanted else ""
         with connection.cursor() as cursor:
-            ids = [f"{{{','.join(map(str, late[name]))}}}" for name in self._late]
-            cursor.execute(self._sql + conflict + returning, known + ids)
+            cursor.execute(self._sql + conflict + returning, given)
             return cursor.fetchall() if self._wanted else []
 
 

@@ -56,7 +56,7 @@ def _write_fields(names: tuple[str, ...], value: Struct) -> dict[str, Any]:
     for name, part in zip(names, structs.astuple(value), strict=True):
         if part is None:
             continue
-        kind = type(part)
+        kind = part.__class__
         if kind is str:
             found[name] = part
         elif part or kind not in _LEFT_OUT_WHERE_EMPTY:
