@@ -91,6 +91,27 @@ def test_what_is_checked_against_the_schema_can_be_wrong() -> None:
     assert not official.wrong_answer("{ shop { name } }", None, {}, {"shop": {"name": "Oak"}})
 
 
+def test_what_is_wrong_is_found_also_where_much_was_right() -> None:
+    if official.path() is None:
+        pytest.skip("specs: Shopify's schema is not on this machine")
+    text = "query Q($n: Int!) { orders(first: $n) { nodes { id closed displayFinancialStatus } } }"
+    good = {"id": "gid://shopify/Order/1", "closed": False, "displayFinancialStatus": "PAID"}
+    paid = {"orders": {"nodes": [good, good | {"displayFinancialStatus": None}]}}
+    for _ in range(2):
+        assert official.wrong_answer(text, "Q", {"n": 5}, paid) == []
+    for wrong in (
+        {"id": None},
+        {"closed": "x"},
+        {"displayFinancialStatus": "PAYED"},
+        {"displayFinancialStatus": "paid"},
+    ):
+        assert official.wrong_answer(text, "Q", {"n": 5}, {"orders": {"nodes": [good, good | wrong]}}), wrong
+    without = {name: value for name, value in good.items() if name != "closed"}
+    assert official.wrong_answer(text, "Q", {"n": 5}, {"orders": {"nodes": [without, good]}})
+    assert official.wrong_answer(text, "Q", {"n": 5}, {"orders": good})
+    assert official.wrong_answer(text, "Q", {"n": "5"}, paid), "nor are the variables right with every answer"
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_no_question_costs_more_than_shopify_allows(name: str) -> None:
     text = TEXTS[name]

@@ -4,6 +4,7 @@ The project has no GraphQL library of its own, and the simulator runs where the 
 reads what questions are made of: operations, fragments, fields with arguments, variables and directives.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -190,9 +191,14 @@ class Parser:
         return {"true": True, "false": False, "null": None}.get(token, token)
 
 
+@functools.lru_cache(maxsize=100)  # a client has a few documents, and sends them thousands of times
+def _parsed(text: str) -> Parser:
+    return Parser(text)
+
+
 def read(text: str, name: str | None, variables: dict[str, Any]) -> Operation:
     """The operation of a document that is meant. Raises Unreadable."""
-    parser = Parser(text)
+    parser = _parsed(text)
     meant = [one for one in parser.operations if not name or one[1] == name]
     if len(meant) != 1:
         raise Unreadable("An operation name is required" if meant else f'No operation named "{name}"')
