@@ -1,5 +1,7 @@
 """The way from an alert to its fix: plain addresses of ours, which the login leads on to."""
 
+from functools import lru_cache
+
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -9,17 +11,23 @@ from alerts.kinds import Fix
 from alerts.models import Alert
 
 
+@lru_cache(maxsize=5000)  # many alerts are of the same few carts and merchants
+def to(name: str, *args: str) -> str:
+    """The address of a page."""
+    return reverse(name, args=args)
+
+
 def page(account: Account, alert: Alert) -> str:
     """The alert's own page."""
-    return reverse("alert", args=[account.public_id, alert.public_id])
+    return f"{to('alerts', account.public_id)}{alert.public_id}/"
 
 
 def orders(account: Account, alert: Alert) -> str:
     """The orders that wait for it; a single one itself. The alert needs `with_orders` (orders/alerted.py)."""
     one = getattr(alert, "order_page", None)
     if one and getattr(alert, "waiting", 0) <= 1:
-        return reverse("order", args=[account.public_id, one])
-    return reverse("orders", args=[account.public_id]) + "?" + urlencode({"cause": alert.key})
+        return f"{to('orders', account.public_id)}{one}/"
+    return to("orders", account.public_id) + "?" + urlencode({"cause": alert.key})
 
 
 def fix(account: Account, alert: Alert) -> str:
@@ -38,23 +46,23 @@ def fix(account: Account, alert: Alert) -> str:
     if known.fix is Fix.SHIP_METHODS:
         return _ship_methods(account, alert)
     if known.fix is Fix.CONNECTION and cart:
-        return reverse("cart_edit", args=[account.public_id, cart])
+        return to("cart_edit", account.public_id, cart)
     if known.fix is Fix.CONNECTION and merchant:
-        return reverse("merchant_edit", args=[account.public_id, merchant])
+        return to("merchant_edit", account.public_id, merchant)
     if known.fix is Fix.CART and cart:
-        return reverse("cart", args=[account.public_id, cart])
+        return to("cart", account.public_id, cart)
     if known.fix is Fix.PRODUCT_SYNC and cart:
-        return reverse("cart_products", args=[account.public_id, cart]) + "?state=refused"
+        return to("cart_products", account.public_id, cart) + "?state=refused"
     if known.fix is Fix.PRODUCTS and merchant:
-        return reverse("products", args=[account.public_id, merchant])
+        return to("products", account.public_id, merchant)
     if known.fix in (Fix.PURCHASES, Fix.PURCHASES_UNTOLD) and cart:
         state = "refused" if known.fix is Fix.PURCHASES else "untold"
-        return reverse("purchases", args=[account.public_id]) + f"?state={state}&cart={cart}"
+        return to("purchases", account.public_id) + f"?state={state}&cart={cart}"
     if known.fix is Fix.PURCHASE and alert.key.startswith("purchase:"):
-        return reverse("purchase", args=[account.public_id, alert.key.removeprefix("purchase:")])
+        return to("purchase", account.public_id, alert.key.removeprefix("purchase:"))
     simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
     if known.fix in simple:
-        return reverse(simple[known.fix], args=[account.public_id])
+        return to(simple[known.fix], account.public_id)
     return page(account, alert)
 
 
@@ -62,10 +70,10 @@ def stuck(account: Account, alert: Alert) -> str:
     """The orders that the watch is about, and no others: by the same rule (orders/stuck.py)."""
     state = "new" if alert.kind == "stuck_ready" else "at-wms"
     query = {"state": state, "stuck": "yes"} | ({"merchant": alert.merchant.public_id} if alert.merchant else {})
-    return reverse("orders", args=[account.public_id]) + "?" + urlencode(query)
+    return to("orders", account.public_id) + "?" + urlencode(query)
 
 
 def _ship_methods(account: Account, alert: Alert) -> str:
     if alert.cart:
-        return reverse("ship_map", args=[account.public_id, alert.cart.public_id])
+        return to("ship_map", account.public_id, alert.cart.public_id)
     return orders(account, alert)

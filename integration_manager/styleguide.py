@@ -194,7 +194,7 @@ def _alerts() -> list[dict[str, Any]]:
     presented: list[tuple[Any, str]] = [(unmapped, "Map it"), (away, "Open WMS Setup")]
     for alert, button in presented:
         alert.about, alert.headline, alert.fix_url, alert.button = kinds.of(alert.kind), alert.message, "#", button
-        alert.waiting, alert.order_page = alert.count if alert is unmapped else 0, None
+        alert.waiting, alert.order_page, alert.like = alert.count if alert is unmapped else 0, None, 0
     text = "Nothing is retried until someone acts."
     return [
         {"id": "sample-held", "title": "Orders are held", "text": text, "alerts": [unmapped]},

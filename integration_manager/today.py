@@ -70,7 +70,7 @@ class ServiceLine:
 def overview(account: Account, merchant: Merchant | None, permissions: Collection[str]) -> dict[str, Any]:
     """Everything on the dashboard, for all merchants or one."""
     now = timezone.localtime(clock.now())
-    schedules = list(_scoped(Schedule.objects.select_related("merchant", "cart"), merchant).order_by("id")[:5000])
+    schedules = list(_scoped(_schedules(), merchant).order_by("id")[:5000])
     active = Alert.objects.filter(resolved_at__isnull=True, dismissed_at__isnull=True).exclude(kind__in=BY_ITSELF)
     waiting = with_orders(_scoped(active.select_related("merchant", "cart"), merchant))
     causes = list(waiting.order_by("-last_seen")[: MOST_CAUSES + 1])
@@ -86,11 +86,19 @@ def overview(account: Account, merchant: Merchant | None, permissions: Collectio
         "bars": _bars(now.date(), days),
         "causes": present(account, causes[:MOST_CAUSES], permissions),
         "more_causes": len(causes) > MOST_CAUSES,
-        "connections": ill[:MOST_CONNECTIONS],
+        "connections": [(schedule, Service(schedule.service).label) for schedule in ill[:MOST_CONNECTIONS]],
         "connections_on": sum(1 for schedule in schedules if schedule.every),
         "services": [_service(service, schedules) for service in Service if _is_shown(service, schedules)],
         "nothing_yet": not any(schedule.every for schedule in schedules),
     }
+
+
+def _schedules() -> QuerySet[Any, Any]:
+    """What is shown of schedules, with the names: as whole models all of them would take half of the page's time."""
+    return Schedule.objects.values_list(
+        "service", "every", "automatic", "next_run", "paused", "finished_at", "failures", "result", "problem",
+        "merchant__name", "merchant__public_id", "cart__name", "cart__public_id", named=True,
+    )  # fmt: skip
 
 
 def _scoped(rows: QuerySet[Any], merchant: Merchant | None) -> QuerySet[Any]:
@@ -162,13 +170,13 @@ def _round_up(number: int) -> int:
         scale *= 10
 
 
-def _is_shown(service: Service, schedules: list[Schedule]) -> bool:
+def _is_shown(service: Service, schedules: list[Any]) -> bool:
     """Product Sync and what goes with purchase orders are services of those alone who want them."""
     wished = (Service.PRODUCTS, Service.PURCHASES, Service.RECEIVING)
     return service not in wished or any(s.every for s in schedules if s.service == service)
 
 
-def _service(service: Service, schedules: list[Schedule]) -> ServiceLine:
+def _service(service: Service, schedules: list[Any]) -> ServiceLine:
     mine = [schedule for schedule in schedules if schedule.service == service]
     on = [schedule for schedule in mine if schedule.every and not schedule.paused]
     ran = [schedule for schedule in mine if schedule.finished_at]

@@ -7,6 +7,7 @@ on hover and for machines.
 import re
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 from django import template
@@ -55,14 +56,19 @@ def _exact(local: datetime) -> str:
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
 
 
+def markup(pattern: str, *values: object) -> SafeString:
+    """Django's format_html for plain texts, for what a page has a hundred times.
+
+    All that is not safe already is escaped. Not asked is whether a value is a lazy text, which takes ten times as long.
+    """
+    return SafeString(
+        pattern.format(*[value if isinstance(value, SafeString) else escape(str(value)) for value in values])
+    )
+
+
 def _time(value: datetime, text: str) -> SafeString:
     local = timezone.localtime(value)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="seconds"),
-        _exact(local),
-        text,
-    )
+    return markup('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), _exact(local), text)
 
 
 def spell(delta: timedelta) -> str:
