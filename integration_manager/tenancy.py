@@ -171,9 +171,14 @@ class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: igno
     """The default manager of every tenant model: filters by the active account, or raises."""
 
     def get_queryset(self) -> TenantQuerySet:
-        merchant = self.model.merchant_field
-        scope = _InScope(models.F("account_id"), models.F(merchant) if merchant else None)
-        return TenantQuerySet(self.model, using=self._db).filter(scope)
+        return _scoped(self.model, self._db).all()
+
+
+@functools.cache  # a page asks twenty times, and it says the same each time: the scope is read when a query runs
+def _scoped(model: Any, database: str | None) -> TenantQuerySet:
+    merchant = model.merchant_field
+    scope = _InScope(models.F("account_id"), models.F(merchant) if merchant else None)
+    return TenantQuerySet(model, using=database).filter(scope)
 
 
 class TenantModel(models.Model):

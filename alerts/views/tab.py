@@ -22,11 +22,9 @@ from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
 from merchants.models import StoredFile
 from merchants.read_files import ReadBook
-from orders import actions, file_actions, files_read
+from orders import actions, file_actions, files_read, search
 from orders.alerted import with_orders
 from orders.models import Order
-from orders.next_step import in_words
-from orders.search import Filters, filtered, keyset, with_details
 from orders.services import posting
 
 TABS = {
@@ -57,7 +55,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
         listed = listed.filter(cart__public_id=cart)
     rows = with_orders(listed.select_related("merchant", "cart"))
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    page = keyset(rows, "last_seen", after, before, PAGE, lambda alert: alert.public_id)
+    page = search.keyset(rows, "last_seen", after, before, PAGE, lambda alert: alert.public_id)
     found = present(request.account, page.items, request.permissions)
     _like(found, {} if state else choices["numbers"])
     given = [("kind", "Kind", kinds.of(kind).title if kind else ""), ("cart", "Cart", choices["carts"].get(cart, ""))]
@@ -88,12 +86,10 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
     if found is None:
         raise Http404
     present(request.account, [found], request.permissions)
-    held: QuerySet[Order] = with_details(filtered(Filters(cause=found.key)))
-    orders: list[Any] = list(held.order_by("-pk")[: MOST_ORDERS + 1])
+    held = search.page(search.filtered(search.Filters(cause=found.key)), "loaded", size=MOST_ORDERS)
+    orders = held.items
     one = Order.objects.filter(pk=found.order_id).first() if found.order_id and not orders else None
-    for order in orders:
-        order.next_words = in_words(order)
-    context = {"alert": found, "orders": orders[:MOST_ORDERS], "more": len(orders) > MOST_ORDERS, "one": one}
+    context = {"alert": found, "orders": orders, "more": bool(held.older), "one": one}
     if found.kind == posting.KIND and found.active:
         context["file"] = file_actions.waiting(found.key)
     if found.kind == files_read.KIND and ("carts.edit" if found.cart else "wms.edit") in request.permissions:
