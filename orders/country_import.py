@@ -33,8 +33,8 @@ class CountryImport:
     noun = "countries"
     columns: Sequence[Column] = COLUMNS
     example = (
-        ("US", "United States", "Only the countries listed", "Not loaded"),
-        ("CAN", "Canada", "", ""),
+        ("US", "", "Only the countries listed", "Not loaded"),
+        ("CAN", "", "", ""),
         ("Germany", "", "", ""),
     )
 
