@@ -176,6 +176,7 @@ def reopen(intake: Intake, row_id: int, incoming: Incoming, now: datetime, store
     """A canceled order that lives again at its source is a new order, held for a person."""
     _set_hash(row_id, incoming, now)
     revision = OrderRow.objects.values_list("revision", flat=True).get(pk=row_id) + 1
+    intake.judge(incoming, now)  # by the present rules, should they have changed since it was read
     ids = insert_orders(intake, [incoming], now, stored, revision=revision, status=Status.HELD)
     OrderRow.objects.filter(pk__in=ids).update(held_by="reopened")
     note(

@@ -103,8 +103,9 @@ class Intake:
 
     def for_a_thread(self) -> "Intake | None":
         """The same as it is now, for a thread without the database; None where it would have to ask it."""
-        ready = self._rules is not None and self.ref_prefix is not None and ruling.asks_nobody(self._rules)
-        return replace(self) if ready else None
+        rules = self._rules  # once: who stores a page may forget them meanwhile
+        ready = rules is not None and self.ref_prefix is not None and ruling.asks_nobody(rules)
+        return replace(self, _rules=rules) if ready else None
 
     @property
     def listed(self) -> set[str]:

@@ -90,6 +90,8 @@ def _insert_new(
     wanted = []
     if fresh:
         item_codes.know(intake.rules, item_codes.codes_of(incoming.order for incoming in fresh))
+    if plan is not None:
+        now = plan.now  # they were judged as loaded then; whom it wakes is woken now
     for incoming in fresh:
         why = left_out(intake, incoming, now, handled=incoming.key in handled)
         if why is None:

@@ -59,12 +59,11 @@ def _write_fields(names: tuple[str, ...], value: Struct) -> dict[str, Any]:
         kind = part.__class__
         if kind is str:
             found[name] = part
-        elif part or kind not in _LEFT_OUT_WHERE_EMPTY:
+        elif part or not isinstance(part, dict | tuple):
             found[name] = _writer(kind)(part)
     return found
 
 
-_LEFT_OUT_WHERE_EMPTY = (dict, tuple)
 _Reader = Callable[[Any], Any] | None  # None: the value stays as it is
 _Absent = Callable[[str], Any] | None  # None: the field has a default
 

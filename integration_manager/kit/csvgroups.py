@@ -17,7 +17,7 @@ from integration_manager.kit.csvfile import Record, Table
 MAX_TOGETHER = 2_000  # rows of one group; with more the order number is surely no order number
 MAX_SIZE = 8_000_000  # bytes of one group, which is held in memory
 BATCH = 1_000  # rows read in one go
-TAKEN = 4_000_000  # bytes taken from the database in one go, at most BATCH rows
+TAKEN = 4_000_000  # characters taken from the database in one go, at most BATCH rows
 TOTALS = {"total", "totals", "grand total", "sum", "subtotal"}
 
 
@@ -43,7 +43,7 @@ class Groups:
         store.execute("PRAGMA synchronous=OFF")
         store.execute("PRAGMA temp_store=FILE")  # what is sorted goes to disk too
         store.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, key TEXT, line INTEGER, row TEXT)")
-        self._largest = 1  # bytes of the largest row
+        self._largest = 1  # characters of the largest row
 
     def __enter__(self) -> Self:
         return self

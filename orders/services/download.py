@@ -49,18 +49,17 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         mark, news = "" if page.progress else _mark(run, page), False
         if moved or page.rejects or page.file or (page.rows and mark != (run.state.get(cursors.SEEN) or None)):
             plan = page.made.plan if page.made else None
-            now = plan.now if plan else run.now
             incoming = [_noted(run, one) for one in (page.made.found if page.made else _read(run, page.rows))]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
                 skipped = stored.skipped
-                news = store_page(intake, readable, now, stored, plan)
+                news = store_page(intake, readable, run.now, stored, plan)
                 left_out += stored.skipped - skipped + len(incoming) - len(readable)
                 run.state[cursors.SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 files_read.note(run, page, left_out)
-                announce(run.merchant.pk, stored, now, news=news)
+                announce(run.merchant.pk, stored, run.now, news=news)
                 if pull is not None:
                     pull.note(run, len(page.rows), stored)
                 if moved and save_cursor:
