@@ -15,7 +15,7 @@ COLUMNS = (
     Column("country", "Country", also=("Code", "Country code", "ISO")),
     Column("name", "Name", needed=False),  # for people; the code says it
     Column("kind", "Ships To", needed=False),  # of the whole rule, which each row says
-    Column("then", "Orders To Other Countries", needed=False),
+    Column("then", "Other Orders", also=("Orders To Other Countries",), needed=False),
 )
 CHOICES = {"kind": country_rules.KINDS, "then": country_rules.THEN}
 

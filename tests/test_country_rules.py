@@ -156,7 +156,7 @@ def test_a_file_is_shown_before_it_changes_anything_and_the_export_is_such_a_fil
     assert rule == {"kind": "allow", "then": "hold", "codes": ["CA", "US"]}
     again = io.BytesIO(file_of(client.get(here + "csv/")))
     head, *rows = again.getvalue().decode("utf-8-sig").splitlines()
-    assert head == "Country,Name,Ships To,Orders To Other Countries"
+    assert head == "Country,Name,Ships To,Other Orders"
     does = 'Only the countries listed,"Loaded and held, until a person releases it"'
     assert rows == [f"CA,Canada,{does}", f"US,United States,{does}"]
     again.name = "again.csv"
