@@ -33,9 +33,10 @@ class Ground:
             import django
 
             django.setup()
-            from integration_manager.startup import spare_collector
+            from integration_manager.startup import give_way_sooner, spare_collector
 
             spare_collector()  # as in every worker
+            give_way_sooner()
         except BaseException:
             self.stop()
             raise

@@ -97,6 +97,7 @@ def _refuse_wrong_role(**kwargs: Any) -> None:
 
 @signals.worker_process_init.connect
 def _spare_collector(**kwargs: Any) -> None:
-    from integration_manager.startup import spare_collector
+    from integration_manager.startup import give_way_sooner, spare_collector
 
     spare_collector()
+    give_way_sooner()
