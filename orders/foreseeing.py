@@ -23,18 +23,18 @@ class Forecast:
 
 def foresee(intake: Intake, found: list[Incoming | Unreadable], now: datetime) -> list[Forecast]:
     """A forecast for each, as if it were loaded now; by one query."""
-    known, handled = known_of(intake, [one.key for one in found])
-    return [_of(intake, one, known, handled, now) for one in found]
+    known, over = known_of(intake, [one.key for one in found])
+    return [_of(intake, one, known, over, now) for one in found]
 
 
 def _of(
-    intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], handled: set[str], now: datetime
+    intake: Intake, one: Incoming | Unreadable, known: dict[str, Known], over: dict[str, str], now: datetime
 ) -> Forecast:
     if isinstance(one, Unreadable):
         return Forecast(V.SKIP, f"It could not be read and has no number: {one.why}.")
     if one.key in known:
         return Forecast(V.KNOWN, "It is loaded already.", known=known[one.key][0])
-    why = left_out(intake, one, now, handled=one.key in handled)
+    why = left_out(intake, one, now, over=over.get(one.key, ""))
     if why is not None:
         verdict = V.HANDLED if why.reason == HANDLED else V.SKIP if why.listed else V.LEAVE
         return Forecast(verdict, why.message)

@@ -323,5 +323,6 @@ def skip(
             "seen_at": now,
         },
         conflict="ON CONFLICT (account_id, cart_id, key) DO UPDATE SET seen_at = excluded.seen_at, "
-        "reason = excluded.reason, message = excluded.message, raw = excluded.raw",
+        "reason = excluded.reason, message = excluded.message, raw = excluded.raw, "
+        "number = excluded.number, order_date = excluded.order_date",
     )

@@ -59,14 +59,18 @@ class Intake:
     cart: Cart
     ref_prefix: str | None = None  # what references begin with; None: looked up when the first is made
     restored_at: datetime | None = None  # a backup was restored then
+    again: bool = False  # what comes in was here before, and is wanted all the same
     _rules: Rules | None = None
     _listed: set[str] | None = None
 
     def forgot(self, order: Order | None) -> bool:
-        """Whether an order may have been sent in the time that the restore of a backup made us forget.
+        """Whether an order may have been sent of which we do not know: in the time that the restore of a backup made
+        us forget, or when it was here before.
 
         By the day, since that is how exactly a source dates its orders; one more for the time zones.
         """
+        if self.again:
+            return True
         if self.restored_at is None:
             return False
         return order is None or order.order_date <= (self.restored_at + timedelta(days=1)).date()

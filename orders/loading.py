@@ -38,7 +38,8 @@ def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, n
         intake.keep_rules()
         if not SkippedOrder.objects.select_for_update().filter(pk=skipped.pk).exists():
             raise NotNow("Somebody was quicker: it is not skipped any more.")
-        known, _ = known_of(intake, [incoming.key])
+        known, over = known_of(intake, [incoming.key])
+        intake.again = GONE in (skipped.reason, over.get(incoming.key))  # the WMS is asked for it before it is sent
         ids = [] if known else insert_orders(intake, [incoming], now, stored, anyway=True)
         SkippedOrder.objects.filter(pk=skipped.pk).delete()
         if ids:

@@ -299,8 +299,12 @@ class SkippedOrder(TenantModel):
         constraints = [models.UniqueConstraint(fields=["account", "cart", "key"], name="skipped_once")]
         indexes = [
             models.Index(fields=["account", "-seen_at"], name="skipped_by_time"),
-            # The list is without what was here once, which may be much more.
-            models.Index(fields=["account", "-id"], name="skipped_newest", condition=~models.Q(reason="gone")),
+            # The list is without what was here once, which may be much more, unless its shop shows it again.
+            models.Index(
+                fields=["account", "-id"],
+                name="skipped_newest",
+                condition=~models.Q(reason="gone") | models.Q(raw__isnull=False),
+            ),
         ]
 
 

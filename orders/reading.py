@@ -29,6 +29,10 @@ _NOT_OURS = {
     SourceState.CANCELED: "It is canceled there.",
     SourceState.CLOSED: "It is shipped or closed there already.",
 }
+_SHOWN_AGAIN = (
+    "It was here, was done, and was removed after its time. Its shop shows it again, to be shipped. "
+    "It is not sent again, unless it is loaded anyway."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ def read_raw(
     return read(kept, key[:100], order, problem)
 
 
-def left_out(intake: Intake, incoming: Incoming, now: datetime, *, handled: bool = False) -> LeftOut | None:
-    """Why an order that we do not have yet is not to be loaded; None: it is. `handled`: it was done with before.
+def left_out(intake: Intake, incoming: Incoming, now: datetime, *, over: str = "") -> LeftOut | None:
+    """Why an order that we do not have is not to be loaded; None: it is. `over`: it is done with, HANDLED or GONE.
 
     Lets the rules see it as loaded now, which may refuse it.
     """
@@ -96,8 +100,10 @@ def left_out(intake: Intake, incoming: Incoming, now: datetime, *, handled: bool
     if order is not None and order.source_state is not SourceState.ELIGIBLE:
         # Canceled, closed or not ready before we ever knew it: nothing to ship.
         return LeftOut(order.source_state.value, _NOT_OURS[order.source_state])
-    if handled:
+    if over == HANDLED:
         return LeftOut(HANDLED, "It was handled already, so it is not sent.")
+    if over == GONE:
+        return LeftOut(GONE, _SHOWN_AGAIN, listed=True)
     earliest = intake.cart.earliest_order_date
     if order is not None and order.order_date < earliest:
         message = f"Ordered on {order.order_date}, before this cart's Earliest Order Date {earliest}."

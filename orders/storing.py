@@ -27,13 +27,13 @@ def store_page(
     by_key = {incoming.key: incoming for incoming in page}  # the same order twice: the later version
     if not by_key:
         return False
-    known, handled = known_of(intake, list(by_key))
+    known, over = known_of(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
     if fresh or any(by_key[key].hash != row[2] or row[4] for key, row in known.items()):
         intake.keep_rules()
-    _insert_new(intake, fresh, handled, now, stored, plan)
+    _insert_new(intake, fresh, over, now, stored, plan)
     # In the order of their ids, as everybody locks orders.
-    news = bool(fresh)
+    news = any(incoming.key not in over for incoming in fresh)  # what is done with stays so
     for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
         incoming = by_key[key]
         if incoming.hash != old_hash or waits:
@@ -61,8 +61,8 @@ def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> 
 Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, newer waits
 
 
-def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str]]:
-    """The latest revision of each order that we have; and the keys of those that are done with: marked, or gone.
+def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], dict[str, str]]:
+    """The latest revision of each order that we have; and of those that are done with which: HANDLED, or GONE.
 
     The marks follow the shop, as the orders do, whichever of the merchant's connections reads it.
     """
@@ -73,19 +73,20 @@ def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], set[str
                FROM orders_order
                WHERE account_id = %s AND merchant_id = %s AND source = %s AND cart_key = ANY(%s)
                UNION ALL
-               SELECT s.key, -1, s.id, '', '', false, false
+               SELECT s.key, -1, s.id, s.reason, '', false, false
                FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
                WHERE s.account_id = %s AND c.merchant_id = %s AND c.system = %s AND c.shop = %s
                  AND s.key = ANY(%s) AND s.reason = ANY(%s)
-               ORDER BY 2""",
+               ORDER BY 2, 4""",
             [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys, [HANDLED, GONE]],
         )
         rows = cursor.fetchall()
-    return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0] for row in rows if row[1] < 0}
+    # Gone with one connection and marked as handled with another: marked, which comes later.
+    return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0]: row[3] for row in rows if row[1] < 0}
 
 
 def _insert_new(
-    intake: Intake, fresh: list[Incoming], handled: set[str], now: datetime, stored: Stored, plan: Plan | None
+    intake: Intake, fresh: list[Incoming], over: dict[str, str], now: datetime, stored: Stored, plan: Plan | None
 ) -> None:
     wanted = []
     if fresh:
@@ -93,7 +94,7 @@ def _insert_new(
     if plan is not None:
         now = plan.now  # they were judged as loaded then; whom it wakes is woken now
     for incoming in fresh:
-        why = left_out(intake, incoming, now, handled=incoming.key in handled)
+        why = left_out(intake, incoming, now, over=over.get(incoming.key, ""))
         if why is None:
             wanted.append(incoming)
         elif why.listed and incoming.order is not None:

@@ -63,8 +63,8 @@ class SkippedFilter(forms.Form):
         text = (data.get("q") or "").strip()
         if data.get("reason"):
             found = found.filter(skip_reasons.of(data["reason"]))
-        elif not text:  # what was here once is found by who looks for it
-            found = found.exclude(reason=GONE)
+        elif not text:  # what was here once is found by who looks for it, and seen when its shop shows it again
+            found = found.filter(~Q(reason=GONE) | Q(raw__isnull=False))
         return found.filter(Q(number__istartswith=text) | Q(key__istartswith=text)) if text else found
 
 
