@@ -32,23 +32,32 @@ def _list(name: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
 
 
+MOST_DAYS = 36_500  # longer ones reach back further than dates do
+
+
 def _days(name: str) -> dict[str, int]:
     """Days by kind: "" is for all that are not named."""
     found = {}
     for part in _list(name):
         kind, _, days = part.rpartition("=")
-        if not days.strip().isdecimal() or int(days) < 1:
+        number = days.strip().lstrip("0")
+        if not number.isdecimal():
             raise ImproperlyConfigured(f"{name}: “{part}” is not a number of days, or kind=days with at least one day.")
-        found[kind.strip()] = int(days)
+        if len(number) > len(str(MOST_DAYS)) or int(number) > MOST_DAYS:
+            raise ImproperlyConfigured(f"{name}: {MOST_DAYS:,} days, a hundred years, are the most.")
+        found[kind.strip()] = int(number)
     return found
 
 
-def _kept_days(name: str, usual: dict[str, int]) -> dict[str, int]:
-    """Days by what is kept: the `usual` ones, and those that are given instead."""
+def _kept_days(name: str, usual: dict[str, int], least: dict[str, int]) -> dict[str, int]:
+    """Days by what is kept: the `usual` ones, and those that are given instead, which are at least the `least`."""
     found = _days(name)
     unknown = sorted(found.keys() - usual.keys())
     if unknown:
         raise ImproperlyConfigured(f"{name}: “{unknown[0]}” is none of {', '.join(usual)}.")
+    for what, days in found.items():
+        if days < least.get(what, 1):
+            raise ImproperlyConfigured(f"{name}: “{what}” is kept for {least[what]} days at least, not for {days}.")
     return usual | found
 
 
@@ -426,22 +435,21 @@ IM_OAUTH = {
 # After how many days the personal data of an order that is done goes: "90", "shopify=60, amazon=30", or both.
 IM_PERSONAL_DAYS = _days("IM_PERSONAL_DAYS")
 # How many days what is finished is kept (orders/expiry.py, orders/retention.py).
-IM_KEEP_DAYS = _kept_days(
-    "IM_KEEP_DAYS",
-    {
-        "orders": 730,
-        "purchases": 730,
-        "timeline": 3650,  # it goes with its order, or before
-        "runs": 90,
-        "exchanges": 30,
-        "bulk": 90,
-        "skipped": 60,
-        "files": 90,  # which files were read, and those that wait
-        "contents": 30,  # what was in them
-        "alerts": 90,
-        "mails": 30,
-    },
-)
+KEPT = {
+    "orders": 730,
+    "timeline": 3650,  # it goes with its order, or before
+    "runs": 90,
+    "exchanges": 30,
+    "bulk": 90,
+    "skipped": 60,
+    "files": 90,  # which files were read, and those that wait
+    "contents": 30,  # what was in them
+    "alerts": 90,
+    "mails": 30,
+}
+# What may still be wanted: an order that comes back, a file that waits, an order that is loaded anyway.
+KEPT_AT_LEAST = {"orders": 180, "files": 30, "skipped": 30}
+IM_KEEP_DAYS = _kept_days("IM_KEEP_DAYS", KEPT, KEPT_AT_LEAST)
 # The online address verifier (a key of merchants/verifiers), its fields' values, and what its look-ups cost.
 IM_ADDRESS_VERIFIER = os.environ.get("IM_ADDRESS_VERIFIER", "").strip().lower()
 IM_ADDRESS_VERIFIER_VALUES = {

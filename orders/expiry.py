@@ -1,10 +1,10 @@
-"""Orders and purchase orders that are done go after their time, for all accounts; what they say goes with them.
+"""Orders that are done go after their time, for all accounts, and what they say goes with them.
 
-Of an order its key stays, among the skipped ones: a shop that shows it again, connected once more, ships nothing
-twice. A purchase order that its shop still calls open stays, since it would be taken for a new one.
+Its key stays, among the skipped ones: a shop that shows it again, connected once more, ships nothing twice. Purchase
+orders stay: they are few and about no person, and a file that is read again must not have them sent again.
 
 Never goes what is not finished: what may still be sent, a parcel whose cart is still to be told of it, something that
-waits to be done in another system, and what an open alert is about.
+waits to be done in another system, what an open alert is about, and a revision of an order of which another one stays.
 """
 
 import math
@@ -27,9 +27,8 @@ _NEXT = """
     WITH slice AS MATERIALIZED (
         SELECT id, created_at FROM orders_order WHERE id > %(last)s ORDER BY id LIMIT %(slice)s)
     SELECT max(id), bool_or(created_at < %(before)s) FROM slice"""
-_DUE = """
-    SELECT o.account_id, o.id FROM orders_order o
-    WHERE o.id > %(last)s AND o.id <= %(upto)s AND o.status IN ('shipped', 'confirmed', 'canceled')
+_OVER = """
+    o.status IN ('shipped', 'confirmed', 'canceled')
       AND greatest(o.created_at, o.shipped_at, o.confirmed_at, o.canceled_at) < %(before)s
       AND NOT EXISTS (
           SELECT 1 FROM orders_shipment s
@@ -42,7 +41,15 @@ _DUE = """
       AND NOT EXISTS (
           SELECT 1 FROM alerts_alert a
           WHERE a.account_id = o.account_id AND a.resolved_at IS NULL AND a.dismissed_at IS NULL AND a.order_id = o.id)
-    ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""
+"""
+_DUE = f"""
+    SELECT o.account_id, o.id FROM orders_order o
+    WHERE o.id > %(last)s AND o.id <= %(upto)s AND {_OVER}
+      AND NOT EXISTS (
+          SELECT 1 FROM orders_order r
+          WHERE r.account_id = o.account_id AND r.merchant_id = o.merchant_id AND r.source = o.source
+            AND r.cart_key = o.cart_key AND r.id <> o.id AND NOT ({_OVER.replace("o.", "r.")}))
+    ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""  # noqa: S608 (ours)
 _KEEP_KEYS = """
     INSERT INTO orders_skippedorder
         (account_id, merchant_id, cart_id, key, number, reason, message, order_date, raw, seen_at)
@@ -65,30 +72,16 @@ _PARCEL_LINES = """DELETE FROM orders_shipmentline l USING orders_shipment s, un
     %(ids)s::bigint[]) AS g(account_id, id) WHERE s.account_id = g.account_id AND s.order_id = g.id
     AND l.account_id = s.account_id AND l.shipment_id = s.id"""
 
-_PURCHASES = """
-    SELECT p.account_id, p.id FROM orders_purchaseorder p
-    WHERE p.state IN ('received', 'canceled') AND p.data ->> 'status' <> 'open'
-      AND p.tell_at IS NULL AND p.tell_error = '' AND p.out_file_id IS NULL AND p.tell_file_id IS NULL
-      AND greatest(p.created_at, p.modified_at, p.sent_at, p.received_at, p.told_at) < %(before)s
-      AND NOT EXISTS (
-          SELECT 1 FROM alerts_alert a
-          WHERE a.account_id = p.account_id AND a.resolved_at IS NULL AND a.dismissed_at IS NULL
-            AND a.key = 'purchase:' || p.public_id)
-    ORDER BY p.id LIMIT %(batch)s FOR UPDATE OF p SKIP LOCKED"""
 
-
-def expire(now: datetime, until: float = math.inf) -> dict[str, int]:
-    """Removes what is due, as long as there is time: until `until`, by time.monotonic(). How many of each."""
+def expire(now: datetime, until: float = math.inf) -> int:
+    """Removes what is due, as long as there is time: until `until`, by time.monotonic(). Returns how many."""
+    before = now - timedelta(days=settings.IM_KEEP_DAYS["orders"])
     with tenancy.everyone("retention of orders"):
-        return {"orders": _orders(now, until), "purchases": _purchases(now, until)}
+        return _orders(now, before, until)
 
 
-def _before(what: str, now: datetime) -> datetime:
-    return now - timedelta(days=settings.IM_KEEP_DAYS[what])
-
-
-def _orders(now: datetime, until: float) -> int:
-    total, last, before = 0, 0, _before("orders", now)
+def _orders(now: datetime, before: datetime, until: float) -> int:
+    total, last = 0, 0
     while time.monotonic() < until:
         (upto, old) = _rows(_NEXT, {"last": last, "slice": SLICE, "before": before})[0]
         if not old:
@@ -114,24 +107,6 @@ def _remove_orders(due: list[Any], now: datetime) -> None:
         for table in BELONGING:
             cursor.execute(f"DELETE FROM {table} t {_OF} t.account_id = g.account_id AND t.order_id = g.id", given)  # noqa: S608
         cursor.execute("DELETE FROM orders_order WHERE id = ANY(%(ids)s)", given)
-
-
-def _purchases(now: datetime, until: float) -> int:
-    total, before = 0, _before("purchases", now)
-    while time.monotonic() < until:
-        with transaction.atomic():
-            due = _rows(_PURCHASES, {"before": before, "batch": BATCH})
-            given = {"accounts": [account for account, _ in due], "ids": [pk for _, pk in due]}
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    f"DELETE FROM orders_purchaseevent t {_OF} t.account_id = g.account_id AND t.purchase_id = g.id",  # noqa: S608
-                    given,
-                )
-                cursor.execute("DELETE FROM orders_purchaseorder WHERE id = ANY(%(ids)s)", given)
-        total += len(due)
-        if len(due) < BATCH:
-            break
-    return total
 
 
 def _rows(sql: str, values: dict[str, Any]) -> list[Any]:

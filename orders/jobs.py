@@ -94,12 +94,26 @@ def tick() -> None:
 @shared_task(ignore_result=True)
 @tenancy.without_tenant
 def nightly() -> None:
-    """Forgets what is past its time; what one night does not suffice for, the next one does."""
-    close_old_connections()
+    """Forgets what is past its time; what one night does not suffice for, the next one does.
+
+    Each part is done although another failed. Raises what failed first.
+    """
     now, until = clock.now(), time.monotonic() + NIGHT
-    log.info("swept: %s", dict(sweep(now, until)))
-    log.info("gone after their time: %s", expiry.expire(now, until))
-    log.info("personal data of %s orders was removed", forgetting.forget(now))
+    parts: dict[str, Callable[[], object]] = {
+        "personal data": lambda: forgetting.forget(now),
+        "sweep": lambda: dict(sweep(now, until)),
+        "orders past their time": lambda: expiry.expire(now, until),
+    }
+    failed = []
+    for name, part in parts.items():
+        close_old_connections()
+        try:
+            log.info("%s removed: %s", name, part())
+        except Exception as error:
+            log.exception("%s failed; it is tried again in the next night", name)
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def hint(schedule_id: int, account_id: int, token: int) -> None:

@@ -1,6 +1,6 @@
 """What is forgotten, and when: a nightly sweep in small batches, as long as there is time.
 
-Orders and purchase orders have their own (orders/expiry.py), since what they leave behind is more than rows.
+Orders have their own (orders/expiry.py), since what they leave behind is more than rows.
 """
 
 import math

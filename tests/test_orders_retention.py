@@ -16,7 +16,7 @@ from carts.models import Cart, DryOrder, DryRun
 from integration_manager import settings as house
 from integration_manager import tenancy
 from merchants.models import ReadFile, Schedule, Taken, Warehouse
-from orders import expiry, retention
+from orders import expiry, forgetting, jobs, retention
 from orders.intake import Intake
 from orders.models import (
     BulkAction,
@@ -28,8 +28,6 @@ from orders.models import (
     LinePart,
     Order,
     OrderDetail,
-    PurchaseEvent,
-    PurchaseOrder,
     Run,
     Shipment,
     SkippedOrder,
@@ -179,7 +177,7 @@ def test_after_two_years_an_order_goes_with_all_that_is_its(desk: Desk) -> None:
 
     before = rows()
     assert all(count and not count % 2 for count in before.values()), before
-    assert expiry.expire(NOW)["orders"] == 1
+    assert expiry.expire(NOW) == 1
     assert rows() == {table: count // 2 for table, count in before.items()}
     assert numbers() == ["A-2"]
 
@@ -198,14 +196,37 @@ def test_what_is_not_finished_stays_however_old(desk: Desk, settings: Any) -> No
     Alert.objects.create(kind="shipped_short", key="k", order_id=told.pk, message="x", first_seen=OLD, last_seen=OLD)
     Shipment.objects.filter(order__cust_po_no="shipped").update(uploaded_at=OLD)
     done(desk, "young", at=NOW - timedelta(days=29))
-    assert expiry.expire(NOW)["orders"] == 4
+    assert expiry.expire(NOW) == 4
     open_ones = {status.value for status in Status} - {"shipped", "confirmed", "canceled"}
     assert set(numbers()) == open_ones | {"a parcel to be told", "a refund under way", "somebody has to look", "young"}
     Alert.objects.update(dismissed_at=NOW)
     Effect.objects.update(state="done")
     Schedule.objects.filter(service="upload_shipments").update(every=0)  # and nobody will ever tell the parcel
-    assert expiry.expire(NOW)["orders"] == 3
+    assert expiry.expire(NOW) == 3
     assert set(numbers()) == open_ones | {"young"}
+
+
+def revised(order: Order, key: str, revision: int) -> Order:
+    """It is this revision of the order with this key at its source."""
+    Order.objects.filter(pk=order.pk).update(cart_key=key, revision=revision)
+    return order
+
+
+def test_the_revisions_of_an_order_go_together(desk: Desk) -> None:
+    """Also when the one that stays is the older one, or is looked at later."""
+    for number, revision, at in (("A", 0, OLD), ("A", 1, OLD), ("B", 0, OLD), ("B", 1, NOW), ("C", 0, OLD)):
+        revised(done(desk, f"{number}-{revision}", at=at), number, revision)
+    told = revised(done(desk, "C-1"), "C", 1)
+    other = desk.carts[1]  # of another merchant: another order, whatever its key
+    revised(make_order(other, "A-other", status="held", created_at=OLD), "A", 2)
+    older = Order.objects.get(cust_po_no="C-0")
+    Alert.objects.create(kind="shipped_short", key="k", order_id=older.pk, message="x", first_seen=OLD, last_seen=OLD)
+    assert expiry.expire(NOW) == 2
+    assert numbers() == ["A-other", "B-0", "B-1", "C-0", "C-1"]
+    assert known_of(Intake(told.merchant, told.cart), ["C"])[0]["C"][0] == told.pk
+    Alert.objects.update(dismissed_at=NOW)
+    assert expiry.expire(NOW) == 2
+    assert numbers() == ["A-other", "B-0", "B-1"]
 
 
 def test_what_is_gone_is_not_loaded_again_and_found_by_who_looks_for_it(desk: Desk) -> None:
@@ -219,7 +240,7 @@ def test_what_is_gone_is_not_loaded_again_and_found_by_who_looks_for_it(desk: De
     again.save()
     for connected in (cart, again):
         known, over = known_of(Intake(desk.merchants[0], connected), ["A-1", "A-2"])
-        assert (known, over) == ({}, {"A-1"})
+        assert (known, over) == ({}, {"A-1": "gone"})
     row = SkippedOrder.objects.get()
     assert (row.key, row.number, row.reason, row.raw) == ("A-1", "A-1", "gone", None)
     told = known_here(cart, "A-1")
@@ -244,8 +265,8 @@ def test_many_orders_of_many_accounts_go_in_small_batches(desk: Desk, monkeypatc
     with tenancy.activate(other.account.pk):
         for number in range(3):
             done(other, f"B-{number}", "canceled")
-    assert expiry.expire(NOW, until=time.monotonic())["orders"] == 0, "there was no time"
-    assert expiry.expire(NOW)["orders"] == 8
+    assert expiry.expire(NOW, until=time.monotonic()) == 0, "there was no time"
+    assert expiry.expire(NOW) == 8
     assert numbers() == [f"open-{number}" for number in range(5)]
 
 
@@ -259,38 +280,6 @@ def test_retention_ends_with_its_time_and_goes_on_the_next_night(desk: Desk) -> 
     assert (deleted["orders_exchange"], deleted["orders_skippedorder"]) == (1, 1)
 
 
-# ── purchase orders ──
-
-
-def purchase(desk: Desk, number: str, state: str = "received", at: datetime = OLD, **fields: Any) -> PurchaseOrder:
-    status = fields.pop("status", "closed")
-    row: PurchaseOrder = PurchaseOrder.objects.create(
-        merchant=desk.merchants[0], cart=desk.carts[0], source=desk.carts[0].source, key=number, number=number,
-        search=number, ref=number[:16], data={"key": number, "status": status}, content_hash="x", state=state,
-        created_at=at, retry_at=at, **{"received_at": at} | fields,
-    )  # fmt: skip
-    PurchaseEvent.objects.create(purchase=row, at=at, kind="loaded")
-    return row
-
-
-def test_purchase_orders_go_when_they_are_over_at_both_ends(desk: Desk) -> None:
-    for state in PurchaseOrder.State:
-        purchase(desk, state.value, state.value)
-    purchase(desk, "open in the shop", status="open")
-    purchase(desk, "to be told", tell_at=NOW)
-    purchase(desk, "not taken", tell_error="Not now.")
-    purchase(desk, "young", received_at=NOW - timedelta(days=729))
-    told = purchase(desk, "differs")
-    Alert.objects.create(
-        kind="purchase_differs", key=f"purchase:{told.public_id}", message="x", first_seen=OLD, last_seen=OLD
-    )
-    assert expiry.expire(NOW)["purchases"] == 2
-    left = set(PurchaseOrder.objects.values_list("number", flat=True))
-    stay = {"waiting", "expected", "refused", "held", "open in the shop", "to be told", "not taken", "young", "differs"}
-    assert left == stay
-    assert PurchaseEvent.objects.count() == len(stay)
-
-
 # ── what the operator sets ──
 
 
@@ -298,14 +287,13 @@ def test_each_kind_has_its_setting(desk: Desk, settings: Any) -> None:
     """Of two rows of each, one older than its days; neither is old enough for what is usual."""
     merchant, cart = desk.merchants[0], desk.carts[0]
     settings.IM_KEEP_DAYS = settings.IM_KEEP_DAYS | dict.fromkeys(
-        ("orders", "purchases", "timeline", "runs", "exchanges", "bulk", "skipped", "files", "alerts"), 10
+        ("orders", "timeline", "runs", "exchanges", "bulk", "skipped", "files", "alerts"), 10
     )
     Run.objects.all().delete()
     kept_open = make_order(cart, "open", status="held", created_at=NOW - timedelta(days=20))
     for days in (9, 11):
         at = NOW - timedelta(days=days)
         done(desk, f"A-{days}", at=at)
-        purchase(desk, f"P-{days}", at=at)
         exchange(at)
         Run.objects.create(
             merchant_id=merchant.pk, schedule_id=1, service="deliver", started_at=at, seconds=1, outcome="ok"
@@ -325,7 +313,6 @@ def test_each_kind_has_its_setting(desk: Desk, settings: Any) -> None:
     expiry.expire(NOW)
     sweep(NOW)
     assert numbers() == ["A-9", "open"]
-    assert list(PurchaseOrder.objects.values_list("number", flat=True)) == ["P-9"]
     left = {model.__name__: model.objects.count() for model in (Run, ReadFile, Alert, Event, EventDetail)}
     assert left == {"Run": 1, "ReadFile": 1, "Alert": 1, "Event": 3, "EventDetail": 1}
     assert set(Event.objects.values_list("order_id", flat=True)) == {kept_open.pk, late.order_id}, (
@@ -338,10 +325,51 @@ def test_each_kind_has_its_setting(desk: Desk, settings: Any) -> None:
     assert OrderDetail.objects.count() == 2
 
 
-@pytest.mark.parametrize("value", ["orders=0", "730", "order=10", "orders=x", "orders"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("orders=0", "730", "order=10", "orders=x", "orders", "purchases=730"),
+        *("runs=36501", "runs=" + "9" * 5000, "orders=179", "files=29", "skipped=29"),
+    ],
+)
 def test_a_setting_that_makes_no_sense_stops_the_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IM_KEEP_DAYS", value)
     with pytest.raises(ImproperlyConfigured, match="IM_KEEP_DAYS"):
-        house._kept_days("IM_KEEP_DAYS", {"orders": 730})
-    monkeypatch.setenv("IM_KEEP_DAYS", "runs = 30")
-    assert house._kept_days("IM_KEEP_DAYS", {"orders": 730, "runs": 90}) == {"orders": 730, "runs": 30}
+        house._kept_days("IM_KEEP_DAYS", house.KEPT, house.KEPT_AT_LEAST)
+    monkeypatch.setenv("IM_KEEP_DAYS", "runs = 30, files=30, mails=36500")
+    given = house._kept_days("IM_KEEP_DAYS", house.KEPT, house.KEPT_AT_LEAST)
+    assert given == house.KEPT | {"runs": 30, "files": 30, "mails": 36_500}
+
+
+def test_the_longest_time_that_can_be_set_can_be_reckoned_with(desk: Desk, settings: Any) -> None:
+    settings.IM_KEEP_DAYS = dict.fromkeys(settings.IM_KEEP_DAYS, house.MOST_DAYS)
+    settings.IM_PERSONAL_DAYS = {"": house.MOST_DAYS}
+    done(desk, "A-1")
+    assert not forgetting.forget(NOW) + expiry.expire(NOW) + sum(sweep_outside().values())
+    assert numbers() == ["A-1"]
+
+
+@pytest.mark.parametrize("broken", [{"forget"}, {"sweep"}, {"expire"}, {"forget", "sweep"}])
+def test_each_part_of_the_night_is_done_although_another_failed(
+    broken: set[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    came: list[str] = []
+
+    def part(name: str) -> Any:
+        def work(*_: Any) -> dict[str, int]:
+            came.append(name)
+            if name in broken:
+                raise OverflowError(name)
+            return {}
+
+        return work
+
+    monkeypatch.setattr(jobs, "close_old_connections", lambda: None)  # the test's transaction is on it
+    monkeypatch.setattr(jobs.forgetting, "forget", part("forget"))
+    monkeypatch.setattr(jobs, "sweep", part("sweep"))
+    monkeypatch.setattr(jobs.expiry, "expire", part("expire"))
+    with pytest.raises(OverflowError, match=min(broken, key=["forget", "sweep", "expire"].index)):
+        jobs.nightly()
+    assert came == ["forget", "sweep", "expire"]
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == len(broken)
