@@ -1,5 +1,6 @@
 """The parts of a cart's pages that are the same for every system; the rest is made from its Fields."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -94,8 +95,12 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "send_not_before": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         }
 
-    def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
-        """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise."""
+    def __init__(self, *args: Any, today: date, kinds: Sequence[str] | None = None, **kwargs: Any) -> None:
+        """`today`: the account's, from which on a new cart's orders count unless somebody says otherwise.
+
+        `kinds`: of other codes that the merchant has, where somebody who makes many forms has asked for them already.
+        """
+        self._kinds = kinds
         super().__init__(*args, **kwargs)
         self.fields["verify_countries"].required = False  # a form without it leaves it as it is
         self.stock_fields()
@@ -109,7 +114,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         places: Any = self.fields["stock_warehouse"]
         places.queryset, places.empty_label, places.to_field_name = warehouses, "All that are enabled", "public_id"
         self.initial["stock_warehouse"] = cart.stock_warehouse
-        kinds = catalog.kinds(merchant.pk)
+        kinds = catalog.kinds(merchant.pk) if self._kinds is None else self._kinds
         translated = [("", "No"), (catalog.ANY_CODE, "Master SKU: any alias to the WMS’s SKU")]
         for name, first, also in (
             ("translate_items", translated, cart.translate_items),

@@ -4,19 +4,30 @@ Nothing is stored in between: the rows travel in the form, signed for this perso
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from contextlib import nullcontext
+from dataclasses import astuple, dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from django.contrib import messages
 from django.core import signing
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 
 from accounts.requests import AccountRequest
+from integration_manager import stale
 from integration_manager.list_files import Broken, Column, Row, read
 
 MOST_SHOWN = 100  # changes, and problems, that a preview lists
 HOURS = 12 * 3600  # that a preview is good for
+OVERTAKEN = (
+    "Nothing was changed: somebody else has changed some of it since this preview was made. "
+    "Choose the file again, to see what it would change now."
+)
+
+
+class NothingDone(Exception):
+    """What was confirmed cannot be done, and nothing of it was; the message says why, for the person who asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +74,47 @@ class Importer(Protocol):
         """Some rows, for people."""
 
     def plan(self, rows: Sequence[Row]) -> Plan:
-        """What these rows would do."""
+        """What these rows would do. Raises Broken where the file is none that can be taken up."""
 
     def carry_out(self, rows: Sequence[Row]) -> str:
-        """Does it, and says what was done."""
+        """Does it, and says what was done. Raises NothingDone."""
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """An importer that does what its preview showed and nothing else: not where somebody has changed it meanwhile."""
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps what these rows are about as it is, until the transaction ends in which they are carried out."""
 
 
 def importing(request: AccountRequest, importer: Importer, context: dict[str, Any]) -> HttpResponseBase:
     """The page, and its two steps. `context`: for its crumbs."""
     context = {**context, "importer": importer}
-    salt = f"list:{request.path}:{request.user.pk}"
+    salt = f"preview:{request.path}:{request.user.pk}"
     if request.method != "POST":
         return render(request, "parts/list_import.html", context)
     if "rows" in request.POST:
-        rows = _unsigned(request.POST["rows"], salt)
-        if rows is None:
+        try:
+            messages.success(request, _done(importer, *_unsigned(request.POST["rows"], salt)))
+        except signing.BadSignature:
             return _refused(request, context, "This preview is too old. Choose the file again.")
-        plan = importer.plan(rows)
-        if plan.stopped:
-            line, why = plan.problems[0]
-            said = f"Nothing was changed, since something is different by now. Line {line}: {why}"
-            return _refused(request, context, said)
-        messages.success(request, importer.carry_out(plan.good) if plan.good else "Nothing was changed.")
+        except stale.Overtaken as why:
+            return _refused(request, context, str(why))
+        except NothingDone as why:
+            messages.warning(request, f"Nothing was changed. {why}".strip())
         return redirect(importer.back)
     upload = request.FILES.get("file")
     if upload is None or upload.file is None or not upload.size:
         return _refused(request, context, "Choose a file that is not empty.")
     try:
         found = read(upload.file, upload.size, importer.columns)
+        plan = importer.plan(found.rows)
     except Broken as why:
         return _refused(request, context, str(why))
-    plan = importer.plan(found.rows)
     plan.problems = sorted([*plan.problems, *found.problems])
-    signed = signing.dumps([[row.line, row.cells] for row in plan.good], salt=salt, compress=True)
+    good = [] if plan.stopped else [[row.line, row.cells] for row in plan.good]
+    signed = signing.dumps([good, _mark(plan)], salt=salt, compress=True)
     context |= {
         "plan": plan,
         "name": upload.name,
@@ -107,11 +126,31 @@ def importing(request: AccountRequest, importer: Importer, context: dict[str, An
     return render(request, "parts/list_import.html", context)
 
 
-def _unsigned(text: str, salt: str) -> list[Row] | None:
-    try:
-        return [Row(line, cells) for line, cells in signing.loads(text, salt=salt, max_age=HOURS)]
-    except signing.BadSignature:
-        return None
+def _done(importer: Importer, rows: Sequence[Row], shown: str) -> str:
+    """Does what a preview showed, and says what was done. `shown`: its mark. Raises Overtaken, NothingDone."""
+    with transaction.atomic() if isinstance(importer, Locking) else nullcontext():
+        if isinstance(importer, Locking):
+            importer.lock(rows)
+        plan = importer.plan(rows)
+        if plan.stopped:
+            line, why = plan.problems[0]
+            raise stale.Overtaken(f"Nothing was changed, since something is different by now. Line {line}: {why}")
+        if isinstance(importer, Locking) and _mark(plan) != shown:
+            raise stale.Overtaken(OVERTAKEN)
+        if not plan.good:
+            raise NothingDone
+        return importer.carry_out(plan.good)
+
+
+def _mark(plan: Plan) -> str:
+    """Of all that a plan would change, as a preview shows it."""
+    return stale.mark([astuple(change) for change in plan.changes])
+
+
+def _unsigned(text: str, salt: str) -> tuple[list[Row], str]:
+    """The rows of a preview and its mark. Raises BadSignature."""
+    rows, shown = signing.loads(text, salt=salt, max_age=HOURS)
+    return [Row(line, cells) for line, cells in rows], shown
 
 
 def _refused(request: AccountRequest, context: dict[str, Any], why: str) -> HttpResponse:

@@ -89,6 +89,13 @@ def change(
     return saved
 
 
+def lock(owner: Merchant | Cart) -> None:
+    """Keeps the rule as it is until the transaction ends, and reads it again."""
+    ruling.keep(cart.pk for cart in _carts(owner))
+    rows: QuerySet[Any] = type(owner).objects.filter(pk=owner.pk)
+    owner.country_rule = rows.values_list("country_rule", flat=True).select_for_update(no_key=True).get()
+
+
 def named(choices: Mapping[str, str], text: str) -> str:
     """The one of KINDS or THEN that a text names: by its words, those before a colon, or its value. Raises Refused."""
     said = text.casefold()

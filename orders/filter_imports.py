@@ -9,7 +9,7 @@ from carts.models import Cart, ItemFilter
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
-from integration_manager.list_pages import Change, Plan
+from integration_manager.list_pages import Change, NothingDone, Plan
 from orders import conditions, filters
 
 ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
@@ -74,7 +74,7 @@ class ItemImport:
         try:
             return self._in_words(filters.change_items(self.cart, clock.now(), self._actor, add=items))
         except filters.Refused as why:
-            return f"Nothing was changed. {why}"
+            raise NothingDone(str(why)) from None
 
 
 class OrderImport:
@@ -118,7 +118,7 @@ class OrderImport:
             put = [_checked(group) for group in _fields(rows).values()]
             return self._in_words(filters.change_orders(self.cart, clock.now(), self._actor, put=put))
         except filters.Refused as why:
-            return f"Nothing was changed. {why}"
+            raise NothingDone(str(why)) from None
 
 
 def _fields(rows: Iterable[Row]) -> dict[str, list[Row]]:

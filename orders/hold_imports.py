@@ -6,7 +6,7 @@ from typing import Any
 from carts.models import Cart
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
-from integration_manager.list_pages import Change, Plan
+from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants.rules.holds import by_name
 from orders import conditions, holds
 from orders.filters import Saved
@@ -72,7 +72,7 @@ class HoldImport:
             gone = [key for row in self.cart.hold_rules if (key := holds.key_of(row))[0] in names]
             return self._in_words(holds.change(self.cart, clock.now(), self._actor, put=put, remove=gone))
         except holds.Refused as why:
-            return f"Nothing was changed. {why}"
+            raise NothingDone(str(why)) from None
 
 
 def _named(rows: Sequence[Row]) -> dict[str, list[Row]]:

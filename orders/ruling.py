@@ -82,6 +82,12 @@ def change(cart_ids: Sequence[int]) -> None:
         )
 
 
+def keep(cart_ids: Iterable[int]) -> None:
+    """Keeps the rules of these carts as they are, for somebody who looks at them and may then change them."""
+    rows = Cart.objects.filter(pk__in=list(cart_ids)).order_by("pk").select_for_update(no_key=True)
+    list(rows.values_list("pk"))
+
+
 def lock(cart_id: int) -> str:
     """Keeps a cart's rules as they are until the transaction ends; gives their mark.
 

@@ -7,7 +7,7 @@ from carts.models import Cart, CartShipMethod
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
-from integration_manager.list_pages import Change, Plan
+from integration_manager.list_pages import Change, NothingDone, Plan
 from orders import ship_methods as maps
 
 Match = CartShipMethod.Match
@@ -84,7 +84,7 @@ class MapImport:
         try:
             return self._in_words(maps.change(self.cart, clock.now(), self._actor, put=entries))
         except maps.Refused as why:
-            return f"Nothing was changed. {why}"
+            raise NothingDone(str(why)) from None
 
     @staticmethod
     def _entry(row: Row) -> maps.Entry | str:

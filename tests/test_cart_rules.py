@@ -12,8 +12,10 @@ from accounts.models import AuditEntry
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
+from merchants import catalog
 from merchants.models import Warehouse
 from merchants.rules import ship_method
+from orders import filters
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk, file_of, make_order
@@ -175,3 +177,79 @@ def test_what_is_different_by_now_stops_all_of_it_and_each_sees_the_own_carts(de
 
     colleague = desk.client("colleague")  # of the second merchant
     assert f"There is no cart {desk.carts[0].public_id}." in send(colleague, desk, found[1:])
+
+
+def test_a_change_since_the_preview_is_not_overwritten(desk: Desk) -> None:
+    client = desk.client("owner")
+    found = rules(desk)
+    found[1] |= {"Buffer": "7"}
+
+    def meanwhile(**changed: object) -> None:
+        with tenancy.activate(desk.account.pk):
+            Cart.objects.filter(pk=desk.carts[0].pk).update(**changed)
+
+    page = send(client, desk, found)
+    meanwhile(stock_minimum=9)  # the file has 0, which the preview did not show as a change
+    assert "The rules of 1 cart are changed." in confirm(client, desk, page).content.decode()
+    assert (cart(desk).stock_buffer, cart(desk).stock_minimum) == (7, 9)
+
+    found[1] |= {"Buffer": "8", "Minimum Inventory Level": ""}
+    page = send(client, desk, found)
+    meanwhile(stock_buffer=3)
+    stopped = confirm(client, desk, page)
+    assert stopped.status_code == 422
+    assert "somebody else has changed some of it since this preview was made" in stopped.content.decode()
+    assert cart(desk).stock_buffer == 3
+    page = send(client, desk, found)
+    meanwhile(stock_buffer=8)
+    assert confirm(client, desk, page).status_code == 422, "there is nothing left of what it showed"
+
+
+def test_what_cannot_be_done_any_more_is_a_warning(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = desk.client("owner")
+    page = send(client, desk, [{"Id": desk.carts[0].public_id, "Buffer": "4", "Item Filter Type": "Blacklist"}])
+
+    def full(*args: object, **named: object) -> None:
+        raise filters.Refused("The list is full.")
+
+    monkeypatch.setattr(filters, "change_items", full)
+    done = confirm(client, desk, page)
+    assert [(one.level_tag, str(one)) for one in done.context["messages"]] == [
+        ("warning", "Nothing was changed. The list is full.")
+    ]
+    assert cart(desk).stock_buffer == 0, "all of it or nothing"
+
+
+def test_a_row_says_which_cart_and_which_warehouse_it_means(desk: Desk) -> None:
+    client, first = desk.client("owner"), desk.carts[0]
+    with tenancy.activate(desk.account.pk):
+        for name in ("Main", "MAIN"):
+            Warehouse.objects.create(merchant=desk.merchants[0], name=name)
+    row = {"Id": first.public_id, "Merchant": "", "Cart": "", "Sync Inventory With Warehouse": "MAIN"}
+    for other in ({"Merchant": "Northquay Two"}, {"Cart": "Northquay Two shop"}):
+        assert "its row names another cart." in send(client, desk, [row | other]), other
+    assert "“main” may be “" in send(client, desk, [row | {"Sync Inventory With Warehouse": "main"}])
+    for name in ("MAIN", "Main"):
+        confirm(client, desk, send(client, desk, [row | {"Sync Inventory With Warehouse": name}]))
+        assert cart(desk).stock_warehouse.name == name
+
+
+def test_a_file_has_so_many_carts_that_locking_them_is_short(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = desk.client("owner")
+    assert "A file may have 200 at most: split it." in send(client, desk, [{"Id": "x", "Buffer": "1"}] * 201)
+    asked: list[int] = []
+    kinds = catalog.kinds
+    monkeypatch.setattr(catalog, "kinds", lambda merchant: asked.append(merchant) or kinds(merchant))
+    with tenancy.activate(desk.account.pk):
+        Cart.objects.filter(pk=desk.carts[1].pk).update(merchant=desk.merchants[0], number=2)
+    page = send(client, desk, [{"Id": one.public_id, "Buffer": "1"} for one in desk.carts])
+    assert "Import 2 changes" in page
+    assert asked == [desk.merchants[0].pk], "what a merchant's carts have in common is asked for once"
+
+
+def test_deleted_carts_are_not_in_the_file(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        Cart.objects.filter(pk=desk.carts[1].pk).update(archived_at=desk.alert.first_seen)
+    for address in ("carts/rules/export/", "carts/rules/export/?deleted"):
+        said = file_of(desk.client("owner").get(desk.url(address))).decode()
+        assert desk.carts[0].public_id in said and desk.carts[1].public_id not in said, address

@@ -137,23 +137,70 @@ def test_the_list_is_filled_set_and_emptied(desk: Desk, of: str) -> None:
         assert AuditEntry.objects.filter(verb=f"{of[:-1]}.country_rules").count() == 3
 
 
+def preview(client: Any, here: str, lines: str) -> Any:
+    """What the import page says of a file."""
+    upload = io.BytesIO(lines.encode())
+    upload.name = "countries.csv"
+    return client.post(here + "import/", {"file": upload})
+
+
+def stored(desk: Desk) -> dict[str, Any]:
+    with tenancy.activate(desk.account.pk):
+        rule: dict[str, Any] = Merchant.objects.get(pk=desk.merchants[0].pk).country_rule
+        return rule
+
+
+def store(desk: Desk, rule: dict[str, Any]) -> None:
+    with tenancy.activate(desk.account.pk):
+        Merchant.objects.filter(pk=desk.merchants[0].pk).update(country_rule=rule)
+
+
+def test_a_file_of_another_kind_replaces_the_list_which_would_mean_the_opposite(desk: Desk) -> None:
+    client, here = desk.client("owner"), desk.url(f"merchants/{desk.merchants[0].public_id}/countries/")
+    store(desk, {"kind": DENY, "then": REFUSE, "codes": ["BY", "RU", "US"]})
+    shown = preview(client, here, "Country,Ships To\nUS,Only the countries listed\nDE,\n")
+    assert [(change.what, change.before, change.after) for change in shown.context["changes"]] == [
+        ("Ships To", "All countries but those listed", "Only the countries listed"),
+        ("Germany (DE)", None, "listed"),
+        ("Belarus (BY)", "listed", "not listed"),
+        ("Russia (RU)", "listed", "not listed"),
+    ]
+    client.post(here + "import/", {"rows": shown.context["signed"]})
+    assert stored(desk) == {"kind": ALLOW, "then": REFUSE, "codes": ["DE", "US"]}
+    client.post(here + "import/", {"rows": preview(client, here, "Country\nFR\n").context["signed"]})
+    assert stored(desk)["codes"] == ["DE", "FR", "US"], "without a kind it adds"
+
+
+def test_what_somebody_else_has_changed_since_the_preview_stays(desk: Desk) -> None:
+    client, here = desk.client("owner"), desk.url(f"merchants/{desk.merchants[0].public_id}/countries/")
+    store(desk, {"kind": DENY, "then": REFUSE, "codes": ["BY"]})
+    shown = preview(client, here, "Country,Ships To\nUS,Only the countries listed\n")
+    meanwhile = {"kind": ALLOW, "then": REFUSE, "codes": ["BY"]}
+    store(desk, meanwhile)
+    answer = client.post(here + "import/", {"rows": shown.context["signed"]})
+    assert (answer.status_code, stored(desk)) == (422, meanwhile)
+    assert "somebody else has changed some of it since this preview was made" in text(answer)
+    nothing = preview(client, here, "Country,Ships To\n,deny\n")
+    done = client.post(here + "import/", {"rows": nothing.context["signed"]}, follow=True)
+    assert stored(desk) == {"kind": DENY, "then": REFUSE, "codes": []}, text(done)
+    refused = preview(client, here, "Country,Ships To\n,allow\n")
+    assert "List the countries first" in text(refused) and 'name="rows"' not in text(refused)
+
+
 def test_a_file_is_shown_before_it_changes_anything_and_the_export_is_such_a_file(desk: Desk) -> None:
     client, here = desk.client("owner"), desk.url(f"merchants/{desk.merchants[0].public_id}/countries/")
-    upload = io.BytesIO(
-        b"Country,Name,Ships To,Orders To Other Countries\n"
-        b"US,,only the countries listed,hold\nCAN,Canada,allow,\nus,,,\n"
-        b"Moon,,,\nDE,,deny,\nFR,,perhaps,\n"
-    )
-    upload.name = "countries.csv"
-    shown = client.post(here + "import/", {"file": upload})
+    good = "Country,Name,Ships To,Other Orders\nUS,,only the countries listed,hold\nCAN,Canada,allow,\nus,,,\n"
+    shown = preview(client, here, good + "Moon,,,\nDE,,deny,\nFR,,perhaps,\n")
     for why in ("“Moon” is no country", "something else than a row before it", "“perhaps” is none of “Every country”"):
         assert why in text(shown)
+    assert 'name="rows"' not in text(shown), "a file that says Ships To is all or nothing"
+    client.post(here + "import/", {"rows": shown.context["signed"]})
+    assert stored(desk) == {}
+    shown = preview(client, here, good)
     said = [(change.what, change.before, change.after) for change in shown.context["changes"]]
     assert ("Ships To", "Every country", "Only the countries listed") in said
     client.post(here + "import/", {"rows": shown.context["signed"]})
-    with tenancy.activate(desk.account.pk):
-        rule = Merchant.objects.get(pk=desk.merchants[0].pk).country_rule
-    assert rule == {"kind": "allow", "then": "hold", "codes": ["CA", "US"]}
+    assert stored(desk) == {"kind": "allow", "then": "hold", "codes": ["CA", "US"]}
     again = io.BytesIO(file_of(client.get(here + "csv/")))
     head, *rows = again.getvalue().decode("utf-8-sig").splitlines()
     assert head == "Country,Name,Ships To,Other Orders"

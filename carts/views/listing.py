@@ -37,7 +37,12 @@ def carts(request: AccountRequest) -> HttpResponse:
 
 def asked(request: AccountRequest) -> "QuerySet[Cart]":
     """The carts that the address asks for: of one merchant or all, those that are deleted or the others."""
-    deleted, merchant = "deleted" in request.GET, chosen_merchant(request)()
+    return of_scope(request, deleted="deleted" in request.GET)
+
+
+def of_scope(request: AccountRequest, *, deleted: bool = False) -> "QuerySet[Cart]":
+    """The carts of the merchant that the address names, or of all."""
+    merchant = chosen_merchant(request)()
     rows: QuerySet[Cart] = Cart.objects.filter(archived_at__isnull=not deleted).select_related("merchant")
     return rows if merchant is None else rows.filter(merchant=merchant)
 

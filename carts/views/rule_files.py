@@ -1,12 +1,11 @@
 """The rules of carts that are single values, as one file: a row for each cart, a column for each option."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from django import forms
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
@@ -22,8 +21,8 @@ from carts.views import listing
 from carts.views.lookup import today
 from integration_manager import list_pages, spreadsheet
 from integration_manager.kit import clock
-from integration_manager.list_files import Column, Row
-from integration_manager.list_pages import Change, Plan
+from integration_manager.list_files import Broken, Column, Row
+from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants import catalog
 from merchants.rules.countries import REFUSE
 from orders import cart_settings, country_rules, delaying, filters, forgetting, ruling
@@ -56,6 +55,7 @@ COLUMNS = (
 YES, NO = ("yes", "y", "true", "1", "on", "enabled"), ("no", "n", "false", "0", "off", "disabled")
 ANY_TIME = "Any time"
 MOST_NAMED = 12  # choices that a sentence lists
+MOST_CARTS = 200  # of a file: all of them are locked while it is imported
 
 
 class Wrong(ValueError):
@@ -66,7 +66,7 @@ class Wrong(ValueError):
 @require_GET
 def cart_rules_csv(request: AccountRequest) -> HttpResponseBase:
     """The rules of all carts, or of those of one merchant, as a file that the import takes."""
-    rows = listing.asked(request).select_related("merchant", "stock_warehouse")
+    rows = listing.of_scope(request).select_related("merchant", "stock_warehouse")
     return spreadsheet.streamed(request, "cart-rules", [c.header for c in COLUMNS], lambda: _cells(rows))
 
 
@@ -84,12 +84,22 @@ class Wanted:
     """What a row wants of a cart, which has its options already: those of other pages, and all before and after."""
 
     cart: Cart
-    of_pages: dict[str, Any]
-    changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # option's label → its words before and after
+    before: dict[str, Any]  # OPTIONS as they are stored
+    of_pages: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # option → its words before and after
 
     def in_words(self, which: int) -> str:
         """All that changes: before (0) or after (1)."""
-        return "; ".join(f"{label}: {pair[which]}" for label, pair in self.changes.items())
+        return "; ".join(f"{LABELS[name]}: {pair[which]}" for name, pair in self.changes.items())
+
+
+@dataclass(slots=True)
+class Common:
+    """What the rows of all carts of a merchant are read with."""
+
+    kinds: list[str]  # of other codes
+    fields: dict[str, forms.Field]
+    choices: dict[str, dict[str, str]]  # option → its values and their words
 
 
 class RulesImport:
@@ -102,14 +112,29 @@ class RulesImport:
     )
     columns: Sequence[Column] = COLUMNS
     example: Sequence[Sequence[str]] = ()  # made of the columns below
+    most = f"{MOST_CARTS} carts"
 
     def __init__(self, back: str, actor: User, day: date) -> None:
         """`day`: the account's own, for the form."""
         self.back, self._actor, self._day = back, actor, day
+        self._common: dict[int, Common] = {}  # by merchant
+        self._planned: list[Wanted] = []
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the rules of their carts as they are."""
+        ids = [row.cells["id"] for row in rows]
+        ruling.keep(Cart.objects.filter(public_id__in=ids).values_list("pk", flat=True))
 
     def plan(self, rows: Sequence[Row]) -> Plan:
-        """What would change at each cart."""
+        """What would change at each cart.
+
+        Its good rows have the cart's id and the cells that change something alone: a cell that changes nothing now
+        is not to undo what somebody else makes of that option until the rows are carried out.
+        """
+        if len(rows) > MOST_CARTS:
+            raise Broken(f"It has the rules of {len(rows):,} carts. A file may have {MOST_CARTS} at most: split it.")
         plan, carts, seen = Plan(whole=True), _Carts(), dict[int, int]()
+        self._planned = []
         for row in rows:
             try:
                 cart = carts.of(row.cells)
@@ -120,8 +145,10 @@ class RulesImport:
             except Wrong as why:
                 plan.problems.append((row.line, str(why)))
                 continue
-            plan.good.append(row)
+            changed = {name: row.cells[name] for name in wanted.changes}
+            plan.good.append(Row(row.line, {**dict.fromkeys(row.cells, ""), **changed, "id": cart.public_id}))
             if wanted.changes:
+                self._planned.append(wanted)
                 what = f"{cart.merchant.name}: {cart.name}"
                 plan.changes.append(Change(what, wanted.in_words(0), wanted.in_words(1)))
             else:
@@ -129,20 +156,15 @@ class RulesImport:
         return plan
 
     def carry_out(self, rows: Sequence[Row]) -> str:
-        """Stores them, all or none, with what that means for orders that wait."""
-        number, released = 0, 0
+        """Stores what was planned of them under the lock, all or none, with what that means for orders that wait."""
+        planned, released = sorted(self._planned, key=lambda wanted: wanted.cart.pk), 0
+        number = len(planned)
         try:
-            with transaction.atomic():
-                asked = _Carts().of_rows(rows)
-                ids = [cart.pk for cart, row in asked if self._wanted(cart, row.cells).changes]
-                ruling.change(ids)  # locks them
-                for cart, row in asked:
-                    if cart.pk in ids:
-                        fresh = Cart.objects.select_related("merchant", "stock_warehouse").get(pk=cart.pk)
-                        released += self._store(self._wanted(fresh, row.cells))
-                        number += 1
-        except (Wrong, filters.Refused, country_rules.Refused) as why:
-            return f"Nothing was changed. {why}"
+            ruling.change([wanted.cart.pk for wanted in planned])
+            for wanted in planned:  # in the order in which carts are locked
+                released += self._store(wanted)
+        except (filters.Refused, country_rules.Refused) as why:
+            raise NothingDone(str(why)) from None
         said = f"The rules of {number} cart{'' if number == 1 else 's'} are changed."
         if not released:
             return said
@@ -151,14 +173,18 @@ class RulesImport:
 
     def _wanted(self, cart: Cart, cells: dict[str, str]) -> Wanted:
         """What a row wants of a cart. Raises Wrong."""
-        before = _said(cart)
-        if cells["kept"] and cells["kept"] != before["kept"]:
+        before, wanted = _said(cart), Wanted(cart, {name: getattr(cart, name) for name in OPTIONS})
+        given = {name: text for name, text in cells.items() if name in before and text not in ("", before[name])}
+        if not given:
+            return wanted
+        if "kept" in given:
             raise Wrong(f"{KEPT} is {before['kept']}: the operator of this installation sets it, by kind of cart.")
-        form = CartForm(_data(cart, cells, self._day), instance=cart, today=self._day)
+        common = self._common_of(cart)
+        form = CartForm(_data(cart, given, common), instance=cart, today=self._day, kinds=common.kinds)
         if not form.is_valid():
             name, errors = next(iter(form.errors.items()))
             raise Wrong(f"{LABELS.get(name, name)}: {' '.join(map(str, errors))}")
-        of_pages = {name: _chosen(name, cells[name]) for name in OF_PAGES if cells[name]}
+        wanted.of_pages = of_pages = {name: _chosen(name, given[name]) for name in OF_PAGES if name in given}
         rule = {"kind": "", "then": REFUSE, **cart.country_rule}
         rule |= {name.removeprefix("country_"): of_pages[name] for name in of_pages if name.startswith("country_")}
         try:
@@ -166,14 +192,22 @@ class RulesImport:
         except country_rules.Refused as why:
             raise Wrong(f"{LABELS['country_kind']}: {why}") from None
         after = _said(cart) | {name: OF_PAGES[name][1][value] for name, value in of_pages.items()}
-        changes = {LABELS[name]: (before[name], after[name]) for name in LABELS if before[name] != after[name]}
-        return Wanted(cart, of_pages, changes)
+        wanted.changes = {name: (before[name], after[name]) for name in LABELS if before[name] != after[name]}
+        return wanted
+
+    def _common_of(self, cart: Cart) -> Common:
+        """What the rows of its merchant's carts are read with, asked for once."""
+        if cart.merchant_id not in self._common:
+            kinds = catalog.kinds(cart.merchant_id)
+            fields = CartForm(instance=cart, today=self._day, kinds=kinds).fields
+            listed: dict[str, Any] = {name: getattr(fields[name], "choices", None) for name in OPTIONS}
+            choices = {name: {str(v): str(words) for v, words in of} for name, of in listed.items() if of is not None}
+            self._common[cart.merchant_id] = Common(kinds, fields, choices)
+        return self._common[cart.merchant_id]
 
     def _store(self, wanted: Wanted) -> int:
         """Stores it as the cart's pages do; returns how many orders go on."""
-        cart, now, of_pages = wanted.cart, clock.now(), wanted.of_pages
-        stored = Cart.objects.select_related("stock_warehouse").get(pk=cart.pk)
-        before = {name: getattr(stored, name) for name in OPTIONS}
+        cart, now, of_pages, before = wanted.cart, clock.now(), wanted.of_pages, wanted.before
         changes = audit.difference(before, {name: getattr(cart, name) for name in OPTIONS})
         released = 0
         if changes:
@@ -181,10 +215,10 @@ class RulesImport:
             released += cart_settings.follow(cart, before, now, self._actor.email)
             audit.record(self._actor, "cart.changed", cart.name, changes)
         kind, whole = of_pages.get("item_filter"), of_pages.get("filter_whole_order")
-        if {LABELS["item_filter"], LABELS["filter_whole_order"]} & wanted.changes.keys():
+        if {"item_filter", "filter_whole_order"} & wanted.changes.keys():
             released += filters.change_items(cart, now, self._actor, kind=kind, whole_order=whole).released
         kind, then = of_pages.get("country_kind"), of_pages.get("country_then")
-        if {LABELS["country_kind"], LABELS["country_then"]} & wanted.changes.keys():
+        if {"country_kind", "country_then"} & wanted.changes.keys():
             released += country_rules.change(cart, now, self._actor, kind=kind, then=then).released
         return released
 
@@ -197,7 +231,7 @@ class _Carts:
         self._by_id: dict[str, Cart] = {cart.public_id: cart for cart in rows}
         self._by_name: dict[tuple[str, str], list[Cart]] = {}
         for cart in self._by_id.values():
-            for merchant in {"", cart.merchant.name.casefold(), cart.merchant.code.casefold()}:
+            for merchant in _merchants(cart):
                 self._by_name.setdefault((merchant, cart.name.casefold()), []).append(cart)
 
     def of(self, cells: dict[str, str]) -> Cart:
@@ -213,11 +247,18 @@ class _Carts:
             raise Wrong(f"There is no cart {name}.")
         if len(found) > 1:
             raise Wrong(f"Several carts are called {name}: write the Id of the one that is meant.")
-        return found[0]
+        cart = found[0]
+        if cells["merchant"].casefold() not in _merchants(cart) or cells["cart"].casefold() not in (
+            "",
+            cart.name.casefold(),
+        ):
+            raise Wrong(f"{name} is the Id of {cart.merchant.name}, {cart.name}: its row names another cart.")
+        return cart
 
-    def of_rows(self, rows: Iterable[Row]) -> list[tuple[Cart, Row]]:
-        """The carts of some rows, in the order in which carts are locked. Raises Wrong."""
-        return sorted(((self.of(row.cells), row) for row in rows), key=lambda pair: pair[0].pk)
+
+def _merchants(cart: Cart) -> set[str]:
+    """What a row may call its merchant."""
+    return {"", cart.merchant.name.casefold(), cart.merchant.code.casefold()}
 
 
 def _cells(rows: "QuerySet[Cart]") -> Iterator[list[str]]:
@@ -258,15 +299,16 @@ def _word(cart: Cart, name: str) -> str:
     return str(dict(of.flatchoices).get(value, value))
 
 
-def _data(cart: Cart, cells: dict[str, str], day: date) -> dict[str, Any]:
-    """What the cart's form would be sent with a row's cells in it. Raises Wrong."""
-    form = CartForm(instance=cart, today=day)
+def _data(cart: Cart, given: dict[str, str], common: Common) -> dict[str, Any]:
+    """What the cart's form would be sent with some cells of a row in it. Raises Wrong."""
     data: dict[str, Any] = {}
     for name in (*OPTIONS, "name", "order_source", "description", "earliest_order_date"):
-        value = form[name].value()
-        if cells.get(name):
+        value = getattr(cart, name)
+        if name == "stock_warehouse":
+            value = value and value.public_id
+        if name in given:
             try:
-                value = _value(form.fields[name], name, cells[name])
+                value = _value(common, name, given[name])
             except Wrong as why:
                 raise Wrong(f"{LABELS[name]}: {why}") from None
         if value is not False:  # a box that is not ticked is not sent
@@ -274,17 +316,16 @@ def _data(cart: Cart, cells: dict[str, str], day: date) -> dict[str, Any]:
     return data
 
 
-def _value(of: forms.Field, name: str, text: str) -> Any:
+def _value(common: Common, name: str, text: str) -> Any:
     """A cell as the form is sent it. Raises Wrong."""
     said = text.casefold()
-    if isinstance(of, forms.BooleanField):
+    if isinstance(common.fields[name], forms.BooleanField):
         if said not in YES + NO:
             raise Wrong(f"“{text}” is neither Yes nor No.")
         return said in YES
     if name == "send_not_before" and said in (ANY_TIME.casefold(), *NO):
         return ""
-    choices: Any = getattr(of, "choices", None)
-    return text if choices is None else _choice({str(value): str(label) for value, label in choices}, text)
+    return _choice(common.choices[name], text) if name in common.choices else text
 
 
 def _chosen(name: str, text: str) -> Any:
@@ -298,9 +339,13 @@ def _chosen(name: str, text: str) -> Any:
 def _choice(choices: dict[Any, str], text: str) -> Any:
     """The choice that a text names: by all of its words, by those before a colon or a comma, or by its value."""
     said = text.casefold()
-    for value, words in choices.items():
-        if said == words.casefold():
-            return value
+    alike = {words: value for value, words in choices.items() if said == words.casefold()}
+    if text in alike:
+        return alike[text]
+    if len(alike) > 1:
+        raise Wrong(f"“{text}” may be {' or '.join(f'“{words}”' for words in alike)}: write it as it is called.")
+    if alike:
+        return next(iter(alike.values()))
     for value, words in choices.items():
         short = words.partition(":")[0].partition(",")[0].casefold()
         if said == str(value).casefold() or (said == short and value in _OURS):

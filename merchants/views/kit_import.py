@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
-from integration_manager.list_pages import Change, Plan
+from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants import kits
 from merchants.models import Kit, Merchant
 from merchants.rules.kits import Component
@@ -71,7 +71,7 @@ class KitImport:
             put = {sku: _checked(group) for sku, group in _by_kit(rows).items()}
             went_on = orders_kits.change(self.merchant, clock.now(), self._actor, put=put)
         except kits.Refused as why:
-            return f"Nothing was changed. {why}"
+            raise NothingDone(str(why)) from None
         said = f"{len(put)} kit{'' if len(put) == 1 else 's'} stored."
         return f"{said} {went_on.released} orders that waited for that go on." if went_on.released else said
 
