@@ -171,14 +171,17 @@ class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: igno
     """The default manager of every tenant model: filters by the active account, or raises."""
 
     def get_queryset(self) -> TenantQuerySet:
-        return _scoped(self.model, self._db).all()
+        query = _scoped(self.model).clone()
+        # Django copies the names of its tables but not their lists, into which joins are entered.
+        query.table_map = {table: [*names] for table, names in query.table_map.items()}
+        return TenantQuerySet(self.model, query=query, using=self._db)
 
 
 @functools.cache  # a page asks twenty times, and it says the same each time: the scope is read when a query runs
-def _scoped(model: Any, database: str | None) -> TenantQuerySet:
+def _scoped(model: Any) -> Any:
     merchant = model.merchant_field
     scope = _InScope(models.F("account_id"), models.F(merchant) if merchant else None)
-    return TenantQuerySet(model, using=database).filter(scope)
+    return TenantQuerySet(model).filter(scope).query
 
 
 class TenantModel(models.Model):

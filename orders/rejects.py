@@ -43,14 +43,14 @@ def say(run: Run, notes: Sequence[str] | None) -> None:
     )
 
 
-def alert(run: Run, rejects: Sequence[Reject]) -> None:
-    """Tells people which rows of which file were left out, and why."""
+def alert(run: Run, rejects: Sequence[Reject], of: str = "") -> None:
+    """Tells people which rows of which file were left out, and why. `of`: what a list is of."""
     by_file: dict[str, list[Reject]] = {}
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject)
     unread = by_file.pop("", [])
     if unread:
-        _of_list(run, unread)
+        _of_list(run, unread, of)
     for file, rows in by_file.items():
         first = rows[0]  # the one at fault, where others were left out with it
         what = "One row" if len(rows) == 1 else f"{len(rows)} rows"
@@ -68,9 +68,9 @@ def alert(run: Run, rejects: Sequence[Reject]) -> None:
     run.counts["rejected"] += len(rejects)
 
 
-def _of_list(run: Run, rows: Sequence[Reject]) -> None:
+def _of_list(run: Run, rows: Sequence[Reject], of: str) -> None:
     """Such are read again and again as they are: they are said once."""
-    key = f"{run.cart.pk if run.cart else run.merchant.pk}:{run.schedule.service}"
+    key = f"{run.cart.pk if run.cart else run.merchant.pk}:{of or run.schedule.service}"
     what = "One record" if len(rows) == 1 else f"{len(rows)} records"
     message = f"{what} could not be read. {rows[0].reason}"
     if Alert.objects.filter(kind="bad_rows", key=key, message=message, resolved_at=None).exists():

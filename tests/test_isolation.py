@@ -13,7 +13,7 @@ from integration_manager import tenancy
 from integration_manager.tenancy import NoTenant, TenantManager, WrongTenant
 from merchants.models import Merchant, Schedule
 from orders import jobs
-from orders.models import Run
+from orders.models import Order, Run
 from tests.rows import Rows, tenant_models
 
 pytestmark = pytest.mark.django_db
@@ -277,3 +277,13 @@ def test_a_stream_has_its_tenant_while_it_is_read_and_leaves_none_behind(ours: R
     half_read.close()  # type: ignore[attr-defined]  # the browser went away
     with pytest.raises(NoTenant):
         Cart.objects.count()
+
+
+def test_what_one_query_set_knows_is_not_in_the_next(ours: Rows) -> None:
+    """Each begins with the same filter, which is put together once."""
+    with tenancy.activate(ours.account.pk):
+        for _ in range(3):
+            list(Order.objects.select_related("cart__merchant"))
+        begun = Order.objects.all()
+        assert begun._known_related_objects == {}
+        assert all(len(names) == 1 for names in begun.query.table_map.values()), begun.query.table_map

@@ -2,15 +2,19 @@
 
 import re
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from merchants.models import Merchant
 from orders import search
-from orders.models import Order
+from orders.columns import COLUMNS
+from orders.models import Order, OrderDetail, Shipment
 from orders.search import Filters
 from tests import desk as desks
 from tests.desk import Desk, make_order
@@ -135,3 +139,30 @@ def test_the_search_asks_by_leak_proof_operators_only(desk: Desk) -> None:
         assert sql.count(" >= ") == sql.count(" < ") == 8
         cursor.execute("SELECT proname FROM pg_proc WHERE proname IN ('text_ge', 'text_lt') AND proleakproof")
         assert len(cursor.fetchall()) == 2
+
+
+def test_whatever_a_shop_or_a_person_writes_is_text_in_the_list_and_on_the_order_page(desk: Desk) -> None:
+    """Rows of the list are written by functions: no template escapes for them."""
+    bad = "\"><img src=x onerror=alert(1)>'{0}"
+    with tenancy.activate(desk.account.pk):
+        Merchant.objects.update(name=bad)
+        Cart.objects.update(name=bad)
+        order = make_order(
+            desk.carts[0], bad, status="error", error_message=bad, ship_code=bad, ship_country="<u>", currency="<q>",
+            grand_total=Decimal(1), location=bad,
+            ship=dict.fromkeys(("first_name", "last_name", "company", "city", "state", "country", "address_1"), bad),
+        )  # fmt: skip
+        OrderDetail.objects.filter(order=order).update(raw=None)
+        parcel = make_order(desk.carts[0], "AF-1", status="shipped").shipments.get()
+        Shipment.objects.filter(pk=parcel.pk).update(
+            tracking_no=bad, carrier=bad, data={"tracking_url": "javascript:alert(1)"}
+        )
+    owner = desk.client("owner")
+    owner.post(desk.url("orders/columns/"), {"column": [column.key for column in COLUMNS]})
+    pages = ["orders/?state=", f"orders/{order.public_id}/", f"orders/{parcel.order.public_id}/", ""]
+    for path in pages:
+        text = owner.get(desk.url(path)).content.decode()
+        assert "<img src=x" not in text and 'href="javascript:' not in text, path
+        assert not re.search(r"<[uq]>", text), path
+        assert "&lt;img src=x onerror" in text or path == "", path
+        assert not re.search(r'=[^\s>"]*"[^"]*"><img', text), path

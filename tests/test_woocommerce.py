@@ -88,6 +88,15 @@ def ways(shop: Any) -> list[str]:
     return found
 
 
+def test_a_page_that_is_short_since_something_in_it_is_hidden_is_not_the_last(shop: Any, woo: WooCommerce) -> None:
+    for number in range(1, 251):
+        shop.place(number, WHEN + timedelta(minutes=number))
+    shop.hidden = frozenset([1042, *range(1101, 1201)])
+    shown = [str(key) for key in range(1001, 1251) if key not in shop.hidden]
+    assert list(dict.fromkeys(keys(woo))) == shown
+    assert [str(row["id"]) for row in woo.wp.every("/wc/v3/orders", order="asc")] == shown
+
+
 # ── ways in ──
 
 

@@ -16,7 +16,7 @@ from integration_manager.kit.folder import Entry
 from integration_manager.kit.inbox import Inbox, Incoming, Known
 from integration_manager.kit.page import Place
 
-CHUNK_ROWS = 600  # orders, parcels or levels of a page
+CHUNK_ROWS = 1_000  # orders, parcels or levels of a page
 MOST_ROWS = 3_000  # rows of the file on a page: fewer orders where they have many items
 AHEAD = 2  # pages made before they are asked for
 

@@ -19,4 +19,4 @@ def pounds(weight: Decimal | None, unit: str | None) -> Decimal | None:
     if weight is None or weight <= 0 or factor is None:
         return None
     found = weight * factor
-    return round(found, PLACES) if decimals_of(found, PLACES + 1) > PLACES else found
+    return (round(found, PLACES) if decimals_of(found, PLACES + 1) > PLACES else found) or None

@@ -32,7 +32,7 @@ def cancel_pickup(run: Run) -> None:
     for page in run.pages(connector.canceled(newest - connector.overlap if known else newest)):
         with transaction.atomic():
             _store(run, page.rows)
-        rejects.alert(run, page.rejects)
+        rejects.alert(run, page.rejects, of="cancellations")
         at = cursors.clamped(page, connector)
         if at is not None and at > newest:
             newest = at

@@ -31,6 +31,7 @@ class WordPress(Fake):
     firewall = 0  # 403 or 503: a page for people instead of any answer
     switched_off = False  # a security plug-in keeps strangers and friends out
     permissions = "read_write"
+    hidden: frozenset[int] = frozenset()  # ids of what nobody may read: it is taken out of pages once they are cut
     active = True  # the WooCommerce plug-in
     moved = ""  # where redirects lead to
 
@@ -189,7 +190,7 @@ class WordPress(Fake):
         headers = {"X-WP-Total": str(len(rows)), "X-WP-TotalPages": str(pages)}
         if number < pages:
             headers["Link"] = f'<http://{request.headers.get("host")}{request.path}?page={number + 1}>; rel="next"'
-        part = rows[(number - 1) * size : number * size]
+        part = [row for row in rows[(number - 1) * size : number * size] if row["id"] not in self.hidden]
         fields = request.query.get("_fields")
         if fields:
             part = [{name: row[name] for name in fields.split(",") if name in row} for row in part]
