@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import time
 from typing import Any
 
@@ -12,10 +13,11 @@ from accounts.models import AuditEntry
 from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
+from integration_manager.kit import clock
 from merchants import catalog
 from merchants.models import Warehouse
 from merchants.rules import ship_method
-from orders import filters
+from orders import filters, ruling
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk, file_of, make_order
@@ -203,6 +205,22 @@ def test_a_change_since_the_preview_is_not_overwritten(desk: Desk) -> None:
     page = send(client, desk, found)
     meanwhile(stock_buffer=8)
     assert confirm(client, desk, page).status_code == 422, "there is nothing left of what it showed"
+
+
+@pytest.mark.parametrize("changed", [{"stock_buffer": 3}, {"archived_at": clock.now()}], ids=["changed", "deleted"])
+def test_what_was_changed_while_it_waited_for_the_lock_is_seen(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object]
+) -> None:
+    client, keep = desk.client("owner"), ruling.keep
+    page = send(client, desk, [{"Id": desk.carts[0].public_id, "Buffer": "4"}])
+
+    def waited(ids: Iterable[int]) -> None:
+        keep(ids)
+        Cart.objects.filter(pk=desk.carts[0].pk).update(**changed)
+
+    monkeypatch.setattr(ruling, "keep", waited)
+    assert confirm(client, desk, page).status_code == 422
+    assert cart(desk).stock_buffer != 4
 
 
 def test_what_cannot_be_done_any_more_is_a_warning(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

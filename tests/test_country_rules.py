@@ -14,7 +14,7 @@ from integration_manager.kit import clock
 from merchants.models import Merchant, Service
 from merchants.rules import judge
 from merchants.rules.countries import ALLOW, DENY, HOLD, REFUSE, Countries
-from orders import actions, country_rules
+from orders import actions, country_rules, ruling
 from orders.loading import load_anyway
 from orders.models import Order, SkippedOrder, Status
 from tests import desk as desks
@@ -180,6 +180,17 @@ def test_what_somebody_else_has_changed_since_the_preview_stays(desk: Desk) -> N
     answer = client.post(here + "import/", {"rows": shown.context["signed"]})
     assert (answer.status_code, stored(desk)) == (422, meanwhile)
     assert "somebody else has changed some of it since this preview was made" in text(answer)
+
+    shown, keep = preview(client, here, "Country\nUS\n"), ruling.keep
+
+    def waited(ids: Any) -> None:
+        keep(ids)
+        Merchant.objects.filter(pk=desk.merchants[0].pk).update(country_rule={**meanwhile, "codes": ["US"]})
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ruling, "keep", waited)
+        assert client.post(here + "import/", {"rows": shown.context["signed"]}).status_code == 422, "read when locked"
+
     nothing = preview(client, here, "Country,Ships To\n,deny\n")
     done = client.post(here + "import/", {"rows": nothing.context["signed"]}, follow=True)
     assert stored(desk) == {"kind": DENY, "then": REFUSE, "codes": []}, text(done)
