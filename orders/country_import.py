@@ -8,7 +8,6 @@ from integration_manager.kit.countries import alpha_2, name_of
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants.models import Merchant
-from merchants.rules.countries import REFUSE
 from orders import country_rules
 
 COLUMNS = (
@@ -22,9 +21,9 @@ CHOICES = {"kind": country_rules.KINDS, "then": country_rules.THEN}
 
 def rows_of(owner: Merchant | Cart) -> list[list[str]]:
     """What the rule lists, each with what the rule does; a rule that lists nothing is a row without a country."""
-    rule = {"kind": "", "then": REFUSE, **owner.country_rule}
+    rule = country_rules.whole(owner.country_rule)
     words = [choices[rule[name]] for name, choices in CHOICES.items()]
-    return [[code, name_of(code) if code else "", *words] for code in rule.get("codes") or [""]]
+    return [[code, name_of(code) if code else "", *words] for code in rule["codes"] or [""]]
 
 
 class CountryImport:
@@ -56,7 +55,7 @@ class CountryImport:
     def plan(self, rows: Sequence[Row]) -> Plan:
         """Which countries are new, which go, and what the rule does that it did not."""
         plan, asked, codes = Plan(whole=any(row.cells["kind"] for row in rows)), dict[str, str](), dict[str, None]()
-        stored, listed = {"kind": "", "then": REFUSE, **self.owner.country_rule}, self._listed
+        stored, listed = country_rules.whole(self.owner.country_rule), self._listed
         for row in rows:
             try:
                 rule = _rule(row)

@@ -71,11 +71,8 @@ def change(
         rows: QuerySet[Any] = type(owner).objects.filter(pk=owner.pk)
         before = rows.values_list("country_rule", flat=True).select_for_update(no_key=True).get()
         codes = sorted({*before.get("codes", ()), *add} - set(remove))
-        after = {
-            "kind": before.get("kind", "") if kind is None else kind,
-            "then": before.get("then", REFUSE) if then is None else then,
-            "codes": codes,
-        }
+        asked = {name: value for name, value in (("kind", kind), ("then", then)) if value is not None}
+        after = whole(before) | asked | {"codes": codes}
         refuse_nothing(after)
         rows.update(country_rule=after)
         owner.country_rule = after
@@ -87,6 +84,11 @@ def change(
             audit.record(actor, verb, str(owner), saved.changes)
             _follow(_carts(owner), saved, now, str(actor))
     return saved
+
+
+def whole(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as it is stored, with what it leaves out: no rule at all lets everything through."""
+    return {"kind": "", "then": REFUSE, "codes": [], **rule}
 
 
 def lock(owner: Merchant | Cart) -> None:

@@ -27,29 +27,35 @@ _NEXT = """
     WITH slice AS MATERIALIZED (
         SELECT id, created_at FROM orders_order WHERE id > %(last)s ORDER BY id LIMIT %(slice)s)
     SELECT max(id), bool_or(created_at < %(before)s) FROM slice"""
-_OVER = """
-    o.status IN ('shipped', 'confirmed', 'canceled')
-      AND greatest(o.created_at, o.shipped_at, o.confirmed_at, o.canceled_at) < %(before)s
+
+
+def _over(o: str) -> str:
+    """Whether an order, by its name in the statement, is done with, and long enough ago."""
+    return f"""
+    {o}.status IN ('shipped', 'confirmed', 'canceled')
+      AND greatest({o}.created_at, {o}.shipped_at, {o}.confirmed_at, {o}.canceled_at) < %(before)s
       AND NOT EXISTS (
           SELECT 1 FROM orders_shipment s
           JOIN merchants_schedule told ON told.cart_id = s.cart_id AND told.service = 'upload_shipments'
-          WHERE s.account_id = o.account_id AND s.order_id = o.id AND s.for_cart AND told.every > 0
+          WHERE s.account_id = {o}.account_id AND s.order_id = {o}.id AND s.for_cart AND told.every > 0
             AND s.uploaded_at IS NULL AND s.parked_at IS NULL AND s.voided_at IS NULL)
       AND NOT EXISTS (
           SELECT 1 FROM orders_effect e
-          WHERE e.account_id = o.account_id AND e.order_id = o.id AND e.state IN ('waiting', 'parked'))
+          WHERE e.account_id = {o}.account_id AND e.order_id = {o}.id AND e.state IN ('waiting', 'parked'))
       AND NOT EXISTS (
           SELECT 1 FROM alerts_alert a
-          WHERE a.account_id = o.account_id AND a.resolved_at IS NULL AND a.dismissed_at IS NULL AND a.order_id = o.id)
-"""
+          WHERE a.account_id = {o}.account_id AND a.order_id = {o}.id
+            AND a.resolved_at IS NULL AND a.dismissed_at IS NULL)"""  # noqa: S608 (names of this file)
+
+
 _DUE = f"""
     SELECT o.account_id, o.id FROM orders_order o
-    WHERE o.id > %(last)s AND o.id <= %(upto)s AND {_OVER}
+    WHERE o.id > %(last)s AND o.id <= %(upto)s AND {_over("o")}
       AND NOT EXISTS (
           SELECT 1 FROM orders_order r
           WHERE r.account_id = o.account_id AND r.merchant_id = o.merchant_id AND r.source = o.source
-            AND r.cart_key = o.cart_key AND r.id <> o.id AND NOT ({_OVER.replace("o.", "r.")}))
-    ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""  # noqa: S608 (ours)
+            AND r.cart_key = o.cart_key AND r.id <> o.id AND NOT ({_over("r")}))
+    ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""  # noqa: S608 (constants of this file)
 _KEEP_KEYS = """
     INSERT INTO orders_skippedorder
         (account_id, merchant_id, cart_id, key, number, reason, message, order_date, raw, seen_at)
@@ -105,7 +111,7 @@ def _remove_orders(due: list[Any], now: datetime) -> None:
         cursor.execute(_KEEP_KEYS, given | {"gone": GONE, "said": _SAID, "now": now})
         cursor.execute(_PARCEL_LINES, given)
         for table in BELONGING:
-            cursor.execute(f"DELETE FROM {table} t {_OF} t.account_id = g.account_id AND t.order_id = g.id", given)  # noqa: S608
+            cursor.execute(f"DELETE FROM {table} t {_OF} t.account_id = g.account_id AND t.order_id = g.id", given)  # noqa: S608 (ours)
         cursor.execute("DELETE FROM orders_order WHERE id = ANY(%(ids)s)", given)
 
 

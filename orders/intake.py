@@ -64,8 +64,7 @@ class Intake:
     _listed: set[str] | None = None
 
     def forgot(self, order: Order | None) -> bool:
-        """Whether an order may have been sent of which we do not know: in the time that the restore of a backup made
-        us forget, or when it was here before.
+        """Whether an order may have been sent without our knowing: forgotten by a restored backup, or after its time.
 
         By the day, since that is how exactly a source dates its orders; one more for the time zones.
         """

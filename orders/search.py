@@ -240,13 +240,18 @@ def keyset(
             rows = rows.filter(_beyond(column, anchor, upward != ascending))
     names = [column] if column == "pk" else [column, "pk"]
     order = [F(name).asc() if upward != ascending else F(name).desc() for name in names]
-    found = list(rows.order_by(*order)[: size + 1])
+    return cut(rows.order_by(*order), size, cursor, begun=bool(mark), upward=upward)
+
+
+def cut(rows: QuerySet[Any], size: int, cursor: Callable[[Any], str], *, begun: bool, upward: bool) -> Page:
+    """The page that `rows` begin with. `begun`: they lie beyond a cursor; `upward`: in the reverse of their order."""
+    found = list(rows[: size + 1])
     more, items = len(found) > size, found[:size]
     if upward:
         items.reverse()
     if not items:
         return Page()
-    newer = bool(mark) and (more if upward else True)
+    newer = begun and (more if upward else True)
     older = upward or more
     return Page(items, cursor(items[0]) if newer else "", cursor(items[-1]) if older else "")
 

@@ -24,7 +24,6 @@ from integration_manager.kit import clock
 from integration_manager.list_files import Broken, Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants import catalog
-from merchants.rules.countries import REFUSE
 from orders import cart_settings, country_rules, delaying, filters, forgetting, ruling
 
 # Of the cart's form, in its words.
@@ -185,7 +184,7 @@ class RulesImport:
             name, errors = next(iter(form.errors.items()))
             raise Wrong(f"{LABELS.get(name, name)}: {' '.join(map(str, errors))}")
         wanted.of_pages = of_pages = {name: _chosen(name, given[name]) for name in OF_PAGES if name in given}
-        rule = {"kind": "", "then": REFUSE, **cart.country_rule}
+        rule = country_rules.whole(cart.country_rule)
         rule |= {name.removeprefix("country_"): of_pages[name] for name in of_pages if name.startswith("country_")}
         try:
             country_rules.refuse_nothing(rule)
@@ -248,10 +247,8 @@ class _Carts:
         if len(found) > 1:
             raise Wrong(f"Several carts are called {name}: write the Id of the one that is meant.")
         cart = found[0]
-        if cells["merchant"].casefold() not in _merchants(cart) or cells["cart"].casefold() not in (
-            "",
-            cart.name.casefold(),
-        ):
+        named = {"", cart.name.casefold()}
+        if cells["merchant"].casefold() not in _merchants(cart) or cells["cart"].casefold() not in named:
             raise Wrong(f"{name} is the Id of {cart.merchant.name}, {cart.name}: its row names another cart.")
         return cart
 
@@ -269,12 +266,12 @@ def _cells(rows: "QuerySet[Cart]") -> Iterator[list[str]]:
 
 def _said(cart: Cart) -> dict[str, str]:
     """A cart's rules in words, which the import understands: option → words."""
-    rule = cart.country_rule
+    rule = country_rules.whole(cart.country_rule)
     values = {
         "item_filter": cart.item_filter,
         "filter_whole_order": cart.filter_whole_order,
-        "country_kind": rule.get("kind", ""),
-        "country_then": rule.get("then", REFUSE),
+        "country_kind": rule["kind"],
+        "country_then": rule["then"],
     }
     return {
         **{name: _word(cart, name) for name in OPTIONS},

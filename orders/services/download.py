@@ -48,12 +48,12 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
         # Files are new at every look: to tell that a page of one was seen would cost more than it saves.
         mark, news = "" if page.progress else _mark(run, page), False
         if moved or page.rejects or page.file or (page.rows and mark != (run.state.get(cursors.SEEN) or None)):
-            plan = page.made.plan if page.made else None
-            incoming = [_noted(run, one) for one in (page.made.found if page.made else _read(run, page.rows))]
+            made = page.made or ahead.Made(_read(run, page.rows), None)
+            incoming = [_noted(run, one) for one in made.found]
             with transaction.atomic():
                 readable = [i for i in incoming if i is not None]
                 skipped = stored.skipped
-                news = store_page(intake, readable, run.now, stored, plan)
+                news = store_page(intake, readable, run.now, stored, made.plan)
                 left_out += stored.skipped - skipped + len(incoming) - len(readable)
                 run.state[cursors.SEEN] = "" if news or len(readable) < len(incoming) else mark
                 for reject in page.rejects:

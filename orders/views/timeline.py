@@ -35,22 +35,19 @@ def entries(order: Order, *, after: int | None = None, before: int | None = None
     rows = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
     upward = before is not None and after is None
     if upward:
-        found = list(rows.filter(pk__gt=before).order_by("pk")[: MOST + 1])
-    else:
-        found = list((rows if after is None else rows.filter(pk__lt=after)).order_by("-pk")[: MOST + 1])
-    more, found = len(found) > MOST, found[:MOST]
-    if upward:
-        found.reverse()
-    for event in found:
+        rows = rows.filter(pk__gt=before)
+    elif after is not None:
+        rows = rows.filter(pk__lt=after)
+    page = search.cut(
+        rows.order_by("pk" if upward else "-pk"), MOST, _mark, begun=upward or after is not None, upward=upward
+    )
+    for event in page.items:
         changes = event.changes or {}
         if event.kind == "note":
             event.text = changes.get("note", [None, ""])[1]
         else:
             event.differences = differences.of_changes(changes)
-    newer, older = (more, True) if upward else (after is not None, more)
-    if not found:
-        return search.Page()
-    return search.Page(found, _mark(found[0]) if newer else "", _mark(found[-1]) if older else "")
+    return page
 
 
 def _mark(event: Event) -> str:
