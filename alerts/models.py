@@ -47,9 +47,10 @@ class Alert(TenantModel):
         ]
 
     @classmethod
-    def active_ids(cls) -> ArraySubquery:
-        """As many of the active ones as are counted, to be had along with a row that is asked for anyway."""
-        return ArraySubquery(cls.objects.filter(resolved_at=None, dismissed_at=None).values("pk")[: COUNTED + 1])
+    def active_number(cls) -> models.Func:
+        """How many are active, as far as they are counted: to be had along with a row that is asked for anyway."""
+        active = cls.objects.filter(resolved_at=None, dismissed_at=None).values("pk")[: COUNTED + 1]
+        return models.Func(ArraySubquery(active), function="cardinality", output_field=models.IntegerField())
 
     @property
     def active(self) -> bool:

@@ -104,10 +104,10 @@ def _switch_merchants(request: AccountRequest) -> list[Merchant]:
     name = request.resolver_match.url_name if request.resolver_match else ""
     if request.merchants is not None or name not in SCOPED:
         return []
-    listed = Merchant.objects.only("account", "public_id", "name").annotate(alerts=Alert.active_ids())
+    listed = Merchant.objects.only("account", "public_id", "name").annotate(alerts=Alert.active_number())
     found: list[Any] = list(listed.order_by("name")[: SWITCHER_LENGTH + 1])
     if found:
-        request.active_alerts = len(found[0].alerts)
+        request.active_alerts = found[0].alerts
     return found if len(found) > 1 else []
 
 

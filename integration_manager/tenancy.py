@@ -129,6 +129,19 @@ def without_tenant(function: Callable[P, T]) -> Callable[P, T]:
     return clean
 
 
+def condition(account: str, merchant: str = "") -> tuple[str, tuple[Any, ...]]:
+    """The tenant filter as SQL over these columns, with its parameters; for statements that are written out, too.
+
+    `merchant`: the column by which a merchant user's view is narrowed. Raises NoTenant.
+    """
+    scope = current()
+    if scope.account_id is None:
+        return "TRUE", ()
+    if scope.merchants is None or not merchant:
+        return f"{account} = %s", (scope.account_id,)
+    return f"({account} = %s AND {merchant} = ANY(%s))", (scope.account_id, list(scope.merchants))
+
+
 class _InScope(Expression):
     """The tenant filter, decided when the query runs and not when it was written."""
 
@@ -146,15 +159,8 @@ class _InScope(Expression):
         self.account, self.merchant = exprs
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        scope = current()
-        if scope.account_id is None:
-            return "TRUE", ()
-        sql, params = compiler.compile(self.account)
-        sql, values = f"{sql} = %s", [*params, scope.account_id]
-        if scope.merchants is not None and self.merchant is not None:
-            column, more = compiler.compile(self.merchant)
-            sql, values = f"({sql} AND {column} = ANY(%s))", [*values, *more, list(scope.merchants)]  # type: ignore[list-item]
-        return sql, tuple(values)
+        columns = [compiler.compile(column)[0] for column in self.get_source_expressions() if column is not None]
+        return condition(*columns)
 
 
 class TenantQuerySet(models.QuerySet[Any]):

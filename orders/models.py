@@ -136,6 +136,13 @@ class Order(OwnedModel):
                     "ship_code",
                 ],
             ),
+            # What waits for a person: the numbers above the list, for one merchant too.
+            models.Index(
+                fields=["account", "merchant", "-id"],
+                include=["status", "held_by"],
+                name="order_waiting",
+                condition=models.Q(status__in=["error", "gave_up", "held"]),
+            ),
             models.Index(fields=["merchant", "retry_at", "id"], name="order_ready", condition=models.Q(status="ready")),
             models.Index(
                 fields=["merchant", "lease_until"], name="order_sending", condition=models.Q(status="sending")

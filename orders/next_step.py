@@ -9,6 +9,7 @@ from accounts.templatetags.face import spell, when
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from orders import out_of_stock
+from orders.listed import Listed
 from orders.models import Effect, Event, Order, Shipment, Status
 
 FOR_THE_WMS = timedelta(days=15)  # of hourly tries; then a person has to say
@@ -62,7 +63,7 @@ class Around:
         return next((event for event in self.events if event.to == order.status), None)
 
 
-def in_words(order: Order) -> str:
+def in_words(order: Order | Listed) -> str:
     """For a row of a list."""
     if order.status in (Status.RECEIVED, Status.READY):
         if order.failures and order.retry_at and order.retry_at > clock.now():

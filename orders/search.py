@@ -5,7 +5,6 @@ searched is folded in Python when it is stored, and found by ranges: a UNION of 
 kind of thing that the one box accepts. Nothing counts or skips rows.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,14 +12,14 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, IntegerField, Q, QuerySet, Value
+from django.db.models import DateField, Expression, F, Func, IntegerField, Q, QuerySet, Value
 
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
 from merchants.models import Merchant
-from orders import stuck
+from orders import listed, stuck
 from orders.content import fold
 from orders.models import LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 
@@ -79,6 +78,7 @@ STATES: dict[str, Q] = {
     "cancel-sending": Q(status=Status.HELD, held_by="person"),
     "canceled": Q(status=Status.CANCELED),
 }
+MOVING = frozenset(STATES) - {"confirmed", "canceled"}  # none is in these for ever
 
 
 # Ids are given in the order of loading. So the last order that is older than a moment is found by halving, each
@@ -167,35 +167,6 @@ def filtered(filters: Filters, matches: Matches | None = None) -> QuerySet[Order
     return orders
 
 
-# Written out, for this is asked for all the time: the ORM takes longer to put it together than PostgreSQL to answer.
-_DETAILS = """
-    SELECT o.*, m.name AS merchant_name, c.name AS cart_name, d.data -> 'ship' AS ship,
-           d.data ->> 'ship_code_description' AS ship_words, p.tracking_no AS tracking, p.tracking_url
-    FROM orders_order o
-    JOIN merchants_merchant m ON m.account_id = o.account_id AND m.id = o.merchant_id
-    JOIN carts_cart c ON c.account_id = o.account_id AND c.id = o.cart_id
-    LEFT JOIN orders_orderdetail d ON d.account_id = o.account_id AND d.order_id = o.id
-    LEFT JOIN LATERAL (
-        SELECT s.tracking_no, s.data ->> 'tracking_url' AS tracking_url FROM orders_shipment s
-        WHERE s.account_id = o.account_id AND s.order_id = o.id AND s.voided_at IS NULL ORDER BY s.id DESC LIMIT 1
-    ) p ON true
-    WHERE o.account_id = %(account)s AND o.id = ANY(%(ids)s)"""
-
-
-def _details(ids: list[int]) -> dict[int, Any]:
-    """These orders of the active account with what a row shows besides.
-
-    That is: merchant, cart, who it goes to, the last tracking number.
-    """
-    if not ids:
-        return {}
-    rows: Any = Order.objects.raw(_DETAILS, {"account": tenancy.account_id(), "ids": ids})
-    found = {order.pk: order for order in rows}
-    for order in found.values():
-        order.ship = json.loads(order.ship) if order.ship else None
-    return found
-
-
 # Ids are given in the order of loading. `-first`: the oldest first.
 SORTS = {"loaded": "pk", "placed": "order_date", "loaded-first": "pk", "placed-first": "order_date"}
 
@@ -205,16 +176,29 @@ def oldest_first(sort: str) -> bool:
     return sort.endswith("-first")
 
 
-def page(orders: QuerySet[Any], sort: str, after: str = "", before: str = "", size: int = PAGE) -> Page:
-    """One page of orders. `after` and `before` are public ids of orders in the list."""
+def page(
+    orders: QuerySet[Any], sort: str, after: str = "", before: str = "", size: int = PAGE, *, moving: bool = False
+) -> Page:
+    """One page of orders. `after` and `before` are public ids of orders in the list.
+
+    `moving`: all of them are in a state that orders leave again.
+    """
     column = SORTS.get(sort, "pk")
+    ascending = oldest_first(sort)
+    # What moves is young. PostgreSQL believes that it is of every age alike, and would walk to it from the oldest
+    # order on: it may not see that there is an index by date.
+    by = _BY_DATE if moving and ascending and column == "order_date" else None
     # Ids alone, which an index knows; the rest is read for this page only, not for all that match.
-    found = keyset(orders.values_list("pk", flat=True), column, after, before, size, str, ascending=oldest_first(sort))
-    full = _details(found.items)
+    ids = orders.values_list("pk", flat=True)
+    found = keyset(ids, column, after, before, size, str, ascending=ascending, by=by)
+    full = listed.rows(found.items)
     names = {str(pk): order.public_id for pk, order in full.items()}
     found.newer, found.older = names.get(found.newer, ""), names.get(found.older, "")
     found.items = [full[pk] for pk in found.items if pk in full]
     return found
+
+
+_BY_DATE = Func(F("order_date"), template="(%(expressions)s + 0)", output_field=DateField())
 
 
 def keyset(
@@ -226,8 +210,12 @@ def keyset(
     cursor: Callable[[Any], str],
     *,
     ascending: bool = False,
+    by: Expression | None = None,
 ) -> Page:
-    """A page of `rows` by (`column`, id), newest first unless `ascending`, found from the row that a cursor names."""
+    """A page of `rows` by (`column`, id), newest first unless `ascending`, found from the row that a cursor names.
+
+    `by`: another way to say `column`.
+    """
     mark = after or before
     if mark and not looks_like_one(mark):
         mark = ""
@@ -238,8 +226,8 @@ def keyset(
             mark, upward = "", False
         else:
             rows = rows.filter(_beyond(column, anchor, upward != ascending))
-    names = [column] if column == "pk" else [column, "pk"]
-    order = [F(name).asc() if upward != ascending else F(name).desc() for name in names]
+    keys = [F("pk")] if column == "pk" else [by or F(column), F("pk")]
+    order = [key.asc() if upward != ascending else key.desc() for key in keys]
     return cut(rows.order_by(*order), size, cursor, begun=bool(mark), upward=upward)
 
 
@@ -264,18 +252,29 @@ def _beyond(column: str, anchor: Iterable[Any], greater: bool) -> Q:
 
 
 MOST_COUNTED = 100
+_WAITING = {
+    "error": "o.status IN ('error', 'gave_up')",
+    "on-hold": "o.status = 'held' AND o.held_by <> 'person'",
+}
 
 
-def counts(orders: QuerySet[Order], states: Iterable[str]) -> dict[str, str]:
-    """How many orders are in each state, "99+" where that is many: bounded, so it stays cheap."""
+def waiting(merchant: str = "") -> dict[str, str]:
+    """How many orders wait for a person, of one merchant (public id) or of all, by the state of their tab.
+
+    "99+" where that is many: bounded, so it stays cheap. Written out, for every list asks.
+    """
+    mine, values = tenancy.condition("o.account_id", "o.merchant_id")
+    if merchant:
+        mine += " AND o.merchant_id = (SELECT m.id FROM merchants_merchant m WHERE m.public_id = %s)"
+        values = (*values, merchant)
     arms = [
-        orders.order_by().filter(STATES[state]).values_list(Value(index, IntegerField()))[:MOST_COUNTED]
-        for index, state in enumerate(states)
+        f"(SELECT count(*) FROM (SELECT FROM orders_order o WHERE {mine} AND {which} LIMIT {MOST_COUNTED}) found)"  # noqa: S608 (constants)
+        for which in _WAITING.values()
     ]
-    numbers = [0] * len(arms)
-    for (index,) in arms[0].union(*arms[1:], all=True):
-        numbers[index] += 1
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(arms)}", values * len(arms))
+        numbers = cursor.fetchone()
     return {
         state: f"{MOST_COUNTED - 1}+" if number >= MOST_COUNTED else str(number)
-        for state, number in zip(states, numbers, strict=True)
+        for state, number in zip(_WAITING, numbers, strict=True)
     }

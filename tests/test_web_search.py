@@ -76,7 +76,22 @@ def test_states_split_all_orders_and_canceled_ones_are_hidden(desk: Desk) -> Non
         assert sum(map(len, by_state.values())) == Order.objects.count()
         assert "canceled" not in numbers(Filters())
         assert numbers(Filters(text="canceled")) == {"canceled"}
-        assert search.counts(Order.objects.all(), ("error", "on-hold")) == {"error": "2", "on-hold": "1"}
+        one, other = (cart.merchant for cart in desk.carts)
+        make_order(desk.carts[1], "elsewhere", status="error")
+        assert search.waiting() == {"error": "3", "on-hold": "1"}
+        assert search.waiting(one.public_id) == {"error": "2", "on-hold": "1"}
+        assert search.waiting(other.public_id) == {"error": "1", "on-hold": "0"}
+        assert search.waiting("nobody") == {"error": "0", "on-hold": "0"}
+        for number in range(search.MOST_COUNTED):
+            make_order(desk.carts[1], f"more-{number}", status="gave_up")
+    with tenancy.activate(desk.account.pk, [one.pk]):
+        assert search.waiting() == {"error": "2", "on-hold": "1"}
+        assert search.waiting(other.public_id) == {"error": "0", "on-hold": "0"}, "not for who may not see it"
+    with tenancy.activate(desk.account.pk, [other.pk]):
+        assert search.waiting() == {"error": "99+", "on-hold": "0"}
+    stranger = desks.build("Elsewhere", orders=0)
+    with tenancy.activate(stranger.account.pk):
+        assert search.waiting(one.public_id) == search.waiting() == {"error": "0", "on-hold": "0"}
 
 
 def test_filters_by_merchant_cart_cause_and_date(desk: Desk) -> None:
@@ -91,34 +106,31 @@ def test_filters_by_merchant_cart_cause_and_date(desk: Desk) -> None:
         assert numbers(Filters(placed_from=date(2999, 1, 1))) == set()
 
 
-@pytest.mark.parametrize("sort", ["loaded", "placed"])
-def test_paging_shows_each_order_once_in_both_directions(desk: Desk, sort: str) -> None:
+@pytest.mark.parametrize("moving", [False, True])
+@pytest.mark.parametrize("sort", search.SORTS)
+def test_paging_shows_each_order_once_in_both_directions(desk: Desk, sort: str, moving: bool) -> None:
     with tenancy.activate(desk.account.pk):
         same = clock.now()
         made = [make_order(desk.carts[0], f"N{i:02}", created_at=same - timedelta(days=i // 4)) for i in range(11)]
-        seen: list[str] = []
-        after, pages = "", []
-        while True:
-            page = search.keyset(
-                search.filtered(Filters()), search.SORTS[sort], after, "", 4, lambda order: order.public_id
-            )
-            pages.append(page)
-            seen += [order.cust_po_no for order in page.items]
-            after = page.older
-            if not after:
-                break
+        rows = search.filtered(Filters(state="new"))
+
+        def page(after: str = "", before: str = "") -> search.Page:
+            return search.page(rows, sort, after, before, 4, moving=moving)
+
+        pages = [page()]
+        while pages[-1].older:
+            pages.append(page(after=pages[-1].older))
+        seen = [order.cust_po_no for one in pages for order in one.items]
+        days = [order.order_date for one in pages for order in one.items]
         assert sorted(seen) == sorted(order.cust_po_no for order in made)
-        assert len(pages) == 3
-        back = search.keyset(
-            search.filtered(Filters()), search.SORTS[sort], "", pages[2].newer, 4, lambda order: order.public_id
-        )
-        assert [o.pk for o in back.items] == [o.pk for o in pages[1].items]
+        assert days == sorted(days, reverse=sort in ("placed", "loaded-first"))
+        assert [len(one.items) for one in pages] == [4, 4, 3]
+        back = page(before=pages[2].newer)
+        assert back.items == pages[1].items
         assert back.newer
         assert back.older
-        first = search.keyset(
-            search.filtered(Filters()), search.SORTS[sort], "", back.newer, 4, lambda order: order.public_id
-        )
-        assert [o.pk for o in first.items] == [o.pk for o in pages[0].items]
+        first = page(before=back.newer)
+        assert first.items == pages[0].items
         assert not first.newer
 
 

@@ -29,12 +29,15 @@ def cart_or_404(public_id: str, request: AccountRequest | None = None) -> Cart:
     `request`: of a page that shows it, to which what the frame says of alerts comes along.
     """
     found: Any = (
-        Cart.objects.select_related("merchant").annotate(alerts=Alert.active_ids()).filter(public_id=public_id).first()
+        Cart.objects.select_related("merchant")
+        .annotate(alerts=Alert.active_number())
+        .filter(public_id=public_id)
+        .first()
     )
     if found is None:
         raise Http404
     if request is not None:
-        request.active_alerts = len(found.alerts)
+        request.active_alerts = found.alerts
     cart: Cart = found
     return cart
 

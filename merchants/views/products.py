@@ -123,10 +123,10 @@ def _text(request: AccountRequest) -> str:
 
 def _one(request: AccountRequest, merchant: str, product: str) -> tuple[Merchant, Product]:
     rows = Product.objects.select_related("merchant").filter(merchant__public_id=merchant, public_id=product)
-    one = rows.annotate(active_alerts=Alert.active_ids()).first()
+    one = rows.annotate(active_alerts=Alert.active_number()).first()
     if one is None:
         raise Http404
-    request.active_alerts = len(one.active_alerts)
+    request.active_alerts = one.active_alerts
     return one.merchant, one
 
 

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.templatetags.face import icon
+from orders.listed import Listed
 from orders.models import Order
 from orders.state_words import Face, face_of
 
@@ -33,7 +34,7 @@ def _pill(face: Face, subject: bool, more: str, icon: SafeString) -> SafeString:
 
 
 @register.simple_tag
-def order_pill(order: Order, subject: bool = False, more: str = "") -> SafeString:
+def order_pill(order: Order | Listed, subject: bool = False, more: str = "") -> SafeString:
     """The pill of an order's state."""
     return pill(face_of(order.status, order.held_by), subject, more)
 

@@ -51,7 +51,8 @@ def orders(request: AccountRequest) -> HttpResponseBase:
     filters, sort = form.filters(), form.sort_by
     matches = search.matching(filters.text) if filters.text else None
     rows = search.filtered(filters, matches)
-    page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""))
+    moving = filters.state in search.MOVING
+    page = search.page(rows, sort, request.GET.get("after", ""), request.GET.get("before", ""), moving=moving)
     acts = "orders.act" in request.permissions
     context: dict[str, Any] = {
         "page": page,

@@ -145,7 +145,7 @@ def _detail_or_404(request: AccountRequest, public_id: str) -> tuple[OrderDetail
     wms = Wms.objects.filter(archived_at__isnull=True)
     details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw", "newer")
     details = details.annotate(
-        active_alerts=Alert.active_ids(),
+        active_alerts=Alert.active_number(),
         wms_pk=Subquery(wms.values("pk")[:1]),
         wms_system=Subquery(wms.values("system")[:1]),
         source=Case(When(compared, then=F("raw")), default=None),
@@ -154,7 +154,7 @@ def _detail_or_404(request: AccountRequest, public_id: str) -> tuple[OrderDetail
     found: Any = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
     if found is None:
         raise Http404
-    request.active_alerts = len(found.active_alerts)
+    request.active_alerts = found.active_alerts
     found.raw = found.source
     found.order.cart.merchant = found.order.merchant
     return found, Wms(pk=found.wms_pk, system=found.wms_system) if found.wms_pk else None, found.revisions

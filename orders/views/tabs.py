@@ -7,21 +7,16 @@ from django.urls import reverse
 from accounts.requests import AccountRequest
 from integration_manager.chips import address
 from orders import search
-from orders.models import Order
 from orders.state_words import BY_KEY, SKIPPED
 
 TABS = ("new", "at-wms", "shipped", "confirmed", "error", "on-hold", "cancel-sending", "canceled")
-COUNTED = ("error", "on-hold")
 EVERYTHING = "?state="  # without the state it would be the view that its user sees first
 
 
 def tabs(request: AccountRequest, filters: search.Filters, here: str = "") -> list[dict[str, Any]]:
     """A tab for each state; those that wait for a person with their number."""
-    scope = Order.objects.all()
-    if filters.merchant:
-        scope = search.filtered(search.Filters(merchant=filters.merchant))
     deep = bool(request.GET.get("after") or request.GET.get("before"))
-    numbers = {} if deep else search.counts(scope, COUNTED)
+    numbers = {} if deep else search.waiting(filters.merchant)
     base = reverse("orders", args=[request.account.public_id]) if here else ""
     merchant = f"?merchant={filters.merchant}" if filters.merchant else ""
 
