@@ -8,6 +8,7 @@ from decimal import Decimal
 from accounts.templatetags.face import spell, when
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
+from merchants.rules.draft import ADDRESS_LOOKUP, COUNTRY, DELAYED, FILTERED, HOLD_RULE
 from orders import out_of_stock
 from orders.listed import Listed
 from orders.models import Effect, Event, Order, Shipment, Status
@@ -78,7 +79,7 @@ def in_words(order: Order | Listed) -> str:
     if order.status in (Status.ERROR, Status.GAVE_UP):
         return order.error_message or "Open it to see why"
     if order.status == Status.HELD:
-        return "Will not be sent" if order.held_by == "person" else "On hold"
+        return _HELD_BY.get(order.held_by, "On hold")
     if order.status == Status.AT_WMS:
         if order.qty_shipped:
             return f"{order.qty_shipped.normalize():f} of {order.qty_total.normalize():f} shipped"
@@ -88,6 +89,19 @@ def in_words(order: Order | Listed) -> str:
     if order.status == Status.CANCELED:
         return f"Since {when(order.canceled_at)}" if order.canceled_at else ""
     return ""
+
+
+_HELD_BY = {
+    "person": "Will not be sent",
+    "source": "The shop holds it",
+    "reopened": "Opened again in the shop",
+    out_of_stock.HELD_BY: "No stock; sent again every night",
+    FILTERED: "An order filter keeps it back",
+    HOLD_RULE: "A hold rule wants it looked at",
+    DELAYED: "Its cart’s delay is not over",
+    COUNTRY: "Its country is not shipped to",
+    ADDRESS_LOOKUP: "Its address is looked up",
+}
 
 
 def next_of(order: Order, around: Around | None = None) -> Next:

@@ -206,13 +206,14 @@ def test_what_is_released_after_its_time_goes_at_once(world: World) -> None:
 
 
 def test_another_time_zone_of_the_account_is_another_hour_for_what_waits(world: World) -> None:
-    Account.objects.update(timezone="UTC")
-    wanted(world, send_not_before=(START + 6 * HOUR).time())
+    ahead = (20 - START.hour) % 24 - 12  # the hours by which it is eight in the morning, whenever this runs
+    Account.objects.update(timezone=f"Etc/GMT{-ahead:+}")  # the sign of these names says how far Greenwich is
+    wanted(world, send_not_before=(START + timedelta(hours=ahead + 6)).time())
     with at(0):
         place(world, 1)
         run(world, DOWNLOAD)
         assert world.only().retry_at == START + 6 * HOUR
-        Account.objects.update(timezone="Etc/GMT-2")  # two hours ahead
+        Account.objects.update(timezone=f"Etc/GMT{-ahead - 2:+}")
         assert delaying.zone_changed(world.account, clock.now(), actor="root@x.example") == 1
         assert world.only().retry_at == START + 4 * HOUR
         assert Event.objects.filter(kind="delay").get().message.startswith("The account's time zone was changed")

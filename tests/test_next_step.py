@@ -8,6 +8,7 @@ import pytest
 
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
+from merchants.rules import HOLDS
 from orders.journey import Journey
 from orders.models import Effect, Event, Order, Shipment, Status
 from orders.next_step import Around, Next, in_words, next_of
@@ -151,3 +152,10 @@ def test_the_sentence(status: str, fields: dict[str, Any], around: dict[str, Any
 
 def test_every_state_is_in_the_table() -> None:
     assert {row[0] for row in ROWS} == {str(status) for status in Status}
+
+
+def test_a_list_says_who_holds_an_order() -> None:
+    holders = [*HOLDS, "person", "source", "reopened", "stock"]
+    words = [in_words(order("held", held_by=by)) for by in holders]
+    assert len(set(words)) == len(holders)
+    assert "On hold" not in words
