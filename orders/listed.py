@@ -42,21 +42,23 @@ class Listed:
     cart_name: str
     ship: dict[str, Any] | None
     ship_words: str | None
+    carrier: str | None
     tracking: str | None
     tracking_url: str | None
 
 
-_BESIDES = ("merchant_name", "cart_name", "ship", "ship_words", "tracking", "tracking_url")
+_BESIDES = ("merchant_name", "cart_name", "ship", "ship_words", "carrier", "tracking", "tracking_url")
 _OWN = ", ".join(f"o.{column.name}" for column in fields(Listed) if column.name not in _BESIDES)
 # Written out, for this is asked for all the time: the ORM takes longer to put it together than PostgreSQL to answer.
 _ROWS = f"""
-    SELECT {_OWN}, m.name, c.name, d.data -> 'ship', d.data ->> 'ship_code_description', p.tracking_no, p.tracking_url
+    SELECT {_OWN}, m.name, c.name, d.data -> 'ship', d.data ->> 'ship_code_description',
+           p.carrier, p.tracking_no, p.tracking_url
     FROM orders_order o
     JOIN merchants_merchant m ON m.account_id = o.account_id AND m.id = o.merchant_id
     JOIN carts_cart c ON c.account_id = o.account_id AND c.id = o.cart_id
     LEFT JOIN orders_orderdetail d ON d.account_id = o.account_id AND d.order_id = o.id
     LEFT JOIN LATERAL (
-        SELECT s.tracking_no, s.data ->> 'tracking_url' AS tracking_url FROM orders_shipment s
+        SELECT s.carrier, s.tracking_no, s.data ->> 'tracking_url' AS tracking_url FROM orders_shipment s
         WHERE s.account_id = o.account_id AND s.order_id = o.id AND s.voided_at IS NULL ORDER BY s.id DESC LIMIT 1
     ) p ON true
     WHERE o.account_id = %(account)s AND o.id = ANY(%(ids)s)"""  # noqa: S608 (constants of this file)

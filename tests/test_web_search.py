@@ -178,3 +178,11 @@ def test_whatever_a_shop_or_a_person_writes_is_text_in_the_list_and_on_the_order
         assert not re.search(r"<[uq]>", text), path
         assert "&lt;img src=x onerror" in text or path == "", path
         assert not re.search(r'=[^\s>"]*"[^"]*"><img', text), path
+
+
+def test_a_parcel_is_followed_at_its_carrier_where_the_wms_gave_no_link(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        parcel = make_order(desk.carts[0], "AF-1", status="shipped").shipments.get()
+        Shipment.objects.filter(pk=parcel.pk).update(carrier="UPS", tracking_no="1Z999AA10123456784", data={})
+    text = desk.client("owner").get(desk.url("orders/?state=")).content.decode()
+    assert 'href="https://www.ups.com/track?tracknum=1Z999AA10123456784"' in text

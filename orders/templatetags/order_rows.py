@@ -11,6 +11,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from accounts.templatetags.face import age, day, markup
+from orders import tracking_links
 from orders.next_step import in_words
 from orders.templatetags.order_state import money, order_pill, place, quantity, recipient
 
@@ -73,13 +74,14 @@ def _placed(day: Callable[[Any], str]) -> Callable[[Any], SafeString]:
 
 
 def _next(order: Any) -> SafeString:
-    """The last parcel's tracking number, with its link where that is one of the web; else what comes next."""
+    """The last parcel's tracking number, with its link where there is one; else what comes next."""
     if not order.tracking:
         return markup('<td class="o-x" title="{0}">{0}</td>', in_words(order))
-    if (order.tracking_url or "").startswith("https://"):
+    url = tracking_links.link(order.carrier, order.tracking, order.tracking_url)
+    if url:
         return markup(
             '<td class="o-x"><a class="mono" href="{}" rel="noopener noreferrer" target="_blank">{}</a></td>',
-            order.tracking_url,
+            url,
             order.tracking,
         )
     return markup('<td class="o-x"><span class="mono">{}</span></td>', order.tracking)
