@@ -139,3 +139,22 @@ def test_variants_that_are_shipped_come_each_as_a_product(shopify: Running) -> N
         weight_lbs=Decimal("0.5"), barcode="4006381333931", modified_at=WHEN,
     )  # fmt: skip
     assert set(since(shopify, WHEN + MINUTE)) == rings
+
+
+@pytest.mark.parametrize("size", [20, 120])
+def test_a_product_that_is_deleted_while_its_variants_are_read_stops_no_other(shopify: Running, size: int) -> None:
+    shop: Any = shopify.fake
+    sizes = [{"title": f"No. {n}", "sku": f"RING-{n}"} for n in range(size)]
+    shop.offer(26, "Ring", *sizes, at=WHEN)
+    shop.offer(27, "Lamp", {"sku": "LAMP"}, at=WHEN)
+    asked, gone_at = [], 1 if size < 100 else 2  # before the first, or the second, question for its variants
+
+    def ask(id: str) -> Any:
+        asked.append(id)
+        if len(asked) == gone_at:
+            shop.products.remove("26")
+        return type(shop).ask_product(shop, id)
+
+    shop.ask_product = ask
+    assert set(since(shopify)) == {"LAMP"}
+    assert len(asked) == gone_at

@@ -56,6 +56,10 @@ def documents(path: Path) -> dict[str, str]:
     return whole
 
 
+class Gone(BadAnswer):
+    """What a list was asked of is not there, or not any more."""
+
+
 class GraphQL:
     """Calls by the names of their documents."""
 
@@ -67,10 +71,15 @@ class GraphQL:
         return self._call(name, variables, safe=True)
 
     def nodes(self, name: str, at: str, **variables: Any) -> Iterator[Any]:
-        """All rows of the connection at `at`, such as "data.order.lineItems", by pages. The query takes $after."""
+        """All rows of the connection at `at`, such as "data.order.lineItems", by pages. The query takes $after.
+
+        Raises Gone where the system says that there is no such order.
+        """
         after: str | None = None
         while True:
             answer = self.ask(name, after=after, **variables)
+            if _is_gone(answer, at):
+                raise Gone("The system does not have any more what it has just told of.", said=answer.said)
             yield from pick(answer, f"{at}.nodes", list)
             if not pick(answer, f"{at}.pageInfo.hasNextPage", bool):
                 return
@@ -125,6 +134,12 @@ class GraphQL:
     def _call(self, name: str, variables: Mapping[str, Any], *, safe: bool) -> "Answer":
         body = {"query": self._texts[name], "operationName": name, "variables": dict(variables)}
         return self._http.post(self._path, json=body, safe=safe)
+
+
+def _is_gone(answer: "Answer", at: str) -> bool:
+    """Whether an answer has null, and no error, in the place of what has the connection at `at`."""
+    _, *owner, _ = at.split(".")
+    return bool(owner) and pick(answer, "data", dict).get(owner[0], answer) is None
 
 
 def _refused(wrong: list[dict[str, Any]]) -> Permanent:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from integration_manager.kit.graphql import Gone
 from integration_manager.kit.page import Page
 from integration_manager.kit.reading import Reader, pick
 from integration_manager.kit.shopify import Admin
@@ -30,9 +31,13 @@ def changed(admin: Admin, since: datetime) -> Iterator[Page]:
 
 
 def _variants(admin: Admin, product: dict[str, Any]) -> list[dict[str, Any]]:
+    """All of a product's variants; none where it was deleted since it was listed, as if it had not been listed."""
     variants = Reader(product).part("variants")
     if variants.part("pageInfo").flag("hasNextPage"):
-        return [*admin.nodes("Variants", "data.product.variants", id=product["id"])]
+        try:
+            return [*admin.nodes("Variants", "data.product.variants", id=product["id"])]
+        except Gone:
+            return []
     return [one.raw for one in variants.parts("nodes")]
 
 
