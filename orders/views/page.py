@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Exists, F, JSONField, OuterRef, Q, Subquery, When
+from django.db.models import JSONField, Q
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -47,6 +47,13 @@ _REVISIONS = """(SELECT coalesce(jsonb_agg(found ORDER BY found.revision), '[]')
         AND same.cart_key = this.cart_key AND same.id <> this.id
     WHERE this.account_id = orders_orderdetail.account_id AND this.id = orders_orderdetail.order_id
     ORDER BY same.revision LIMIT %s) found)"""
+_SOURCE = """CASE WHEN orders_order.edited_fields <> '[]' OR EXISTS (
+        SELECT FROM alerts_alert alert WHERE alert.account_id = orders_orderdetail.account_id
+            AND alert.order_id = orders_orderdetail.order_id
+            AND alert.kind = 'changed_after_sending' AND alert.resolved_at IS NULL)
+    THEN orders_orderdetail.raw END"""
+_WMS = """(SELECT jsonb_build_object('pk', wms.id, 'system', wms.system)
+    FROM wms_wms wms WHERE wms.account_id = orders_orderdetail.account_id AND wms.archived_at IS NULL LIMIT 1)"""
 _PARTS = """(SELECT coalesce(jsonb_agg(
         jsonb_build_object('item', part.item, 'quantity', part.quantity, 'qty_shipped', part.qty_shipped)
         ORDER BY part.number), '[]')
@@ -139,16 +146,11 @@ def _detail_or_404(request: AccountRequest, public_id: str) -> tuple[OrderDetail
 
     What the frame shows of alerts comes with it. The source's own form is only read where the page compares with it.
     """
-    compared = ~Q(order__edited_fields=[]) | Exists(
-        Alert.objects.filter(kind="changed_after_sending", order_id=OuterRef("order_id"), resolved_at=None)
-    )
-    wms = Wms.objects.filter(archived_at__isnull=True)
     details = OrderDetail.objects.select_related("order__merchant", "order__cart").defer("raw", "newer")
     details = details.annotate(
         active_alerts=Alert.active_number(),
-        wms_pk=Subquery(wms.values("pk")[:1]),
-        wms_system=Subquery(wms.values("system")[:1]),
-        source=Case(When(compared, then=F("raw")), default=None),
+        wms=RawSQL(_WMS, [], JSONField()),  # noqa: S611 (a constant of this file)
+        source=RawSQL(_SOURCE, [], JSONField()),  # noqa: S611 (a constant of this file)
         revisions=RawSQL(_REVISIONS, [MOST_REVISIONS], JSONField()),  # noqa: S611 (a constant of this file)
     )
     found: Any = details.filter(order__in=Order.objects.filter(public_id=public_id)).first()
@@ -157,7 +159,7 @@ def _detail_or_404(request: AccountRequest, public_id: str) -> tuple[OrderDetail
     request.active_alerts = found.active_alerts
     found.raw = found.source
     found.order.cart.merchant = found.order.merchant
-    return found, Wms(pk=found.wms_pk, system=found.wms_system) if found.wms_pk else None, found.revisions
+    return found, Wms(**found.wms) if found.wms else None, found.revisions
 
 
 def _edit_at(order: Order) -> str:
