@@ -29,6 +29,7 @@ urlpatterns = [
     path("orders/purchases/", purchases.purchases, name="purchases"),
     path("orders/purchases/export/", purchases.purchases_csv, name="purchases_csv"),
     path("orders/purchases/<id:purchase>/", purchases.purchase, name="purchase"),
+    path("orders/purchases/<id:purchase>/timeline/", purchases.purchase_timeline, name="purchase_timeline"),
     path("orders/purchases/<id:purchase>/do/<slug:action>/", purchases.purchase_act, name="purchase_act"),
     path("orders/bulk/", bulk.orders_bulk, name="orders_bulk"),
     path("orders/bulk/export/", bulk.bulks_csv, name="bulks_csv"),

@@ -118,6 +118,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "purchases_csv": FOR_ALL_MEMBERS,
     "purchase": OF_A_MERCHANT,
     "purchase_act": OF_A_MERCHANT,
+    "purchase_timeline": OF_A_MERCHANT,
     "ship_methods": FOR_ALL_MEMBERS,
     "ship_methods_csv": FOR_ALL_MEMBERS,
     "ship_map": OF_A_MERCHANT,

@@ -6,12 +6,14 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
-from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, PurchaseOrder, Shipment, Status
+from orders.purchase_rows import note
 from orders.views import timeline
 from tests import desk as desks
 from tests.desk import Desk, make_order
@@ -198,6 +200,29 @@ def test_who_may_only_look_sees_no_button(desk: Desk) -> None:
     assert "Give back" not in main
 
 
+def walked_back(client: Client, address: str) -> str:
+    """Walks from a page with the newest of seven steps to the first, and a page back; no script. Gives that page."""
+    client.get(address)
+    seen: list[list[str]] = []
+    while True:
+        with counted() as sent:
+            answer = client.get(address)
+        assert answer.status_code == 200 and rows(sent) <= MOST, sent
+        said = unescape(answer.content.decode())
+        assert "of another" not in said
+        seen.append(re.findall(r"step (\d)\.", said))
+        link = re.search(r'rel="next" href="([^"]+)"', said)
+        if link is None:
+            break
+        address = link[1] if link[1].startswith("/") else address.partition("?")[0] + link[1]
+    assert seen == [["6", "5", "4"], ["3", "2", "1"], ["0"]], "each once, newest first"
+    back = re.search(r'rel="prev" href="([^"]+)"', said)
+    assert back is not None
+    said = unescape(client.get(address.partition("?")[0] + back[1]).content.decode())
+    assert re.findall(r"step (\d)\.", said) == seen[1]
+    return said
+
+
 def test_a_long_timeline_goes_on_page_by_page_to_its_beginning_and_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,25 +237,8 @@ def test_a_long_timeline_goes_on_page_by_page_to_its_beginning_and_back(
             EventDetail.objects.create(event_id=event.pk, order_id=order.pk, changes=changes)
             Event.objects.create(order_id=other.pk, at=clock.now(), kind="edited", message=f"of another {number}.")
     client, address = desk.client("owner"), desk.url(f"orders/{order.public_id}/")
-    client.get(address)
-    seen = []
-    while True:
-        with counted() as sent:
-            answer = client.get(address)
-        assert answer.status_code == 200 and rows(sent) <= MOST, sent
-        said = unescape(answer.content.decode())
-        steps = [int(number) for number in re.findall(r"step (\d)\.", said)]
-        assert all(f"to-{number}" in said for number in steps) and "of another" not in said
-        seen.append(steps)
-        link = re.search(r'rel="next" href="([^"]+)"', said)
-        if link is None:
-            break
-        address = link[1] if link[1].startswith("/") else address.partition("?")[0] + link[1]
-    assert seen == [[6, 5, 4], [3, 2, 1], [0]], "each once, newest first, without a script"
-    back = re.search(r'rel="prev" href="([^"]+)"', said)
-    assert back is not None
-    said = client.get(address.partition("?")[0] + back[1]).content.decode()
-    assert re.findall(r"step (\d)\.", said) == ["3", "2", "1"]
+    said = walked_back(client, address)
+    assert all(f"to-{number}" in said for number in (3, 2, 1))
     mine = desk.url(f"orders/{order.public_id}/timeline/")
     for odd in ("", "?after=1", "?before=zzz"):
         said = client.get(mine + odd).content.decode()
@@ -238,3 +246,25 @@ def test_a_long_timeline_goes_on_page_by_page_to_its_beginning_and_back(
     with tenancy.activate(desk.account.pk):
         Event.objects.filter(order_id=order.pk).delete()
     assert "Nothing before that" in client.get(mine).content.decode()
+
+
+def test_so_does_that_of_a_purchase_order(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "MOST", 3)
+    cart = desk.carts[0]
+    with tenancy.activate(desk.account.pk):
+        mine, other = (
+            PurchaseOrder.objects.create(
+                merchant=cart.merchant, cart=cart, source=cart.source, key=key, number=key, search=key.lower(),
+                ref=key, data={"key": key, "number": key, "status": "open", "lines": []},
+            )
+            for key in ("PO-1", "PO-2")
+        )  # fmt: skip
+        for number in range(7):
+            note([mine], "changed", f"step {number}.", clock.now())
+            note([other], "changed", f"of another {number}.", clock.now())
+    client, address = desk.client("owner"), desk.url(f"orders/purchases/{mine.public_id}/")
+    said = walked_back(client, address)
+    assert "What happened to purchase order PO-1" in said and f'href="{address}"' in said
+    with tenancy.activate(desk.account.pk):
+        mine.events.all().delete()
+    assert "Nothing before that" in client.get(f"{address}timeline/").content.decode()

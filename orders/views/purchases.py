@@ -6,8 +6,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
@@ -21,6 +22,7 @@ from integration_manager.kit.csvcells import plain
 from orders import purchase_acts, purchase_rows, purchase_words, search
 from orders.actions import NotNow
 from orders.purchase_rows import Row, State
+from orders.views import timeline
 
 UNTOLD = "untold"  # in the place of a state: received, and the cart does not take that
 HEAD = [
@@ -74,18 +76,27 @@ def purchase(request: AccountRequest, purchase: str) -> HttpResponse:
     """One purchase order: what is to come, what has come, and how it went."""
     row: Any = _or_404(purchase)
     row.icon, row.tone = purchase_words.FACES[State(row.state)]
-    events = list(row.events.order_by("-id")[:200])
-    for event in events:
-        event.title, event.icon, event.tone = purchase_words.EVENTS[event.kind]
+    page = _entries(row, QueryDict())
     context = {
         "purchase": row,
         "order": from_json(PurchaseOrder, row.data),
         "lines": purchase_words.lines(row),
         "next": purchase_words.next_words(row),
         "can": purchase_acts.can(row),
-        "events": events,
+        "events": page.items,
+        "earlier": page.older,
     }
     return render(request, "orders/purchase.html", context)
+
+
+@require("orders.view")
+@require_GET
+def purchase_timeline(request: AccountRequest, purchase: str) -> HttpResponse:
+    """The entries of a purchase order from one of them on, newest first."""
+    row = _or_404(purchase)
+    back = reverse("purchase", args=[request.account.public_id, row.public_id])
+    context = {"kind": "purchase order", "name": row.number, "back": back, "page": _entries(row, request.GET)}
+    return render(request, "orders/purchase_timeline.html", context)
 
 
 @require("orders.act")
@@ -140,6 +151,13 @@ def _page(rows: "QuerySet[Row]", asked: Any) -> search.Page:
         return search.Page()
     newer, older = (more if upward else at is not None), (upward or more)
     return search.Page(items, items[0].public_id if newer else "", items[-1].public_id if older else "")
+
+
+def _entries(row: Row, asked: QueryDict) -> search.Page:
+    page = timeline.cut(row.events.all(), asked)
+    for event in page.items:
+        event.title, event.icon, event.tone = purchase_words.EVENTS[event.kind]
+    return page
 
 
 def _cells(rows: "QuerySet[Row]") -> Iterator[list[object]]:

@@ -1,9 +1,15 @@
-"""What happened to an order: the newest of it on its page, the rest on pages of its own, further and further back."""
+"""What happened to an order or a purchase order: the newest on its page, the rest on pages further and further back.
+
+Entries have no public id: the cursors are signed, so that nobody tries numbers.
+"""
+
+from typing import Any
 
 from django.core import signing
-from django.db.models import OuterRef, Subquery
-from django.http import HttpResponse
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.requests import AccountRequest
@@ -14,6 +20,7 @@ from orders.views import order_or_404
 
 MOST = 200  # entries on one page
 _SALT = "timeline"
+_FROM_THE_NEWEST = QueryDict()
 
 
 @require("orders.view")
@@ -21,26 +28,16 @@ _SALT = "timeline"
 def timeline(request: AccountRequest, order: str) -> HttpResponse:
     """The entries of an order from one of them on, newest first."""
     found = order_or_404(order)
-    asked = request.GET
-    page = entries(found, after=_read(asked.get("after", "")), before=_read(asked.get("before", "")))
-    return render(request, "orders/timeline_page.html", {"order": found, "page": page})
+    back = reverse("order", args=[request.account.public_id, found.public_id])
+    context = {"name": found.cust_po_no, "back": back, "page": entries(found, request.GET)}
+    return render(request, "orders/timeline_page.html", context)
 
 
-def entries(order: Order, *, after: int | None = None, before: int | None = None) -> search.Page:
-    """Newest first, each with its before and after where there is one: those after, or else before, an entry.
-
-    Entries have no public id: the cursors are signed, so that nobody tries numbers.
-    """
+def entries(order: Order, asked: QueryDict = _FROM_THE_NEWEST) -> search.Page:
+    """Entries of an order, each with its before and after where there is one."""
     detail = EventDetail.objects.filter(order_id=order.pk, event_id=OuterRef("pk"))
     rows = Event.objects.filter(order_id=order.pk).annotate(changes=Subquery(detail.values("changes")[:1]))
-    upward = before is not None and after is None
-    if upward:
-        rows = rows.filter(pk__gt=before)
-    elif after is not None:
-        rows = rows.filter(pk__lt=after)
-    page = search.cut(
-        rows.order_by("pk" if upward else "-pk"), MOST, _mark, begun=upward or after is not None, upward=upward
-    )
+    page = cut(rows, asked)
     for event in page.items:
         changes = event.changes or {}
         if event.kind == "note":
@@ -50,7 +47,19 @@ def entries(order: Order, *, after: int | None = None, before: int | None = None
     return page
 
 
-def _mark(event: Event) -> str:
+def cut(rows: QuerySet[Any], asked: QueryDict = _FROM_THE_NEWEST) -> search.Page:
+    """A page of entries, newest first: those that a query string asks for, after one of them or before it."""
+    after, before = _read(asked.get("after", "")), _read(asked.get("before", ""))
+    upward = before is not None and after is None
+    if upward:
+        rows = rows.filter(pk__gt=before)
+    elif after is not None:
+        rows = rows.filter(pk__lt=after)
+    rows = rows.order_by("pk" if upward else "-pk")
+    return search.cut(rows, MOST, _mark, begun=upward or after is not None, upward=upward)
+
+
+def _mark(event: Any) -> str:
     return signing.dumps(event.pk, salt=_SALT)
 
 
