@@ -308,8 +308,8 @@ def test_a_call_ends_at_its_deadline(authority: Authority, play: Any, secure: bo
             assert 0.5 < time.monotonic() - began < DRIPPING
             assert type(raised.value) is Transient
             began = time.monotonic()
-            with pytest.raises(OutcomeUnknown, match=r"within 0\.3 seconds"):
-                http.post("x", json={}, timeout=0.3)
+            with pytest.raises(OutcomeUnknown, match=r"within 1 second\."):
+                http.post("x", json={}, timeout=1.0)  # in less a busy machine may not have come to sending it
             assert time.monotonic() - began < DRIPPING
         assert len(server.asked) == 2
 

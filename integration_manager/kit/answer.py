@@ -163,7 +163,7 @@ def failure(kind: str, host: str, limit: float, harmless: bool) -> ConnectorErro
     """
     sentence = {
         "unsent": f"{host} cannot be reached.",
-        "timeout": f"{host} did not answer within {limit:g} seconds.",
+        "timeout": f"{host} did not answer within {limit:g} second{'' if limit == 1 else 's'}.",
         "broken": f"{host} closed the connection before it answered.",
         "short": f"{host} sent an answer that ends in the middle.",
         "garbled": f"{host} sent an answer that cannot be read.",
