@@ -1,12 +1,12 @@
 """The pages on which people import a list: choose a file, see what it would change and what is wrong, then do it.
 
-Nothing is stored in between: the rows travel in the form, signed for this person and this page.
+Nothing is stored in between: the rows travel in the form, signed for this person and this page, with a mark of what
+the preview showed. They are planned anew behind a lock, and carried out where that comes to the same.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import astuple, dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from django.contrib import messages
 from django.core import signing
@@ -43,7 +43,10 @@ class Change:
 class Plan:
     """What importing rows would do. `warnings`: what would be done all the same: (line, why).
 
-    `whole`: nothing is done at all while a row is wrong; else such rows are left out.
+    `good`: the rows that are planned anew when they are carried out, and then come to the same changes where nobody
+    has changed anything. A row that changes nothing is not among them, unless the others depend on it: it is not to
+    undo what somebody else makes of it meanwhile. `whole`: nothing is done at all while a row is wrong; else such
+    rows are left out.
     """
 
     good: list[Row] = field(default_factory=list)
@@ -76,16 +79,14 @@ class Importer(Protocol):
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What these rows would do. Raises Broken where the file is none that can be taken up."""
 
-    def carry_out(self, rows: Sequence[Row]) -> str:
-        """Does it, and says what was done. Raises NothingDone."""
-
-
-@runtime_checkable
-class Locking(Protocol):
-    """An importer that does what its preview showed and nothing else: not where somebody has changed it meanwhile."""
-
     def lock(self, rows: Sequence[Row]) -> None:
-        """Keeps what these rows are about as it is, until the transaction ends in which they are carried out."""
+        """Keeps what these rows are about as it is until the transaction ends, and reads it again.
+
+        By the lock, and in the order, of the function behind `carry_out`, so that no two wait for each other.
+        """
+
+    def carry_out(self, rows: Sequence[Row]) -> str:
+        """Does it, in the same transaction, and says what was done. Raises NothingDone."""
 
 
 def importing(request: AccountRequest, importer: Importer, context: dict[str, Any]) -> HttpResponseBase:
@@ -128,14 +129,13 @@ def importing(request: AccountRequest, importer: Importer, context: dict[str, An
 
 def _done(importer: Importer, rows: Sequence[Row], shown: str) -> str:
     """Does what a preview showed, and says what was done. `shown`: its mark. Raises Overtaken, NothingDone."""
-    with transaction.atomic() if isinstance(importer, Locking) else nullcontext():
-        if isinstance(importer, Locking):
-            importer.lock(rows)
+    with transaction.atomic():
+        importer.lock(rows)
         plan = importer.plan(rows)
         if plan.stopped:
             line, why = plan.problems[0]
             raise stale.Overtaken(f"Nothing was changed, since something is different by now. Line {line}: {why}")
-        if isinstance(importer, Locking) and _mark(plan) != shown:
+        if _mark(plan) != shown:
             raise stale.Overtaken(OVERTAKEN)
         if not plan.good:
             raise NothingDone

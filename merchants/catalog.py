@@ -34,7 +34,7 @@ def learn(merchant_id: int, skus: Iterable[str], origin: Product.Origin, now: da
 def store(merchant_id: int, rows: Sequence[tuple[str, str]], origin: Product.Origin, now: datetime) -> list[str]:
     """Stores products by SKU and name, in one statement: new ones, and new names of known ones. The SKUs written.
 
-    A name that is not given stays as it is. Each SKU may be there once.
+    A name that is not given stays as it is. Each SKU may be there once; give them sorted, since those named are locked.
     """
     # Without names nothing of a known product is even locked: most of what the WMS reports is known.
     known = _RENAME if any(name for _, name in rows) else "DO NOTHING"
@@ -60,6 +60,12 @@ def store(merchant_id: int, rows: Sequence[tuple[str, str]], origin: Product.Ori
             ],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def lock(merchant_id: int, skus: Iterable[str]) -> None:
+    """Keeps the products of these SKUs as they are until the transaction ends: by SKU, as `store` locks them."""
+    rows = Product.objects.filter(merchant=merchant_id, sku__in=set(skus)).order_by("sku")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def kinds(merchant_id: int) -> list[str]:

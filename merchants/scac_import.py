@@ -24,12 +24,18 @@ def rows_of(merchant: Merchant) -> Iterator[list[str]]:
         yield from ([row.code, row.scac or PASS] for row in part)
 
 
+def lock(merchant: Merchant) -> dict[str, CarrierCode]:
+    """Keeps the mapping as it is until the transaction ends; its rows by their keys."""
+    Merchant.objects.select_for_update(no_key=True).only("pk", "account").get(pk=merchant.pk)  # nobody adds one
+    rows = CarrierCode.objects.select_for_update().filter(merchant=merchant).order_by("pk")
+    return {row.key: row for row in rows}
+
+
 def save(merchant: Merchant, wanted: dict[str, tuple[str, str]], actor: object) -> int:
     """Stores what carriers are to be: key → (code, SCAC). Returns how many that changed."""
     changes: audit.Changes = {}
     with transaction.atomic():
-        rows = {row.key: row for row in CarrierCode.objects.select_for_update().filter(merchant=merchant)}
-        put = []
+        rows, put = lock(merchant), []
         for key, (code, scac) in wanted.items():
             row = rows.get(key) or CarrierCode(merchant=merchant, code=code, key=key, by_hand=True)
             if row.pk and row.scac == scac:
@@ -61,6 +67,10 @@ class ScacImport:
         self.merchant, self.back, self._actor = merchant, back, actor
         self.title = f"Import SCAC Mapping of {merchant.name}"
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the mapping as it is."""
+        lock(self.merchant)
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rows would change. Of a carrier that comes twice, the last row counts."""
         plan = Plan()
@@ -77,11 +87,11 @@ class ScacImport:
                     plan.warnings.append((row.line, f"{row.cells['code']} comes twice; this row counts."))
                 found[key] = row
         for key, row in found.items():
-            plan.good.append(row)
             scac = as_scac(row.cells["scac"])
             if known.get(key) == scac:
                 plan.same += 1
             else:
+                plan.good.append(row)
                 before = (known[key] or PASS) if key in known else None
                 plan.changes.append(Change(row.cells["code"], before, scac or PASS))
         return plan

@@ -17,13 +17,15 @@ from orders.models import Order, Status
 
 @contextmanager
 def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str) -> Iterator[releasing.Reviewed]:
-    """Inside, and only inside, the codes of a merchant's products are changed; `codes`: those that are new.
+    """Inside, and only inside, the codes of a merchant's products are changed, by one person after the other.
 
     What waits for one of them is seen by the rules again, and the carts that go by such codes are told the
-    stock anew. All in one transaction. `codes` may grow inside; what is given counts who went on.
+    stock anew. All in one transaction. `codes`: those that are new; more may come inside. What is given counts who
+    went on.
     """
     went_on = releasing.Reviewed()
     with transaction.atomic():
+        ruling.keep_all(merchant)
         carts = list(Cart.objects.filter(merchant=merchant, archived_at__isnull=True).order_by("id"))
         translating = [cart for cart in carts if cart.translate_items]
         # First of all: nobody who works by the old codes can stop an order any more.

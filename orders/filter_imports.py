@@ -10,7 +10,7 @@ from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
-from orders import conditions, filters
+from orders import conditions, filters, ruling
 
 ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
 ORDER_COLUMNS = (
@@ -51,6 +51,10 @@ class ItemImport:
     def __init__(self, cart: Cart, back: str, actor: object, in_words: Callable[[filters.Saved], str]) -> None:
         self.cart, self.back, self._actor, self._in_words = cart, back, actor, in_words
         self.title = f"Import the item filter of {cart.name}"
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the cart's rules as they are."""
+        ruling.keep([self.cart.pk])
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """Which codes are new."""
@@ -93,6 +97,11 @@ class OrderImport:
         self.cart, self.back, self._actor, self._in_words = cart, back, actor, in_words
         self.title = f"Import the order filters of {cart.name}"
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the cart's rules as they are."""
+        ruling.keep([self.cart.pk])
+        self.cart.refresh_from_db(fields=["order_filters"])
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the filters of the file would replace."""
         plan = Plan()
@@ -103,11 +112,11 @@ class OrderImport:
             except filters.Refused as why:
                 plan.problems += [(row.line, str(why)) for row in group]
                 continue
-            plan.good += group
             before = known.get(wanted["field"])
             if before == wanted:
                 plan.same += 1
                 continue
+            plan.good += group
             said = filters.in_words(before) if before else None
             plan.changes.append(Change(conditions.label_of(wanted["field"]), said, filters.in_words(wanted)))
         return plan

@@ -8,7 +8,7 @@ from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
 from merchants.rules.holds import by_name
-from orders import conditions, holds
+from orders import conditions, holds, ruling
 from orders.filters import Saved
 
 COLUMNS = (
@@ -45,6 +45,11 @@ class HoldImport:
         self.cart, self.back, self._actor, self._in_words = cart, back, actor, in_words
         self.title = f"Import the hold rules of {cart.name}"
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the cart's rules as they are."""
+        ruling.keep([self.cart.pk])
+        self.cart.refresh_from_db(fields=["hold_rules"])
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rules of the file would replace."""
         plan = Plan()
@@ -55,12 +60,12 @@ class HoldImport:
             except holds.Refused as why:
                 plan.problems += [(row.line, str(why)) for row in group]
                 continue
-            plan.good += group
             before = known.get(wanted[0]["name"].casefold(), [])
             said = holds.in_words(before) if before else None
             if said == holds.in_words(wanted):
                 plan.same += 1
             else:
+                plan.good += group
                 plan.changes.append(Change(wanted[0]["name"], said, holds.in_words(wanted)))
         return plan
 

@@ -69,7 +69,7 @@ def settle(merchant: Merchant, now: datetime) -> int:
     if not merchant.managed_inventory:
         return 0
     with transaction.atomic():
-        _one_at_a_time(merchant)
+        lock(merchant)
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, {"account": tenancy.account_id(), "merchant": merchant.pk})
             moves = cursor.fetchall()
@@ -101,7 +101,7 @@ def switched(merchant: Merchant, now: datetime) -> None:
 def adjust(merchant: Merchant, counts: Sequence[tuple[Warehouse, str, Decimal, str]], actor: str, now: datetime) -> int:
     """Sets levels to what a person says there is: warehouse, SKU, quantity, why. How many that changed."""
     with transaction.atomic():
-        _one_at_a_time(merchant)
+        lock(merchant)
         catalog.learn(merchant.pk, [sku for _, sku, _, _ in counts], Product.Origin.HAND, now)
         wanted = {(warehouse.pk, sku): (quantity, why) for warehouse, sku, quantity, why in counts}
         rows = StockLevel.objects.filter(merchant=merchant, sku__in={sku for _, sku in wanted})
@@ -121,7 +121,7 @@ def adjust(merchant: Merchant, counts: Sequence[tuple[Warehouse, str, Decimal, s
     return len(changed)
 
 
-def _one_at_a_time(merchant: Merchant) -> None:
+def lock(merchant: Merchant) -> None:
     """Whoever changes a merchant's stock waits for who does it already, until that one's transaction ends.
 
     Not by the merchant's row, which is locked before any order; stock is changed after its orders are.

@@ -88,6 +88,14 @@ def keep(cart_ids: Iterable[int]) -> None:
     list(rows.values_list("pk"))
 
 
+def keep_all(merchant: Merchant) -> None:
+    """Keeps the rules of all carts of a merchant as they are; one person after the other, even if it has none."""
+    ids = list(Cart.objects.filter(merchant=merchant).values_list("pk", flat=True))
+    keep(ids)
+    if not ids:
+        Merchant.objects.select_for_update(no_key=True).only("pk", "account").get(pk=merchant.pk)
+
+
 def lock(cart_id: int) -> str:
     """Keeps a cart's rules as they are until the transaction ends; gives their mark.
 

@@ -8,6 +8,7 @@ from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
+from orders import ruling
 from orders import ship_methods as maps
 
 Match = CartShipMethod.Match
@@ -55,6 +56,10 @@ class MapImport:
         self.cart, self.back, self._listed, self._actor, self._in_words = cart, back, listed, actor, in_words
         self.title = f"Import ship methods of {cart.name}"
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the map as it is."""
+        ruling.keep([self.cart.pk])
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rows would change. Of a code that comes twice, the last row counts."""
         plan, found = Plan(), {}
@@ -71,10 +76,10 @@ class MapImport:
                 plan.warnings.append((row.line, f"The WMS's list has no {entry.wms_code}. Orders are sent with it."))
             found[entry.at] = (row, entry)
         for at, (row, entry) in found.items():
-            plan.good.append(row)
             if at in known and known[at] == entry.wms_code:
                 plan.same += 1
             else:
+                plan.good.append(row)
                 plan.changes.append(Change(entry.said, known.get(at), entry.wms_code or "not mapped"))
         return plan
 

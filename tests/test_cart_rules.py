@@ -97,7 +97,7 @@ def test_what_is_exported_changes_nothing_and_what_is_changed_in_it_does(desk: D
     }
     found[0]["Buffer"] = ""  # stays as it is
     page = send(client, desk, found)
-    assert "1 of 2 rows, 1 as before" in page
+    assert "1 change, 1 as before" in page
     assert "Delivery Delay, in minutes: 90; Delay Begins: When the order is placed in the shop" in page
     assert cart(desk).delay_minutes == 0, "nothing is changed before it is confirmed"
     done = confirm(client, desk, page).content.decode()

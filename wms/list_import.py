@@ -10,7 +10,7 @@ from integration_manager.kit.errors import storable
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
 from wms.models import Wms, WmsShipMethod
-from wms.ship_methods import MOST
+from wms.ship_methods import MOST, lock
 
 COLUMNS = (
     Column("code", "Ship code", also=("Code",)),
@@ -36,6 +36,10 @@ class MethodsImport:
     def __init__(self, wms: Wms, label: str, back: str, actor: object) -> None:
         self.wms, self.label, self.back, self._actor = wms, label, back, actor
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the list as it is."""
+        lock(self.wms)
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What the rows would change. Of a code that comes twice, the last row counts."""
         plan = Plan()
@@ -52,30 +56,28 @@ class MethodsImport:
                     plan.warnings.append((row.line, f"{code} comes twice; this row counts."))
                 found[code] = row
         for code, row in found.items():
-            plan.good.append(row)
             stored, after = known.get(code), (row.cells["description"], row.cells["carrier"])
             if stored is not None and stored.active and (stored.description, stored.carrier) == after:
                 plan.same += 1
             else:
+                plan.good.append(row)
                 before = _said(stored.description, stored.carrier) if stored else None
                 plan.changes.append(Change(code, before, _said(*after)))
         return plan
 
     def carry_out(self, rows: Sequence[Row]) -> str:
         """Stores them. What the WMS lists itself stays the WMS's, and is described anew at the next load."""
-        plan = self.plan(rows)
         WmsShipMethod.objects.bulk_create(
             [
                 WmsShipMethod(wms=self.wms, **{name: storable(row.cells[name]) for name in row.cells}, active=True)
-                for row in plan.good
+                for row in rows
             ],
             update_conflicts=True,
             unique_fields=["account", "wms", "code"],
             update_fields=["description", "carrier", "active"],
         )
-        number = len(plan.changes)
-        if number:
-            audit.record(self._actor, "ship_methods.imported", self.label, {"codes": (None, number)})
+        number = len(rows)
+        audit.record(self._actor, "ship_methods.imported", self.label, {"codes": (None, number)})
         return f"{number} ship code{'' if number == 1 else 's'} imported."
 
 

@@ -11,6 +11,12 @@ from wms.models import Wms, WmsShipMethod
 MOST = 5000  # of one list: more are no ship codes
 
 
+def lock(wms: Wms) -> dict[str, WmsShipMethod]:
+    """Keeps the list as it is until the transaction ends; its rows by their codes."""
+    Wms.objects.select_for_update(no_key=True).only("pk", "account").get(pk=wms.pk)
+    return {row.code: row for row in WmsShipMethod.objects.select_for_update().filter(wms=wms).order_by("pk")}
+
+
 def keep(wms: Wms, listed: Sequence[ShipMethod]) -> tuple[int, int]:
     """Stores what the WMS lists now. Returns how many of them are new, and how many it lists no longer.
 
@@ -19,7 +25,7 @@ def keep(wms: Wms, listed: Sequence[ShipMethod]) -> tuple[int, int]:
     """
     codes = {storable(method.code, 100): method for method in listed[:MOST] if method.code}
     with transaction.atomic():
-        known = {row.code: row for row in WmsShipMethod.objects.select_for_update().filter(wms=wms)}
+        known = lock(wms)
         gone = [row for row in known.values() if row.source == "wms" and row.active and row.code not in codes]
         WmsShipMethod.objects.filter(pk__in=[row.pk for row in gone]).update(active=False)
         WmsShipMethod.objects.bulk_create(

@@ -12,6 +12,7 @@ from merchants import kits
 from merchants.models import Kit, Merchant
 from merchants.rules.kits import Component
 from orders import kits as orders_kits
+from orders import ruling
 
 COLUMNS = (
     Column("kit", "Kit SKU", also=("Kit", "Bundle SKU", "Bundle")),
@@ -37,6 +38,10 @@ class KitImport:
     def __init__(self, merchant: Merchant, back: str, actor: object) -> None:
         self.merchant, self.back, self._actor = merchant, back, actor
         self.title = f"Import the kits of {merchant.name}"
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the merchant's kits as they are."""
+        ruling.keep_all(self.merchant)
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """Which kits are new or have other contents."""

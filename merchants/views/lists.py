@@ -15,7 +15,7 @@ from integration_manager.list_pages import Change, Plan
 from merchants import catalog
 from merchants.models import Merchant, Product, ProductAlias, StockLevel, Warehouse
 from merchants.offers import plain
-from orders import aliases, managed
+from orders import aliases, managed, ruling
 
 _SKU = Column("sku", "SKU", also=("item", "product"))
 
@@ -49,6 +49,10 @@ class Products(_Importer):
     columns = (_SKU, Column("name", "Name", also=("description", "title"), needed=False, longest=200))
     example = (("MUG-BLUE", "Mug, blue, 350 ml"), ("TIN-SMALL", "Tea tin, small"))
 
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the products as they are."""
+        catalog.lock(self.merchant.pk, [row.cells["sku"] for row in rows])
+
     def plan(self, rows: Sequence[Row]) -> Plan:
         """New products, and new names of known ones."""
         plan, known, seen = Plan(), self.products(rows), dict[str, int]()
@@ -69,7 +73,7 @@ class Products(_Importer):
 
     def carry_out(self, rows: Sequence[Row]) -> str:
         """Stores them in one statement."""
-        pairs = [(row.cells["sku"], row.cells["name"]) for row in rows]
+        pairs = sorted((row.cells["sku"], row.cells["name"]) for row in rows)  # as they are locked
         written = catalog.store(self.merchant.pk, pairs, Product.Origin.FILE, clock.now())
         self.note("products.imported", len(written))
         return f"{len(written)} products are added or renamed."
@@ -85,6 +89,10 @@ class Aliases(_Importer):
         Column("value", "Alias value", also=("alias", "code", "value")),
     )
     example = (("MUG-BLUE", "UPC", "0123456789012"), ("MUG-BLUE", "ASIN", "B00EXAMPLE"))
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the codes as they are."""
+        ruling.keep_all(self.merchant)
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """New codes. One that belongs to another product is refused, and never moved by a file."""
@@ -126,12 +134,8 @@ class Aliases(_Importer):
             new = [catalog.alias(products[row.cells["sku"]], row.cells["kind"], row.cells["value"]) for row in rows]
             written = catalog.store_aliases(new)
             self.note("products.aliases_imported", written)
-        said = [f"{written} codes are added."]
-        if written < len(rows):
-            said.append(f"{len(rows) - written} were given to another product meanwhile.")
-        if went_on.released:
-            said.append(f"{went_on.released} orders that waited for one go on.")
-        return " ".join(said)
+        said = f"{written} codes are added."
+        return f"{said} {went_on.released} orders that waited for one go on." if went_on.released else said
 
 
 class Counts(_Importer):
@@ -145,6 +149,10 @@ class Counts(_Importer):
         Column("reason", "Reason", also=("why", "comment"), needed=False, longest=200),
     )
     example = (("MUG-BLUE", "Default", "120", "counted"), ("TIN-SMALL", "East", "15", "delivery 4711"))
+
+    def lock(self, rows: Sequence[Row]) -> None:
+        """Keeps the levels as they are."""
+        managed.lock(self.merchant)
 
     def plan(self, rows: Sequence[Row]) -> Plan:
         """Levels that would become others. Without a warehouse the default one is meant."""
@@ -195,7 +203,6 @@ class Counts(_Importer):
                 row.cells["reason"] or "Imported",
             )
             for row in rows
-            if row.cells["warehouse"] in self.places  # it may have been renamed since the preview
         ]
         changed = managed.adjust(self.merchant, counts, self.request.user.email, clock.now())
         self.note("stock.imported", changed)
