@@ -66,6 +66,8 @@ def finish(run: Run, page: Page, more: Sequence[Reject] = ()) -> None:
     """
     rejects.alert(run, [*page.rejects, *more])
     rejects.say(run, page.notes)
+    if page.file is not None:
+        rejects.ended(run, page.file.name)
     if page.done is None:
         return
     crash_here("after_stored")

@@ -1,9 +1,11 @@
-"""Rows of incoming files that could not be read: one alert per file, which names the first of them.
+"""Rows of incoming files that could not be read: one alert per file, with their number and the first few of them.
 
 Records of a list that was asked for have one alert in all.
 """
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from alerts.models import Alert
 from alerts.raising import raise_alert, resolve
@@ -11,7 +13,11 @@ from integration_manager.kit.connector import Reject
 from orders.run import Run
 
 MOST_SAID = 50
+MOST_RAW = 2000  # characters of what came
+FEW = 3  # that are named, of all that could not be read
 LEFT = "left_alone"  # in the schedule's state: what was said last
+TOLD = "unread"  # there too: which records of lists were told of last, by their hashes
+MOST_TOLD = 200  # of those
 
 
 def say(run: Run, notes: Sequence[str] | None) -> None:
@@ -44,45 +50,93 @@ def say(run: Run, notes: Sequence[str] | None) -> None:
 
 
 def alert(run: Run, rejects: Sequence[Reject], of: str = "") -> None:
-    """Tells people which rows of which file were left out, and why. `of`: what a list is of."""
+    """Tells people which rows of which file were left out, and why: all so far of this run. `of`: what a list is of.
+
+    With each page, not once in the end: whoever reads on after a worker that died begins behind what was refused.
+    """
     by_file: dict[str, list[Reject]] = {}
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject)
-    unread = by_file.pop("", [])
-    if unread:
-        _of_list(run, unread, of)
     for file, rows in by_file.items():
-        first = rows[0]  # the one at fault, where others were left out with it
-        what = "One row" if len(rows) == 1 else f"{len(rows)} rows"
+        key = _key(run, file, of)
+        found: Unread = run.unread.setdefault(key, Unread())
+        found.add(rows)
+        if not file:
+            found.news = _is_news(run, key, rows) or found.news
+            if not found.news:
+                continue
         raise_alert(
             "bad_rows",
-            f"{run.cart.pk if run.cart else run.merchant.pk}:{run.schedule.service}:{file}",
-            f"{what} of {file} could not be read. Line {first.line}: {first.reason}",
-            fix="Have these rows corrected and sent again in another file. They also lie in the folder for errors.",
-            said=first.raw,
+            key,
+            found.words(file),
+            fix="Have these rows corrected and sent again in another file. They also lie in the folder for errors."
+            if file
+            else "Have it corrected there: it is read again once it has changed. All others are loaded.",
+            said=found.said(),
             merchant_id=run.merchant.pk,
             cart_id=run.cart.pk if run.cart else None,
             now=run.now,
-            count=len(rows),
+            total=found.number,
         )
     run.counts["rejected"] += len(rejects)
 
 
-def _of_list(run: Run, rows: Sequence[Reject], of: str) -> None:
-    """Such are read again and again as they are: they are said once."""
-    key = f"{run.cart.pk if run.cart else run.merchant.pk}:{of or run.schedule.service}"
-    what = "One record" if len(rows) == 1 else f"{len(rows)} records"
-    message = f"{what} could not be read. {rows[0].reason}"
-    if Alert.objects.filter(kind="bad_rows", key=key, message=message, resolved_at=None).exists():
-        return
-    raise_alert(
-        "bad_rows",
-        key,
-        message,
-        fix="Have it corrected there: it is read again once it has changed. All others are loaded.",
-        said=rows[0].raw,
-        merchant_id=run.merchant.pk,
-        cart_id=run.cart.pk if run.cart else None,
-        now=run.now,
-        total=len(rows),
-    )
+def ended(run: Run, file: str) -> None:
+    """A file was read to its end: the next one of its name is told by itself."""
+    run.unread.pop(_key(run, file, ""), None)
+
+
+@dataclass(slots=True)
+class Unread:
+    """What of a file, or of a list, could not be read in a run so far."""
+
+    number: int = 0
+    first: list[Reject] = field(default_factory=list)  # that were at fault themselves; of a list, each reason once
+    news: bool = False  # whether any of a list's has not been told of before
+
+    def add(self, rows: Sequence[Reject]) -> None:
+        """Counts more of them."""
+        self.number += len(rows)
+        for row in rows:
+            again = not row.file and any(row.reason == one.reason for one in self.first)
+            if len(self.first) < FEW and not row.along and not again:
+                self.first.append(row)
+
+    def words(self, file: str) -> str:
+        """How many they are in all, and what is wrong with the first of them."""
+        one, where = ("row", f" of {file}") if file else ("record", "")
+        many = f"One {one}" if self.number == 1 else f"{self.number:,} {one}s"
+        whys = [f"line {row.line}: {row.reason}" if file else row.reason for row in self.first]
+        if file:
+            whys[0] = f"L{whys[0][1:]}"
+        if left := self.number - len(whys):
+            whys = [*(why.rstrip(".") for why in whys), f"and {left:,} more"]
+        return f"{many}{where} could not be read. {'; '.join(whys)}"
+
+    def said(self) -> str:
+        """The first of them as they came: of several, the beginning of each."""
+        whole = MOST_RAW if len(self.first) < 2 else MOST_RAW // FEW
+        return "\n".join(row.raw[: whole - 1] for row in self.first)
+
+
+def _key(run: Run, file: str, of: str) -> str:
+    """Of the alert of a file, or of a list."""
+    where = run.cart.pk if run.cart else run.merchant.pk
+    return f"{where}:{run.schedule.service}:{file}" if file else f"{where}:{of or run.schedule.service}"
+
+
+def _is_news(run: Run, key: str, rows: Sequence[Reject]) -> bool:
+    """Whether there is one among them that no alert tells of, and notes that it will.
+
+    Such are read again and again as they are: they are said once.
+    """
+    every = run.state.get(TOLD, {})
+    told = every.get(key, [])
+    new = dict.fromkeys(mark for row in rows if (mark := _mark(row)) not in told)
+    if new:
+        run.state[TOLD] = {**every, key: [*told, *new][-MOST_TOLD:]}
+    return bool(new) or not Alert.objects.filter(kind="bad_rows", key=key, resolved_at=None).exists()
+
+
+def _mark(row: Reject) -> str:
+    return hashlib.sha256(f"{row.reason}\n{row.raw}".encode(errors="replace")).hexdigest()[:12]

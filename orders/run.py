@@ -64,6 +64,7 @@ class Run:
         self.products_wait = True  # the same for products on their way to the WMS
         self.rules: dict[int, Rules] = {}  # by cart, of an Order Delivery
         self.counts: Counter[str] = Counter()
+        self.unread: dict[str, Any] = {}  # what could not be read so far, by alert (orders/rejects.py)
         self.problem = ""  # why the run is not a success, in plain words
         self.unfinished = False  # work is left: run again as soon as it is our turn
         self.next_at: datetime | None = None  # work is due at this time, before the next regular run

@@ -10,9 +10,10 @@ import pytest
 from django.db import models
 
 from accounts.models import Account
+from alerts.models import Alert
 from carts.models import Cart
 from integration_manager import tenancy
-from integration_manager.kit import clock, crash, inbox
+from integration_manager.kit import clock, crash, file_pages, inbox
 from integration_manager.kit.sftp import SftpFolder
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
@@ -170,6 +171,24 @@ def test_bad_rows_are_told_with_line_and_reason_and_the_others_load(files: Files
     assert "line 3" in skipped.message
     assert skipped.reason == "bad_row"
     assert "3" in files.text("shop/errors")
+
+
+def test_what_is_refused_on_several_pages_of_a_file_is_told_in_all(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_pages, "CHUNK_ROWS", 2)
+    rows = [row("B-1"), row("B-2", quantity="many"), row("B-2", item="POT"), row("B-3"), row("B-4")]
+    rows += [row(f"B-{number}", quantity=f"{number}x") for number in range(5, 9)]
+    files.put("shop/orders/mixed.csv", "\n".join([HEADER, *rows, ""]))
+    files.put("shop/orders/second.csv", "\n".join([HEADER, row("B-9"), row("C-1", quantity="x"), ""]))
+    files.run(Service.DOWNLOAD)
+    first, second = Alert.objects.filter(kind="bad_rows").order_by("key")
+    assert first.message.startswith("6 rows of mixed.csv could not be read. Line 3: Quantity: ")
+    whys = first.message.split("; ")
+    assert [why.partition(":")[0] for why in whys[1:]] == ["line 7", "line 8", "and 3 more"]
+    assert (first.count, second.count) == (6, 1)
+    assert [line.partition(",")[0] for line in first.said.split("\n")] == ["B-2", "B-5", "B-6"]
+    assert second.message.startswith("One row of second.csv could not be read. Line 3: Quantity: ")
 
 
 @pytest.mark.parametrize("point", ["after_put", "after_uploaded", "after_rename"])

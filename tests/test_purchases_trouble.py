@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from carts.systems import sandbox_shop
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.faults import Fault
 from orders import purchase_acts, purchase_rows
@@ -356,6 +357,32 @@ def test_one_that_cannot_be_read_stops_no_other_and_is_said_once(world: World) -
     assert told(world) == {"MUG": "6", "POT": "0"} and alerts() == ["bad_rows"]
     found = Alert.objects.get()
     assert "'strange' is not known" in found.message and "OAK-PO2" in found.said and found.count == 1
+
+
+def test_those_that_cannot_be_read_on_several_pages_are_told_in_all_and_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox_shop, "PAGE", 2)
+    for number, status in enumerate(("odd", "open", "odd", "strange", "open", "queer", "weird")):
+        order(world, f"PO{number}", status=status, minutes=number)
+    run(world, PURCHASES)
+    found = Alert.objects.get()
+    assert found.message == (
+        "5 records could not be read. status: 'odd' is not known; status: 'strange' is not known; "
+        "status: 'queer' is not known; and 2 more"
+    )
+    assert (found.count, [number in found.said for number in ("PO0", "PO3", "PO5")]) == (5, [True] * 3)
+    Alert.objects.update(dismissed_at=found.last_seen)
+    run(world, PURCHASES)
+    found.refresh_from_db()
+    assert found.dismissed_at and found.count == 5, "none of them is new"
+    order(world, "PO9", status="odd", minutes=60)
+    for _ in range(2):
+        run(world, PURCHASES)
+        found.refresh_from_db()
+        assert (found.dismissed_at, found.count) == (None, 2), (
+            "one more for a known reason is news; the last is read again"
+        )
 
 
 def test_the_cart_is_told_also_while_its_list_cannot_be_read(world: World) -> None:

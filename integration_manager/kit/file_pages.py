@@ -132,7 +132,8 @@ def _pages_of(
                 reason = record.problem
             rejected.add(record, reason)
             raw = record.raw or Writer().text([record.row]).strip()
-            reject = Reject(name, record.line, reason, raw[:2000])
+            along = record is not bad and not record.problem
+            reject = Reject(name, record.line, reason, raw[:2000], along)
             if record is bad:  # it is told before those that were left out with it
                 rejects.insert(len(rejects) - group.records.index(record), reject)
             else:

@@ -73,13 +73,15 @@ class FileRead:
 class Reject:
     """A part of what comes that could not be read: where it stands and why, in plain words.
 
-    `file` is "" for a record of a list that was asked for; then `line` says nothing.
+    `file` is "" for a record of a list that was asked for; then `line` says nothing. `along`: nothing is wrong
+    with it, it was left out together with one that is.
     """
 
     file: str
     line: int
     reason: str
     raw: str
+    along: bool = False
 
 
 def mapped(page: Page, read: Callable[[Any], Any]) -> Page:
