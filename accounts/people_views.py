@@ -20,6 +20,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import BILLING, PERMISSIONS, ROLES, STAFF, require, role_label
 from integration_manager import spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from integration_manager.spreadsheet import moment
 
 PAGE = 50
@@ -191,7 +192,7 @@ def _asked(
     request: AccountRequest,
 ) -> tuple["QuerySet[Membership]", "QuerySet[Invitation]", str, Any]:
     """Whom the address asks for: users, invitations (to who may see them), the text, the merchant."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     merchant = people.merchants().filter(public_id=request.GET.get("merchant", "").replace("\x00", "")).first()
     found, offers = people.members(request.merchants), invitations.waiting()
     if "users.edit" not in request.permissions:

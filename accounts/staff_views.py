@@ -17,6 +17,7 @@ from accounts.models import Account, User
 from accounts.reauth import recently_authenticated
 from accounts.roles import open_to
 from integration_manager import spreadsheet, tenancy
+from integration_manager.searched import search_text
 
 PAGE = 50
 HEAD = ["Account", "Id", "Kind", "Since (UTC)", "Suspended (UTC)"]
@@ -64,7 +65,7 @@ def accounts_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _asked(request: HttpRequest) -> tuple[str, "QuerySet[Account]"]:
     """What is searched for, and the accounts that have it."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     found: QuerySet[Account] = Account.objects.all()
     if text:
         found = found.filter(name__icontains=text) | found.filter(public_id=text)

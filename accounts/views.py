@@ -20,6 +20,7 @@ from alerts import contacts
 from alerts.forms import PreferenceForm
 from integration_manager.context import THEME_COOKIE
 from integration_manager.kept import typed
+from integration_manager.searched import search_text
 
 
 @open_to("signed_in")
@@ -32,7 +33,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     accounts = switching.remember(request)
     if len(accounts) == 1 and not user.is_staff:
         return redirect("dashboard", accounts[0].public_id)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     shown = [account for account in accounts if text.casefold() in account.name.casefold()]
     context = {"accounts": shown, "text": text, "searchable": len(accounts) > switching.SHOWN, "any": bool(accounts)}
     return render(request, "accounts/home.html", context)

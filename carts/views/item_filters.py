@@ -15,6 +15,7 @@ from carts.models import Cart, ItemFilter
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from orders import filters
 from orders.filter_imports import ITEM_COLUMNS, ItemImport, item_rows
 
@@ -96,7 +97,7 @@ def in_words(saved: filters.Saved) -> str:
 
 def _asked(request: AccountRequest, cart: Cart) -> tuple[str, "QuerySet[ItemFilter]"]:
     """What is searched for, and the entries that have it."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     rows: QuerySet[ItemFilter] = ItemFilter.objects.filter(cart=cart)
     return text, rows.filter(key__contains=filters.item_key(text)) if text else rows
 

@@ -17,6 +17,7 @@ from carts.views import product_source
 from carts.views.lookup import live_cart_or_404
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from merchants import catalog
 from merchants.models import Product, Schedule, Service
 from merchants.offers import ZERO, plain
@@ -38,7 +39,7 @@ HEAD = [
 def product_sync(request: AccountRequest, cart: str) -> HttpResponse:
     """The products of the cart's merchant, by SKU."""
     found = live_cart_or_404(cart, request)
-    text = _text(request)
+    text = search_text(request)
     products = catalog.matching(found.merchant_id, text)
     page = catalog.page(products, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
     there, told = product_facts.of_cart(found, [one.sku for one in page.items], clock.now())
@@ -64,13 +65,8 @@ def product_sync_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The same for all products, or those that are searched for, as a file."""
     found = live_cart_or_404(cart)
     audit.record(request.user, "cart.product_sync_exported", found.name)
-    rows = catalog.matching(found.merchant_id, _text(request))
+    rows = catalog.matching(found.merchant_id, search_text(request))
     return spreadsheet.streamed(request, f"product-sync-{found.public_id}", HEAD, lambda: _lines(found, rows))
-
-
-def _text(request: AccountRequest) -> str:
-    """What is searched for."""
-    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _to_wms(request: AccountRequest, cart: Cart, schedule: Schedule | None) -> dict[str, Any] | None:

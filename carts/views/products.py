@@ -16,6 +16,7 @@ from carts.views import product_source
 from carts.views.lookup import label_of, live_cart_or_404
 from integration_manager import trying
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from integration_manager.trying import SUSPENDED
 from merchants import catalog, schedules
 from merchants.models import Service
@@ -54,7 +55,7 @@ def asked(request: AccountRequest, cart: Cart) -> tuple["QuerySet[CartProduct]",
     chosen = request.GET.get("state", "")
     if chosen not in counts:
         chosen = next((state for state, _, number in [s for s in states if s[0] == FIRST] + states if number), FIRST)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = search_text(request)
     rows: QuerySet[CartProduct] = CartProduct.objects.filter(cart=cart, state=chosen)
     if text:  # exactly, or its beginning: what an index serves
         rows = rows.filter(Q(sku__gte=text, sku__lt=text + chr(0x10FFFF)) | Q(key=text))

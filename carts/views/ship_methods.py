@@ -20,6 +20,7 @@ from carts.views.ship_map_form import MapForm, WmsMethods
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from orders import ship_methods as maps
 from orders.ship_map import ShipMap
 from orders.ship_map_import import COLUMNS, MapImport, rows_of
@@ -49,7 +50,7 @@ def asked(request: AccountRequest) -> tuple[str, "QuerySet[Cart]"]:
     merchant = chosen_merchant(request)()
     if merchant is not None:
         rows = rows.filter(merchant=merchant)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(merchant__name__icontains=text))
     exact = Q(ship_methods__match="exact")
@@ -134,7 +135,7 @@ def _view(request: AccountRequest) -> str:
 
 def _page(request: AccountRequest, cart: Cart, form: MapForm, methods: WmsMethods, **said: Any) -> HttpResponse:
     shown = ShipMap(cart)
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     view = request.GET.get("show", "") if request.GET.get("show") in FILTERS else ""
     page = Paginator(shown.found(text, view), PAGE).get_page(request.GET.get("page"))
     for row in page.object_list:

@@ -16,6 +16,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from merchants import catalog
 from merchants import kits as stored
 from merchants.models import Kit, KitPart, Merchant
@@ -31,7 +32,7 @@ LONGEST = 20_000  # characters of what is typed
 def kits(request: AccountRequest, merchant: str) -> HttpResponse:
     """The kits by SKU, with what is in each."""
     found = merchant_or_404(merchant)
-    text = _text(request)
+    text = search_text(request)
     page = catalog.page(
         stored.matching(found.pk, text), "sku", request.GET.get("after", ""), request.GET.get("before", "")
     )
@@ -72,7 +73,7 @@ def kits_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """The kits, or those that are searched for, as a file that the import takes."""
     found = merchant_or_404(merchant)
     audit.record(request.user, "kits.exported", found.name, {})
-    rows = stored.matching(found.pk, _text(request))
+    rows = stored.matching(found.pk, search_text(request))
     return spreadsheet.streamed(request, f"kits {found.name}", [c.header for c in COLUMNS], lambda: rows_of(rows))
 
 
@@ -132,11 +133,6 @@ def _split(line: str) -> tuple[str, str]:
     if rest.strip() and first.rstrip("x×").isdigit():
         return rest.strip().removeprefix("× ").removeprefix("x ").strip(), first.rstrip("x×")
     return line.strip(), "1"
-
-
-def _text(request: AccountRequest) -> str:
-    """What is searched for."""
-    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _parts(kits: Iterable[Kit]) -> dict[int, list[KitPart]]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager.navigation import one_merchant
+from integration_manager.searched import search_text
 from merchants import at_wms
 from merchants.models import Merchant, Schedule, Service
 from orders.models import Order, Status
@@ -71,7 +72,7 @@ def merchants(request: AccountRequest) -> HttpResponseBase:
 
 def asked(request: AccountRequest) -> tuple[str, bool, Q]:
     """What the address asks for: the text, whether those that are archived, and both as a filter."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     archived = "archived" in request.GET
     wanted = Q(archived_at__isnull=not archived)
     if text:

@@ -20,6 +20,7 @@ from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.folding import fold
 from integration_manager.kept import typed
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from merchants import catalog
 from merchants.models import Merchant, Product, ProductAlias, StockLevel, Warehouse
 from merchants.offers import plain
@@ -40,7 +41,7 @@ FILES = {
 def products(request: AccountRequest, merchant: str) -> HttpResponse:
     """The products by SKU, with how many there are of each in all warehouses that are enabled."""
     found = merchant_or_404(merchant)
-    text = _text(request)
+    text = search_text(request)
     page = catalog.page(
         catalog.matching(found.pk, text), "sku", request.GET.get("after", ""), request.GET.get("before", "")
     )
@@ -111,14 +112,9 @@ def products_csv(request: AccountRequest, merchant: str, kind: str) -> HttpRespo
     if rows is None:
         raise Http404
     audit.record(request.user, "products.exported", found.name, {"file": (None, kind)})
-    listed = catalog.matching(found.pk, _text(request))
+    listed = catalog.matching(found.pk, search_text(request))
     parts = partial(spreadsheet.parts, listed, "sku")  # a catalog is never in memory as a whole
     return spreadsheet.streamed(request, f"{kind}-{found.code}", FILES[kind], lambda: rows(found, parts()))
-
-
-def _text(request: AccountRequest) -> str:
-    """What is searched for."""
-    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
 def _one(request: AccountRequest, merchant: str, product: str) -> tuple[Merchant, Product]:

@@ -18,6 +18,7 @@ from carts.models import Cart
 from integration_manager import spreadsheet, stale
 from integration_manager.kept import typed
 from integration_manager.kit import clock
+from integration_manager.searched import search_text
 from integration_manager.spreadsheet import moment
 from merchants import catalog, schedules
 from merchants import warehouses as places
@@ -183,7 +184,7 @@ def _cells(found: Merchant) -> Iterator[list[object]]:
 
 def _levels(request: AccountRequest, found: Merchant, one: Warehouse) -> tuple[str, "QuerySet[StockLevel]"]:
     """What is searched for, and what of it the warehouse has."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = search_text(request)
     rows: QuerySet[StockLevel] = StockLevel.objects.filter(warehouse=one)
     if text:
         rows = rows.filter(sku__in=list(catalog.matching(found.pk, text).values_list("sku", flat=True)))

@@ -19,6 +19,7 @@ from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import PurchaseOrder, from_json
 from integration_manager.kit.csvcells import plain
+from integration_manager.searched import search_text
 from orders import purchase_acts, purchase_rows, purchase_words, search
 from orders.actions import NotNow
 from orders.purchase_rows import Row, State
@@ -119,7 +120,7 @@ def purchase_act(request: AccountRequest, purchase: str, action: str) -> HttpRes
 def _asked(request: AccountRequest) -> tuple["QuerySet[Row]", str, str, str]:
     """What the address asks for: the rows, the state, the text and the cart."""
     state, cart = request.GET.get("state", ""), request.GET.get("cart", "").replace("\x00", "")[:12]
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    text = search_text(request)
     rows: QuerySet[Row] = Row.objects.all()
     if state == UNTOLD:
         rows = rows.filter(tell_at__isnull=True).exclude(tell_error="")

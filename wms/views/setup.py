@@ -18,6 +18,7 @@ from integration_manager.kept import typed
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.registry import capabilities
 from integration_manager.mapping.owner import Owner
+from integration_manager.searched import search_text
 from integration_manager.systems import offered, system_or_404
 from merchants import at_wms
 from merchants.models import Schedule
@@ -49,7 +50,7 @@ def wms(request: AccountRequest) -> HttpResponseBase:
 @require_GET
 def wms_choose(request: AccountRequest) -> HttpResponse:
     """Select WMS: the systems to choose from, with what each supports."""
-    text = request.GET.get("q", "").strip()[:60]
+    text = search_text(request, 60)
     rows = {row.system: row for row in Wms.objects.all()}
     systems = [system for system in offered("wms") if text.casefold() in str(system["label"]).casefold()]
     for system in systems:

@@ -13,6 +13,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, trying
+from integration_manager.searched import search_text
 from orders.connections import wms_class
 from wms import ship_methods
 from wms.forms import ShipMethodForm
@@ -114,7 +115,7 @@ def _act(request: AccountRequest, found: Wms) -> HttpResponseBase | ShipMethodFo
 
 def _asked(request: AccountRequest, found: Wms) -> tuple[str, "QuerySet[WmsShipMethod]"]:
     """What is searched for, and the ship codes that have it."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:60]
+    text = search_text(request, 60)
     rows: QuerySet[WmsShipMethod] = WmsShipMethod.objects.filter(wms=found)
     if text:
         rows = rows.filter(Q(code__icontains=text) | Q(description__icontains=text) | Q(carrier__icontains=text))
