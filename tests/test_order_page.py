@@ -220,6 +220,7 @@ def walked_back(client: Client, address: str) -> str:
     assert back is not None
     said = unescape(client.get(address.partition("?")[0] + back[1]).content.decode())
     assert re.findall(r"step (\d)\.", said) == seen[1]
+    assert re.findall(r'rel="(?:prev|next)"[^>]*>(?:<svg.*?</svg>)?\s*(\w+)', said, re.S) == ["Newer", "Older"]
     return said
 
 

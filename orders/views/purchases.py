@@ -95,8 +95,8 @@ def purchase(request: AccountRequest, purchase: str) -> HttpResponse:
 def purchase_timeline(request: AccountRequest, purchase: str) -> HttpResponse:
     """The entries of a purchase order from one of them on, newest first."""
     row = _or_404(purchase)
-    back = reverse("purchase", args=[request.account.public_id, row.public_id])
-    context = {"kind": "purchase order", "name": row.number, "back": back, "page": _entries(row, request.GET)}
+    its_page = reverse("purchase", args=[request.account.public_id, row.public_id])
+    context = {"kind": "purchase order", "name": row.number, "its_page": its_page, "page": _entries(row, request.GET)}
     return render(request, "orders/purchase_timeline.html", context)
 
 

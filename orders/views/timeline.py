@@ -28,8 +28,8 @@ _FROM_THE_NEWEST = QueryDict()
 def timeline(request: AccountRequest, order: str) -> HttpResponse:
     """The entries of an order from one of them on, newest first."""
     found = order_or_404(order)
-    back = reverse("order", args=[request.account.public_id, found.public_id])
-    context = {"name": found.cust_po_no, "back": back, "page": entries(found, request.GET)}
+    its_page = reverse("order", args=[request.account.public_id, found.public_id])
+    context = {"name": found.cust_po_no, "its_page": its_page, "page": entries(found, request.GET)}
     return render(request, "orders/timeline_page.html", context)
 
 
