@@ -24,13 +24,14 @@ from orders.out_file import LEASE, ByHand, Lost, advance
 from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
-from orders.services.outcomes import AGAIN, TRIES, Outcomes
+from orders.services.outcomes import AGAIN, TRIES, Outcomes, give_up
 from orders.services.preparing import keep, prepare
 from orders.services.stopping import stop
 from orders.states import Claimed, claim, move
 
 T = TypeVar("T")
 RECORDS = 500  # orders or parcels in one file, at most
+SOON = timedelta(minutes=1)  # until what was not to blame goes in another file
 Phase = OutFile.Phase
 OPEN = [Phase.PLANNED, Phase.UPLOADED, Phase.POSTING]
 
@@ -306,7 +307,7 @@ def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
         else:
             advance(file, failures=file.failures + 1)
             OutFile.objects.filter(pk=file.pk).update(lease_until=None)
-            run.due_at(now + timedelta(minutes=1))
+            run.due_at(now + SOON)
 
 
 def _key(run: Run, file: OutFile) -> str:
@@ -357,34 +358,38 @@ def _orders_done(run: Run | ByHand, file: OutFile) -> None:
 
 
 def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
-    rows = _of_file("orders_order", file)
-    now = run.now
-    again = now + AGAIN if charged else now + timedelta(minutes=1)
+    rows, now = _of_file("orders_order", file), run.now
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, failures FROM orders_order WHERE id = ANY(%s)", [rows])
-        failures = dict(cursor.fetchall())
-    given_up = [pk for pk in rows if charged and failures[pk] + 1 >= TRIES]
-    waiting = [pk for pk in rows if pk not in given_up]
-    common: dict[str, Any] = {"out_file_id": None, "error_code": error.code, "error_message": str(error)}
-    move(
-        waiting,
-        Status.SENDING,
-        Status.READY,
-        "failed" if charged else "waiting",
-        now=now,
-        message=str(error),
-        retry_at=again,
-        **common,
-    )
-    if given_up:
-        move(given_up, Status.SENDING, Status.GAVE_UP, "gave_up", now=now, message=str(error), **common)
+        cursor.execute(
+            "SELECT id, token, failures + 1, cust_po_no FROM orders_order WHERE id = ANY(%s) ORDER BY id", [rows]
+        )
+        found = cursor.fetchall()
+    last = [one for one in found if charged and one[2] >= TRIES]
+    again = [pk for pk, _, failures, _ in found if charged and failures < TRIES]
+    move(again, Status.SENDING, Status.READY, "failed", now=now, message=str(error), retry_at=now + AGAIN)
+    if not charged:
+        move(rows, Status.SENDING, Status.READY, "waiting", now=now, message=str(error), retry_at=now + SOON)
     with connection.cursor() as cursor:
         # Nothing of a dropped file can ever be read by the other side: these starts did not happen.
         cursor.execute(
-            "UPDATE orders_order SET starts = 0, failures = failures + %s WHERE id = ANY(%s)",
-            [1 if charged else 0, rows],
+            "UPDATE orders_order SET out_file_id = NULL, starts = 0, failures = failures + %s, error_code = %s, "
+            "error_message = %s WHERE id = ANY(%s)",
+            [int(charged), error.code, str(error), rows],
         )
-    run.due_at(again)
+    for pk, token, _, number in last:
+        give_up(run, pk, number, error, token)
+    if last:
+        _end_of_tries(run, file, Order.objects.filter(merchant=run.merchant, status=Status.READY, failures__gt=0))
+    run.due_at(now + (AGAIN if charged else SOON))
+
+
+def _end_of_tries(run: Run, file: OutFile, left: QuerySet[Any]) -> None:
+    """What was tried last is not tried again: without others that are (`left`), none is promised any more."""
+    stuck = OutFile.objects.filter(
+        merchant=run.merchant, cart=run.cart, kind=file.kind, phase=Phase.UPLOADED, failures__gt=0
+    )
+    if not left.exists() and not stuck.exists():
+        resolve("file_failing", [_key(run, file)], run.now)
 
 
 def _parcels_done(run: Run | ByHand, file: OutFile) -> None:
@@ -407,7 +412,7 @@ def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bo
         out_file_id=None,
         lease_until=None,
         starts=0,
-        retry_at=run.now + timedelta(minutes=1),
+        retry_at=run.now + SOON,
         error_code=error.code,
         error_message=str(error),
     )

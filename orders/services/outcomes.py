@@ -299,7 +299,7 @@ class Outcomes:
         failures, now = claimed.failures + 1, self.run.now
         self.run.counts["failed"] += 1
         if failures >= TRIES:
-            self._give_up(claimed, error, now)
+            give_up(self.run, claimed.id, claimed.cust_po_no, error, claimed.token)
             return
         later = max(retry_at or now, now + AGAIN)
         moved = move(
@@ -337,17 +337,6 @@ class Outcomes:
             total=self._failing,
             merchant_id=self.run.merchant.pk,
         )
-
-    def _give_up(self, claimed: Claimed, error: ConnectorError, now: datetime) -> None:
-        gave_up = NeedsHuman(
-            f"Order {claimed.cust_po_no} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
-            code="gave_up",
-            fix="Correct what the WMS says, then send it again by hand.",
-            said=error.said,
-        )
-        cause = replace(causes.of_error(self.run.merchant.pk, gave_up), key=f"order:{claimed.id}")
-        tokens = [claimed.token]
-        causes.to_error([claimed.id], Status.SENDING, gave_up, cause, now, tokens=tokens, to=Status.GAVE_UP)
 
     def _stopped(self, claimed: Claimed, error: Permanent | NeedsHuman) -> None:
         if error.code == "forbidden" and not self._checked:
@@ -414,6 +403,18 @@ class Outcomes:
         out_of_stock.settle(run)
         run.state["failing"] = self._failing
         run.state["down"] = self._down
+
+
+def give_up(run: Run, order_id: int, number: str, error: ConnectorError, token: int) -> None:
+    """An order's last try has failed: a person has to send it again, and is told."""
+    gave_up = NeedsHuman(
+        f"Order {number} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
+        code="gave_up",
+        fix="Correct what the WMS says, then send it again by hand.",
+        said=error.said,
+    )
+    cause = replace(causes.of_error(run.merchant.pk, gave_up), key=f"order:{order_id}")
+    causes.to_error([order_id], Status.SENDING, gave_up, cause, run.now, tokens=[token], to=Status.GAVE_UP)
 
 
 def _next_due(merchant_id: int) -> tuple[datetime | None, float | None]:

@@ -1,0 +1,91 @@
+"""Files that cannot be written: who waits, how often is tried, who is told, and what a person sees and does."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.models import Account
+from alerts.models import Alert
+from integration_manager import tenancy
+from integration_manager.kit.errors import Transient
+from integration_manager.kit.folder_system import FolderSystem
+from merchants.models import Service
+from orders import actions
+from orders.models import Event, Order, OutFile, Status
+from orders.services.outcomes import TRIES
+from tests.test_files_again import Disk
+from tests.test_files_life import HEADER, row
+from tests.world import alerts, at
+
+pytestmark = pytest.mark.django_db
+DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+HOUR = timedelta(hours=1)
+DANA = "dana@mail.example"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, settings: Any) -> Iterator[Disk]:
+    """Two orders wait for a WMS that takes files."""
+    settings.IM_FOLDER_ROOT = str(tmp_path)
+    made = Disk(tmp_path, Account.objects.create(name="Disk", timezone="UTC"))
+    with tenancy.activate(made.account.pk):
+        made.put("shop/orders/monday.csv", f"{HEADER}\n{row('A-1')}\n{row('A-2')}\n")
+        made.run(DOWNLOAD)
+        yield made
+
+
+def full(*_: Any) -> None:
+    raise Transient("The disk is full.", code="full")
+
+
+def the(number: str) -> Order:
+    return Order.objects.get(cust_ref=number)
+
+
+# ── orders ──
+
+
+def test_after_15_days_of_hourly_tries_it_is_given_up_with_an_alert_and_alive_again_by_resend(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert timedelta(days=15) == TRIES * HOUR
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "put", full)
+        for hour in (0, 1, 2):
+            with at(hour):
+                disk.run(DELIVER)
+            with at(hour, minutes=59):
+                disk.run(DELIVER)
+            assert [order.failures for order in (the("A-1"), the("A-2"))] == [hour + 1] * 2, "once an hour"
+        Order.objects.filter(cust_ref="A-1").update(failures=358)
+        with at(3):
+            disk.run(DELIVER)
+            assert (the("A-1").status, the("A-1").failures, alerts()) == (Status.READY, 359, ["file_failing"])
+        with at(4):
+            disk.run(DELIVER)
+            order = the("A-1")
+            assert (order.status, order.error_code, order.failures) == (Status.GAVE_UP, "gave_up", 360)
+            assert (order.out_file_id, order.starts) == (None, 0)
+            assert (the("A-2").status, the("A-2").failures) == (Status.READY, 5), "it is only this one's end"
+            assert alerts() == ["file_failing", "gave_up"]
+        alert = Alert.objects.get(kind="gave_up")
+        assert (alert.key, alert.order_id, alert.merchant_id) == (order.cause, order.pk, disk.merchant.pk)
+        assert "360 failed tries in 15 days" in alert.message and "The disk is full." in alert.message
+        assert list(Event.objects.filter(order_id=order.pk, kind="gave_up").values_list("to", flat=True)) == ["gave_up"]
+        Order.objects.filter(cust_ref="A-2").update(failures=359)
+        with at(5):
+            disk.run(DELIVER)
+            assert alerts() == ["gave_up", "gave_up"], "and no more that it is tried again"
+    with at(6):
+        disk.run(DELIVER)
+        assert disk.names("hall/orders") == [], "not even when there is room again"
+        actions.resend(the("A-1"), DANA)
+        assert (the("A-1").status, the("A-1").failures) == (Status.READY, 0)
+        disk.run(DELIVER)
+        assert (the("A-1").status, the("A-2").status) == (Status.AT_WMS, Status.GAVE_UP)
+        assert [alert.order_id for alert in Alert.objects.filter(resolved_at=None)] == [the("A-2").pk]
+    assert disk.text("hall/orders").count("A-1,") == 1 and disk.text("hall/orders").count("A-2,") == 0
+    assert set(OutFile.objects.values_list("phase", flat=True)) == {OutFile.Phase.DONE, OutFile.Phase.DROPPED}
