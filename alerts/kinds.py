@@ -31,7 +31,7 @@ class Fix(StrEnum):
     ORDERS = "orders"  # those that wait for it; with one, the order itself
     SHIP_METHODS = "ship_methods"
     WMS = "wms"
-    CONNECTION = "connection"  # the credentials of the cart, or of the merchant at the WMS
+    CONNECTION = "connection"  # the credentials of the cart, of the merchant at the WMS, or of the WMS
     CART = "cart"
     PRODUCTS = "products"  # of the merchant
     PRODUCT_SYNC = "product_sync"  # of the cart

@@ -60,7 +60,8 @@ def fix(account: Account, alert: Alert) -> str:
         return to("purchases", account.public_id) + f"?state={state}&cart={cart}"
     if known.fix is Fix.PURCHASE and alert.key.startswith("purchase:"):
         return to("purchase", account.public_id, alert.key.removeprefix("purchase:"))
-    simple = {Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
+    # A connection that is neither a cart's nor a merchant's is that of the WMS, with the secrets of WMS Setup.
+    simple = {Fix.CONNECTION: "wms", Fix.WMS: "wms", Fix.MERCHANTS: "merchants", Fix.CHANNELS: "channels"}
     if known.fix in simple:
         return to(simple[known.fix], account.public_id)
     return page(account, alert)

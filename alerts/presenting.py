@@ -9,7 +9,7 @@ from alerts.kinds import Acts, Fix
 from alerts.mail import headline
 
 # What a viewer needs for a page with a fix; without it the alert's own page explains.
-NEEDED = {Fix.CONNECTION: ("carts.edit", "merchants.edit"), Fix.CHANNELS: ("alerts.edit",)}
+NEEDED = {Fix.CHANNELS: ("alerts.edit",)}
 
 
 def present(account: Account, alerts: Sequence[Any], permissions: Collection[str]) -> list[Any]:
@@ -18,11 +18,17 @@ def present(account: Account, alerts: Sequence[Any], permissions: Collection[str
         alert.about = kinds.of(alert.kind)
         alert.headline = headline(alert)
         alert.fix_url = alert.button = ""
-        if alert.active and set(NEEDED.get(alert.about.fix, ())) <= set(permissions):
+        if alert.active and set(_needed(alert)) <= set(permissions):
             url = links.fix(account, alert)
             if url != links.page(account, alert):
                 alert.fix_url, alert.button = url, _button(alert)
     return list(alerts)
+
+
+def _needed(alert: Any) -> tuple[str, ...]:
+    if alert.about.fix is Fix.CONNECTION:
+        return ("carts.edit", "merchants.edit") if alert.merchant_id else ("wms.edit",)
+    return NEEDED.get(alert.about.fix, ())
 
 
 def _button(alert: Any) -> str:

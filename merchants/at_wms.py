@@ -23,6 +23,11 @@ def change_over(before: str, after: str) -> None:
         merchant.save(update_fields=["wms_values", "former_values"])
 
 
+def has_secrets(system: type[Connector]) -> bool:
+    """Whether each merchant has secrets of its own at this WMS; else all go by those of the WMS Setup."""
+    return any(field.secret and field.level == "merchant" for field in system.fields.values())
+
+
 def forget_secrets(system: type[Connector]) -> list[Merchant]:
     """The WMS has moved: merchants' secrets were entered for its old address. Returns whose are forgotten."""
     names = {name for name, field in system.fields.items() if field.level == "merchant" and field.secret}

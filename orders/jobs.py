@@ -62,6 +62,7 @@ TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue
 PROBE = timedelta(minutes=1)
 AUTH_PROBE = timedelta(hours=1)
+WMS = "wms"  # the key of alerts about the account's WMS as a whole
 ASKED_AGAIN = timedelta(minutes=15)  # what a person asked for once, of a service that has no next slot
 
 
@@ -193,14 +194,14 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
 
 
 def _open(schedule: Schedule, wms: Wms | None, journal: Journal) -> Connector | None:
-    """The schedule's connector; None where no WMS is chosen. Raises AuthFailed where values are missing."""
+    """The schedule's connector; None where no WMS is chosen. Raises MerchantLacks where values are missing."""
     if schedule.cart is not None:
         return open_cart(schedule.cart, schedule.account, journal)
     if wms is None:
         return None
     missing = at_wms.missing(wms_class(wms), schedule.merchant)
     if missing:
-        raise AuthFailed(f"{wms_class(wms).label} needs more of this merchant: {', '.join(missing)}.")
+        raise MerchantLacks(f"{wms_class(wms).label} needs more of this merchant: {', '.join(missing)}.")
     return open_wms(wms, schedule.merchant, schedule.account, journal)
 
 
@@ -208,7 +209,7 @@ def _end_without_wms(schedule: Schedule, token: int) -> None:
     now = clock.now()
     raise_alert(
         "missing_wms",
-        "wms",
+        WMS,
         "No WMS is set up, so orders cannot be sent.",
         fix="Go to the WMS Setup tab and choose your WMS.",
         now=now,
@@ -304,11 +305,25 @@ def _class_of(cause: BaseException | None) -> str:
 # ── alerts of a connection ──
 
 
-def _connection_key(schedule: Schedule) -> str:
+class MerchantLacks(AuthFailed):
+    """The merchant has no value of its own that the WMS needs of each: that is wrong with this merchant alone."""
+
+
+def _connection_key(schedule: Schedule, shared: bool = False) -> str:
+    if shared:
+        return WMS
     return f"cart:{schedule.cart_id}" if schedule.cart_id else f"wms:{schedule.merchant_id}"
 
 
-def _name(schedule: Schedule) -> str:
+def _is_shared(schedule: Schedule) -> bool:
+    """Whether it is the WMS's, and all of its secrets are in the WMS Setup: what is wrong is so for all merchants."""
+    wms = None if schedule.cart_id else Wms.current()
+    return wms is not None and not at_wms.has_secrets(wms_class(wms))
+
+
+def _name(schedule: Schedule, shared: bool = False) -> str:
+    if shared:
+        return "the WMS"
     return schedule.cart.name if schedule.cart else f"the WMS for {schedule.merchant.name}"
 
 
@@ -316,27 +331,36 @@ def _pause_connection(schedule: Schedule, error: AuthFailed, now: datetime) -> N
     """Wrong credentials stop all services that use them; one probe an hour looks whether they work again."""
     same = Schedule.objects.filter(merchant=schedule.merchant, cart=schedule.cart, every__gt=0, paused="")
     same.exclude(pk=schedule.pk).update(paused=Schedule.Paused.AUTH, next_run=now + AUTH_PROBE)
+    shared = not isinstance(error, MerchantLacks) and _is_shared(schedule)
+    fix = "Correct them on the setup page and test the connection. Its services are paused until then."
+    if shared:
+        fix = (
+            "Correct them under WMS Setup and test the connection. The services of each merchant for whom they are"
+            f" refused are paused until then, of {schedule.merchant.name} last."
+        )
     raise_alert(
         "credentials",
-        _connection_key(schedule),
-        f"The credentials of {_name(schedule)} do not work: {error}",
-        fix="Correct them on the setup page and test the connection. Its services are paused until then.",
+        _connection_key(schedule, shared),
+        f"The credentials of {_name(schedule, shared)} do not work: {error}",
+        fix=fix,
         said=error.said,
-        merchant_id=schedule.merchant_id,
+        merchant_id=None if shared else schedule.merchant_id,
         cart_id=schedule.cart_id,
         now=now,
     )
 
 
 def _alert_outage(schedule: Schedule, error: ConnectionFailed, now: datetime) -> None:
+    shared = _is_shared(schedule)
+    name = _name(schedule, shared)
     raise_alert(
         "unreachable",
-        _connection_key(schedule),
-        f"{_name(schedule)[0].upper()}{_name(schedule)[1:]} cannot be reached: {error}",
+        _connection_key(schedule, shared),
+        f"{name[0].upper()}{name[1:]} cannot be reached: {error}",
         fix="Nothing to do: it is tried once a minute. If it lasts, check the address and the other system.",
         said=error.said,
         total=schedule.failures + 1,
-        merchant_id=schedule.merchant_id,
+        merchant_id=None if shared else schedule.merchant_id,
         cart_id=schedule.cart_id,
         now=now,
     )
@@ -358,10 +382,12 @@ def _alert_failing(schedule: Schedule, words: str, problem: BaseException | None
 
 def _healed(schedule: Schedule, now: datetime) -> None:
     """It works again: resolves the connection's alerts, and wakes the services that waited with it."""
-    resolve("unreachable", [_connection_key(schedule)], now)
+    keys = [_connection_key(schedule)] if schedule.cart_id else [_connection_key(schedule), WMS]
+    resolve("unreachable", keys, now)
     resolve("service_failing", [f"schedule:{schedule.pk}"], now)
-    resolve("credentials", [_connection_key(schedule)], now)
+    resolve("credentials", keys, now)
     if schedule.paused == Schedule.Paused.AUTH:
-        Schedule.objects.filter(
-            merchant=schedule.merchant, cart=schedule.cart, paused=Schedule.Paused.AUTH, every__gt=0
-        ).exclude(pk=schedule.pk).update(paused="", next_run=now)
+        others = Schedule.objects.filter(cart=schedule.cart, paused=Schedule.Paused.AUTH, every__gt=0)
+        if not _is_shared(schedule):
+            others = others.filter(merchant=schedule.merchant)
+        others.exclude(pk=schedule.pk).update(paused="", next_run=now)

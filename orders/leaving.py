@@ -102,7 +102,7 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
-    keys = [f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True)]
+    keys = ["wms", *(f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True))]
     for kind in ("credentials", "unreachable"):
         resolve(kind, keys, now)
 

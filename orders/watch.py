@@ -6,7 +6,7 @@ One statement looks at every merchant of every account, by indexes, and counts n
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.db import close_old_connections, connection
@@ -21,6 +21,7 @@ from orders.stuck import AT_WMS, LATE, READY, SINCE, WATCHED
 
 log = logging.getLogger(__name__)
 
+JUST_TOLD = timedelta(minutes=5)  # a run that has told of its WMS notes that it failed a moment later
 MOST = 1000  # orders counted per merchant
 _SQL = f"""
 WITH watched AS ({WATCHED})
@@ -85,14 +86,17 @@ UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND (
     EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM merchants_merchant m WHERE m.id = a.merchant_id AND m.archived_at IS NOT NULL)
     OR (a.kind = 'service_failing' AND EXISTS (
-        SELECT 1 FROM merchants_schedule s WHERE s.every = 0 AND a.key = 'schedule:' || s.id)))
+        SELECT 1 FROM merchants_schedule s WHERE s.every = 0 AND a.key = 'schedule:' || s.id))
+    OR (a.kind IN ('credentials', 'unreachable') AND a.key = 'wms' AND a.last_seen < %s AND NOT EXISTS (
+        SELECT 1 FROM merchants_schedule s
+        WHERE s.account_id = a.account_id AND s.cart_id IS NULL AND s.every > 0 AND s.failures > 0)))
 """
 
 
 def _end_what_is_gone(now: datetime) -> None:
     """Nobody waits for what was switched off, or for a cart or merchant that was taken away."""
     with tenancy.everyone("alerts about what is gone"), connection.cursor() as cursor:
-        cursor.execute(_ENDED, [now])
+        cursor.execute(_ENDED, [now, now - JUST_TOLD])
 
 
 def _tell(late: list[Late], told: set[tuple[str, str]], now: datetime) -> None:

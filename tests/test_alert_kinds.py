@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ from accounts.models import Account
 from alerts import kinds, links
 from alerts.kinds import KINDS, Acts, Anew, Fix
 from alerts.models import Alert
+from alerts.presenting import present
 from alerts.raising import raise_alert, resolve
 from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.embedded import CLONE
+from integration_manager.kit import clock
 from integration_manager.kit.errors import Transient
 from integration_manager.kit.folder_system import FolderSystem
-from merchants.models import Schedule, Service
+from merchants.models import Merchant, Schedule, Service
 from orders import actions, filters, out_of_stock
+from orders import watch as the_watch
+from orders.alerted import with_orders
 from orders.models import Order, Status
 from orders.out_of_stock import release_due
 from orders.services import outcomes
@@ -376,6 +381,71 @@ def test_of_a_connection_the_service_that_fails_longest_counts() -> None:
         raise_alert("unreachable", "cart:1", "x", now=START, total=in_a_row)
         raise_alert("unreachable", "cart:1", "x", now=START, total=1)
     assert Alert.objects.get().count == 3
+
+
+# ── the WMS's own credentials are those of all its merchants ──
+
+
+def of_another(world: World) -> World:
+    """The same, with another merchant of this account."""
+    values = dict(world.merchant.wms_values)
+    return replace(world, merchant=Merchant.objects.create(name="Merchant ELM", code="ELM", wms_values=values))
+
+
+def test_a_wrong_key_of_the_wms_is_one_alert_for_all_merchants_and_ends_with_the_first_success(world: World) -> None:
+    other = of_another(world)
+    good = world.wms.credentials
+    world.wms.credentials = {**good, "api_key": "expired"}
+    world.wms.save()
+    with at(0):
+        run(world, STOCK)
+        run(other, STOCK)
+    alert = Alert.objects.select_related("merchant", "cart").get()
+    assert (alert.kind, alert.merchant, alert.count) == ("credentials", None, 2)
+    assert other.merchant.name in alert.fix, "which merchant it was met with last"
+    assert links.fix(world.account, alert) == reverse("wms", args=[world.account.public_id])
+    for permissions, button in (({"wms.edit"}, "Correct the credentials"), ({"carts.edit", "merchants.edit"}, "")):
+        (shown,) = present(world.account, with_orders(Alert.objects.all()), permissions)
+        assert shown.button == button, "where one can do something about it"
+    the_watch._end_what_is_gone(START + timedelta(hours=1))
+    assert alerts() == ["credentials"]
+    world.wms.credentials = good
+    world.wms.save()
+    with at(1):
+        run(other, STOCK)
+        assert alerts() == []
+        waiting = world.schedule(STOCK)
+        assert (waiting.paused, waiting.next_run) == ("", START + timedelta(hours=1)), "the others go on at once"
+
+
+def test_who_may_not_change_the_wms_is_told_who_does(tenant: Any) -> None:
+    with clock.frozen(NOW):
+        service = Schedule.objects.filter(merchant=tenant.merchants[1], cart=None)
+        assert service.update(every=300, paused="auth", failures=1, problem="The key is wrong.")
+        said = {who: tenant.client(who).get(tenant.url("")).content.decode() for who in ("owner", "colleague")}
+    assert "WMS Setup, which your role may not change" in said["colleague"]
+    assert "Correct them; it goes on" in said["owner"] and "your role may not" not in said["owner"]
+
+
+def test_what_a_merchant_lacks_is_its_own_alert_and_a_wms_that_is_away_is_one(world: World) -> None:
+    other = of_another(world)
+    Merchant.objects.filter(pk=other.merchant.pk).update(wms_values={})
+    world.wms.credentials = {**world.wms.credentials, "url": "http://127.0.0.1:1/"}
+    world.wms.save()
+    with at(0):
+        for one in (world, other, world):
+            one.merchant.refresh_from_db()
+            run(one, STOCK)
+    lacks, away = Alert.objects.select_related("merchant", "cart").order_by("kind")
+    assert (lacks.kind, lacks.merchant, lacks.count) == ("credentials", other.merchant, 1)
+    assert links.fix(world.account, lacks).endswith(f"/merchants/{other.merchant.public_id}/edit/")
+    assert (away.kind, away.key, away.merchant, away.count) == ("unreachable", "wms", None, 2)
+    Schedule.objects.filter(merchant=world.merchant).update(every=0)
+    Schedule.objects.filter(merchant=other.merchant).update(failures=0)
+    the_watch._end_what_is_gone(START + timedelta(minutes=4))
+    assert alerts() == ["credentials", "unreachable"], "it was told a moment ago"
+    the_watch._end_what_is_gone(START + timedelta(minutes=6))
+    assert alerts() == ["credentials"], "nobody who is switched on waits for the WMS any more"
 
 
 # ── opening, counting, dismissing, opening again ──
