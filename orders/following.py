@@ -1,5 +1,6 @@
 """Orders follow their source: edits and cancellations until they are sent, a word about them after that."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -125,11 +126,8 @@ def apply_source(
         update_known(intake, row_id, Status(row.status), canceled, incoming, now, stored)
         return
     detail = OrderDetail.objects.get(order_id=row_id)
-    data = dict(incoming.data)
+    data = merged(row, detail, incoming.data)
     if row.edited_fields:
-        # What a person emptied stays empty.
-        kept = {name: detail.data[name] for name in row.edited_fields if name in detail.data}
-        data = {name: value for name, value in data.items() if name not in row.edited_fields} | kept
         raise_alert(
             "changed_here_and_there",
             f"order:{row_id}",
@@ -145,6 +143,12 @@ def apply_source(
         source_changed=False,
     )  # fmt: skip
     place(intake, row, judged, status, now, message="Corrected in the shop; it is sent again.")
+
+
+def merged(row: OrderRow, detail: OrderDetail, version: Mapping[str, Any]) -> dict[str, Any]:
+    """A source's version with what was edited here, which wins; what a person emptied stays empty."""
+    kept = {name: detail.data[name] for name in row.edited_fields if name in detail.data}
+    return {name: value for name, value in version.items() if name not in row.edited_fields} | kept
 
 
 def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str]:

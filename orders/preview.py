@@ -1,7 +1,8 @@
-"""Previews: real orders of a cart, read without importing them, and what would become of each.
+"""Previews: orders of a cart, read without importing them or as they are stored, and what becomes of each.
 
 What it shows is made by the engine's own functions: `read_raw` maps, `foresee` decides, `rules.judge` and
 the WMS's `payload` and `render` make what is sent. There is no second way from a shop's order to the WMS's.
+Of an order that is loaded it shows what is stored, edits included, since that is what is sent.
 """
 
 import json
@@ -18,20 +19,25 @@ from integration_manager.kit.canonical import Address, Order, Prepared, from_jso
 from integration_manager.kit.connector import CartConnector, WmsConnector
 from integration_manager.kit.errors import Unmappable
 from merchants import rules
+from orders import differences, following
 from orders.connections import wms_class
-from orders.foreseeing import Forecast, foresee
+from orders.content import payload_hash
+from orders.foreseeing import Forecast, V, foresee
 from orders.formats import with_formats
 from orders.inserting import reference
 from orders.intake import Incoming, Intake
 from orders.models import Order as OrderRow
+from orders.models import OrderDetail, Status
 from orders.reading import Unreadable, read_raw, reader_of
 from orders.services.out_files import rendered
+from orders.states import UNSENT
 from wms.models import Wms
 
 NEWEST = 5
 # How far back to look for the newest: a busy shop shows them at once, a quiet one after some more questions.
 REACHES = (timedelta(hours=1), timedelta(days=1), timedelta(days=14), timedelta(days=365))
 READING = 9.0  # seconds; of a page's time some is left for the number and the mapping
+LOADED = Forecast(V.KNOWN, "It is loaded already.")
 MOST_FACTS = 120  # of one form of an order; the whole stands folded below them
 
 
@@ -55,8 +61,10 @@ class Previewed:
     sent: list[Fact] = field(default_factory=list)
     payload: str = ""
     file: str = ""  # of a WMS that takes files: its rows as they would be written
+    if_loaded: bool = False  # it is not loaded as things are: what the WMS would get else
+    nothing: str = ""  # why the WMS gets nothing, where that is to be said
     applied: list[rules.Applied] = field(default_factory=list)
-    problems: list[rules.Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what stands against it or lets it wait, beside the forecast
     order: OrderRow | None = None  # loaded already
 
 
@@ -75,8 +83,6 @@ def sample(connector: CartConnector, now: datetime, number: str = "") -> Sample:
         found = connector.order(number)
         return Sample([] if found is None else [found], missing=found is None)
     until = time.monotonic() + READING
-    if getattr(connector, "by_hand", False):
-        return Sample([])  # what people upload is in our database, and loads at once
     if connector.uses == "folder":  # what lies there was not read yet, whatever its date
         connector.uploads = None  # type: ignore[attr-defined]
         return _newest(connector, now, until)
@@ -111,40 +117,127 @@ def preview(cart: Cart, account: Account, raws: Sequence[Any], now: datetime) ->
     reader, intake = reader_of(cart), Intake(cart.merchant, cart)
     found = [read_raw(raw, reader, account.timezone) for raw in raws]
     forecasts = foresee(intake, found, now)
-    known = OrderRow.objects.in_bulk([f.known for f in forecasts if f.known is not None])
-    destination = Wms.objects.first()
-    wms: Any = None
-    if destination is not None:
-        system = wms_class(destination)
-        values = {**destination.options, **destination.credentials, **cart.merchant.wms_values}
-        wms = system(with_formats(system, values, cart.merchant))
+    known = _details([f.known for f in forecasts if f.known is not None])
+    wms = _wms(cart)
     return [
-        _previewed(one, forecast, known.get(forecast.known or 0), intake, wms, now)
+        _previewed(one, forecast, known[forecast.known], intake, wms, now)
+        if forecast.known in known
+        else _new(one, forecast, intake, wms, now)
         for one, forecast in zip(found, forecasts, strict=True)
     ]
 
 
+def stored(cart: Cart, ids: Sequence[int], now: datetime) -> list[Previewed]:
+    """Orders that are loaded, by what is stored alone: their cart is not asked."""
+    intake, wms, known = Intake(cart.merchant, cart), _wms(cart), _details(ids)
+    return [_previewed(None, LOADED, known[pk], intake, wms, now) for pk in ids if pk in known]
+
+
+def newest_stored(cart: Cart) -> list[int]:
+    """The orders that came last, of a cart which brings its orders by people's hands."""
+    return list(OrderRow.objects.filter(cart=cart).order_by("-id").values_list("pk", flat=True)[:NEWEST])
+
+
+def _details(ids: Sequence[int]) -> dict[int, OrderDetail]:
+    return {detail.order_id: detail for detail in OrderDetail.objects.filter(order__in=ids).select_related("order")}
+
+
+def _wms(cart: Cart) -> WmsConnector | None:
+    destination = Wms.objects.first()
+    if destination is None:
+        return None
+    system: Any = wms_class(destination)
+    values = {**destination.options, **destination.credentials, **cart.merchant.wms_values}
+    found: WmsConnector = system(with_formats(system, values, cart.merchant))
+    return found
+
+
+def _new(
+    one: Incoming | Unreadable, forecast: Forecast, intake: Intake, wms: WmsConnector | None, now: datetime
+) -> Previewed:
+    """An order that we do not have."""
+    raw = _whole(one.raw)
+    if isinstance(one, Unreadable) or one.order is None:
+        number = "" if isinstance(one, Unreadable) else one.key
+        return Previewed(number, forecast, facts(one.raw), raw)
+    order = from_json(Order, one.data)  # as it is stored, and read again when it is sent
+    ref, outcome = reference(intake, one), rules.judge(order, intake.rules, loaded_at=now)
+    shown = Previewed(order.cust_po_no, forecast, facts(one.raw), raw, list(of_order(order)))
+    shown.applied = [*rules.named(order, ref), *outcome.applied]
+    # The forecast says the first of all this.
+    said = [outcome.refused.message] if outcome.refused else []
+    said += [f"Sent, it would stop: {problem.message} {problem.fix}" for problem in outcome.problems]
+    said += [f"It would wait: {hold.why}" for hold in outcome.holds]
+    shown.notes = [text for text in said if not forecast.message or forecast.message not in text]
+    shown.if_loaded = forecast.verdict in (V.LEAVE, V.SKIP, V.HANDLED)
+    if wms is not None and not outcome.problems and outcome.refused is None:
+        _as_sent(shown, outcome.prepared(ref), wms, now)
+    return shown
+
+
 def _previewed(
-    one: Incoming | Unreadable,
+    one: Incoming | Unreadable | None,
     forecast: Forecast,
-    row: OrderRow | None,
+    detail: OrderDetail,
     intake: Intake,
     wms: WmsConnector | None,
     now: datetime,
 ) -> Previewed:
-    raw = json.dumps(one.raw, indent=2, ensure_ascii=False, default=str)
-    if isinstance(one, Unreadable) or one.order is None:
-        number = "" if isinstance(one, Unreadable) else one.key
-        return Previewed(number, forecast, facts(one.raw), raw, order=row)
-    order = from_json(Order, one.data)  # as it is stored, and read again when it is sent
-    ref = row.wms_ref if row is not None else reference(intake, one)
-    loaded_at = row.created_at if row is not None else now
-    outcome = rules.judge(order, intake.rules, anyway=row is not None and row.anyway, loaded_at=loaded_at)
-    shown = Previewed(order.cust_po_no, forecast, facts(one.raw), raw, list(of_order(order)), order=row)
-    shown.applied, shown.problems = [*rules.named(order, ref), *outcome.applied], list(outcome.problems)
-    if wms is not None and not outcome.problems:
-        _as_sent(shown, outcome.prepared(ref), wms, now)
+    """An order that is loaded: what is stored of it. `one`: as its cart has it now; None: it was not asked."""
+    row = detail.order
+    raw = one.raw if one is not None else detail.raw
+    shown = Previewed(row.cust_po_no, forecast, facts(raw), _whole(raw) if raw is not None else "", order=row)
+    version = detail.newer or detail.data  # one that came while it was being sent is what is sent next
+    if "order_date" not in version:  # it could not be read when it was loaded
+        shown.notes = [row.error_message] if row.error_message else []
+        return shown
+    if detail.newer:
+        version = following.merged(row, detail, version)
+    order = from_json(Order, version)
+    shown.ours = list(of_order(order))
+    waiting = row.status in (*UNSENT, Status.SENDING)
+    # What is with the WMS waits for nothing any more, whatever the rules say by now.
+    outcome = rules.judge(
+        order, intake.rules, anyway=row.anyway or not waiting, loaded_at=row.created_at if waiting else None
+    )
+    shown.applied = [*rules.named(order, row.wms_ref), *outcome.applied]
+    if row.status == Status.CANCELED:
+        shown.nothing = "It is canceled."
+    elif waiting:
+        shown.notes = list(_against(row, outcome, one, now))
+        if wms is not None and not outcome.problems and outcome.refused is None:
+            _as_sent(shown, outcome.prepared(row.wms_ref), wms, now)
+    elif wms is not None:
+        prepared = outcome.prepared(row.wms_ref)
+        if outcome.problems or payload_hash(wms.mapper("payload")(prepared)) != row.sent_hash:
+            shown.applied = [rules.Applied(**told) for told in detail.applied]
+            shown.nothing = "It was sent before, and not as it would be now. What was sent is told on its page."
+        else:
+            _as_sent(shown, prepared, wms, now)
     return shown
+
+
+def _against(row: OrderRow, outcome: rules.Outcome, one: Incoming | Unreadable | None, now: datetime) -> Iterator[str]:
+    """What stands against sending an order that is loaded, or lets it wait; and what its cart has other than we."""
+    if row.error_message and all(row.error_message != problem.message for problem in outcome.problems):
+        yield row.error_message
+    if outcome.refused is not None:
+        yield f"It is held instead of sent: {outcome.refused.message}"
+    for problem in outcome.problems:
+        yield f"Sent, it stops: {problem.message} {problem.fix}"
+    for hold in outcome.holds:
+        if hold.until is None or hold.until > now:
+            yield f"It waits: {hold.why}"
+    edited = ", ".join(differences.word(name) for name in row.edited_fields)
+    if edited:
+        yield f"Edited here, so not as the shop has it: {edited}."
+    if isinstance(one, Incoming) and one.hash != row.source_hash:
+        kept = " What was edited here stays." if edited else ""
+        yield f"The shop has changed it since it was read; the next Order Download takes that over.{kept}"
+
+
+def _whole(raw: Any) -> str:
+    return json.dumps(raw, indent=2, ensure_ascii=False, default=str)
 
 
 def _as_sent(shown: Previewed, prepared: Prepared, wms: WmsConnector, now: datetime) -> None:

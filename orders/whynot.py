@@ -32,10 +32,7 @@ class Explanation:
 
 def known_here(cart: Cart, number: str) -> Explanation | None:
     """What we know of an order of this cart's shop without asking the shop."""
-    key = fold(number)
-    mine = Order.objects.filter(merchant=cart.merchant_id, source=cart.source)
-    named = OrderDetail.objects.filter(Q(number_key=key) | Q(ref_key=key), order__in=mine)
-    order = mine.filter(Q(cart_key=number) | Q(pk__in=named.values("order_id"))).order_by("-revision").first()
+    order = loaded(cart, number)
     if order is not None:
         return Explanation("It is here", "Its page says where it stands and what comes next.", order=order)
     skipped = SkippedOrder.objects.filter(Q(key=number) | Q(number=number), cart=cart).order_by("-seen_at").first()
@@ -43,6 +40,16 @@ def known_here(cart: Cart, number: str) -> Explanation | None:
         title = "It was here once" if skipped.reason == GONE else "It was skipped"
         return Explanation(title, skipped.message, skipped=skipped)
     return None
+
+
+def loaded(cart: Cart, number: str) -> Order | None:
+    """The order of this cart's shop with this number or key that is loaded, its latest revision."""
+    key = fold(number)
+    mine = Order.objects.filter(merchant=cart.merchant_id, source=cart.source)
+    named = OrderDetail.objects.filter(Q(number_key=key) | Q(ref_key=key), order__in=mine)
+    found = mine.filter(Q(cart_key=number) | Q(pk__in=named.values("order_id")))
+    order: Order | None = found.order_by("-revision", "-pk").first()
+    return order
 
 
 def of_the_cart(cart: Cart, raw: Any, account: Account) -> Explanation:

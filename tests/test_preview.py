@@ -1,6 +1,8 @@
 """Previews: what they show is what is sent, nothing is imported; and why an order is not here."""
 
+import html
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from accounts.models import AuditEntry
 from carts.models import Cart
 from integration_manager import trying
 from merchants.models import Schedule, Service
-from orders.models import Exchange, Order, OutFile, SkippedOrder, Status
+from orders import editing
+from orders.models import Exchange, Order, OrderDetail, OutFile, SkippedOrder, Status
 from tests.counter import Counter, text
 from tests.world import World, ago, alerts, asked, change, place, run
 from wms.models import Wms
@@ -136,6 +139,102 @@ def test_loaded_already_it_says_so_with_its_own_reference(world: World, owner: C
     one = shown(owner.post("cart/preview/"))["OAK-1"]
     assert (one.forecast.verdict, one.order) == ("known", world.only())
     assert json.loads(one.payload)["reference"] == world.only().wms_ref
+
+
+def wms_got(world: World) -> dict[str, Any]:
+    """What the warehouse was sent, by order number."""
+    return {effect["said"]["order_number"]: effect["said"] for effect in world.warehouse.effects("order")}
+
+
+def test_an_order_edited_here_is_shown_as_the_wms_gets_it(world: World, owner: Counter) -> None:
+    place(world, 1, ("MUG-BLUE", 1))
+    run(world, DOWNLOAD)
+    order = world.only()
+    base = editing.values_of(OrderDetail.objects.get().data)
+    lines = (replace(base.lines[0], item="TIN-SMALL", quantity="3"),)
+    wanted = editing.Values({**base.fields, "ship_city": "Elsewhere", "ship_code": "EXPRESS"}, lines)
+    editing.save(order, base, wanted, "Me")
+    for number in ("", "OAK-1"):
+        answer = owner.post("cart/preview/", {"number": number} if number else {})
+        one = shown(answer)["OAK-1"]
+        assert {"TIN-SMALL × 3 at 5.00", "EXPRESS"} <= {fact.value.partition(",")[0] for fact in one.ours}
+        assert "MUG-BLUE" in one.raw, "the shop's own stays beside it"
+        assert "Edited here, so not as the shop has it: Items, Ship to, Ship method." in one.notes
+    run(world, DELIVER)
+    assert json.loads(one.payload) == wms_got(world)["OAK-1"]
+    assert "Elsewhere" in one.payload and '"MUG-BLUE",' not in one.payload
+    sent = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert (sent.payload, sent.notes) == (one.payload, []), "nothing stands against what was sent"
+    Order.objects.update(sent_hash="of what other rules made of it")
+    sent = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert (sent.payload, "not as it would be now" in sent.nothing) == ("", True)
+
+
+def test_what_each_rule_did_is_shown_of_new_and_of_loaded_orders(world: World, owner: Counter) -> None:
+    place(world, 1)
+    world.cart.hold_rules = [{"name": "Careful", "field": "item", "match": "starts", "values": ["MUG"]}]
+    world.cart.delay_minutes = 180
+    world.cart.save()
+    new = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert new.forecast.message.startswith("Careful") and new.payload
+    assert [note.partition(":")[0] for note in new.notes] == ["It would wait"], (
+        "the delay, beside what the forecast says"
+    )
+    run(world, DOWNLOAD)
+    loaded = shown(owner.post("cart/preview/"))["OAK-1"]
+    assert loaded.forecast.verdict == "known"
+    assert [note.partition(":")[0] for note in loaded.notes] == ["It waits"] * 2
+    assert any("Careful" in note for note in loaded.notes)
+    world.cart.refresh_from_db()
+    world.cart.order_filters = [{"field": "item", "match": "starts", "values": ["MUG"], "restricted": True}]
+    world.cart.save()
+    place(world, 2)
+    both = shown(owner.post("cart/preview/"))
+    assert (both["OAK-2"].forecast.verdict, both["OAK-2"].payload, both["OAK-2"].sent) == ("skip", "", [])
+    assert both["OAK-1"].payload == ""
+    assert any(note.startswith("It is held instead of sent: ") for note in both["OAK-1"].notes)
+    assert all(note in html.unescape(text(owner.post("cart/preview/"))) for note in both["OAK-1"].notes)
+
+
+def test_what_is_not_loaded_for_its_age_is_shown_as_if(world: World, owner: Counter) -> None:
+    place(world, 1, created_at="2019-05-01T10:00:00+00:00")
+    answer = owner.post("cart/preview/")
+    assert shown(answer)["OAK-1"].payload
+    assert "would get, if it were loaded" in text(answer)
+
+
+def test_of_a_cart_by_hand_loaded_orders_are_shown_as_stored(world: World, owner: Counter) -> None:
+    assert "would get" not in text(owner.get("cart/preview/"))
+    place(world, 1)
+    run(world, DOWNLOAD)
+    was = shown(owner.post("cart/preview/"))["OAK-1"]
+    Cart.objects.update(system="csv_cart", credentials={})
+    world.cart.refresh_from_db()
+    world.cart.credentials = {"place": "browser"}
+    world.cart.save()
+    Order.objects.update(source=world.cart.source)
+    before = asked(world.shop)
+    for said in ({}, {"number": "oak-1"}):
+        answer = owner.post("cart/preview/", said)
+        one = shown(answer)["OAK-1"]
+        assert (one.payload, one.ours, one.order) == (was.payload, was.ours, world.only())
+        assert "as stored here" in text(answer)
+    assert "No such order is loaded" in text(owner.post("cart/preview/", {"number": "OAK-9"}))
+    Order.objects.all().delete()
+    page = text(owner.post("cart/preview/"))
+    assert "come in files that people upload" in page and "Place a test order there" not in page
+    assert asked(world.shop) == before
+    assert AuditEntry.objects.filter(verb="orders.previewed").count() == 3
+
+
+def test_what_the_shop_does_not_know_any_more_is_shown_as_stored(world: World, owner: Counter) -> None:
+    key = place(world, 1)
+    run(world, DOWNLOAD)
+    with world.shop.lock:
+        world.shop.table("orders").rows.pop(key)
+    answer = owner.post("cart/preview/", {"number": "OAK-1"})
+    assert shown(answer)["OAK-1"].payload
+    assert "the shop knows no order by this number any more" in text(answer)
 
 
 def test_a_shop_that_does_not_let_us_in(world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from integration_manager.kit import clock
 from integration_manager.systems import wms_system
 from orders import preview, whynot
 from orders.connections import cart_class
+from orders.reading import reader_of
 
 MOST = 500
 
@@ -25,7 +26,10 @@ MOST = 500
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
 def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
-    """Reads a few orders from the cart, and shows what would become of them. Nothing is stored or sent."""
+    """Reads a few orders from the cart, and shows what would become of them. Nothing is stored or sent.
+
+    What the cart cannot be asked for is shown as it is stored, where it is loaded.
+    """
     found = live_cart_or_404(cart)
     system = cart_class(found)
     by_number = "number" in request.POST
@@ -35,13 +39,17 @@ def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
         "cart": found,
         "label": label_of(found),
         "wms_label": wms.label if wms else "",
-        "form": form if system.overrides("order") else None,
+        "form": form,
+        "asks": system.overrides("order"),
+        "by_hand": getattr(reader_of(found), "by_hand", False),
+        "by_files": system.uses == "folder",
     }
     if request.method != "POST" or (by_number and not form.is_valid()):
         return render(request, "carts/preview.html", context, status=422 if by_number else 200)
     number, now = form.cleaned_data["number"] if by_number else "", clock.now()
-    if number and not system.overrides("order"):
-        return render(request, "carts/preview.html", context, status=422)
+    if context["by_hand"] or (number and not context["asks"]):
+        ids = _loaded(found, number) if number else preview.newest_stored(found)
+        return _shown(request, context, preview.stored(found, ids, now), preview.Sample([]), number)
     answer, sample = trying.answer_of(
         system,
         {**found.options, **found.credentials},
@@ -53,10 +61,29 @@ def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
     if sample is None:
         return render(request, "carts/preview.html", context | {"answer": answer}, status=422)
     orders = preview.preview(found, request.account, sample.raws, now)
+    if number and not orders:  # the shop does not know it any more, if it ever did
+        orders = preview.stored(found, _loaded(found, number), now)
+    return _shown(request, context, orders, sample, number, answer.seconds)
+
+
+def _loaded(cart: Cart, number: str) -> list[int]:
+    order = whynot.loaded(cart, number)
+    return [] if order is None else [order.pk]
+
+
+def _shown(
+    request: AccountRequest,
+    context: dict[str, Any],
+    orders: list[preview.Previewed],
+    sample: preview.Sample,
+    number: str,
+    seconds: float | None = None,
+) -> HttpResponse:
+    """The page of these orders. `seconds`: how long their cart took; None: it was not asked."""
     if orders:  # somebody's name and address are on the page
         shown = ", ".join(order.number or "one without number" for order in orders)
-        audit.record(request.user, "orders.previewed", found.name, {"orders": (None, shown)})
-    context |= {"orders": orders, "sample": sample, "number": number, "seconds": answer.seconds, "read_at": now}
+        audit.record(request.user, "orders.previewed", context["cart"].name, {"orders": (None, shown)})
+    context |= {"orders": orders, "sample": sample, "number": number, "seconds": seconds, "read_at": clock.now()}
     return render(request, "carts/preview.html", context)
 
 

@@ -77,6 +77,7 @@ def judge(order: Order, rules: Rules, *, anyway: bool = False, loaded_at: dateti
         refused=draft.refused,
         merchant_code=rules.merchant_code,
         suggested=draft.suggested,
+        holds=draft.holds,
     )
 
 

@@ -79,6 +79,7 @@ class Draft:
     applied: list[Applied] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     hold: Hold | None = None
+    holds: list[Hold] = field(default_factory=list)  # all that let it wait; `hold` is the longest
     refused: Refused | None = None
     anyway: bool = False  # a person wants it sent: nothing refuses it or lets it wait any more
     suggested: dict[str, Address] = field(default_factory=dict)  # by "ship" or "bill": what may have been meant
@@ -128,6 +129,7 @@ class Draft:
         known = self.hold
         if self.anyway:
             return
+        self.holds.append(hold)
         if known is None or (known.until is not None and (hold.until is None or hold.until > known.until)):
             self.hold = hold
 
@@ -150,6 +152,7 @@ class Outcome:
     refused: Refused | None
     merchant_code: str
     suggested: Mapping[str, Address] = field(default_factory=dict)
+    holds: Sequence[Hold] = ()
 
     @property
     def problem(self) -> Problem | None:
