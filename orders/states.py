@@ -159,7 +159,12 @@ def release(claimed: Sequence[Claimed], retry_at: datetime | None = None) -> Non
     One that had an earlier, undecided call stays `sending`, to be looked up again. `retry_at` moves
     the place in the line, where the other side asked for a pause.
     """
-    if not claimed:
+    give_back([(c.id, c.token) for c in claimed], retry_at)
+
+
+def give_back(claims: Sequence[tuple[int, int]], retry_at: datetime | None = None) -> None:
+    """The same, for (id, token)."""
+    if not claims:
         return
     with connection.cursor() as cursor:
         cursor.execute(
@@ -170,7 +175,7 @@ def release(claimed: Sequence[Claimed], retry_at: datetime | None = None) -> Non
                 starts = o.starts - 1, retry_at = coalesce(%s, o.retry_at)
             FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
             WHERE o.id = g.id AND o.token = g.token AND o.status = 'sending'""",
-            [retry_at, [c.id for c in claimed], [c.token for c in claimed]],
+            [retry_at, [pk for pk, _ in claims], [token for _, token in claims]],
         )
 
 

@@ -10,15 +10,16 @@ import pytest
 from accounts.models import Account
 from alerts.models import Alert
 from integration_manager import tenancy
-from integration_manager.kit.errors import Transient
+from integration_manager.kit.errors import ConnectionFailed, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Service
-from orders import actions
+from orders import actions, stuck
 from orders.models import Event, Order, OutFile, Status
+from orders.next_step import Around, next_of
 from orders.services.outcomes import TRIES
 from tests.test_files_again import Disk
 from tests.test_files_life import HEADER, row
-from tests.world import alerts, at
+from tests.world import START, alerts, at
 
 pytestmark = pytest.mark.django_db
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -39,6 +40,10 @@ def disk(tmp_path: Path, settings: Any) -> Iterator[Disk]:
 
 def full(*_: Any) -> None:
     raise Transient("The disk is full.", code="full")
+
+
+def away(*_: Any) -> None:
+    raise ConnectionFailed("Nobody answers.")
 
 
 def the(number: str) -> Order:
@@ -89,3 +94,47 @@ def test_after_15_days_of_hourly_tries_it_is_given_up_with_an_alert_and_alive_ag
         assert [alert.order_id for alert in Alert.objects.filter(resolved_at=None)] == [the("A-2").pk]
     assert disk.text("hall/orders").count("A-1,") == 1 and disk.text("hall/orders").count("A-2,") == 0
     assert set(OutFile.objects.values_list("phase", flat=True)) == {OutFile.Phase.DONE, OutFile.Phase.DROPPED}
+
+
+def test_the_wait_is_counted_from_the_first_failure(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "put", full)
+        patch.setattr(FolderSystem, "remove", full)  # nor can the half of one be cleared away
+        for hour in range(4):
+            with at(hour):
+                disk.run(DELIVER)
+    order = the("A-1")
+    assert (order.failures, order.first_failed_at) == (4, START)
+    with at(3, minutes=1):  # two hours and one of the schedule's own
+        assert set(Order.objects.filter(stuck.orders(START + 3 * HOUR + timedelta(minutes=1)))) == {order, the("A-2")}
+        assert "Tried 4 times since" in next_of(order).then
+        actions.resend(order, DANA)
+        assert the("A-1").first_failed_at is None
+        disk.run(DELIVER)
+        assert (the("A-1").status, the("A-2").status) == (Status.AT_WMS, Status.READY)
+    assert not Order.objects.filter(stuck.orders(START + 9 * HOUR), cust_ref="A-1").exists()
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing was begun", "half a file is there"])
+def test_while_nobody_can_be_reached_they_wait_as_they_did_and_the_watch_sees_it(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    became_ready, said = the("A-1").updated_at, Event.objects.count()
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "put", away)
+        if begun:  # then the run ends before it has taken any order
+            patch.setattr(FolderSystem, "remove", away)
+        for minute in range(3):
+            with at(minutes=minute):
+                disk.run(DELIVER)
+                around = Around(schedules=[disk.schedule(DELIVER)])
+                assert next_of(the("A-1"), around).first.startswith("It goes to the WMS as soon as that can be reached")
+    order = the("A-1")
+    assert (order.status, order.failures, order.starts, order.first_failed_at) == (Status.READY, 0, 0, None)
+    assert (order.updated_at, Event.objects.count()) == (became_ready, said), "a minute without an answer is no news"
+    assert set(Order.objects.filter(stuck.orders(START + 3 * HOUR))) == {order, the("A-2")}
+    with at(minutes=4):
+        disk.run(DELIVER)
+        assert the("A-1").status == Status.AT_WMS and alerts() == []
+        assert disk.schedule(DELIVER).state["down"] is False
+    assert len(disk.names("hall/orders")) == 1

@@ -41,7 +41,7 @@ def deliver(run: Run) -> None:
     outcomes = Outcomes(run, connector)
     if "orders" in connector.renders:
         take_up_what_came(run, out_files.deliver(run, outcomes))
-        outcomes.close()
+        outcomes.close(down=run.outage is not None)
         return
     if run.state.get("down"):  # the last run could not connect: try with one
         _send_all(run, connector, outcomes, _Line(run, outcomes, most=1))

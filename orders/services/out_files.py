@@ -4,6 +4,7 @@ Name, records and content are fixed before the first byte leaves, and every phas
 temporary name carries the token: a worker that was taken for dead renames nothing of its successor.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -27,8 +28,9 @@ from orders.services import posting
 from orders.services.outcomes import AGAIN, TRIES, Outcomes, give_up
 from orders.services.preparing import keep, prepare
 from orders.services.stopping import stop
-from orders.states import Claimed, claim, move
+from orders.states import Claimed, claim, give_back, move
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 RECORDS = 500  # orders or parcels in one file, at most
 SOON = timedelta(minutes=1)  # until what was not to blame goes in another file
@@ -42,7 +44,11 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     Returns the orders that were taken. `outcomes` records those that never get into a file.
     """
     connector = outcomes.connector
-    taken = recover(run, "orders")
+    try:
+        taken = recover(run, "orders")
+    except ConnectionFailed as error:
+        run.unreachable(error)
+        return []
     connector.ready("orders")
     while run.keep_alive() and not run.stopping.is_set():
         run.current()
@@ -220,8 +226,14 @@ def recover(run: Run, kind: str) -> list[Any]:
             carry(run, file)
     _let_go(files)
     for file in files.filter(phase=Phase.DROPPED).exclude(temporary=""):
-        run.call(run.connector.remove, file.kind, file.temporary)
-        files.filter(pk=file.pk).update(temporary="")
+        try:
+            run.call(run.connector.remove, file.kind, file.temporary)
+        except (ConnectionFailed, AuthFailed):
+            raise
+        except ConnectorError as error:  # nobody reads it: what waits need not wait for that
+            log.info("half a file could not be removed: %s", error)
+        else:
+            files.filter(pk=file.pk).update(temporary="")
     return taken
 
 
@@ -368,13 +380,13 @@ def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: boo
     again = [pk for pk, _, failures, _ in found if charged and failures < TRIES]
     move(again, Status.SENDING, Status.READY, "failed", now=now, message=str(error), retry_at=now + AGAIN)
     if not charged:
-        move(rows, Status.SENDING, Status.READY, "waiting", now=now, message=str(error), retry_at=now + SOON)
+        give_back([(pk, token) for pk, token, _, _ in found])
     with connection.cursor() as cursor:
         # Nothing of a dropped file can ever be read by the other side: these starts did not happen.
         cursor.execute(
-            "UPDATE orders_order SET out_file_id = NULL, starts = 0, failures = failures + %s, error_code = %s, "
-            "error_message = %s WHERE id = ANY(%s)",
-            [int(charged), error.code, str(error), rows],
+            "UPDATE orders_order SET out_file_id = NULL, starts = 0, failures = failures + %s, "
+            "first_failed_at = coalesce(first_failed_at, %s), error_code = %s, error_message = %s WHERE id = ANY(%s)",
+            [int(charged), now if charged else None, error.code, str(error), rows],
         )
     for pk, token, _, number in last:
         give_up(run, pk, number, error, token)

@@ -388,9 +388,13 @@ class Outcomes:
         self.run.unreachable(error)
         self._down = True
 
-    def close(self) -> None:
-        """Plans the next run, and resolves what has healed."""
+    def close(self, down: bool | None = None) -> None:
+        """Plans the next run, and resolves what has healed.
+
+        `down`: whether the WMS could not be reached, where that shows by no order's own call.
+        """
         run = self.run
+        self._down = self._down if down is None else down
         retry_at, lease = _next_due(run.merchant.pk)
         if not self._down:
             run.due_at(max(retry_at, self.wait_until) if retry_at and self.wait_until else retry_at)
