@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import Account
+from alerts.raising import resolve
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json, to_json
@@ -216,6 +217,9 @@ def _store(
         check(from_json(Canonical, data))
     except Unmappable as error:
         raise NotNow(f"It cannot be saved like this: {error}.") from None
+    touched = {name for name in PARTS if data.get(name) != detail.data.get(name)} | {*row.edited_fields} - {*edited}
+    if touched & {*row.edited_fields}:  # what differed here and there is decided anew
+        resolve("changed_here_and_there", [f"order:{row.pk}"], now)
     judged = rewrite(
         intake, row, detail, data, now, kind="edited", actor=actor, message=message, edited_fields=list(edited)
     )

@@ -308,9 +308,12 @@ def test_a_refused_refund_can_be_asked_for_again(
     refunding.ask(order, some(order, {"1": 1}), PERSON)
     run(world, UPLOAD)
     assert (paid_back(world), alerts()) == ([], ["refund_refused"])
-    refunding.ask(world.only(), some(order, {"1": 1}, key="k2"), PERSON)
+    refunding.ask(world.only(), some(order, {"2": 1}, key="k2"), PERSON)
     run(world, UPLOAD)
-    assert paid_back(world) == ["5.00"]
+    assert (paid_back(world), alerts()) == (["5.00"], ["refund_refused"]), "another item's money is back"
+    refunding.ask(world.only(), some(order, {"1": 1}, key="k3"), PERSON)
+    run(world, UPLOAD)
+    assert (paid_back(world), alerts()) == (["5.00", "5.00"], [])
 
 
 def test_a_refused_cancellation_can_be_asked_for_again(world: World, key: str) -> None:

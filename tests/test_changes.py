@@ -7,7 +7,7 @@ import pytest
 
 from integration_manager.kit import clock
 from merchants.models import Service
-from orders import actions, forgetting, states
+from orders import actions, editing, forgetting, states
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Status
 from tests.world import START, World, alerts, asked, at, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
@@ -96,6 +96,23 @@ def test_what_a_person_edited_wins_over_the_source_with_an_alert_that_shows_both
     data = OrderDetail.objects.get().data
     assert (data["shipping_instructions"], data["gift_message"]) == ("To the back door.", "Happy birthday")
     assert alerts() == ["changed_here_and_there"]
+    was = editing.values_of(data)
+
+    def wanted(**fields: str) -> editing.Values:
+        return editing.Values({**was.fields, **fields}, was.lines)
+
+    editing.save(world.only(), was, wanted(ship_phone="555 0100"), "dana")
+    assert alerts() == ["changed_here_and_there"], "that is about something else"
+    with_phone = wanted(ship_phone="555 0100")
+    by_the_way = wanted(ship_phone="555 0100", shipping_instructions="By the side.")
+    editing.save(world.only(), with_phone, by_the_way, "dana")
+    assert alerts() == []
+    change(world, key, note="To the roof.")
+    run(world, DOWNLOAD)
+    assert alerts() == ["changed_here_and_there"]
+    editing.give_back(world.only(), "shipping_instructions", world.account, "dana")
+    assert OrderDetail.objects.get().data["shipping_instructions"] == "To the roof."
+    assert alerts() == []
 
 
 def test_an_edit_while_it_is_sent_is_told_when_it_was_sent(

@@ -6,7 +6,10 @@ Order Download and Shipment Upload both begin with this, so that it happens whil
 """
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from alerts.raising import resolve
@@ -127,6 +130,7 @@ class _Refund(_InCart):
         if self.decide(one, Effect.State.DONE, remote_id=str(answer or "")[:150]):
             message = f"{in_words(_refund_of(one))} in {self.cart_name}."
             note([one.order_id], "refunded", message, now=self.run.now, actor=one.actor)
+            resolve("refund_refused", [f"refund:{key}" for key in _made_up_for(one.order_id)], self.run.now)
             self.run.counts["refunded"] += 1
 
     def refused(self, one: Claimed, why: str, *, state: str, fix: str = "", said: str = "") -> None:
@@ -170,6 +174,22 @@ class _Refund(_InCart):
             said = error.said if isinstance(error, ConnectorError) else ""
             words = f"may or may not have a refund of {what}: {why}"
             self.alert(one, "refund_unknown", words, LOOK, said)
+
+
+def _made_up_for(order_id: int) -> Iterator[str]:
+    """The keys of an order's refused refunds whose money has been paid back since: item by item, and the shipping."""
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    ended = Effect.objects.filter(
+        order_id=order_id, kind=Effect.Kind.REFUND, state__in=[Effect.State.DONE, Effect.State.REFUSED]
+    )
+    for effect in ended.order_by("-id"):
+        refund = from_json(Refund, effect.data)
+        asked = [*((line.line_id, line.quantity) for line in refund.lines), ("", refund.shipping)]
+        if effect.state == Effect.State.DONE:
+            for what, number in asked:
+                paid[what] += number
+        elif all(paid[what] >= number for what, number in asked):
+            yield effect.key
 
 
 _LOOKS = 48  # hours in which a cart that cannot be looked at is asked again
