@@ -63,6 +63,12 @@ class EditForm(forms.Form):
         help_text="The last day on which it may ship.",
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
+    expected_delivery_date = forms.DateField(
+        label="Expected delivery",
+        required=False,
+        help_text="The day on which it is to arrive.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
     shipping_instructions = forms.CharField(
         label="Instructions",
         required=False,
@@ -87,7 +93,7 @@ class EditForm(forms.Form):
         return [self[f"{side}_{name}"] for name in ADDRESS]
 
     def clean(self) -> dict[str, Any]:
-        """Countries are ISO codes; a last day is not before the first."""
+        """Countries are ISO codes; a last day, and the one of its arrival, are not before the first."""
         data = self.cleaned_data
         for side in SIDES:
             country = data.get(f"{side}_country") or ""
@@ -99,6 +105,9 @@ class EditForm(forms.Form):
         first, last = data.get("requested_ship_date"), data.get("latest_ship_date")
         if first and last and last < first:
             self.add_error("latest_ship_date", "This is before the day on which it is to ship.")
+        expected = data.get("expected_delivery_date")
+        if first and expected and expected < first:
+            self.add_error("expected_delivery_date", "It cannot arrive before the day on which it is to ship.")
         return data
 
     def fields_of(self) -> dict[str, str]:

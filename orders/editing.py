@@ -34,7 +34,8 @@ ADDRESS = (
     "phone", "e_mail",
 )  # fmt: skip
 SIDES = ("ship", "bill")
-PLAIN = ("ship_code", "requested_ship_date", "latest_ship_date", "shipping_instructions", "gift_message")
+DATES = ("requested_ship_date", "latest_ship_date", "expected_delivery_date")
+PLAIN = ("ship_code", *DATES, "shipping_instructions", "gift_message")
 # What a person may change, as parts of the stored form. An address is a unit: half of one from here and half from
 # the source would be neither's.
 PARTS = (*SIDES, *PLAIN, "lines")

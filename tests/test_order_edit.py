@@ -12,6 +12,9 @@ from accounts.models import Account
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from integration_manager.kit.canonical import Order as Canonical
+from integration_manager.kit.canonical import from_json
+from merchants.rules import Rules, judge
 from orders import editing
 from orders.actions import NotNow
 from orders.content import source_hash
@@ -20,6 +23,7 @@ from orders.models import Event, EventDetail, Order, OrderDetail, OrderLine, Sta
 from orders.reading import source_of
 from tests import desk as desks
 from tests.desk import Desk, make_order
+from wms.systems import csv_wms, extensiv
 
 pytestmark = pytest.mark.django_db
 SHIP = {"first_name": "Dana", "last_name": "Whitfield", "address_1": "14 Wellington Place", "city": "Leeds",
@@ -88,12 +92,12 @@ def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order)
         assert not Event.objects.filter(kind="edited"), "nothing was changed"
     sent |= {
         "ship_zip": "LS1 4DZ", "ship_country": "united kingdom", "ship_code": "EXPRESS",
-        "latest_ship_date": "2026-12-24", "gift_message": "Happy birthday",
+        "latest_ship_date": "2026-12-24", "expected_delivery_date": "2026-12-31", "gift_message": "Happy birthday",
         "shipping_instructions": "", "line1-quantity": "3", "line2-remove": "on",
         "line3-item": "TIN", "line3-quantity": "1.5",
     }  # fmt: skip
     text = client.post(url, sent, follow=True).content.decode()
-    assert "Saved: Ship to, Ship method, Cancel after, Instructions, Gift message, Items." in text
+    assert "Saved: Ship to, Ship method, Cancel after, Expected delivery, Instructions, Gift message, Items." in text
     for part in ("LS1 4DY</del>", "LS1 4DZ</ins>", "1 × WICK</del>", "1.5 × TIN</ins>", "CANDLE-8, quantity"):
         assert part in text
     with tenancy.activate(desk.account.pk):
@@ -111,9 +115,14 @@ def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order)
         ]
         assert (order.qty_total, order.lines, order.ship_code) == (4.5, 2, "EXPRESS")
         assert set(order.edited_fields) == {
-            "ship", "ship_code", "latest_ship_date", "gift_message", "shipping_instructions", "lines",
+            "ship", "ship_code", "latest_ship_date", "expected_delivery_date", "gift_message",
+            "shipping_instructions", "lines",
         }  # fmt: skip
+        prepared = judge(from_json(Canonical, now), Rules("ACME")).prepared(order.wms_ref)
+        assert csv_wms.payload(prepared)["rows"][0]["expected_delivery_date"] == "2026-12-31"
+        assert extensiv.payload(prepared)["expectedDeliveryDate"] == "2026-12-31"
         event = Event.objects.get(kind="edited")
+        assert EventDetail.objects.get(event_id=event.pk).changes["expected_delivery_date"] == [None, "2026-12-31"]
         assert (event.actor, EventDetail.objects.get(event_id=event.pk).changes["ship_code"]) == (
             "Owner",
             ["GROUND", "EXPRESS"],
@@ -135,6 +144,11 @@ def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order)
             {"requested_ship_date": "2026-12-24", "latest_ship_date": "2026-12-01"},
             "before the day on which it is to ship",
         ),
+        (
+            {"requested_ship_date": "2026-12-24", "expected_delivery_date": "2026-12-01"},
+            "cannot arrive before the day on which it is to ship",
+        ),
+        ({"expected_delivery_date": "soon"}, "Enter a valid date."),
         ({"line1-remove": "on", "line2-remove": "on"}, "An order needs an item."),
         ({"shipping_instructions": "x" * 1001}, "at most 1000 characters"),
         ({"base": "forged"}, "Edit AF-7"),
