@@ -14,15 +14,15 @@ from integration_manager.kit.errors import ConnectionFailed, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Service
 from orders import actions, stuck
-from orders.models import Event, Order, OutFile, Status
+from orders.models import Event, Order, OutFile, Shipment, Status
 from orders.next_step import Around, next_of
 from orders.services.outcomes import TRIES
 from tests.test_files_again import Disk
-from tests.test_files_life import HEADER, row
+from tests.test_files_life import HEADER, confirm, row
 from tests.world import START, alerts, at
 
 pytestmark = pytest.mark.django_db
-DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
+DOWNLOAD, DELIVER, UPLOAD = Service.DOWNLOAD, Service.DELIVER, Service.UPLOAD_SHIPMENTS
 HOUR = timedelta(hours=1)
 DANA = "dana@mail.example"
 
@@ -48,6 +48,10 @@ def away(*_: Any) -> None:
 
 def the(number: str) -> Order:
     return Order.objects.get(cust_ref=number)
+
+
+def parcel(number: str) -> Shipment:
+    return Shipment.objects.get(order__cust_ref=number)
 
 
 # ── orders ──
@@ -138,3 +142,70 @@ def test_while_nobody_can_be_reached_they_wait_as_they_did_and_the_watch_sees_it
         assert the("A-1").status == Status.AT_WMS and alerts() == []
         assert disk.schedule(DELIVER).state["down"] is False
     assert len(disk.names("hall/orders")) == 1
+
+
+# ── tracking ──
+
+
+@pytest.fixture
+def shipped(disk: Disk) -> Disk:
+    """Both have left the warehouse, and the shop, which takes files, is to be told."""
+    disk.run(DELIVER)
+    confirm(disk)
+    disk.run(Service.SHIP_CONFIRM)
+    assert set(Order.objects.values_list("status", flat=True)) == {Status.SHIPPED}
+    return disk
+
+
+def test_tracking_in_files_is_tried_at_every_run_and_at_most_one_an_hour_counts(
+    shipped: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "put", full)
+        for minutes in (0, 15, 30, 45, 60, 75, 120):
+            with at(minutes=minutes):
+                shipped.run(UPLOAD)
+                seen.append((OutFile.objects.filter(kind="confirmations").count(), parcel("A-1").failures))
+        assert seen == [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (6, 2), (7, 3)]
+        assert (alerts(), parcel("A-2").first_failed_at) == (["file_failing"], START)
+        assert "Tried 3 times since" in next_of(the("A-1"), Around(shipments=[parcel("A-1")])).then
+        patch.setattr(FolderSystem, "put", away)
+        with at(3):
+            shipped.run(UPLOAD)
+            assert (parcel("A-1").failures, parcel("A-1").out_file_id) == (3, None), "nobody was asked"
+    with at(4):
+        shipped.run(UPLOAD)
+        assert (the("A-1").status, the("A-2").status, alerts()) == (Status.CONFIRMED, Status.CONFIRMED, [])
+    assert len(shipped.names("shop/confirmations")) == 1
+
+
+@pytest.mark.parametrize(
+    "ago", [{"failures": 99}, {"first_failed_at": START - timedelta(days=30)}], ids=["tries", "days"]
+)
+def test_after_100_counted_tries_or_30_days_tracking_is_skipped_and_can_be_sent_by_hand(
+    shipped: Disk, monkeypatch: pytest.MonkeyPatch, ago: dict[str, Any]
+) -> None:
+    before = {"failures": 5, "first_failed_at": START - timedelta(days=3), "failed_at": START - HOUR}
+    Shipment.objects.filter(order=the("A-1")).update(**{**before, **ago})
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "put", full)
+        with at(0):
+            shipped.run(UPLOAD)
+            assert (parcel("A-1").parked_at, parcel("A-2").parked_at) == (START, None)
+            assert alerts() == ["file_failing", "tracking_skipped"]
+            assert Alert.objects.get(kind="tracking_skipped").order_id == the("A-1").pk
+        Shipment.objects.filter(order=the("A-2")).update(**{**before, **ago})
+        with at(1):
+            shipped.run(UPLOAD)
+            assert alerts() == ["tracking_skipped", "tracking_skipped"], "and no more that it is tried again"
+    with at(2):
+        shipped.run(UPLOAD)
+        assert shipped.names("shop/confirmations") == [] and the("A-1").status == Status.SHIPPED
+        actions.resend_tracking(the("A-1"), DANA)
+        shipped.run(UPLOAD)
+        assert (the("A-1").status, the("A-2").status, alerts()) == (
+            Status.CONFIRMED, Status.SHIPPED, ["tracking_skipped"],
+        )  # fmt: skip
+    told = shipped.text("shop/confirmations")
+    assert (told.count(f"1Z{the('A-1').wms_ref}"), told.count(f"1Z{the('A-2').wms_ref}")) == (1, 0)

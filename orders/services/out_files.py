@@ -46,8 +46,8 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     connector = outcomes.connector
     try:
         taken = recover(run, "orders")
-    except ConnectionFailed as error:
-        run.unreachable(error)
+    except ConnectionFailed as outage:
+        run.unreachable(outage)
         return []
     connector.ready("orders")
     while run.keep_alive() and not run.stopping.is_set():
@@ -411,16 +411,25 @@ def _parcels_done(run: Run | ByHand, file: OutFile) -> None:
         cursor.execute(
             """UPDATE orders_shipment SET uploaded_at = %s, remote_id = %s, lease_until = NULL, out_file_id = NULL,
                       error_code = '', error_message = ''
-               WHERE account_id = %s AND out_file_id = %s AND uploaded_at IS NULL RETURNING order_id""",
+               WHERE account_id = %s AND out_file_id = %s AND uploaded_at IS NULL RETURNING id, order_id""",
             [run.now, file.name[:150], file.account_id, file.pk],
         )
-        order_ids = {row[0] for row in cursor.fetchall()}
+        uploaded = cursor.fetchall()
+    order_ids = {order_id for _, order_id in uploaded}
+    for kind in ("tracking_refused", "tracking_skipped"):
+        resolve(kind, [f"parcel:{pk}" for pk, _ in uploaded], run.now)
     run.counts["uploaded"] += len(file.records)
     confirm_complete(order_ids, run.now)
 
 
 def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
-    Shipment.objects.filter(pk__in=_of_file("orders_shipment", file)).update(
+    from orders.services.upload_shipments import failed
+
+    parcels = Shipment.objects.filter(pk__in=_of_file("orders_shipment", file))
+    last = False
+    for parcel in parcels.select_related("order").order_by("pk") if charged else ():
+        last |= failed(run, parcel, parcel.order.cust_po_no, error, anew=True)
+    parcels.update(
         out_file_id=None,
         lease_until=None,
         starts=0,
@@ -428,6 +437,9 @@ def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bo
         error_code=error.code,
         error_message=str(error),
     )
+    if last:
+        waiting = Shipment.objects.filter(cart=run.cart, uploaded_at=None, parked_at=None, for_cart=True)
+        _end_of_tries(run, file, waiting.filter(failures__gt=0))
 
 
 def _stock_done(run: Run | ByHand, file: OutFile) -> None:

@@ -337,39 +337,12 @@ class _Uploads:
         self.run.counts["unknown"] += 1
 
     def _failed(self, parcel: Parcel, error: ConnectorError, *, park: bool = False) -> None:
-        run, now = self.run, self.run.now
-        counts = parcel.failed_at is None or now - parcel.failed_at >= HOUR
-        failures = parcel.failures + (1 if counts else 0)
-        first = parcel.first_failed_at or now
-        over = failures >= TRIES or now - first >= DAYS
+        run = self.run
+        assert run.cart is not None
         # An answer says that it is not there; with no look-up, the next try must not count as a second one.
         anew = self.connector.dedupe("ship") is Dedupe.NONE and not isinstance(error, OutcomeUnknown)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
-                          first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s,
-                          starts = CASE WHEN %s THEN 0 ELSE starts END, handle = ''
-                   WHERE id = %s AND token = %s""",
-                [
-                    *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
-                    *(now if park or over else None, anew, parcel.id, parcel.token),
-                ],
-            )
         run.counts["failed"] += 1
-        assert run.cart is not None
-        if park or over:
-            raise_alert(
-                "tracking_skipped" if over and not park else "tracking_refused",
-                f"parcel:{parcel.id}",
-                f"The tracking number of order {parcel.number} did not reach {run.cart.name}: {error}",
-                fix=getattr(error, "fix", "") or "Correct it in the shop, then resend the tracking from the order.",
-                said=error.said,
-                merchant_id=run.merchant.pk,
-                cart_id=run.cart.pk,
-                order_id=parcel.order_id,
-                now=now,
-            )
-        elif not self._told:
+        if not failed(run, parcel, parcel.number, error, park=park, anew=anew) and not self._told:
             self._told, self._failing = True, self._failing + 1
             raise_alert(
                 "tracking_failing",
@@ -380,7 +353,7 @@ class _Uploads:
                 total=self._failing,
                 merchant_id=run.merchant.pk,
                 cart_id=run.cart.pk,
-                now=now,
+                now=run.now,
             )
 
     def close(self) -> None:
@@ -394,6 +367,52 @@ class _Uploads:
             resolve("tracking_failing", [f"cart:{run.cart.pk}"], run.now)
             self._failing = 0
         run.state["failing"] = self._failing
+
+
+def failed(
+    run: Run,
+    parcel: Parcel | ShipmentRow,
+    number: str,
+    error: ConnectorError,
+    *,
+    park: bool = False,
+    anew: bool = False,
+) -> bool:
+    """Notes a failed try of a parcel of order `number`. True: that was its last one, and is told.
+
+    `park`: however few there were. `anew`: nothing of it can have arrived, so its next try is like a first one.
+    """
+    now = run.now
+    counts = parcel.failed_at is None or now - parcel.failed_at >= HOUR
+    failures = parcel.failures + (1 if counts else 0)
+    first = parcel.first_failed_at or now
+    over = failures >= TRIES or now - first >= DAYS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
+                      first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s,
+                      starts = CASE WHEN %s THEN 0 ELSE starts END, handle = ''
+               WHERE id = %s AND token = %s""",
+            [
+                *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
+                *(now if park or over else None, anew, parcel.id, parcel.token),
+            ],
+        )
+    if not (park or over):
+        return False
+    assert run.cart is not None
+    raise_alert(
+        "tracking_skipped" if over and not park else "tracking_refused",
+        f"parcel:{parcel.id}",
+        f"The tracking number of order {number} did not reach {run.cart.name}: {error}",
+        fix=getattr(error, "fix", "") or "Correct it in the shop, then resend the tracking from the order.",
+        said=error.said,
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk,
+        order_id=parcel.order_id,
+        now=now,
+    )
+    return True
 
 
 def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
