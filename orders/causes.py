@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Case, Count, Min, Q, When
 
+from alerts.models import Alert
 from alerts.raising import raise_alert
 from integration_manager import tenancy
 from integration_manager.kit.errors import ConnectorError, NeedsHuman
+from merchants.models import Merchant
 from merchants.rules import Hold, Problem
 from orders.models import Event, Order, Status
 from orders.states import Each, move, note
@@ -154,6 +157,25 @@ def hold_instead(holds: Mapping[int, Hold], now: datetime) -> None:
     for pk in other:
         Order.objects.filter(pk=pk, status=Status.HELD).update(held_by=holds[pk].by, updated_at=now)
         Event.objects.create(order_id=pk, at=now, kind="held", frm=Status.HELD, to=Status.HELD, message=holds[pk].why)
+
+
+def bring_back(merchant_id: int, now: datetime) -> None:
+    """A merchant, or a cart of it, is back: so are the alerts of what still holds its orders.
+
+    They ended when it was taken away (orders/watch.py). One that is past its time, and gone, is raised anew.
+    """
+    if Merchant.objects.filter(pk=merchant_id, archived_at__isnull=False).exists():
+        return
+    held = Order.objects.filter(merchant=merchant_id).exclude(cause="").exclude(error_code="").order_by()
+    causes = held.values_list("cause").annotate(Count("pk"), Min("error_code"), Min("error_message"))
+    found = {cause: about for cause, *about in causes}
+    known = Alert.objects.filter(key__in=list(found))
+    known.filter(Q(cart=None) | Q(cart__archived_at=None), resolved_at__isnull=False).update(
+        resolved_at=None, last_seen=now, news_at=Case(When(dismissed_at=None, then=now))
+    )
+    for key in sorted(found.keys() - set(known.values_list("key", flat=True))):
+        number, kind, message = found[key]
+        raise_alert(kind, key, message, merchant_id=merchant_id, count=number, now=now)
 
 
 def settle(keys: Sequence[str], now: datetime) -> None:

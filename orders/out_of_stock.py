@@ -51,13 +51,17 @@ def settle(run: Run) -> None:
 
 
 def release_due(now: datetime) -> int:
-    """Puts back in the line what waited for this night. Found by its alerts, which are few."""
+    """Puts back in the line what waited for this night. Found by its alerts, which are few.
+
+    By those that have ended, too: who archives a merchant ends them, and its orders wait until it is back.
+    """
     due: dict[tuple[int, int], list[int]] = defaultdict(list)
     with tenancy.everyone("orders that wait for stock"), connection.cursor() as cursor:
         cursor.execute(
             """SELECT o.account_id, o.merchant_id, o.id FROM alerts_alert a
                JOIN orders_order o ON o.account_id = a.account_id AND o.cause = a.key AND o.cause <> ''
-               WHERE a.kind = %s AND a.resolved_at IS NULL
+               JOIN merchants_merchant m ON m.id = o.merchant_id AND m.archived_at IS NULL
+               WHERE a.kind = %s
                  AND o.status = 'held' AND o.held_by = %s AND o.retry_at <= %s""",
             [OUT_OF_STOCK, HELD_BY, now],
         )

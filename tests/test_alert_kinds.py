@@ -559,3 +559,35 @@ def test_who_is_gone_waits_for_nobody(tenant: Any) -> None:
     Cart.objects.filter(pk=other.pk).update(archived_at=NOW)
     _end_what_is_gone(NOW)
     assert list(Alert.objects.filter(resolved_at=None).values_list("key", flat=True)) == [f"schedule:{on.pk}"]
+
+
+@pytest.mark.parametrize("what", ["merchants", "carts"])
+def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, what: str) -> None:
+    """Also one whose row is gone by its age; none that is settled; and what lacks stock goes on by night."""
+    cart = tenant.carts[0]
+    stays = {"merchant_id": cart.merchant_id, "cart_id": cart.pk}
+    for number, key in enumerate(("stock", "sku", "dismissed", "old")):
+        held = {"status": Status.HELD, "held_by": "stock", "created_at": NOW} if key == "stock" else {"status": "error"}
+        kind = "out_of_stock" if key == "stock" else "sku_missing"
+        desks.make_order(cart, f"W-{number}", cause=key, error_code=kind, error_message=f"About {key}.", **held)
+        raise_alert(kind, key, f"About {key}.", fix="Do it.", now=NOW, **stays)
+    raise_alert("sku_missing", "settled", "x", now=NOW, **stays)
+    resolve("sku_missing", ["settled"], NOW)
+    Alert.objects.filter(key="dismissed").update(dismissed_at=NOW)
+    row = Cart.objects.filter(pk=cart.pk) if what == "carts" else Merchant.objects.filter(pk=cart.merchant_id)
+    row.update(archived_at=NOW)
+    the_watch._end_what_is_gone(NOW)
+    assert alerts() == []
+    if what == "merchants":
+        assert release_due(NOW) == 0
+    Alert.objects.filter(key="old").delete()
+    Alert.objects.update(news_at=None)
+    client = tenant.client("owner")
+    assert client.post(tenant.url(f"{what}/{row.get().public_id}/restore/")).status_code == 302
+    assert row.get().archived_at is None
+    back = {alert.key: alert for alert in Alert.objects.filter(resolved_at=None)}
+    assert set(back) == {"stock", "sku", "dismissed", "old"}
+    assert {key for key, alert in back.items() if alert.news_at} == {"stock", "sku", "old"}
+    assert (back["sku"].fix, back["old"].message, back["dismissed"].active) == ("Do it.", "About old.", False)
+    Alert.objects.filter(key="stock").update(resolved_at=NOW)  # as with those who came back without their alerts
+    assert release_due(NOW) == 1

@@ -18,7 +18,7 @@ from integration_manager import service_rows, stale
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
 from merchants.models import Merchant, Service
-from orders import pulls
+from orders import causes, pulls
 from orders.connections import cart_class
 from orders.leftover import of_cart
 from orders.services import dry_run, products, purchase_orders
@@ -102,6 +102,8 @@ def cart_restore(request: AccountRequest, cart: str) -> HttpResponseBase:
     try:
         with transaction.atomic():
             done = Cart.objects.filter(pk=found.pk, archived_at__isnull=False).update(archived_at=None)
+            if done:
+                causes.bring_back(found.merchant_id, clock.now())
     except IntegrityError:
         messages.error(request, "Its shop is connected by another cart meanwhile. Delete that one first.")
     else:

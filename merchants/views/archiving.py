@@ -20,6 +20,7 @@ from integration_manager.kit import clock
 from merchants.models import Merchant, Schedule
 from merchants.schedules import set_frequency
 from merchants.views.page import merchant_or_404
+from orders import causes
 from orders.models import Order, Shipment, Status
 
 
@@ -68,8 +69,10 @@ def merchant_archive(request: AccountRequest, merchant: str) -> HttpResponseBase
 def merchant_restore(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes a merchant out of the archive. Its services stay off until somebody switches them on."""
     found = _mine(request, merchant)
-    if Merchant.objects.filter(pk=found.pk, archived_at__isnull=False).update(archived_at=None):
-        audit.record(request.user, "merchant.restored", found.name, {"archived": (True, False)})
+    with transaction.atomic():
+        if Merchant.objects.filter(pk=found.pk, archived_at__isnull=False).update(archived_at=None):
+            causes.bring_back(found.pk, clock.now())
+            audit.record(request.user, "merchant.restored", found.name, {"archived": (True, False)})
     messages.success(request, f"{found.name} is back. Its services are off: choose how often they run.")
     return redirect("merchant", request.account.public_id, found.public_id)
 
