@@ -14,6 +14,7 @@ from integration_manager.today import moved
 from integration_manager.trying import SUSPENDED
 from merchants import frequencies, schedules
 from merchants.models import Schedule, Service
+from orders.services import upload_inventory
 
 DIRECTIONS = {
     Service.DOWNLOAD: "cart → here",
@@ -105,6 +106,9 @@ def act(schedule: Schedule, what: str, request: AccountRequest, target: str) -> 
     }[what]
     if what == "run":
         schedules.run_now(schedule, now)
+        if schedule.service == Service.UPLOAD_INVENTORY and (again := upload_inventory.once_more(schedule, now)):
+            products = f"{again:,} products that were" if again > 1 else "A product that was"
+            words += f" {products} given up {'are' if again > 1 else 'is'} sent once more."
     elif what == "pause":
         schedules.pause([schedule])
     else:

@@ -15,6 +15,7 @@ from merchants.models import Schedule, Service, StockLevel, Warehouse
 from orders.models import Order, Status
 from orders.services import upload_inventory
 from orders.stock import offered, stock_rules
+from tests.counter import Counter, text
 from tests.world import START, World, ago, alerts, answers, asked, at, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -316,9 +317,14 @@ def test_after_100_counted_tries_or_30_days_it_is_left_to_the_daily_full_upload(
         run(world, UPLOAD)
         assert asked(world.shop, "POST", "/api/stock") == posts
         assert alerts() == ["stock_refused"], "it is not resolved by being left alone"
-    with at(25):
+        words = Counter(world).post("cart/run/upload_inventory/")
+        assert "A product that was given up is sent once more." in text(words)
+        for _ in range(2):
+            run(world, UPLOAD)
+            assert asked(world.shop, "POST", "/api/stock") == posts + 1, "once, because a person wants it"
+    with at(26.5):
         run(world, UPLOAD)
-        assert asked(world.shop, "POST", "/api/stock") == posts + 1
+        assert asked(world.shop, "POST", "/api/stock") == posts + 2
 
 
 def test_a_product_that_the_shop_does_not_have_is_no_failure(world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
+from django.db.models import Q
 
 from alerts.raising import raise_alert, resolve
 from carts.models import CartStock
@@ -117,8 +118,16 @@ def _due(told: CartStock | None, level: Available, full: datetime | None, now: d
     if full and (told.sent_at is None or told.sent_at < full):
         return True
     long = told.first_failed_at is not None and now - told.first_failed_at >= DAYS
-    given_up = bool(told.error) and (told.failures >= TRIES or long)  # until the daily full upload
+    given_up = bool(told.error) and (told.failures >= TRIES or long)  # until the daily full upload, or `once_more`
     return told.quantity != level.quantity and not given_up
+
+
+def once_more(schedule: Schedule, now: datetime) -> int:
+    """Lets the next run try once more what was given up, because a person wants it. Gives how many products."""
+    left = CartStock.objects.filter(cart=schedule.cart_id).exclude(error="")
+    given_up = left.filter(Q(failures__gte=TRIES) | Q(first_failed_at__lte=now - DAYS))
+    number: int = given_up.update(failures=TRIES - 1, failed_at=None, first_failed_at=now)
+    return number
 
 
 def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]) -> None:
@@ -172,7 +181,8 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
             f"cart:{run.cart.pk}",
             f"{run.cart.name} did not take the stock of {len(refused)} products, first {refused[0].sku}: "
             f"{refused[0].error}",
-            fix="Check these products in the shop. It is tried again at every run.",
+            fix="Check these products in the shop. It is tried again at every run; after 100 tries once a day, and "
+            "by Run now on the cart's page.",
             merchant_id=run.merchant.pk,
             cart_id=run.cart.pk,
             now=now,
