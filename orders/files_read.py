@@ -67,7 +67,7 @@ def finish(run: Run, page: Page, more: Sequence[Reject] = ()) -> None:
     rejects.alert(run, [*page.rejects, *more])
     rejects.say(run, page.notes)
     if page.file is not None:
-        rejects.ended(run, page.file.name)
+        rejects.ended(run, page.file)
     if page.done is None:
         return
     crash_here("after_stored")

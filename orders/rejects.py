@@ -4,12 +4,15 @@ Records of a list that was asked for have one alert in all.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from alerts.models import Alert
 from alerts.raising import raise_alert, resolve
-from integration_manager.kit.connector import Reject
+from integration_manager.kit.connector import FileRead, Reject
+from merchants.models import Service
 from orders.run import Run
 
 MOST_SAID = 50
@@ -18,6 +21,7 @@ FEW = 3  # that are named, of all that could not be read
 LEFT = "left_alone"  # in the schedule's state: what was said last
 TOLD = "unread"  # there too: which records of lists were told of last, by their hashes
 MOST_TOLD = 200  # of those
+_OF_ERRORS = re.compile(r"(?P<stem>.+)\.[0-9a-f]{8,}\.errors\.csv", re.DOTALL)  # kit/inbox.py names them so
 
 
 def say(run: Run, notes: Sequence[str] | None) -> None:
@@ -69,7 +73,8 @@ def alert(run: Run, rejects: Sequence[Reject], of: str = "") -> None:
             "bad_rows",
             key,
             found.words(file),
-            fix="Have these rows corrected and sent again in another file. They also lie in the folder for errors."
+            fix="Have these rows corrected and sent again in another file. They also lie in the folder for errors: "
+            "put back from there as they should be, in a file of that name, they end this."
             if file
             else "Have it corrected there: it is read again once it has changed. All others are loaded.",
             said=found.said(),
@@ -81,9 +86,29 @@ def alert(run: Run, rejects: Sequence[Reject], of: str = "") -> None:
     run.counts["rejected"] += len(rejects)
 
 
-def ended(run: Run, file: str) -> None:
-    """A file was read to its end: the next one of its name is told by itself."""
-    run.unread.pop(_key(run, file, ""), None)
+def ended(run: Run, file: FileRead) -> None:
+    """A file was read to its end: the next one of its name is told by itself.
+
+    It may be the cure of another: a count without a fault, of the one of its name before; and what holds the refused
+    rows of another, put back, of that one. Which of these are refused again is told of this one.
+    """
+    key = _key(run, file.name, "")
+    faulty = run.unread.pop(key, None)
+    if file.same:
+        return  # it was not looked into
+    cured = [key] if run.schedule.service == Service.INVENTORY and not faulty else []
+    if of := _OF_ERRORS.fullmatch(file.name):
+        begin = key.removesuffix(file.name)
+        told = Alert.objects.filter(kind="bad_rows", resolved_at=None, key__startswith=begin + of["stem"])
+        keys = told.values_list("key", flat=True)
+        cured += [one for one in keys if PurePosixPath(one.removeprefix(begin)).stem == of["stem"]]
+    if cured:
+        resolve("bad_rows", cured, run.now)
+
+
+def all_read(run: Run) -> None:
+    """A whole list was read, and nothing of it was refused."""
+    resolve("bad_rows", [_key(run, "", "")], run.now)
 
 
 @dataclass(slots=True)

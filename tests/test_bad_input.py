@@ -230,6 +230,12 @@ def test_a_record_that_cannot_be_read_is_said_and_keeps_no_other(world: World) -
     assert set(StockLevel.objects.values_list("sku", flat=True)) & {"SKU-00001", "SKU-00002"} == {"SKU-00002"}
     assert [row.sku for row in CartProduct.objects.all()] == ["POT"]
     assert alerts().count("bad_rows") == 4, "one of each"
+    warehouse._stock("C1").change("SKU-00001@MAIN", available="5")
+    run(world, INVENTORY)
+    assert alerts().count("bad_rows") == 4, "what has changed since was read alone"
+    Schedule.objects.filter(service=INVENTORY).update(reached_back_at=None)
+    run(world, INVENTORY)
+    assert alerts().count("bad_rows") == 3, "all of the list could be read"
 
 
 def test_a_strange_key_of_the_wms_loses_no_order(world: World) -> None:

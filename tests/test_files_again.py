@@ -124,6 +124,39 @@ def test_a_file_that_left_something_to_do_is_read_again(disk: Disk, why: str) ->
     assert not SkippedOrder.objects.filter(key__startswith="A-").exists() or why == "too_old"
 
 
+def bad() -> list[str]:
+    """Which files are said to have rows that could not be read."""
+    return sorted(Alert.objects.filter(kind="bad_rows", resolved_at=None).values_list("key", flat=True))
+
+
+def test_rows_that_are_put_back_corrected_end_what_was_said_of_their_file(disk: Disk) -> None:
+    """Another file of the same name does not, since that has other orders."""
+    begin = f"{disk.cart.pk}:download:"
+    disk.put("shop/orders/orders.csv", MONDAY + row("A-3", quantity="many") + "\n" + row("A-4", quantity="few") + "\n")
+    disk.put("shop/orders/orders.old.csv", MONDAY + row("B-3", quantity="many") + "\n")
+    download(disk)
+    (name,) = (one for one in disk.names("shop/errors") if one.startswith("orders.") and "old" not in one)
+    text = disk.path(f"shop/errors/{name}").read_text("utf-8-sig")
+    disk.put("shop/orders/orders.csv", MONDAY.replace("A-", "C-"))
+    download(disk)
+    assert bad() == [f"{begin}orders.csv", f"{begin}orders.old.csv"]
+    disk.put(f"shop/orders/{name}", text.replace("many", "2"))
+    download(disk)
+    assert bad() == [f"{begin}{name}", f"{begin}orders.old.csv"], "one of its rows is wrong still, and said of it"
+    (again,) = (one for one in disk.names("shop/errors") if one.count(".errors") == 2)
+    disk.put(f"shop/orders/{again}", disk.path(f"shop/errors/{again}").read_text("utf-8-sig").replace("few", "3"))
+    download(disk)
+    assert bad() == [f"{begin}orders.old.csv"]
+    assert {"A-3", "A-4"} <= set(Order.objects.values_list("cust_ref", flat=True))
+
+
+def test_a_count_without_a_fault_ends_what_was_said_of_the_one_before(disk: Disk) -> None:
+    for text, said in (("TIN,,many", 1), ("TIN,,few", 1), ("TIN,,7", 0)):
+        disk.put("hall/inventory/stock.csv", f"sku,warehouse,qty\n{text}\nPOT,,3\n")
+        disk.run(Service.INVENTORY)
+        assert len(bad()) == said
+
+
 @pytest.mark.parametrize("after", ["archive", "delete"])
 def test_its_own_half_read_file_is_no_duplicate(disk: Disk, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_pages, "CHUNK_ROWS", 100)

@@ -15,7 +15,7 @@ from merchants import schedules
 from merchants.catalog import LONGEST, learn
 from merchants.models import Product, Service
 from merchants.warehouses import places_of
-from orders import cursors, files_read, managed
+from orders import cursors, files_read, managed, rejects
 from orders.run import Run
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
@@ -71,6 +71,8 @@ def inventory(run: Run) -> None:
     if not run.unfinished:
         changed += _nothing_left(run, going) if connector.lists_what_is_there else 0
         run.fields["cursor"] = datetime.fromisoformat(going.cursor or _remote_time(run, now))
+        if going.full and not going.refused:
+            rejects.all_read(run)
         if going.full:
             run.fields["reached_back_at"] = datetime.fromisoformat(going.began)
         # Else every level is what the WMS had when it was asked, also one that it did not list as changed.
