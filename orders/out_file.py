@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from orders.models import OutFile
+from orders.models import OutFile, Shipment
 
 LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
 
@@ -22,6 +22,16 @@ class ByHand:
 
     now: datetime
     counts: Counter[str] = field(default_factory=Counter)
+
+
+def orders_of(file: OutFile) -> tuple[int, ...]:
+    """The ids of the orders that a file is about; none, where it is about something else."""
+    if file.kind == "orders":
+        return tuple(file.records)
+    if file.kind != "confirmations":
+        return ()
+    parcels = Shipment.objects.filter(pk__in=file.records)
+    return tuple(parcels.order_by("order_id").values_list("order_id", flat=True).distinct())
 
 
 def advance(file: OutFile, **fields: Any) -> None:

@@ -22,7 +22,7 @@ from integration_manager.kit.folder_system import FolderSystem
 from merchants import schedules
 from merchants.models import Merchant, Schedule
 from merchants.rules import Rules
-from orders.journal import Journal
+from orders.journal import Journal, Subject
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -137,8 +137,8 @@ class Run:
             self._began += time.monotonic() - at
             self.unfinished = False
 
-    def call(self, function: Callable[..., T], *args: Any, subject: int | None = None) -> T:
-        """One call of the connector from the run's own thread. `subject`: the order it is about."""
+    def call(self, function: Callable[..., T], *args: Any, subject: Subject = None) -> T:
+        """One call of the connector from the run's own thread. `subject`: the order it is about, or those of a file."""
         _no_transaction()
         self.hold()
         with self.journal.about(subject):

@@ -1,22 +1,27 @@
 """Files that cannot be written: who waits, how often is tried, who is told, and what a person sees and does."""
 
+import html
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
 
-from accounts.models import Account
+from accounts.models import Account, Membership, User
 from alerts.models import Alert
 from integration_manager import tenancy
+from integration_manager.kit.disk import LocalFolder
 from integration_manager.kit.errors import ConnectionFailed, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Service
 from orders import actions, stuck
-from orders.models import Event, Order, OutFile, Shipment, Status
+from orders.models import Event, Exchange, Order, OutFile, Shipment, Status
 from orders.next_step import Around, next_of
 from orders.services.outcomes import TRIES
+from tests.desk import signed_in
 from tests.test_files_again import Disk
 from tests.test_files_life import HEADER, confirm, row
 from tests.world import START, alerts, at
@@ -209,3 +214,70 @@ def test_after_100_counted_tries_or_30_days_tracking_is_skipped_and_can_be_sent_
         )  # fmt: skip
     told = shipped.text("shop/confirmations")
     assert (told.count(f"1Z{the('A-1').wms_ref}"), told.count(f"1Z{the('A-2').wms_ref}")) == (1, 0)
+
+
+# ── what its page shows ──
+
+
+@pytest.fixture
+def office(disk: Disk) -> Client:
+    """The browser of somebody who may see everything of the account."""
+    user = User.objects.create_user("owner@disk.example", "a long password", name="Owner", timezone="UTC")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    Membership.objects.create(user=user, role="primary")
+    return signed_in(user)
+
+
+def shown(office: Client, disk: Disk, path: str) -> str:
+    answer = office.get(f"/a/{disk.account.public_id}/{path}")
+    assert answer.status_code == 200
+    return html.unescape(answer.content.decode())
+
+
+def said(number: str) -> list[tuple[str, str]]:
+    rows = Exchange.objects.filter(order_id=the(number).pk).order_by("id")
+    return [(row.method, row.error) for row in rows]
+
+
+def test_an_order_that_leaves_in_a_file_has_its_exchanges_and_those_show_nothing_of_others(
+    disk: Disk, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFolder, "_file", full)
+        with at(0):
+            disk.run(DELIVER)
+    with at(1):
+        disk.run(DELIVER)
+        confirm(disk)
+        disk.run(Service.SHIP_CONFIRM)
+        Shipment.objects.filter(order=the("A-2")).update(retry_at=START + 2 * HOUR)
+        disk.run(UPLOAD)
+    assert said("A-2") == [("WRITE", "Transient"), ("WRITE", ""), ("RENAME", "")]
+    assert said("A-1") == [*said("A-2"), ("WRITE", ""), ("RENAME", "")], "its tracking left in a file of its own"
+    text = shown(office, disk, f"orders/{the('A-1').public_id}/exchanges/")
+    assert "A file of 2 orders." in text and "1ZPAPER-A-1" in text and ">done</span>" in text
+    assert "A-2" not in text and "Mill Lane" not in text, "nothing of the others"
+    whole = Exchange.objects.filter(order_id=None, method="WRITE", request__contains="Mill Lane", error="")
+    assert whole.filter(request__contains="A-1").filter(request__contains="A-2").count() == 1
+
+
+def test_a_connection_that_is_away_is_not_said_of_each_order_every_minute(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFolder, "_file", away)
+        with at(0):
+            disk.run(DELIVER)
+    assert said("A-1") == [] and Exchange.objects.filter(error="ConnectionFailed").count() == 1
+
+
+def test_a_step_that_fails_every_minute_is_said_of_each_order_once(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSystem, "has", lambda *_: True)
+        patch.setattr(LocalFolder, "_parent", full)
+        patch.setattr(LocalFolder, "write", lambda *_: None)
+        for minute in range(3):
+            with at(minutes=minute):
+                disk.run(DELIVER)
+    assert said("A-1") == [("RENAME", "Transient")]
+    assert Exchange.objects.filter(order_id=None, method="RENAME", error="Transient").count() == 3

@@ -20,7 +20,7 @@ from integration_manager.kit import clock, crash, file_pages
 from integration_manager.kit.sftp import SftpFolder
 from merchants.models import Merchant, Schedule, Service, StockLevel
 from orders import connections, file_actions, files_read
-from orders.models import Order, OutFile, Shipment, SkippedOrder, Status
+from orders.models import Exchange, Order, OutFile, Shipment, SkippedOrder, Status
 from orders.services.posting import KIND
 from tests.crash.apart import KILLED, run_apart
 from tests.dying import Killed, dying
@@ -305,6 +305,7 @@ def test_a_mail_that_was_cut_off(trip: Mails, accident: str, parked: int) -> Non
     (file,) = OutFile.objects.filter(phase=OutFile.Phase.DONE)
     (message,) = trip.smtp.taken
     assert message["Message-ID"] == f"<{trip.account.public_id}.{file.name}@example.com>"
+    assert Exchange.objects.filter(order_id=order.pk, method="MAIL", url__endswith=file.name).exists()
 
 
 @pytest.mark.parametrize("trip", ["sftp"], indirect=True)

@@ -21,7 +21,7 @@ from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
 from orders import product_rows, purchase_files
 from orders.models import Order, OutFile, Shipment, Status
-from orders.out_file import LEASE, ByHand, Lost, advance
+from orders.out_file import LEASE, ByHand, Lost, advance, orders_of
 from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
@@ -273,20 +273,21 @@ def _lay(run: Run, file: OutFile) -> None:
     """Puts a file into its directory: whole under a temporary name, then under its own."""
     began = time.monotonic()
     connector = run.connector
+    about = () if file.failures else orders_of(file)  # a step that fails every minute is told of each order once
     if file.phase == Phase.PLANNED:
         half, temporary = file.temporary, f".{file.name}.{file.token}.tmp"
         advance(file, temporary=temporary)
         if half and half != temporary:
             run.call(connector.remove, file.kind, half)  # perhaps half a file, of a worker that died
-        run.call(connector.put, file.kind, temporary, bytes(file.content))
+        run.call(connector.put, file.kind, temporary, bytes(file.content), subject=about)
         crash_here("after_put")
         advance(file, phase=Phase.UPLOADED)
         crash_here("after_uploaded")
     if time.monotonic() - began > LEASE / 2:
         raise Lost
     # Uploaded and gone means renamed, and perhaps already taken by its reader.
-    if run.call(connector.has, file.kind, file.temporary):
-        run.call(connector.rename, file.kind, file.temporary, file.name)
+    if run.call(connector.has, file.kind, file.temporary, subject=about):
+        run.call(connector.rename, file.kind, file.temporary, file.name, subject=about)
     crash_here("after_rename")
 
 

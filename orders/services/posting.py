@@ -12,7 +12,7 @@ from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
 from orders import product_rows, purchase_files
 from orders.models import OutFile, Shipment
-from orders.out_file import advance
+from orders.out_file import advance, orders_of
 from orders.run import Run
 from orders.states import note
 
@@ -41,6 +41,7 @@ def post(run: Run, file: OutFile) -> bool:
             identity,
             file.created_at,
             lambda: _sending(file),
+            subject=orders_of(file),
         )
     except OutcomeUnknown as error:
         return _park(run, file, str(error))
