@@ -138,7 +138,7 @@ TABLE = (
     Kind(
         "out_of_stock", "Not enough inventory", Acts.KNOW,
         "The WMS has not enough of an item. The order is on hold and sent again every day at about 1:00 Pacific.",
-        Fix.ORDERS, "Open the orders",
+        Fix.ORDERS, "Open the orders", anew=Anew.MORE,
     ),
     Kind(
         "internal", "A mistake of ours", Acts.PERSON,
@@ -159,6 +159,7 @@ TABLE = (
     Kind(
         "wms_values_missing", "WMS settings missing", Acts.PERSON,
         "The WMS needs more of these merchants. Until then their orders wait.", Fix.MERCHANTS, "Open the merchants",
+        anew=Anew.MORE,
     ),
     Kind(
         "credentials", "Credentials do not work", Acts.PERSON,
@@ -193,6 +194,7 @@ TABLE = (
     Kind(
         "stock_refused", "Could not upload inventory information", Acts.KNOW,
         "The shop does not take the stock of some products. The others are told.", Fix.CART, "Open the cart",
+        anew=Anew.MORE,
     ),
     Kind(
         "stock_without_orders", "Stock without the latest orders", Acts.MACHINE,

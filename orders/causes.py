@@ -8,6 +8,8 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Case, Count, Min, Q, When
 
+from alerts import kinds
+from alerts.kinds import Anew
 from alerts.models import Alert
 from alerts.raising import raise_alert
 from integration_manager import tenancy
@@ -88,7 +90,8 @@ def instead(order: Order, problem: Problem, cause: Cause, now: datetime) -> None
 
 
 def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, count: int = 1) -> None:
-    """Opens the alert of a cause, or counts it again."""
+    """Opens the alert of a cause, or counts it again: by all orders that it holds, where more of them are news."""
+    more = kinds.of(cause.kind).anew is Anew.MORE
     raise_alert(
         cause.kind,
         cause.key,
@@ -100,6 +103,7 @@ def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, coun
         cart_id=cause.cart_id,
         order_id=order_id,
         count=count,
+        total=Order.objects.filter(cause=cause.key).exclude(cause="").count() if more else None,
     )
 
 

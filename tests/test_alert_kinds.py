@@ -322,12 +322,51 @@ def test_what_lacks_stock_is_on_hold_and_sent_again_every_night_at_one_pacific(w
             order = world.only()
             assert (order.status, order.failures) == (Status.HELD, 0)
             assert alerts() == ["out_of_stock"], "one alert from night to night"
-    assert Alert.objects.get().count == 3
-    world.warehouse._exact["POST", "/v1/orders"] = usual
+    assert Alert.objects.get().count == 1, "one order, however many nights"
+    Alert.objects.update(dismissed_at=START)
     with at(seconds=(order.retry_at - START).total_seconds()):
         release_due(order.retry_at)
         run(world, DELIVER)
-        assert (world.only().status, world.only().held_by, alerts()) == (Status.AT_WMS, "", [])
+        assert Alert.objects.get().dismissed_at, "the same as the night before"
+        place(world, 2)
+        run(world, DOWNLOAD, DELIVER)
+        alert = Alert.objects.get()
+        assert (alert.active, alert.count) == (True, 2), "another one is news"
+    world.warehouse._exact["POST", "/v1/orders"] = usual
+    again = world.orders()[0].retry_at
+    with at(seconds=(again - START).total_seconds()):
+        release_due(again)
+        run(world, DELIVER)
+        assert {(one.status, one.held_by) for one in world.orders()} == {(Status.AT_WMS, "")}
+        assert alerts() == []
+
+
+def test_stock_of_another_product_that_is_refused_opens_what_was_dismissed(world: World) -> None:
+    count(world, 10)
+    run(world, STOCK)
+    refusing(world)
+    for minutes, products in ((0, 1), (30, 1), (60, 2), (90, 2)):
+        with at(minutes=minutes):
+            if minutes == 60:
+                count(world, 4, "POT-GLASS")
+                run(world, STOCK)
+            run(world, TELL_STOCK)
+            alert = Alert.objects.get(kind="stock_refused")
+            assert (alert.active, alert.count) == (minutes in (0, 60), products), minutes
+            assert f"the stock of {products} product" in alert.message
+            Alert.objects.update(dismissed_at=START)
+
+
+def test_another_merchant_without_the_wmss_values_opens_what_was_dismissed(world: World) -> None:
+    other = of_another(world)
+    for one in (world, other):
+        one.schedule(STOCK)
+        Merchant.objects.filter(pk=one.merchant.pk).update(wms_values={})
+        for turn in range(2):
+            tell_of_missing(SandboxWms)
+            alert = Alert.objects.get(kind="wms_values_missing")
+            assert (alert.active, alert.count) == (turn == 0, 1 if one is world else 2)
+            Alert.objects.update(dismissed_at=START)
 
 
 # ── a system that is away ──

@@ -176,14 +176,16 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
     run.counts["sent"] += len(rows) - sum(1 for row in rows if row[3])
     if refused and run.cart is not None:
         run.counts["refused"] += len(refused)
+        total = CartStock.objects.filter(cart=run.cart).exclude(error="").count() or len(refused)
         raise_alert(
             "stock_refused",
             f"cart:{run.cart.pk}",
-            f"{run.cart.name} did not take the stock of {len(refused)} products, first {refused[0].sku}: "
-            f"{refused[0].error}",
+            f"{run.cart.name} did not take the stock of {total:,} product{'' if total == 1 else 's'}, "
+            f"first {refused[0].sku}: {refused[0].error}",
             fix="Check these products in the shop. It is tried again at every run; after 100 tries once a day, and "
             "by Run now on the cart's page.",
             merchant_id=run.merchant.pk,
             cart_id=run.cart.pk,
+            total=total,
             now=now,
         )

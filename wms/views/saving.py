@@ -98,7 +98,7 @@ def tell_of_missing(system: type[Connector]) -> None:
         f"{system.label} needs more of {len(names)} merchant{'s' if len(names) > 1 else ''}: {shown}.",
         fix="Enter it under Merchants, Edit Setup. WMS Setup lists who lacks what.",
         now=now,
-        count=len(names),
+        total=len(names),
     )
 
 
