@@ -72,6 +72,8 @@ def why_not(order: Order, action: str) -> str:
     """Why this order's state does not allow an action, in words; "" where it does."""
     if action in allowed(order):
         return ""
+    if order.status == Status.SENDING and order.error_code == "file_unknown":
+        return "First say whether its file arrived, on the page of its alert."
     if order.status == Status.SENDING:
         return "The order is being sent right now. Try again in a minute."
     if _undecided(order):

@@ -134,7 +134,9 @@ def _unsent(order: Order, around: Around) -> Next:
 
 def _being_sent(order: Order, around: Around) -> Next:
     if order.error_code == "file_unknown":
-        return Next(f"{order.error_message} A person has to say, on the alert’s page.", "Nothing is sent twice.")
+        return Next(
+            "A person has to say whether its file arrived.", "Nothing is sent before that, so nothing goes twice."
+        )
     then = "The cancellation that was asked for follows at once." if order.cancel_requested_at else ""
     if order.unknown_rounds:
         first = "The WMS did not answer, so it is being asked whether the order arrived."
@@ -225,6 +227,9 @@ def _shipped(order: Order, around: Around) -> Next:
     if parked:
         first = f"The cart does not take the tracking: {parked[0].error_message}".rstrip(". ") + "."
         return Next(first, f"Correct it there, then resend the tracking. {short}".strip())
+    if any(s.out_file_id and s.error_code == "outcome_unknown" for s in waiting):
+        first = "A person has to say whether the file with its tracking arrived, on the page of its alert."
+        return Next(first, f"Until then it is not sent again. {short}".strip())
     failing = [s for s in waiting if s.failures and s.first_failed_at]
     goes = around.runs("The tracking goes to the cart", Service.UPLOAD_SHIPMENTS)
     if failing:

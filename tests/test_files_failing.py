@@ -1,7 +1,8 @@
 """Files that cannot be written: who waits, how often is tried, who is told, and what a person sees and does."""
 
 import html
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
+from accounts import roles
 from accounts.models import Account, Membership, User
 from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit.disk import LocalFolder
-from integration_manager.kit.errors import ConnectionFailed, Transient
+from integration_manager.kit.errors import ConnectionFailed, OutcomeUnknown, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Service
 from orders import actions, stuck
@@ -281,3 +283,51 @@ def test_a_step_that_fails_every_minute_is_said_of_each_order_once(disk: Disk, m
                 disk.run(DELIVER)
     assert said("A-1") == [("RENAME", "Transient")]
     assert Exchange.objects.filter(order_id=None, method="RENAME", error="Transient").count() == 3
+
+
+# ── a file of which nobody knows whether it arrived ──
+
+
+def mailed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files leave in one step, as mails do, and the line breaks at the end of it."""
+
+    def cut(self: Any, kind: str, name: str, data: bytes, key: str, at: Any, sending: Callable[[], None]) -> None:
+        sending()
+        raise OutcomeUnknown("The mail server never answered.")
+
+    monkeypatch.setattr(FolderSystem, "posts", True)
+    monkeypatch.setattr(FolderSystem, "post", cut)
+
+
+def test_an_order_whose_file_may_have_arrived_leads_to_where_that_is_said_of_all_in_it(
+    disk: Disk, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailed(monkeypatch)
+    disk.run(DELIVER)
+    order, alert = the("A-1"), Alert.objects.get()
+    assert (order.status, order.error_code, order.cause) == (Status.SENDING, "file_unknown", alert.key)
+    text = shown(office, disk, f"orders/{order.public_id}/")
+    assert "The last try failed" not in text and "A person has to say whether its file arrived." in text
+    (link,) = re.findall(r'href="([^"]+)">Say whether it arrived', text)
+    with monkeypatch.context() as patch:  # somebody who may only look is not asked to say
+        patch.setitem(roles.ROLES, "primary", roles.ROLES[roles.STAFF])
+        text = shown(office, disk, f"orders/{order.public_id}/")
+        assert "See its alert" in text and "Say whether it arrived" not in text
+    (file,) = OutFile.objects.all()
+    (url,) = re.findall(r'action="([^"]+/arrived/)"', shown(office, disk, link.partition("/a/")[2].partition("/")[2]))
+    with pytest.raises(actions.NotNow, match="whether its file arrived"):
+        actions.resend(order, DANA)
+    assert office.post(url).status_code == 302
+    assert set(Order.objects.values_list("status", "out_file_id")) == {(Status.AT_WMS, None)}
+    assert "Say whether it arrived" not in shown(office, disk, f"orders/{order.public_id}/")
+    file.refresh_from_db()
+    assert file.phase == OutFile.Phase.DONE
+
+
+def test_tracking_whose_file_may_have_arrived_says_who_is_waited_for(
+    shipped: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailed(monkeypatch)
+    shipped.run(UPLOAD)
+    around = Around(schedules=[shipped.schedule(UPLOAD)], shipments=[parcel("A-1")])
+    assert next_of(the("A-1"), around).first.startswith("A person has to say whether the file with its tracking")
