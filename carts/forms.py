@@ -159,8 +159,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     def purchase_field(self) -> None:
         """Sync Purchase Orders, where both ends can. A form without it leaves it as it is."""
         cart, left_out = self.instance, self.is_bound and "sync_purchases" not in self.data
-        both = purchase_source.can(cart) and (cart.sync_purchases or purchase_source.takes(wms_system()))
-        if left_out or not both:
+        if left_out or not (purchase_source.can(cart) and (cart.sync_purchases or purchase_source.takes(wms_system()))):
             del self.fields["sync_purchases"]
             return
         old = self.fields["sync_purchases"]

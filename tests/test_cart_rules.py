@@ -12,6 +12,7 @@ from django.test import Client
 from accounts.models import AuditEntry
 from alerts.models import Alert
 from carts.models import Cart
+from carts.views import rule_files
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants import catalog
@@ -254,7 +255,18 @@ def test_a_row_says_which_cart_and_which_warehouse_it_means(desk: Desk) -> None:
 
 def test_a_file_has_so_many_carts_that_locking_them_is_short(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     client = desk.client("owner")
-    assert "A file may have 200 at most: split it." in send(client, desk, [{"Id": "x", "Buffer": "1"}] * 201)
+    said = send(client, desk, [{"Id": "x", "Buffer": "1"}] * 201)
+    assert "More than 200 of its rows change a cart, or are wrong. Split it" in said
+    monkeypatch.setattr(rule_files, "MOST_CHANGED", 1)
+    locked: list[list[int]] = []
+    keep = ruling.keep
+    monkeypatch.setattr(ruling, "keep", lambda ids: keep(locked.append([*ids]) or locked[-1]))
+    same, other = ({"Id": one.public_id, "Buffer": str(one.stock_buffer)} for one in desk.carts)
+    done = confirm(client, desk, send(client, desk, [same, other | {"Buffer": "7"}]))
+    assert "The rules of 1 cart are changed." in done.content.decode(), "a whole export counts what it changes"
+    assert locked == [[desk.carts[1].pk]], "what stays as it is is not locked"
+    assert "More than 1 of" in send(client, desk, [one | {"Buffer": "8"} for one in (same, other)])
+    monkeypatch.setattr(rule_files, "MOST_CHANGED", 200)
     asked: list[int] = []
     kinds = catalog.kinds
     monkeypatch.setattr(catalog, "kinds", lambda merchant: asked.append(merchant) or kinds(merchant))

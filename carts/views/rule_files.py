@@ -54,7 +54,7 @@ COLUMNS = (
 YES, NO = ("yes", "y", "true", "1", "on", "enabled"), ("no", "n", "false", "0", "off", "disabled")
 ANY_TIME = "Any time"
 MOST_NAMED = 12  # choices that a sentence lists
-MOST_CARTS = 200  # of a file: all of them are locked while it is imported
+MOST_CHANGED = 200  # carts that a file changes: all of them are locked while it is imported
 
 
 class Wrong(ValueError):
@@ -111,7 +111,7 @@ class RulesImport:
     )
     columns: Sequence[Column] = COLUMNS
     example: Sequence[Sequence[str]] = ()  # made of the columns below
-    most = f"{MOST_CARTS} carts"
+    most = f"{MOST_CHANGED} carts that are changed; those that stay as they are do not count"
 
     def __init__(self, back: str, actor: User, day: date) -> None:
         """`day`: the account's own, for the form."""
@@ -127,14 +127,14 @@ class RulesImport:
     def plan(self, rows: Sequence[Row]) -> Plan:
         """What would change at each cart.
 
-        Its good rows have the cart's id and the cells that change something alone: a cell that changes nothing now
-        is not to undo what somebody else makes of that option until the rows are carried out.
+        Its good rows are those that change something, with the cart's id and the cells that do alone: what changes
+        nothing now is not to undo what somebody else makes of that option until the rows are carried out, and keeps
+        no cart locked.
         """
-        if len(rows) > MOST_CARTS:
-            raise Broken(f"It has the rules of {len(rows):,} carts. A file may have {MOST_CARTS} at most: split it.")
         plan, carts, seen = Plan(whole=True), _Carts(), dict[int, int]()
         self._planned = []
         for row in rows:
+            _bound(plan)
             try:
                 cart = carts.of(row.cells)
                 if cart.pk in seen:
@@ -144,14 +144,15 @@ class RulesImport:
             except Wrong as why:
                 plan.problems.append((row.line, str(why)))
                 continue
-            changed = {name: row.cells[name] for name in wanted.changes}
-            plan.good.append(Row(row.line, {**dict.fromkeys(row.cells, ""), **changed, "id": cart.public_id}))
             if wanted.changes:
+                changed = {name: row.cells[name] for name in wanted.changes}
+                plan.good.append(Row(row.line, {**dict.fromkeys(row.cells, ""), **changed, "id": cart.public_id}))
                 self._planned.append(wanted)
                 what = f"{cart.merchant.name}: {cart.name}"
                 plan.changes.append(Change(what, wanted.in_words(0), wanted.in_words(1)))
             else:
                 plan.same += 1
+        _bound(plan)
         return plan
 
     def carry_out(self, rows: Sequence[Row]) -> str:
@@ -198,7 +199,8 @@ class RulesImport:
         """What the rows of its merchant's carts are read with, asked for once."""
         if cart.merchant_id not in self._common:
             kinds = catalog.kinds(cart.merchant_id)
-            fields = CartForm(instance=cart, today=self._day, kinds=kinds).fields
+            sent = dict.fromkeys(OPTIONS, "")  # with these fields alone it asks no more than it has to
+            fields = CartForm(sent, instance=cart, today=self._day, kinds=kinds).fields
             listed: dict[str, Any] = {name: getattr(fields[name], "choices", None) for name in OPTIONS}
             choices = {name: {str(v): str(words) for v, words in of} for name, of in listed.items() if of is not None}
             self._common[cart.merchant_id] = Common(kinds, fields, choices)
@@ -220,6 +222,15 @@ class RulesImport:
         if {"country_kind", "country_then"} & wanted.changes.keys():
             released += country_rules.change(cart, now, self._actor, kind=kind, then=then).released
         return released
+
+
+def _bound(plan: Plan) -> None:
+    """Ends what takes too long. Raises Broken."""
+    if len(plan.good) + len(plan.problems) > MOST_CHANGED:
+        raise Broken(
+            f"More than {MOST_CHANGED} of its rows change a cart, or are wrong. Split it: "
+            "rows that change nothing may be as many as you like."
+        )
 
 
 class _Carts:
