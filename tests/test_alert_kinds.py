@@ -32,6 +32,7 @@ from orders.out_of_stock import release_due
 from orders.services import outcomes
 from orders.services.outcomes import TRIES
 from tests import desk as desks
+from tests.statements import counted
 from tests.test_files_again import Disk
 from tests.test_files_life import HEADER, row
 from tests.test_inventory import count, refusing
@@ -630,3 +631,18 @@ def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, 
     assert (back["sku"].fix, back["old"].message, back["dismissed"].active) == ("Do it.", "About old.", False)
     Alert.objects.filter(key="stock").update(resolved_at=NOW)  # as with those who came back without their alerts
     assert release_due(NOW) == 1
+
+
+def test_the_dashboard_shows_the_last_ten_within_its_queries(tenant: Any) -> None:
+    for number in range(1, 12):
+        at_that = NOW + timedelta(minutes=number)
+        raise_alert(
+            "credentials", f"k{number}", f"Cause no. {number}.", now=at_that, merchant_id=tenant.merchants[0].pk
+        )
+    tenant.settle("owner")
+    client = tenant.client("owner")
+    with counted() as statements:
+        page = client.get(tenant.url("")).content.decode()
+    assert [number for number in range(1, 12) if f"Cause no. {number}." in page] == list(range(2, 12))
+    assert "And more</a>" in page
+    assert len([one for one in statements if not one.startswith("SELECT set_config")]) <= 12
