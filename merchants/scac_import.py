@@ -26,7 +26,8 @@ def rows_of(merchant: Merchant) -> Iterator[list[str]]:
 
 def lock(merchant: Merchant) -> dict[str, CarrierCode]:
     """Keeps the mapping as it is until the transaction ends; its rows by their keys."""
-    Merchant.objects.select_for_update(no_key=True).only("pk", "account").get(pk=merchant.pk)  # nobody adds one
+    # One person after the other.
+    Merchant.objects.select_for_update(no_key=True).only("pk", "account").get(pk=merchant.pk)
     rows = CarrierCode.objects.select_for_update().filter(merchant=merchant).order_by("pk")
     return {row.key: row for row in rows}
 

@@ -171,14 +171,17 @@ def bring_back(merchant_id: int, now: datetime) -> None:
     if Merchant.objects.filter(pk=merchant_id, archived_at__isnull=False).exists():
         return
     held = Order.objects.filter(merchant=merchant_id).exclude(cause="").exclude(error_code="").order_by()
-    causes = held.values_list("cause").annotate(Count("pk"), Min("error_code"), Min("error_message"))
-    found = {cause: about for cause, *about in causes}
-    known = Alert.objects.filter(key__in=list(found))
-    known.filter(Q(cart=None) | Q(cart__archived_at=None), resolved_at__isnull=False).update(
+    causes = held.values_list("error_code", "cause").annotate(Count("pk"), Min("error_message"))
+    found = {(kind, key): about for kind, key, *about in causes}
+    # By their kind too: what else was said of an order, and is over, has the same key.
+    alerts = Alert.objects.filter(key__in=[key for _, key in found]).values_list("pk", "kind", "key")
+    known = {(kind, key): pk for pk, kind, key in alerts if (kind, key) in found}
+    ended = Alert.objects.filter(pk__in=list(known.values()), resolved_at__isnull=False)
+    ended.filter(Q(cart=None) | Q(cart__archived_at=None)).update(
         resolved_at=None, last_seen=now, news_at=Case(When(dismissed_at=None, then=now))
     )
-    for key in sorted(found.keys() - set(known.values_list("key", flat=True))):
-        number, kind, message = found[key]
+    for kind, key in sorted(found.keys() - known.keys()):
+        number, message = found[kind, key]
         raise_alert(kind, key, message, merchant_id=merchant_id, count=number, now=now)
 
 

@@ -79,6 +79,8 @@ class Overtaken(Exception):
 def why_not(order: Order) -> str:
     """Why an order cannot be edited now, in words; "" where it can."""
     status = Status(order.status)
+    if status is Status.SENDING and order.error_code == "file_unknown":
+        return "The order left in a file, and nobody has said yet whether that arrived."
     if status is Status.SENDING:
         return "The order is being sent to the WMS right now. Try again in a minute."
     if status not in UNSENT:

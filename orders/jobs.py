@@ -385,6 +385,9 @@ def _healed(schedule: Schedule, now: datetime) -> None:
     keys = [_connection_key(schedule)] if schedule.cart_id else [_connection_key(schedule), WMS]
     resolve("unreachable", keys, now)
     resolve("service_failing", [f"schedule:{schedule.pk}"], now)
+    refused = Schedule.objects.filter(cart=None, paused=Schedule.Paused.AUTH, every__gt=0).exclude(pk=schedule.pk)
+    if schedule.paused != Schedule.Paused.AUTH and WMS in keys and refused.exists():
+        keys.remove(WMS)  # what has worked now may be another part of the same WMS than what refuses them
     resolve("credentials", keys, now)
     if schedule.paused == Schedule.Paused.AUTH:
         others = Schedule.objects.filter(cart=schedule.cart, paused=Schedule.Paused.AUTH, every__gt=0)

@@ -78,7 +78,7 @@ STATES: dict[str, Q] = {
     "cancel-sending": Q(status=Status.HELD, held_by="person"),
     "canceled": Q(status=Status.CANCELED),
 }
-MOVING = frozenset(STATES) - {"confirmed", "canceled"}  # none is in these for ever
+MOVING = frozenset(STATES) - {"shipped", "confirmed", "canceled"}  # orders leave these, and few are in them
 
 
 # Ids are given in the order of loading. So the last order that is older than a moment is found by halving, each

@@ -82,7 +82,7 @@ def look(now: datetime) -> int:
 
 
 _ENDED = """
-UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND (
+UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND a.kind <> 'file_unknown' AND (
     EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM merchants_merchant m WHERE m.id = a.merchant_id AND m.archived_at IS NOT NULL)
     OR (a.kind = 'service_failing' AND EXISTS (
@@ -94,7 +94,10 @@ UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND (
 
 
 def _end_what_is_gone(now: datetime) -> None:
-    """Nobody waits for what was switched off, or for a cart or merchant that was taken away."""
+    """Nobody waits for what was switched off, or for a cart or merchant that was taken away.
+
+    But for a person who says whether a mailed file has arrived: nowhere else that can be said.
+    """
     with tenancy.everyone("alerts about what is gone"), connection.cursor() as cursor:
         cursor.execute(_ENDED, [now, now - JUST_TOLD])
 

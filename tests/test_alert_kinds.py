@@ -24,7 +24,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.errors import Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Merchant, Schedule, Service
-from orders import actions, filters, out_of_stock
+from orders import actions, filters, jobs, out_of_stock
 from orders import watch as the_watch
 from orders.alerted import with_orders
 from orders.models import Order, Status
@@ -449,6 +449,10 @@ def test_a_wrong_key_of_the_wms_is_one_alert_for_all_merchants_and_ends_with_the
         assert shown.button == button, "where one can do something about it"
     the_watch._end_what_is_gone(START + timedelta(hours=1))
     assert alerts() == ["credentials"]
+    Schedule.objects.filter(merchant=other.merchant, service=STOCK).update(paused="", failures=1)
+    jobs._healed(other.schedule(STOCK), START)
+    assert alerts() == ["credentials"], "what failed of the other for another reason says nothing of the key"
+    Schedule.objects.filter(merchant=other.merchant, service=STOCK).update(paused="auth")
     world.wms.credentials = good
     world.wms.save()
     with at(1):
@@ -613,11 +617,15 @@ def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, 
         raise_alert(kind, key, f"About {key}.", fix="Do it.", now=NOW, **stays)
     raise_alert("sku_missing", "settled", "x", now=NOW, **stays)
     resolve("sku_missing", ["settled"], NOW)
+    raise_alert("changed_after_sending", "sku", "Of the same order, and over.", now=NOW, **stays)
+    resolve("changed_after_sending", ["sku"], NOW)
+    raise_alert("file_unknown", "a file", "Nobody else can say whether it arrived.", now=NOW, **stays)
     Alert.objects.filter(key="dismissed").update(dismissed_at=NOW)
     row = Cart.objects.filter(pk=cart.pk) if what == "carts" else Merchant.objects.filter(pk=cart.merchant_id)
     row.update(archived_at=NOW)
     the_watch._end_what_is_gone(NOW)
-    assert alerts() == []
+    assert alerts() == ["file_unknown"], "that waits for a person, wherever its cart is"
+    resolve("file_unknown", ["a file"], NOW)
     if what == "merchants":
         assert release_due(NOW) == 0
     Alert.objects.filter(key="old").delete()
@@ -627,6 +635,8 @@ def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, 
     assert row.get().archived_at is None
     back = {alert.key: alert for alert in Alert.objects.filter(resolved_at=None)}
     assert set(back) == {"stock", "sku", "dismissed", "old"}
+    assert back["sku"].kind == "sku_missing"
+    assert len(back) == Alert.objects.filter(resolved_at=None).count()
     assert {key for key, alert in back.items() if alert.news_at} == {"stock", "sku", "old"}
     assert (back["sku"].fix, back["old"].message, back["dismissed"].active) == ("Do it.", "About old.", False)
     Alert.objects.filter(key="stock").update(resolved_at=NOW)  # as with those who came back without their alerts
