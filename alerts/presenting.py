@@ -8,9 +8,6 @@ from alerts import kinds, links
 from alerts.kinds import Acts, Fix
 from alerts.mail import headline
 
-# What a viewer needs for a page with a fix; without it the alert's own page explains.
-NEEDED = {Fix.CHANNELS: ("alerts.edit",)}
-
 
 def present(account: Account, alerts: Sequence[Any], permissions: Collection[str]) -> list[Any]:
     """Adds to alerts (with their orders) `headline`, `about` (their kind), `fix_url` and `button`; "" for none."""
@@ -26,9 +23,10 @@ def present(account: Account, alerts: Sequence[Any], permissions: Collection[str
 
 
 def _needed(alert: Any) -> tuple[str, ...]:
+    """What a viewer needs for the page with the fix; without it the alert's own page explains."""
     if alert.about.fix is Fix.CONNECTION:
         return ("carts.edit", "merchants.edit") if alert.merchant_id else ("wms.edit",)
-    return NEEDED.get(alert.about.fix, ())
+    return ("alerts.edit",) if alert.about.fix is Fix.CHANNELS else ()
 
 
 def _button(alert: Any) -> str:
