@@ -91,16 +91,16 @@ def in_words(order: Order | Listed) -> str:
     return ""
 
 
-_HELD_BY = {
+_HELD_BY = {  # short: the list cuts what is longer
     "person": "Will not be sent",
-    "source": "The shop holds it",
-    "reopened": "Opened again in the shop",
-    out_of_stock.HELD_BY: "No stock; sent again every night",
-    FILTERED: "An order filter keeps it back",
-    HOLD_RULE: "A hold rule wants it looked at",
-    DELAYED: "Its cart’s delay is not over",
-    COUNTRY: "Its country is not shipped to",
-    ADDRESS_LOOKUP: "Its address is looked up",
+    "source": "Held by the shop",
+    "reopened": "Reopened in the shop",
+    out_of_stock.HELD_BY: "Held for lack of stock",
+    FILTERED: "Held by an order filter",
+    HOLD_RULE: "Held by a hold rule",
+    DELAYED: "Held by its cart’s delay",
+    COUNTRY: "Held for its country",
+    ADDRESS_LOOKUP: "Held for its address",
 }
 
 
