@@ -34,7 +34,8 @@ class Fix(StrEnum):
     CONNECTION = "connection"  # the credentials of the cart, of the merchant at the WMS, or of the WMS
     CART = "cart"
     PRODUCTS = "products"  # of the merchant
-    PRODUCT_SYNC = "product_sync"  # of the cart
+    PRODUCT_SYNC = "product_sync"  # of the cart: its products for the WMS
+    LISTINGS = "listings"  # of the cart: products of the WMS for it
     PURCHASES = "purchases"  # of the cart, those that wait for a person
     PURCHASES_UNTOLD = "purchases_untold"  # of the cart, those whose receipts it does not take
     PURCHASE = "purchase"  # the one that its key names
@@ -44,7 +45,10 @@ class Fix(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind. `button`: what the link to the fix says. `patience`: mailed from the so manieth time in a row on."""
+    """One kind. `button`: what the link to the fix says. `patience`: mailed from the so manieth time in a row on.
+
+    `resend`: it may be put right at the WMS, of which nobody hears here: orders are then sent again by hand.
+    """
 
     code: str
     title: str
@@ -55,6 +59,7 @@ class Kind:
     at_once: bool = False
     anew: Anew = Anew.NEVER
     patience: int = 1
+    resend: bool = False
 
     @property
     def cures_itself(self) -> bool:
@@ -91,10 +96,10 @@ TABLE = (
     _held("address_incomplete", "Address error", _ADDRESS, "Correct the address"),
     _held("bad_address", "Address error", _ADDRESS, "Correct the address"),
     _held("address_error", "Address error", _ADDRESS, "Correct the address"),
-    Kind(
-        "sku_missing", "Missing product code", Acts.PERSON,
+    _held(
+        "sku_missing", "Missing product code",
         "An item has no SKU, so the WMS cannot know what to pick. Give it one in the shop, or filter such items out.",
-        Fix.ORDERS, "Add the SKU", anew=Anew.EACH,
+        "Add the SKU",
     ),
     _held(
         "item_code_unknown", "Item code of no product",
@@ -108,8 +113,9 @@ TABLE = (
     ),
     Kind(
         "item_unknown", "Product not known to the WMS", Acts.PERSON,
-        "The WMS does not know this product for this customer. Add it there, or map it by an alias.",
-        Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+        "The WMS does not know this product for this customer. Mapped by an alias, all orders with it go on. "
+        "Added there, send them again.",
+        Fix.ORDERS, "Open the orders", at_once=True, anew=Anew.EACH, resend=True,
     ),
     Kind(
         "nothing_to_ship", "Nothing to ship", Acts.PERSON, "No item is left in the order that could be sent.",
@@ -125,10 +131,10 @@ TABLE = (
         "It was sent and no answer came. So that nothing is shipped twice, a person says whether it arrived.",
         Fix.ORDERS, "Say whether it arrived", anew=Anew.EACH,
     ),
-    Kind(
-        "reference_taken", "Reference taken", Acts.PERSON,
+    _held(
+        "reference_taken", "Reference taken",
         "The WMS has another order under this reference. Say whether it is the same one, or send with a new one.",
-        Fix.ORDERS, "Compare them", anew=Anew.EACH,
+        "Compare them",
     ),
     Kind(
         "canceled_at_wms", "Canceled at the WMS", Acts.PERSON,
@@ -184,6 +190,7 @@ TABLE = (
     _away("cart_cancel_failing", "The shop answers a cancellation with an error of its own. It is tried again."),
     _away("refund_failing", "The shop answers a refund with an error of its own. It is tried again."),
     _away("products_failing", "The WMS answers products with an error of its own. They are tried again."),
+    _away("listing_failing", "The shop answers new products with an error of its own. They are tried again."),
     _away("purchases_failing", "The WMS answers purchase orders with an error of its own. Each is tried once an hour."),
     _away("file_failing", "A file could not be written. It is tried again."),
     _away("lookup_failing", "Addresses cannot be looked up. After an hour the built-in rules decide alone."),
@@ -214,6 +221,11 @@ TABLE = (
         "product_refused", "Product refused by the WMS", Acts.PERSON,
         "The WMS does not take some products as they are. Mended in the shop they come by themselves.",
         Fix.PRODUCT_SYNC, "See which", anew=Anew.MORE,
+    ),
+    Kind(
+        "listing_refused", "Product refused by the cart", Acts.PERSON,
+        "The shop does not take some products of the WMS as they are. The others are created there.",
+        Fix.LISTINGS, "See which", anew=Anew.MORE,
     ),
     # ── purchase orders ──
     Kind(
@@ -255,7 +267,7 @@ TABLE = (
 REFUSED = Kind(
     "", "Refused by the WMS", Acts.PERSON,
     "The WMS does not take the order as it is. Correct what it says, then send it again.",
-    Fix.ORDERS, "Open the orders", anew=Anew.EACH,
+    Fix.ORDERS, "Open the orders", anew=Anew.EACH, resend=True,
 )  # fmt: skip
 
 KINDS = {kind.code: kind for kind in TABLE}

@@ -30,6 +30,12 @@ def orders(account: Account, alert: Alert) -> str:
     return to("orders", account.public_id) + "?" + urlencode({"cause": alert.key})
 
 
+def resend(account: Account, alert: Alert) -> str:
+    """The page that asks whether all orders that wait for it are to be sent again."""
+    query = {"cause": alert.key, "all": "1", "action": "resend"}
+    return to("orders_bulk", account.public_id) + "?" + urlencode(query)
+
+
 def fix(account: Account, alert: Alert) -> str:
     """The page on which its cause is put right."""
     known = kinds.of(alert.kind)
@@ -53,6 +59,8 @@ def fix(account: Account, alert: Alert) -> str:
         return to("cart", account.public_id, cart)
     if known.fix is Fix.PRODUCT_SYNC and cart:
         return to("cart_products", account.public_id, cart) + "?state=refused"
+    if known.fix is Fix.LISTINGS and cart:
+        return to("cart_product_sync", account.public_id, cart) + "#new-there"
     if known.fix is Fix.PRODUCTS and merchant:
         return to("products", account.public_id, merchant)
     if known.fix in (Fix.PURCHASES, Fix.PURCHASES_UNTOLD) and cart:

@@ -133,7 +133,7 @@ def _send(post: Post, now: datetime) -> bool:
     alert = Alert.objects.select_related("merchant", "cart").filter(pk=post.alert_id).first()
     account = Account.objects.get(pk=post.account_id)
     gone = bool(channel.merchant and channel.merchant.archived_at) or account.suspended_at
-    if alert is None or channel.off_at or gone:
+    if alert is None or not alert.active or channel.off_at or gone:
         mine.update(retry_at=None, lease_until=None)
         return False
     try:

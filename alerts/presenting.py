@@ -10,7 +10,7 @@ from alerts.mail import headline
 
 
 def present(account: Account, alerts: Sequence[Any], permissions: Collection[str]) -> list[Any]:
-    """Adds to alerts (with their orders) `headline`, `about` (their kind), `fix_url` and `button`; "" for none."""
+    """Adds `headline`, `about` (their kind), `fix_url`, `button` and `resend_url` to alerts (with their orders)."""
     for alert in alerts:
         alert.about = kinds.of(alert.kind)
         alert.headline = headline(alert)
@@ -19,6 +19,8 @@ def present(account: Account, alerts: Sequence[Any], permissions: Collection[str
             url = links.fix(account, alert)
             if url != links.page(account, alert):
                 alert.fix_url, alert.button = url, _button(alert)
+        again = alert.active and alert.about.resend and alert.waiting > 1 and "orders.act" in permissions
+        alert.resend_url = links.resend(account, alert) if again else ""
     return list(alerts)
 
 

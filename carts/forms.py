@@ -18,6 +18,7 @@ from orders.cart_settings import ADDRESSES, STOCK
 
 DELAY = delaying.FIELDS
 PRODUCTS = ("sync_products", "sync_updates", "sync_price")
+TO_CART = "list_products"
 DAY: Any = {"attrs": {"type": "date"}, "format": "%Y-%m-%d"}
 EARLIEST = "Orders placed before it are not loaded; they are listed as skipped."
 
@@ -32,7 +33,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "delay_minutes", "delay_since", "send_not_before", "send_working_days",
             "verify_addresses", "verify_countries", "hold_address_errors",
             "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent",
-            "sync_products", "sync_updates", "sync_price", "sync_purchases",
+            "sync_products", "sync_updates", "sync_price", "list_products", "sync_purchases",
         ]  # fmt: skip
         labels = {
             "name": "Name",
@@ -56,6 +57,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "sync_products": "Sync Products From Cart",
             "sync_updates": "Download Product Updates",
             "sync_price": "Sync Product Price",
+            "list_products": "Sync Products To Cart",
             "sync_purchases": "Sync Purchase Orders",
         }
         help_texts = {
@@ -85,6 +87,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "from now on; Product Import, on the cart’s page, takes over what is there already.",
             "sync_updates": "What changes in the shop is changed at the WMS too. Off: new products only.",
             "sync_price": "The shop’s price goes along.",
+            "list_products": "Products that the WMS has and this shop has not are created in the shop, with their name "
+            "and without a price, before Inventory Upload tells their stock. What is there already stays as it is.",
             "sync_purchases": "What the shop orders from suppliers is told to the WMS, and what has been received is "
             "told back. It begins with what changes from now on; what is open already can be taken over on the cart’s "
             "page.",
@@ -93,6 +97,9 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         widgets = {
             "earliest_order_date": forms.DateInput(**DAY),
             "send_not_before": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            "sync_products": forms.Select(choices=[(False, "No"), (True, "Yes, Cart to WMS")]),
+            "list_products": forms.Select(choices=[(False, "No"), (True, "Yes, WMS to Cart")]),
+            "sync_purchases": forms.Select(choices=[(False, "No"), (True, "Yes, Cart to WMS, and receipts back")]),
         }
 
     def __init__(self, *args: Any, today: date, kinds: Sequence[str] | None = None, **kwargs: Any) -> None:
@@ -133,6 +140,7 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             for name in DELAY:
                 del self.fields[name]
         self.product_fields()
+        self.listing_field()
         self.purchase_field()
         for name in STOCK:
             if name not in self.data and self.is_bound:  # a form without them leaves them as they are
@@ -144,42 +152,25 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         if left_out or not product_source.can(cart) or not (cart.sync_products or product_source.takes(wms_system())):
             for name in PRODUCTS:
                 del self.fields[name]
-            return
-        old = self.fields["sync_products"]
-        self.fields["sync_products"] = forms.TypedChoiceField(
-            label=old.label,
-            help_text=old.help_text,
-            choices=[("", "No"), ("yes", "Yes, Cart to WMS")],
-            coerce=bool,
-            empty_value="",
-            required=False,
-        )
-        self.initial["sync_products"] = "yes" if cart.sync_products else ""
+
+    def listing_field(self) -> None:
+        """Sync Products To Cart, where the shop can be told of new ones. A form without it leaves it as it is."""
+        cart, left_out = self.instance, self.is_bound and TO_CART not in self.data
+        if left_out or not product_source.listed(cart):
+            del self.fields[TO_CART]
+        elif not cart.merchant.list_products:
+            hint = f" {cart.merchant.name} has to say so too, in its setup: there it is off."
+            self.fields[TO_CART].help_text += hint
 
     def purchase_field(self) -> None:
         """Sync Purchase Orders, where both ends can. A form without it leaves it as it is."""
         cart, left_out = self.instance, self.is_bound and "sync_purchases" not in self.data
         if left_out or not (purchase_source.can(cart) and (cart.sync_purchases or purchase_source.takes(wms_system()))):
             del self.fields["sync_purchases"]
-            return
-        old = self.fields["sync_purchases"]
-        self.fields["sync_purchases"] = forms.TypedChoiceField(
-            label=old.label,
-            help_text=old.help_text,
-            choices=[("", "No"), ("yes", "Yes, Cart to WMS, and receipts back")],
-            coerce=bool,
-            empty_value="",
-            required=False,
-        )
-        self.initial["sync_purchases"] = "yes" if cart.sync_purchases else ""
-
-    def clean_sync_purchases(self) -> bool:
-        """Yes or no."""
-        return bool(self.cleaned_data["sync_purchases"])
 
     def clean_sync_products(self) -> bool:
         """Only one cart of a merchant may have it."""
-        wanted = bool(self.cleaned_data["sync_products"])
+        wanted: bool = self.cleaned_data["sync_products"]
         source = product_source.other(self.instance) if wanted else None
         if source is not None:
             raise forms.ValidationError(product_source.taken_by(source.name))
@@ -187,8 +178,8 @@ class CartForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     @property
     def products(self) -> list[forms.BoundField]:
-        """What goes to the WMS of its products."""
-        return [self[name] for name in PRODUCTS if name in self.fields]
+        """What goes to the WMS of its products, and what comes from there."""
+        return [self[name] for name in (*PRODUCTS, TO_CART) if name in self.fields]
 
     @property
     def delay(self) -> list[forms.BoundField]:

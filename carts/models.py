@@ -81,10 +81,14 @@ class Cart(TenantModel):
     sync_products = models.BooleanField(default=False, db_default=False)
     sync_updates = models.BooleanField(default=False, db_default=False)
     sync_price = models.BooleanField(default=False, db_default=False)
+    # Products of the WMS that it does not have are created in it, where its merchant says so too.
+    list_products = models.BooleanField(default=False, db_default=False)
     # Its purchase orders go to the WMS, and what came of them comes back.
     sync_purchases = models.BooleanField(default=False, db_default=False)
     # Another one after every change of what the rules go by, so that nobody works by old ones.
     rules_mark = models.CharField(max_length=12, default="", db_default="", editable=False)
+    # The mark of the rules by which the lines of its orders that wait were last seen: orders/services/waiting_lines.py.
+    lines_mark = models.CharField(max_length=12, default="", db_default="", editable=False)
     # How often its services are to run once it is switched on (again): {service: value of a frequency}.
     planned = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)

@@ -45,6 +45,7 @@ urlpatterns = [
     path("carts/<id:cart>/edit/", setup.cart_edit, name="cart_edit"),
     path("carts/<id:cart>/product-sync/", product_sync.product_sync, name="cart_product_sync"),
     path("carts/<id:cart>/product-sync-csv/", product_sync.product_sync_csv, name="cart_product_sync_csv"),
+    path("carts/<id:cart>/product-sync/again/", product_sync.cart_listings_again, name="cart_listings_again"),
     path("carts/<id:cart>/products/", products.cart_products, name="cart_products"),
     path("carts/<id:cart>/products/export/", lists.cart_products_csv, name="cart_products_csv"),
     path("carts/<id:cart>/products/again/", products.cart_products_again, name="cart_products_again"),

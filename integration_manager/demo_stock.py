@@ -1,4 +1,4 @@
-"""What the demo's merchants have: products with other codes, two warehouses, and one whose stock is kept here."""
+"""What the demo's merchants have: products with other codes, warehouses, and one whose stock is kept here."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ EAST = {"company": "Northquay East", "address_1": "400 Dock St", "city": "Newark
 
 
 def of_shop(merchant: Any, now: datetime) -> None:
-    """Products with names and UPCs, and the WMS's two halls under names of our own."""
+    """Products with names and UPCs, and the WMS's two halls under names of our own, beside a place for returns."""
     from merchants import catalog
     from merchants.models import Product, Warehouse
 
@@ -27,6 +27,7 @@ def of_shop(merchant: Any, now: datetime) -> None:
     catalog.store_aliases([catalog.alias(product, "UPC", GOODS[product.sku][1]) for product in products])
     Warehouse.objects.filter(merchant=merchant, is_default=True).update(name="Main hall", wms_name="MAIN")
     Warehouse.objects.create(merchant=merchant, name="East hall", wms_name="EAST", address=EAST)
+    Warehouse.objects.create(merchant=merchant, name="Returns", wms_name="RETURNS", enabled=False)  # for no shop
 
 
 def kept_here(merchant: Any, now: datetime) -> None:

@@ -46,7 +46,7 @@ class Plan:
     `good`: the rows that are planned anew when they are carried out, and then come to the same changes where nobody
     has changed anything. A row that changes nothing is not among them, unless the others depend on it: it is not to
     undo what somebody else makes of it meanwhile. `whole`: nothing is done at all while a row is wrong; else such
-    rows are left out.
+    rows are left out. `rest`: what is to be done about rows that were not looked at, in words.
     """
 
     good: list[Row] = field(default_factory=list)
@@ -55,6 +55,7 @@ class Plan:
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     whole: bool = False
+    rest: str = ""
 
     @property
     def stopped(self) -> bool:

@@ -84,6 +84,7 @@ def samples() -> dict[str, Any]:
         "systems": offered("cart"),
         "steps": _steps(),
         "events": _events(),
+        "order": {"public_id": "sample"},  # whose they are
         "runs": found,
         "health": runs.health(found),
         "messages": _messages(),
@@ -194,6 +195,7 @@ def _alerts() -> list[dict[str, Any]]:
     presented: list[tuple[Any, str]] = [(unmapped, "Map it"), (away, "Open WMS Setup")]
     for alert, button in presented:
         alert.about, alert.headline, alert.fix_url, alert.button = kinds.of(alert.kind), alert.message, "#", button
+        alert.resend_url = ""
         alert.waiting, alert.order_page, alert.like = alert.count if alert is unmapped else 0, None, 0
     text = "Nothing is retried until someone acts."
     return [

@@ -14,18 +14,33 @@ class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
     class Meta:
         model = Merchant
-        fields = ["name", "code"]
-        labels = {"name": "Merchant Name", "code": "Code"}
+        fields = ["name", "code", "list_products"]
+        labels = {"name": "Merchant Name", "code": "Code", "list_products": "Sync Products To Carts"}
         help_texts = {
             "name": "Shown on these pages and in mails. Example: Alder & Finch.",
             "code": "Up to 8 letters and digits; part of references where the WMS knows one account. Example: AF.",
+            "list_products": "Products that the WMS has and a shop has not are created in the shop, with their name "
+            "and without a price. Only in the carts that say so too, under Additional Product Options.",
         }
+        widgets = {"list_products": forms.Select(choices=[(False, "No"), (True, "Yes, WMS to Carts")])}
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         if self.instance.pk:
             self.fields["code"].disabled = True
             self.fields["code"].help_text = "Stands in references at the WMS, so it cannot be changed."
+        if self.is_bound and "list_products" not in self.data:  # a form without it leaves it as it is
+            del self.fields["list_products"]
+
+    @property
+    def who(self) -> list[forms.BoundField]:
+        """Who the merchant is."""
+        return [self["name"], self["code"]]
+
+    @property
+    def additional(self) -> list[forms.BoundField]:
+        """Additional Settings."""
+        return [self[name] for name in ("list_products",) if name in self.fields]
 
     def clean_name(self) -> str:
         """Outer space goes."""
@@ -69,7 +84,7 @@ DEFAULTS = {Service.DELIVER: frequencies.AUTO, Service.SHIP_CONFIRM: "3600", Ser
 DOES = {
     Service.DELIVER: "Sends orders to the WMS. Automatic: as soon as they arrive or are edited.",
     Service.SHIP_CONFIRM: "Fetches tracking numbers from the WMS.",
-    Service.INVENTORY: "Fetches stock levels from the WMS.",
+    Service.INVENTORY: "Fetches stock levels from the WMS, and what it tells of its products.",
 }
 
 

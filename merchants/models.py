@@ -35,6 +35,8 @@ class Merchant(TenantModel):
     archived_at = models.DateTimeField(null=True, blank=True)  # nothing of it runs; its history stays
     # Its stock is kept here instead of being read from the WMS. An operator switches it.
     managed_inventory = models.BooleanField(default=False, db_default=False)
+    # Its carts may be told of products of the WMS that they do not have: those of them that say so too.
+    list_products = models.BooleanField(default=False, db_default=False)
     # Country Rules of all its carts, as merchants/rules/countries.py has them: {} for none.
     country_rule = models.JSONField(default=dict, blank=True, db_default=models.Value({}, models.JSONField()))
 
@@ -136,6 +138,7 @@ class FileFormat(TenantModel):
         CONFIRMATIONS = "confirmations", "Confirmations"
         INVENTORY = "inventory", "Inventory"
         PRODUCTS = "products", "Products"
+        CATALOG = "catalog", "Product lists"
         PURCHASES = "purchases", "Purchase orders"
         RECEIPTS = "receipts", "Receipts"
 

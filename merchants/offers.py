@@ -1,7 +1,7 @@
 """What a cart is told of a product, and why: pure, for the upload and for every page that shows it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
@@ -71,6 +71,7 @@ class Offer:
     steps: tuple[Step, ...] = ()
     at: datetime | None = None  # the oldest count in it
     skipped: str = ""
+    made: bool = False  # a kit: put together here, no product of the WMS
 
     @property
     def told(self) -> bool:
@@ -119,7 +120,8 @@ def kit_offers(
         times += [place.at for place in places]
     number, words = min(made)
     steps = [Step(number, words)]
-    yield from _told(sku, codes, rules, why, _withheld(number, rules, steps), steps, times)
+    for offer in _told(sku, codes, rules, why, _withheld(number, rules, steps), steps, times):
+        yield replace(offer, made=True)
 
 
 def _told(

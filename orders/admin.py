@@ -6,6 +6,7 @@ from django.contrib import admin
 from integration_manager.operators import OperatorAdmin, site
 from orders.models import (
     BulkAction,
+    CartListing,
     CartProduct,
     Effect,
     LookupCount,
@@ -44,7 +45,7 @@ class ShipmentAdmin(OperatorAdmin):
     fields = (
         "key", "account", "merchant", "cart", "order", "tracking_no", "carrier", "method", "shipped_at", "created_at",
         "voided_at", "uploaded_at", "parked_at", "remote_id", "retry_at", "lease_until", "starts", "failures",
-        "error_code", "error_message",
+        "error_code", "error_message", "cause",
     )  # fmt: skip
 
 
@@ -126,6 +127,20 @@ class CartProductAdmin(OperatorAdmin):
     fields = (
         "sku", "public_id", "key", "state", "account", "merchant", "cart", "wms_key", "created_at", "modified_at",
         "sent_at", "retry_at", "token", "lease_until", "starts", "failures", "error_code", "error_message",
+    )  # fmt: skip
+
+
+@admin.register(CartListing, site=site)
+class CartListingAdmin(OperatorAdmin):
+    """Products of the WMS on their way to carts."""
+
+    list_display = ("code", "state", "account", "merchant", "cart", "sent_at", "retry_at", "error_code")
+    list_filter = ("state",)
+    list_select_related = ("account", "merchant", "cart")
+    search_fields = ("=code", "=sku", "=cart_key")
+    fields = (
+        "code", "sku", "state", "account", "merchant", "cart", "cart_key", "found", "created_at", "sent_at",
+        "retry_at", "token", "lease_until", "starts", "failures", "error_code", "error_message",
     )  # fmt: skip
 
 

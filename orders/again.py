@@ -31,7 +31,7 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
 
     None: there is one, it was canceled since, or its address is forgotten.
     """
-    row = Order.objects.select_for_update().get(pk=order_id)
+    row = Order.objects.select_for_update(no_key=True).get(pk=order_id)
     same = Order.objects.filter(merchant=row.merchant_id, source=row.source, cart_key=row.cart_key)
     if row.cancel_requested_at or row.forgotten_at or same.filter(revision__gt=row.revision).exists():
         return None

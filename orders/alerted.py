@@ -4,11 +4,11 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QueryS
 from django.db.models.functions import Coalesce
 
 from alerts.models import Alert
-from orders.models import Order
+from orders.models import Order, Shipment
 
 
 def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
-    """Adds whether orders wait for the cause, how many, and which one it is about.
+    """Adds whether orders wait for the cause, or parcels of them, how many, and which one it is about.
 
     `holds`, `waiting`; `order_page` and `order_number` are of the one order: where one waits, of that.
     """
@@ -17,13 +17,19 @@ def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     own = Order.objects.filter(pk=OuterRef("order_id"))
     number = held.values("cause").annotate(number=Count("*")).values("number")  # of rows: the index alone tells it
     several = Exists(held[1:2])
+    parcels = Shipment.objects.filter(cause=OuterRef("key")).exclude(cause="").order_by()
+    of_parcels = parcels.values("cause").annotate(number=Count("order", distinct=True)).values("number")
     return alerts.annotate(
         holds=Exists(held),
-        waiting=Coalesce(Subquery(number, output_field=IntegerField()), 0),
+        waiting=Coalesce(Subquery(number), Subquery(of_parcels), 0, output_field=IntegerField()),
         **{
             name: Case(
                 When(several, then=Subquery(own.values(column)[:1])),
-                default=Coalesce(Subquery(held.values(column)[:1]), Subquery(own.values(column)[:1])),
+                default=Coalesce(
+                    Subquery(held.values(column)[:1]),
+                    Subquery(parcels.values(f"order__{column}")[:1]),
+                    Subquery(own.values(column)[:1]),
+                ),
             )
             for name, column in (("order_page", "public_id"), ("order_number", "cust_po_no"))
         },

@@ -20,8 +20,8 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
     """Inside, and only inside, the codes of a merchant's products are changed, by one person after the other.
 
     What waits for one of them is seen by the rules again, and the carts that go by such codes are told the
-    stock anew. All in one transaction. `codes`: those that are new; more may come inside. What is given counts who
-    went on.
+    stock anew. All in one transaction. `codes`: those that are new or go; more may come inside. What is given
+    counts who went on.
     """
     went_on = releasing.Reviewed()
     with transaction.atomic():
@@ -33,12 +33,13 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
         yield went_on
         for cart in _waited_for(merchant, translating, codes):
             cart.refresh_from_db(fields=["rules_mark"])
-            seen = releasing.review(merchant, cart, item_code.CODE, "The code is known now.", now, actor=actor)
+            seen = releasing.review(merchant, cart, item_code.CODE, "The code means one product now.", now, actor=actor)
             went_on.released += seen.released
             went_on.left += seen.left
+        went_on.released += releasing.try_again(merchant, translating, now, actor=actor, items=codes)
         if translating:
             purchase_rows.codes_changed(merchant.pk, now)
-        if any(cart.stock_alias for cart in carts):
+        if translating or any(cart.stock_alias for cart in carts):
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
 
 

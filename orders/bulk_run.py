@@ -196,7 +196,9 @@ def _batch(bulk: BulkAction, now: datetime) -> bool:
         if not ids:
             _end(bulk, BulkAction.State.DONE)
             return False
-        found = {order.pk: order for order in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+        found = {
+            order.pk: order for order in Order.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+        }
         reasons = {pk: why_not(found[pk], kind) if pk in found else GONE for pk in ids}
         able = [found[pk] for pk in ids if not reasons[pk]]
         done = set(kind.act(able, bulk.actor, now)) if able else set()

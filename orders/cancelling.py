@@ -8,8 +8,9 @@ from integration_manager.kit import clock
 from orders import changes
 from orders.abilities import Abilities
 from orders.actions import NotNow
-from orders.models import Effect, Order, Shipment, Status
-from orders.services.upload_shipments import confirm_complete, tell_end
+from orders.editing import PARTS
+from orders.models import Effect, Order, Status
+from orders.services import shipped_in_part
 from orders.states import move
 from orders.telling import tell_of_cancellation
 
@@ -38,7 +39,7 @@ def ask(order: Order, able: Abilities, actor: str, *, again: bool = False) -> No
     """Has the WMS asked to cancel an order. `again`: then it is sent as it is now. Raises NotNow."""
     now = clock.now()
     with transaction.atomic():
-        row = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+        row = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=order.pk)
         reason = why_not(row)
         if reason:
             raise NotNow(reason)
@@ -60,7 +61,7 @@ def is_canceled(order: Order, able: Abilities, actor: str) -> None:
     """A person has canceled an order at the WMS by hand. What has shipped of it is all there is. Raises NotNow."""
     now = clock.now()
     with transaction.atomic():
-        row = Order.objects.select_for_update(of=("self",)).select_related("cart").get(pk=order.pk)
+        row = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("cart").get(pk=order.pk)
         reason = why_not(row)
         if reason:
             raise NotNow(reason)
@@ -69,14 +70,8 @@ def is_canceled(order: Order, able: Abilities, actor: str) -> None:
         Effect.objects.filter(order=row, kind=Effect.Kind.CANCEL_AT_WMS).exclude(state=Effect.State.DONE).update(
             state=Effect.State.DONE, done_at=now, lease_until=None
         )
-        if Shipment.objects.filter(order=row, voided_at=None).exists():
-            said = "A person says that the WMS does not ship the rest of it."
-            done = move(
-                [row.pk], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, actor=actor, message=said, shipped_at=now,
-                short=True,
-            )  # fmt: skip
-            tell_end(done, now)
-            confirm_complete(set(done), now)
+        if shipped_in_part.has_shipped(row.pk):
+            shipped_in_part.end(row.pk, "A person says that the WMS does not ship the rest of it.", now, actor=actor)
         else:
             said = "A person has canceled it at the WMS."
             Order.objects.filter(pk=row.pk, cancel_requested_at=None).update(cancel_requested_at=now, cancel_by=actor)
@@ -87,7 +82,7 @@ def is_canceled(order: Order, able: Abilities, actor: str) -> None:
             if row.cancel_requested_at is None or row.cancel_by:  # else the cart has said so itself
                 tell_of_cancellation(done, now, actor=actor, why="It was canceled at the WMS.")
     for kind in ("cancel_refused", *SEEN):
-        resolve(kind, [f"order:{order.pk}"], now)
+        resolve(kind, _keys(order), now)
 
 
 def by_hand(order: Order, able: Abilities) -> bool:
@@ -102,6 +97,10 @@ def by_hand(order: Order, able: Abilities) -> bool:
 
 def seen(order: Order) -> None:
     """A person knows that the source has changed an order, and leaves it as it is."""
-    mine = Alert.objects.filter(kind__in=SEEN, key=f"order:{order.pk}", resolved_at=None, dismissed_at=None)
+    mine = Alert.objects.filter(kind__in=SEEN, key__in=_keys(order), resolved_at=None, dismissed_at=None)
     if not mine.update(dismissed_at=clock.now()):
         raise NotNow("That was seen already.")
+
+
+def _keys(order: Order) -> list[str]:
+    return [f"order:{order.pk}", *(changes.here_and_there(order.pk, part) for part in PARTS)]

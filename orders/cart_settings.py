@@ -8,7 +8,7 @@ from carts.models import Cart
 from merchants import schedules
 from merchants.models import Service
 from merchants.rules import item_code
-from orders import address_changes, delaying, purchase_rows, releasing, ship_methods
+from orders import address_changes, delaying, listings, purchase_rows, releasing, ship_methods
 from orders.services import products, purchase_orders
 
 ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
@@ -31,6 +31,7 @@ def follow(cart: Cart, before: Mapping[str, Any], now: datetime, actor: str) -> 
     if changed("translate_items"):
         message = "Item codes of this cart are translated another way now."
         released += releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor).released
+        released += releasing.try_again(cart.merchant, [cart], now, actor=actor)
         purchase_rows.codes_changed(cart.merchant_id, now)
     if changed(*ADDRESSES):
         released += address_changes.review(cart, "Addresses of this cart are verified another way now.", now, actor)
@@ -38,6 +39,8 @@ def follow(cart: Cart, before: Mapping[str, Any], now: datetime, actor: str) -> 
         delaying.retime(cart, now, actor=actor)
     if changed("sync_products"):
         products.switched(cart, on=cart.sync_products, now=now)
+    if changed("list_products"):
+        listings.switched(cart, now)
     if changed("sync_purchases"):
         purchase_orders.switched(cart, on=cart.sync_purchases, now=now)
     if changed(*STOCK):

@@ -1,12 +1,14 @@
 """Why orders stand still: one cause, one alert, one fix for all of its orders."""
 
 import hashlib
+import re
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Case, Count, Min, Q, When
+from django.db.models import Case, Count, Exists, Min, OuterRef, Q, When
 
 from alerts import kinds
 from alerts.kinds import Anew
@@ -16,7 +18,7 @@ from integration_manager import tenancy
 from integration_manager.kit.errors import ConnectorError, NeedsHuman
 from merchants.models import Merchant
 from merchants.rules import Hold, Problem
-from orders.models import Event, Order, Status
+from orders.models import Event, Order, Shipment, Status
 from orders.states import Each, move, note
 
 
@@ -35,20 +37,38 @@ class Cause:
 
 def of_problem(merchant_id: int, problem: Problem, cart_id: int | None = None) -> Cause:
     """The cause that a rule's problem stands for. `cart_id`: the order's cart, for rules that are the cart's."""
-    key = problem.cause or _key(merchant_id, problem.code, problem.message)
+    key = problem.cause or key_of(merchant_id, problem.code, problem.message)
     of_cart = cart_id if problem.cause else None
     return Cause(problem.code, key, merchant_id, problem.message, problem.fix, cart_id=of_cart)
 
 
-def of_error(merchant_id: int, error: ConnectorError) -> Cause:
-    """The cause that the other system's refusal stands for."""
-    message = str(error)
+def of_error(merchant_id: int, error: ConnectorError, *, own: Sequence[str] = (), words: str = "") -> Cause:
+    """The cause that the other system's refusal stands for.
+
+    `own`: the order's number and references, which make no other cause of it; `words`: what is said of all of its
+    orders, where `error` tells what is so of one alone.
+    """
+    message = words or str(error)
     fix = error.fix if isinstance(error, NeedsHuman) else "Correct the order and send it again by hand."
-    return Cause(error.code, _key(merchant_id, error.code, message), merchant_id, message, fix, error.said)
+    key = key_of(merchant_id, error.code, general(message, own))
+    return Cause(error.code, key, merchant_id, message, fix, error.said)
 
 
-def _key(merchant_id: int, code: str, message: str) -> str:
-    return f"{merchant_id}:{code}:{hashlib.sha256(message.encode()).hexdigest()[:16]}"
+def report_of(error: BaseException) -> str:
+    """The number of a mistake of ours that leads to its report: the same mistake has the same one."""
+    where = traceback.extract_tb(getattr(error, "__traceback__", None))  # a connector may give what is no error at all
+    return hashlib.sha256(f"{type(error)}{where}".encode()).hexdigest()[:8]
+
+
+def general(message: str, own: Sequence[str]) -> str:
+    """What is said without the names of the one that it is said of. A part of another word, or of a SKU, is none."""
+    names = "|".join(re.escape(name) for name in sorted(filter(None, own), key=len, reverse=True))
+    return re.sub(rf"(?<![\w-])(?:{names})(?![\w-])", "…", message) if names else message
+
+
+def key_of(whose: int, code: str, message: str) -> str:
+    """The key of a cause: the same for the same words."""
+    return f"{whose}:{code}:{hashlib.sha256(message.encode()).hexdigest()[:16]}"
 
 
 def to_error(
@@ -62,16 +82,17 @@ def to_error(
     to: Status = Status.ERROR,
 ) -> list[int]:
     """Stops orders until somebody acts, with the cause on them, and opens its alert."""
+    message = problem.message if isinstance(problem, Problem) else str(problem)
     moved = move(
         ids,
         frm,
         to,
         "error" if to is Status.ERROR else "gave_up",
         now=now,
-        message=cause.message,
+        message=message,
         tokens=tokens,
         error_code=problem.code,
-        error_message=cause.message,
+        error_message=message,
         cause=cause.key,
     )
     if moved:
@@ -164,7 +185,7 @@ def hold_instead(holds: Mapping[int, Hold], now: datetime) -> None:
 
 
 def bring_back(merchant_id: int, now: datetime) -> None:
-    """A merchant, or a cart of it, is back: so are the alerts of what still holds its orders.
+    """A merchant, or a cart of it, is back: so are the alerts of what still holds its orders or parcels.
 
     They ended when it was taken away (orders/watch.py). One that is past its time, and gone, is raised anew.
     """
@@ -176,7 +197,9 @@ def bring_back(merchant_id: int, now: datetime) -> None:
     # By their kind too: what else was said of an order, and is over, has the same key.
     alerts = Alert.objects.filter(key__in=[key for _, key in found]).values_list("pk", "kind", "key")
     known = {(kind, key): pk for pk, kind, key in alerts if (kind, key) in found}
-    ended = Alert.objects.filter(pk__in=list(known.values()), resolved_at__isnull=False)
+    parcels = Shipment.objects.filter(cause=OuterRef("key")).exclude(cause="")
+    theirs = Q(pk__in=list(known.values())) | Q(Exists(parcels), merchant=merchant_id)
+    ended = Alert.objects.filter(theirs, resolved_at__isnull=False)
     ended.filter(Q(cart=None) | Q(cart__archived_at=None)).update(
         resolved_at=None, last_seen=now, news_at=Case(When(dismissed_at=None, then=now))
     )

@@ -65,6 +65,11 @@ def changed_after_sending(order_id: int, newer: dict[str, Any], now: datetime) -
     )
 
 
+def here_and_there(order_id: int, part: str) -> str:
+    """The key of the alert about a part of an order that was edited here and changed in the shop too."""
+    return f"order:{order_id}:{part}"
+
+
 def request_cancel(order_id: int, now: datetime, *, actor: str, why: str) -> None:
     """Cancels an order, or asks for it: at once if it was certainly never sent, else when that is known."""
     order = Order.objects.get(pk=order_id)

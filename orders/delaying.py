@@ -32,7 +32,7 @@ def retime(cart: Cart, now: datetime, *, actor: str, why: str = "The cart's Deli
     waiting = Order.objects.filter(
         cart=cart, merchant=cart.merchant_id, status__in=TIMED, failures=0, token=0, retry_at__gt=now
     )
-    rows = waiting.order_by("id").select_for_update()
+    rows = waiting.order_by("id").select_for_update(no_key=True)
     last, changed = 0, list[int]()
     while group := list(rows.filter(pk__gt=last)[:BATCH]):
         last = group[-1].pk

@@ -93,8 +93,13 @@ class EditForm(forms.Form):
         return [self[f"{side}_{name}"] for name in ADDRESS]
 
     def clean(self) -> dict[str, Any]:
-        """Countries are ISO codes; a last day, and the one of its arrival, are not before the first."""
+        """Countries are ISO codes; a last day, and the one of its arrival, are not before the first.
+
+        Days that stay as they are may be: they are the shop's, and stand in the way of nothing else.
+        """
         data = self.cleaned_data
+        base = unseal(data.get("base", ""))
+        was = base.fields if base is not None else {}
         for side in SIDES:
             country = data.get(f"{side}_country") or ""
             code = alpha_2(country) if country else ""
@@ -102,12 +107,14 @@ class EditForm(forms.Form):
                 self.add_error(f"{side}_country", f"“{country}” is no country. Example: GB, or United Kingdom.")
             else:
                 data[f"{side}_country"] = code
-        first, last = data.get("requested_ship_date"), data.get("latest_ship_date")
-        if first and last and last < first:
-            self.add_error("latest_ship_date", "This is before the day on which it is to ship.")
-        expected = data.get("expected_delivery_date")
-        if first and expected and expected < first:
-            self.add_error("expected_delivery_date", "It cannot arrive before the day on which it is to ship.")
+        first = data.get("requested_ship_date")
+        for name, why in (
+            ("latest_ship_date", "This is before the day on which it is to ship."),
+            ("expected_delivery_date", "It cannot arrive before the day on which it is to ship."),
+        ):
+            changed = any(_plain(data.get(day)) != was.get(day, "") for day in ("requested_ship_date", name))
+            if changed and first and data.get(name) and data[name] < first:
+                self.add_error(name, why)
         return data
 
     def fields_of(self) -> dict[str, str]:

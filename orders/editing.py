@@ -23,6 +23,7 @@ from merchants.rules import address, judge
 from merchants.schedules import wake
 from orders import differences
 from orders.actions import NotNow
+from orders.changes import here_and_there
 from orders.intake import ADDED, Intake, check
 from orders.models import Order, OrderDetail, Status
 from orders.reading import source_of
@@ -195,7 +196,7 @@ def _locked(order: Order) -> tuple[Intake, Order, OrderDetail]:
     cart = Order.objects.select_related("cart__merchant").get(pk=order.pk).cart
     intake = Intake(cart.merchant, cart)
     intake.keep_rules()
-    row: Order = Order.objects.select_for_update(of=("self",)).select_related("cart").get(pk=order.pk)
+    row: Order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("cart").get(pk=order.pk)
     reason = why_not(row)
     if reason:
         raise NotNow(reason)
@@ -221,8 +222,8 @@ def _store(
     except Unmappable as error:
         raise NotNow(f"It cannot be saved like this: {error}.") from None
     touched = {name for name in PARTS if data.get(name) != detail.data.get(name)} | {*row.edited_fields} - {*edited}
-    if touched & {*row.edited_fields}:  # what differed here and there is decided anew
-        resolve("changed_here_and_there", [f"order:{row.pk}"], now)
+    # Where these differed, that is decided.
+    resolve("changed_here_and_there", [here_and_there(row.pk, part) for part in touched], now)
     judged = rewrite(
         intake, row, detail, data, now, kind="edited", actor=actor, message=message, edited_fields=list(edited)
     )

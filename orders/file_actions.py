@@ -1,8 +1,9 @@
-"""What a person says of a file of which nobody knows whether it arrived."""
+"""What a person says of a file of which nobody knows whether it arrived, or that cannot be given its name."""
 
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import F, Q
 
 from alerts.raising import resolve
 from integration_manager.kit import clock
@@ -11,18 +12,20 @@ from merchants.schedules import wake
 from orders import changes, purchase_files
 from orders.actions import NotNow
 from orders.models import Order, OutFile, Shipment, Status
-from orders.out_file import ByHand
+from orders.out_file import FREE, ByHand
 from orders.services import out_files
 from orders.services.posting import KIND, key_of
 from orders.states import note
 
 Phase = OutFile.Phase
+# That nobody knows it of, and what cannot be given its name, while no worker tries to.
+WAITS = Q(phase=Phase.PARKED) | (Q(phase=Phase.UPLOADED, failures__gte=out_files.ASK) & FREE)
 
 
 def waiting(key: str) -> OutFile | None:
     """The file that an alert is about, while it waits."""
     name = key.removeprefix("file:")
-    found: OutFile | None = OutFile.objects.filter(name=name, phase=Phase.PARKED).order_by("-id").first()
+    found: OutFile | None = OutFile.objects.filter(WAITS, name=name).order_by("-id").first()
     return found
 
 
@@ -37,11 +40,13 @@ def arrived(file: OutFile, actor: str) -> None:
         canceled = Order.objects.filter(pk__in=orders, status=Status.AT_WMS, cancel_requested_at__isnull=False)
         for pk, by in list(canceled.values_list("pk", "cancel_by")):
             changes.cancel_at_wms([pk], now, actor=by, why="Canceled before that was known.")
-        resolve(KIND, [key_of(file)], now)
 
 
 def did_not(file: OutFile, actor: str) -> None:
-    """The recipient does not have it: it is sent again, as it was. Raises NotNow."""
+    """The recipient does not have it: it is sent again, as it was. Raises NotNow.
+
+    Where one of its orders was canceled or changed since, the next run makes another one instead.
+    """
     now = clock.now()
     with transaction.atomic():
         _decide(file, Phase.PLANNED, now)
@@ -62,13 +67,14 @@ def did_not(file: OutFile, actor: str) -> None:
 
 
 def _decide(file: OutFile, phase: str, now: datetime) -> None:
-    """Of two people who decide at once, one does."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE orders_outfile SET phase = %s, token = token + 1, lease_until = NULL, done_at = %s "
-            "WHERE id = %s AND phase = 'parked'",
-            [phase, now if phase == Phase.DONE else None, file.pk],
-        )
-        if cursor.rowcount != 1:
-            raise NotNow("Somebody has just decided about this file.")
+    """Of two people who decide at once, one does; and neither while a worker has it."""
+    decided = OutFile.objects.filter(WAITS, pk=file.pk).update(
+        phase=phase,
+        token=F("token") + 1,
+        lease_until=None,
+        failures=0,
+        done_at=now if phase == Phase.DONE else None,
+    )
+    if not decided:
+        raise NotNow("Somebody has just decided about this file, or it is being tried right now.")
     file.refresh_from_db()

@@ -59,15 +59,16 @@ def note(run: Run, page: Page, left_out: int = 0) -> None:
         _alert(run, page.file, book)
 
 
-def finish(run: Run, page: Page, more: Sequence[Reject] = ()) -> None:
+def finish(run: Run, page: Page, more: Sequence[Reject] = (), of: str = "") -> None:
     """All that is on the page is stored: what could not be read is said, and the file that ends with it goes away.
 
     In this order, since nobody would read a file that is gone again to say so. `more`: what was refused here.
+    `of`: what else than its levels, orders … a service reads.
     """
-    rejects.alert(run, [*page.rejects, *more])
-    rejects.say(run, page.notes)
+    rejects.alert(run, [*page.rejects, *more], of)
+    rejects.say(run, page.notes, of)
     if page.file is not None:
-        rejects.ended(run, page.file)
+        rejects.ended(run, page.file, of)
     if page.done is None:
         return
     crash_here("after_stored")

@@ -127,6 +127,7 @@ def _follow(cart: Cart, now: datetime, actor: object, saved: Saved, codes: Seque
     for code in codes:
         said = "The cart's filters were changed."
         saved.released += releasing.review(fresh.merchant, fresh, code, said, now, actor=str(actor)).released
+    saved.released += releasing.try_again(fresh.merchant, [fresh], now, actor=str(actor))
     if saved.changes:
         saved.skipped = SkippedOrder.objects.filter(cart=cart, reason=reason).count()
         wake(Service.UPLOAD_INVENTORY, now, merchant_id=cart.merchant_id, cart_ids=[cart.pk])

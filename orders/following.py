@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alerts.raising import raise_alert
+from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
 from orders import causes as because
-from orders.changes import changed_after_sending, request_cancel
+from orders.changes import changed_after_sending, here_and_there, request_cancel
 from orders.content import same_but_shipped, same_but_state, source_hash
+from orders.differences import word
 from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
 from orders.models import Effect, OrderDetail, Status
@@ -120,7 +121,7 @@ def apply_source(
     """The order follows its source: a new version replaces the old one, before it is sent."""
     order = incoming.order
     assert order is not None
-    row = OrderRow.objects.select_for_update().get(pk=row_id)
+    row = OrderRow.objects.select_for_update(no_key=True).get(pk=row_id)
     if row.status != status:  # it moved on in this very moment, for one thing it may be being sent
         canceled = row.cancel_requested_at is not None
         update_known(intake, row_id, Status(row.status), canceled, incoming, now, stored)
@@ -128,21 +129,35 @@ def apply_source(
     detail = OrderDetail.objects.get(order_id=row_id)
     data = merged(row, detail, incoming.data)
     if row.edited_fields:
-        raise_alert(
-            "changed_here_and_there",
-            f"order:{row_id}",
-            f"Order {row.cust_po_no} was edited here and has now changed in the shop too; the edits made here stay.",
-            fix="Compare both on the order's page and correct what should be different.",
-            merchant_id=row.merchant_id,
-            order_id=row_id,
-            now=now,
-        )
+        _tell_of_both(row, detail, incoming, now)
     judged = rewrite(
         intake, row, detail, data, now, kind="changed", actor="", message="Changed in the shop.", raw=incoming.raw,
         **_names(intake, row, data), source_hash=incoming.hash, source_modified_at=order.modified_at,
         source_changed=False,
     )  # fmt: skip
     place(intake, row, judged, status, now, message="Corrected in the shop; it is sent again.")
+
+
+def _tell_of_both(row: OrderRow, detail: OrderDetail, incoming: Incoming, now: datetime) -> None:
+    """An alert for each part that was edited here and is another one in the shop now, until a person decides it."""
+    before = None  # where nobody knows what the shop said, all of it may be new
+    if incoming.raw is not None:
+        before = source_of(OrderDetail.objects.select_related("order__cart__merchant").get(pk=detail.pk))
+    for part in row.edited_fields:
+        theirs, key = incoming.data.get(part), here_and_there(row.pk, part)
+        if theirs == detail.data.get(part):
+            resolve("changed_here_and_there", [key], now)
+        elif before is None or before.get(part) != theirs:
+            raise_alert(
+                "changed_here_and_there",
+                key,
+                f"Order {row.cust_po_no}: “{word(part)}” was edited here and has now changed in the shop too; "
+                "the edit made here stays.",
+                fix="Compare both on the order's page and correct what should be different.",
+                merchant_id=row.merchant_id,
+                order_id=row.pk,
+                now=now,
+            )
 
 
 def merged(row: OrderRow, detail: OrderDetail, version: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +182,7 @@ def take_newer(merchant: Merchant, row_id: int, now: datetime) -> None:
     cart = OrderRow.objects.select_related("cart").get(pk=row_id).cart
     intake = Intake(merchant, cart)
     intake.keep_rules()
-    row = OrderRow.objects.select_for_update().get(pk=row_id)
+    row = OrderRow.objects.select_for_update(no_key=True).get(pk=row_id)
     version = OrderDetail.objects.values_list("newer", flat=True).get(order_id=row_id)
     if not version or row.status in (Status.SENDING, Status.CANCELED):
         return  # being sent again, or to be opened again: the next look at the source does that

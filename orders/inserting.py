@@ -44,7 +44,8 @@ class Plan:
     ) -> None:
         """`wanted`: judged, if they could be read. The rest as for `insert_orders`."""
         self.wanted, self.now, self.rules = wanted, now, intake.known_rules
-        problems = [incoming.problem for incoming in wanted]
+        # One that is kept here whatever the rules say waits for no fix: they see it again once it is released.
+        problems = [None if status is not None and i.order is not None else i.problem for i in wanted]
         self.causes = [because.of_problem(intake.merchant.pk, p, intake.cart.pk) if p else None for p in problems]
         orders = [incoming.order for incoming in wanted]
         placed = [placing(incoming, now, status) for incoming in wanted]
@@ -253,11 +254,11 @@ class Placing:
 
 
 def placing(incoming: Incoming, now: datetime, status: Status | None = None) -> Placing:
-    """Where an order is to stand. `status`: where it stands whatever the rules say."""
+    """Where an order is to stand. `status`: where one that could be read stands, whatever the rules say."""
     problem = incoming.problem
     hold = incoming.outcome.waits if incoming.outcome else None
     goes = max(hold.until, now) if hold is not None and hold.until is not None else now
-    if status is not None:
+    if status is not None and incoming.order is not None:
         return Placing(str(status), now, why=problem.message if problem else "")
     if problem is not None:  # from when on it may go, once it is released
         return Placing(str(Status.ERROR), goes, why=problem.message)

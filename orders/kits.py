@@ -39,6 +39,7 @@ def changing(merchant: Merchant, now: datetime, *, actor: str) -> Iterator[relea
             seen = releasing.review(merchant, cart, code, "The merchant's kits were changed.", now, actor=actor)
             went_on.released += seen.released
             went_on.left += seen.left
+        went_on.released += releasing.try_again(merchant, carts, now, actor=actor)
         schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
 
 

@@ -12,14 +12,16 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Count, Q
 
+from alerts import kinds
+from alerts.models import Alert
 from alerts.raising import resolve
 from integration_manager import tenancy
-from integration_manager.kit.errors import NeedsHuman
-from merchants.models import Merchant, Schedule, StockLevel
+from integration_manager.kit.errors import OUT_OF_STOCK, NeedsHuman
+from merchants.models import Schedule, Service, StockLevel
 from merchants.schedules import AT_WMS, start_over
-from orders import causes, product_rows, purchase_rows
+from orders import causes, out_of_stock, product_rows, purchase_rows
 from orders.models import Effect, Order, OutFile, Status
-from orders.services import posting
+from orders.services import look_up, posting
 from orders.states import move
 
 _WAITING = (Status.RECEIVED, Status.READY)
@@ -28,7 +30,7 @@ _AT_WMS = Q(status=Status.AT_WMS)
 # Their sending has begun, and nobody knows for certain that they did not arrive.
 _MAY_BE_THERE = (
     Q(status=Status.SENDING)
-    | Q(status__in=[*_WAITING, Status.HELD, Status.GAVE_UP], starts__gt=0)
+    | Q(status__in=[*_WAITING, Status.HELD, Status.GAVE_UP], starts__gt=0) & ~Q(held_by=out_of_stock.HELD_BY)
     | Q(status=Status.ERROR, error_code="outcome_unknown")
 )
 
@@ -75,9 +77,10 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     with connection.cursor() as cursor:
         # What the old one refused is not there: its next send is the new one's first.
         cursor.execute(
-            """UPDATE orders_order SET starts = 0, unknown_rounds = 0 WHERE account_id = %s AND status = 'error'
+            """UPDATE orders_order SET starts = 0, unknown_rounds = 0
+               WHERE account_id = %s AND (status = 'error' OR status = 'held' AND held_by = %s)
                AND starts > 0 AND sent_hash = '' AND error_code <> 'outcome_unknown'""",
-            [tenancy.account_id()],
+            [tenancy.account_id(), out_of_stock.HELD_BY],
         )
     asked = _undecided()
     with connection.cursor() as cursor:
@@ -102,9 +105,13 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
-    keys = ["wms", *(f"wms:{pk}" for pk in Merchant.objects.values_list("id", flat=True))]
-    for kind in ("credentials", "unreachable"):
-        resolve(kind, keys, now)
+    # What the old one did not answer as it should is over; who waits for stock goes on, and ends it (out_of_stock.py).
+    told = Alert.objects.filter(kind__in=("credentials", *kinds.BY_ITSELF), cart=None, resolved_at=None)
+    told.exclude(kind=look_up.KIND).update(resolved_at=now)
+    lacking = Alert.objects.filter(kind=OUT_OF_STOCK, resolved_at=None)
+    schedules.filter(service=Service.DELIVER, merchant__in=lacking.values("merchant")).update(
+        state={out_of_stock.MARK: True}
+    )
 
 
 def _undecided() -> list[tuple[int, str, list[int]]]:

@@ -12,6 +12,7 @@ from accounts.models import Account
 from carts.models import Cart
 from integration_manager.kit.canonical import Address, Line, SourceState
 from integration_manager.kit.canonical import Order as Canonical
+from orders import many
 from orders.inserting import insert_orders
 from orders.intake import Intake, Stored
 from orders.models import Order, Status
@@ -82,11 +83,13 @@ def load(cart: Cart, raws: Sequence[Any], account: Account, now: datetime, *, ac
         fresh = [one for one in found if one.key not in known]
         ids = insert_orders(intake, fresh, now, stored, status=Status.HELD if hold else None)
         # One that Order Download was quicker with is a test all the same.
-        ids += [known[one.key][0] for one in found if one.key in known]
+        quick = [known[one.key][0] for one in found if one.key in known]
+        ids += quick
         rows = Order.objects.filter(pk__in=ids)
         rows.update(test=True)
         if hold:
             rows.filter(status=Status.HELD).update(held_by="person")
+            many.cancel_sending(list(rows.filter(pk__in=quick)), actor, now)
         note(ids, "test", "Made up to try the set-up.", now=now, actor=actor)
         announce(cart.merchant_id, stored, now, news=not hold)
     return list(Order.objects.filter(pk__in=ids).order_by("id"))

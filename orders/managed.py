@@ -18,16 +18,19 @@ from orders.models import Order
 
 # An order that is not at the WMS has taken what it is to send, unless it was canceled or a person keeps it from
 # being sent. What the WMS has got stays taken, whatever becomes of it: goods that come back are counted in by hand.
-_SETTLE = """
+_CONCERNED = """
     WITH concerned AS (
         SELECT o.id, o.location, o.cust_po_no,
                NOT (o.status = 'canceled' OR (o.status = 'held' AND o.held_by = 'person')) AS takes
         FROM orders_order o
-        WHERE o.account_id = %(account)s AND o.merchant_id = %(merchant)s AND o.delivered_at IS NULL
+        WHERE o.account_id = %(account)s AND o.merchant_id = %(merchant)s AND """
+_THESE = "o.id = ANY(%(ids)s)"
+_ALL = """o.delivered_at IS NULL
           AND (o.status IN ('received', 'ready', 'sending', 'error', 'gave_up', 'held')
                OR o.id IN (SELECT order_id FROM merchants_taken
                            WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND quantity <> 0)
-                  AND o.status = 'canceled')),
+                  AND o.status = 'canceled')"""
+_MOVES = """),
     wanted AS (
         SELECT order_id, sku, sum(quantity) AS quantity FROM (
             SELECT c.id AS order_id, l.sent_item AS sku, l.quantity
@@ -61,18 +64,20 @@ _SETTLE = """
     ORDER BY m.order_id, m.sku"""
 
 
-def settle(merchant: Merchant, now: datetime) -> int:
+def settle(merchant: Merchant, now: datetime, ids: Sequence[int] | None = None) -> int:
     """Gives every open order what it should have taken. How many levels that changed; 0 for a merchant of the WMS's.
 
-    What no warehouse has a count of is nobody's to take.
+    What no warehouse has a count of is nobody's to take. `ids`: these orders alone, as they go out, or have gone.
     """
     if not merchant.managed_inventory:
         return 0
-    with transaction.atomic():
+    values = {"account": tenancy.account_id(), "merchant": merchant.pk, "ids": None if ids is None else list(ids)}
+    with transaction.atomic(), connection.cursor() as cursor:
+        if ids is not None:  # what they take points to them, and orders are locked before stock is
+            cursor.execute("SELECT FROM orders_order o WHERE " + _THESE + " ORDER BY id FOR KEY SHARE", values)
         lock(merchant)
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTLE, {"account": tenancy.account_id(), "merchant": merchant.pk})
-            moves = cursor.fetchall()
+        cursor.execute(_CONCERNED + (_ALL if ids is None else _THESE) + _MOVES, values)
+        moves = cursor.fetchall()
         if moves:
             _move(merchant, moves, now)
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from merchants.models import Service
 from merchants.rules import HOLDS, address
 from merchants.schedules import wake
-from orders import causes, changes
+from orders import causes, changes, parcel_alerts
 from orders.models import Event, Order, Shipment, Status
 from orders.states import Each, move, note
 
@@ -116,9 +116,9 @@ def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
 def resend_tracking(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Tells the carts of all parcels again."""
     ids = _ids(orders)
-    Shipment.objects.filter(order__in=ids, voided_at__isnull=True).update(
-        uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None
-    )
+    parcels = Shipment.objects.filter(order__in=ids, voided_at__isnull=True)
+    parcels.update(uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None)
+    parcel_alerts.settle(parcels, now)
     note(ids, "resend_tracking", "Tracking is sent to the cart again.", now=now, actor=actor)
     carts: dict[int, set[int]] = {}
     for order in orders:

@@ -15,6 +15,7 @@ from orders.address_models import LookupCount as LookupCount
 from orders.list_models import BulkAction as BulkAction
 from orders.list_models import BulkRow as BulkRow
 from orders.list_models import SavedView as SavedView
+from orders.product_models import CartListing as CartListing
 from orders.product_models import CartProduct as CartProduct
 from orders.purchase_models import PurchaseEvent as PurchaseEvent
 from orders.purchase_models import PurchaseOrder as PurchaseOrder
@@ -261,11 +262,13 @@ class Shipment(TenantModel):
     handle = models.CharField(max_length=200, blank=True, default="")  # the cart works on it
     error_code = models.CharField(max_length=60, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
+    cause = models.CharField(max_length=200, blank=True, default="", db_default="")  # the alert's key, like an order's
     out_file_id = models.BigIntegerField(null=True, blank=True)
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["account", "order", "key"], name="one_parcel")]
         indexes = [
+            models.Index(fields=["account", "cause"], name="shipment_by_cause", condition=~models.Q(cause="")),
             models.Index(fields=["account", "tracking_key"], name="search_tracking"),
             models.Index(
                 fields=["cart", "retry_at", "id"],
@@ -320,6 +323,7 @@ class Effect(TenantModel):
 
     merchant_field = "merchant_id"
     HANDLE = "handle"  # in `data`: of an earlier call that the other system is working on
+    FAILING_SINCE = "failing_since"  # in `data`: when it failed first since it was asked for
 
     class Kind(models.TextChoices):
         CANCEL_AT_WMS = "cancel_at_wms", "Cancel at the WMS"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from accounts.templatetags.face import spell, when
+from alerts import kinds
 from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from merchants.rules.draft import ADDRESS_LOOKUP, COUNTRY, DELAYED, FILTERED, HOLD_RULE
@@ -183,7 +184,10 @@ def _in_error(order: Order, around: Around) -> Next:
     known = _DECIDE.get(order.error_code)
     if known is not None:
         return Next(known.first, f"{known.then} {held}".strip())
-    then = f"{held} Once it is solved, the order is sent at once.".strip()
+    goes = "Once it is solved, the order is sent at once."
+    if kinds.of(order.error_code).resend:
+        goes = "What is corrected here goes at once; what is put right at the WMS, by Resend to WMS."
+    then = f"{held} {goes}".strip()
     return Next("Nothing is sent until the problem is solved.", then)
 
 

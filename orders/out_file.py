@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from orders.models import OutFile, Shipment
 
 LEASE = 180.0  # seconds of PostgreSQL's clock for the phases of one file
+FREE = Q(lease_until=None) | Q(lease_until__lt=Now())  # no worker has it
 
 
 class Lost(Exception):

@@ -1,13 +1,11 @@
 """What a person can do about one parcel whose tracking the cart has, does not take, or may have."""
 
-from datetime import datetime
-
 from django.db.models import QuerySet
 
-from alerts.raising import resolve
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.schedules import wake
+from orders import parcel_alerts
 from orders.actions import NotNow
 from orders.models import Order, Shipment
 from orders.services.upload_shipments import confirm_complete
@@ -31,7 +29,7 @@ def resend(order: Order, key: str, actor: str) -> None:
         uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None, **fields
     )
     note([order.pk], "resend_tracking", f"Tracking {_named(parcel)} is sent to the cart again.", now=now, actor=actor)
-    _settle(parcel, now)
+    parcel_alerts.settle(_mine(parcel), now)
     wake(Service.UPLOAD_SHIPMENTS, now, merchant_id=order.merchant_id, cart_ids=[order.cart_id])
 
 
@@ -42,7 +40,7 @@ def is_there(order: Order, key: str, actor: str) -> None:
         raise NotNow("That is decided already.")
     said = f"Tracking {_named(parcel)} is in the cart, a person says."
     note([order.pk], "parcel_there", said, now=now, actor=actor)
-    _settle(parcel, now)
+    parcel_alerts.settle(_mine(parcel), now)
     confirm_complete({order.pk}, now)
 
 
@@ -56,11 +54,6 @@ def _parcel(order: Order, key: str) -> Shipment:
 def _mine(parcel: Shipment) -> "QuerySet[Shipment]":
     found: QuerySet[Shipment] = Shipment.objects.filter(pk=parcel.pk)
     return found
-
-
-def _settle(parcel: Shipment, now: datetime) -> None:
-    for kind in ("tracking_skipped", "tracking_refused"):
-        resolve(kind, [f"parcel:{parcel.pk}"], now)
 
 
 def _named(parcel: Shipment) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,7 +20,7 @@ from integration_manager.kit.canonical import Product, to_json
 from integration_manager.kit.errors import storable
 from merchants import catalog
 from merchants.models import Product as Known
-from orders import bulk
+from orders import bulk, listings
 from orders.models import CartProduct, OutFile
 
 State = CartProduct.State
@@ -40,7 +40,8 @@ def store(cart: Cart, products: Sequence[Product], now: datetime, *, again: bool
     Of what the WMS has already, changes count where Download Product Updates is on. `again`: a person imports, so
     what had been refused is tried once more.
     """
-    rows = {_key(one.key): _wanted(cart, one) for one in products}  # the same twice: the later one
+    known = listings.from_wms(cart, {one.sku for one in products})  # no new products for it
+    rows = {_key(one.key): _wanted(cart, one) for one in products if one.sku not in known}  # the same twice: the later
     if not rows:
         return Counter()
     keys = sorted(rows)
@@ -185,6 +186,7 @@ def leave_wms() -> None:
     CartProduct.objects.exclude(state=State.LEFT).update(wms_key="", lease_until=None, out_file_id=None)
     phases = [OutFile.Phase.DONE, OutFile.Phase.DROPPED]
     OutFile.objects.filter(kind="products").exclude(phase__in=phases).update(phase=OutFile.Phase.DROPPED)
+    listings.leave_wms()
 
 
 def counted(cart: Cart) -> dict[str, int]:
@@ -223,17 +225,6 @@ def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
 # ── products in files ──
 
 
-def into_file(file: OutFile, ids: Sequence[int], tokens: Sequence[int]) -> bool:
-    """Notes which products leave in a file. False: some of them belong to somebody else meanwhile."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE orders_cartproduct p SET out_file_id = %s FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
-               WHERE p.id = g.id AND p.token = g.token AND p.state = 'waiting'""",
-            [file.pk, list(ids), list(tokens)],
-        )
-        return bool(cursor.rowcount == len(ids))
-
-
 def in_file(file: OutFile, now: datetime) -> int:
     """The file is where it was to go: so are its products, as they were when it was made. How many."""
     with connection.cursor() as cursor:
@@ -248,10 +239,3 @@ def in_file(file: OutFile, now: datetime) -> int:
     if rows:
         catalog.store(file.merchant_id, sorted(rows.items()), Known.Origin.CART, now)
     return len(rows)
-
-
-def out_of_file(file: OutFile, now: datetime, code: str, why: str) -> None:
-    """The file was dropped: its products go in another one."""
-    CartProduct.objects.filter(out_file_id=file.pk).update(
-        out_file_id=None, lease_until=None, retry_at=now + timedelta(minutes=1), error_code=code[:40], error_message=why
-    )

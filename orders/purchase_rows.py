@@ -44,7 +44,9 @@ REFUSED, DIFFERS, FAILING, UNTOLD = (
     "purchase_refused", "purchase_differs", "purchases_failing", "receipt_refused",
 )  # fmt: skip
 # Error codes.
-ITEM_CODE, TAKEN, UNKNOWN, FILE_UNKNOWN = "item_code_unknown", "reference_taken", "outcome_unknown", "file_unknown"
+ITEM_CODE, ITEM, TAKEN, UNKNOWN, FILE_UNKNOWN = (
+    "item_code_unknown", "item_unknown", "reference_taken", "outcome_unknown", "file_unknown",
+)  # fmt: skip
 
 
 def store(cart: Cart, orders: Sequence[PurchaseOrder], now: datetime) -> Counter[str]:
@@ -346,8 +348,8 @@ def stop(cart: Cart, now: datetime) -> None:
 
 
 def codes_changed(merchant_id: int, now: datetime) -> None:
-    """What waited for an item code is tried once more."""
-    waited = Row.objects.filter(merchant=merchant_id, state=State.REFUSED, error_code=ITEM_CODE)
+    """What waited for an item code, or was refused for a product, is tried once more."""
+    waited = Row.objects.filter(merchant=merchant_id, state=State.REFUSED, error_code__in=(ITEM_CODE, ITEM))
     found = list(waited.select_for_update().order_by("pk").values_list("pk", flat=True))
     if found:
         again = {"state": State.WAITING, "retry_at": now, "error_code": "", "error_message": ""}

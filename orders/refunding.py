@@ -128,7 +128,7 @@ def ask(order: Order, refund: Refund | None, actor: str, now: datetime | None = 
     """
     now = now or clock.now()
     with transaction.atomic():
-        order = Order.objects.select_for_update(of=("self",)).select_related("cart").get(pk=order.pk)
+        order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("cart").get(pk=order.pk)
         if refund is not None and Effect.objects.filter(order=order, kind=Effect.Kind.REFUND, key=refund.key).exists():
             return False
         if why := why_not(order):

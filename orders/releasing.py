@@ -1,24 +1,30 @@
 """Once a rule is changed: the orders that wait for it are seen by the rules again, and go on where they may."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from carts.models import Cart
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json
 from merchants.models import Merchant, Service
-from merchants.rules import Hold, Outcome, judge
+from merchants.rules import Hold, Outcome, Rules, item_code, item_filter, judge, kit
 from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, item_codes, ruling
-from orders.models import Order, OrderDetail, Status
+from orders.models import Order, OrderDetail, OrderLine, Status
 from orders.states import Each
 
 BATCH = 1000  # orders of one statement
 STANDING = (Status.ERROR, Status.HELD)
+REFUSED = "item_unknown"  # what connectors call it when the WMS does not know a product
+ITEMS = {rule.FIELD for rule in (item_filter, item_code, kit)}  # where a story tells which items are sent
+
+log = logging.getLogger(__name__)
 
 
 def release(merchant: Merchant, keys: Sequence[str], message: str, now: datetime, *, actor: str) -> int:
@@ -50,35 +56,92 @@ class Reviewed:
     to_ask: bool = False  # of those some wait for a look-up now, which Order Delivery does
 
 
-def review(merchant: Merchant, cart: Cart, code: str, message: str, now: datetime, *, actor: str) -> Reviewed:
+def go_on(number: int) -> str:
+    """What is said of so many that were released, behind another sentence; "" for none."""
+    return (
+        f" {number:,} order{' that waited for it goes' if number == 1 else 's that waited for it go'} on."
+        if number
+        else ""
+    )
+
+
+def review(
+    merchant: Merchant,
+    cart: Cart,
+    code: str,
+    message: str,
+    now: datetime,
+    *,
+    actor: str,
+    other_items: bool = False,
+    items: Sequence[str] | None = None,
+) -> Reviewed:
     """Lets the rules see again what stands still: with a problem of this code, or held by this rule.
 
-    For a change that lets some of them go and others not, as a filter's. Call it as `release`.
+    For a change that lets some of them go and others not, as a filter's. Call it as `release`. `other_items`: only
+    orders of which other items are sent now. `items`: only orders with one of these.
     """
     known = ruling.load(merchant, [cart])[cart.pk]
     found = Reviewed()
     mine = Q(status=Status.ERROR, error_code=code) | Q(status=Status.HELD, held_by=code)
-    rows = Order.objects.filter(mine, cart=cart).order_by("id").select_for_update()
+    rows = Order.objects.filter(mine, cart=cart).order_by("id").select_for_update(no_key=True)
+    if items is not None:
+        rows = rows.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), item__in=items)))
     last = 0
     while group := list(rows.filter(pk__gt=last)[:BATCH]):
         last = group[-1].pk
-        stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "applied")
-        details = {order_id: (data, told) for order_id, data, told in stored}
-        lines = (line for data, _ in details.values() for line in data.get("lines", ()))
-        item_codes.know(known, [line["item"] for line in lines if line.get("item")])
-        judged = {
-            order.pk: judge(
-                from_json(Canonical, details[order.pk][0]), known, anyway=order.anyway, loaded_at=order.created_at
-            )
-            for order in group
-        }
-        retold = {pk: outcome for pk, outcome in judged.items() if outcome.story != details[pk][1]}
-        ruling.tell(retold, now, store=True)
-        ruling.store_lines(retold)
-        _place(group, judged, cart, found, message, now, actor)
+        judged = see(group, known, now, other_items=other_items)
+        _place([order for order in group if order.pk in judged], judged, cart, found, message, now, actor)
     if found.released or found.to_ask:
         wake(Service.DELIVER, now, merchant_id=merchant.pk)
     return found
+
+
+def see(group: Sequence[Order], known: Rules, now: datetime, *, other_items: bool = False) -> dict[int, Outcome]:
+    """What the rules make of these orders of a cart now, by id; where it is other than told, that is told and kept.
+
+    Without those that they cannot see, which is logged. `other_items`: only those of which other items are sent now.
+    """
+    stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "applied")
+    details = {order_id: (data, told) for order_id, data, told in stored}
+    lines = (line for data, _ in details.values() for line in data.get("lines", ()))
+    item_codes.know(known, [line["item"] for line in lines if line.get("item")])
+    judged: dict[int, Outcome] = {}
+    for order in group:
+        try:
+            content = from_json(Canonical, details[order.pk][0])
+            judged[order.pk] = judge(content, known, anyway=order.anyway, loaded_at=order.created_at)
+        except Exception:  # a mistake of ours about one of them stops no other
+            log.exception("the rules cannot see order %s", order.pk)
+    if other_items:
+        judged = {pk: outcome for pk, outcome in judged.items() if _items(outcome.story) != _items(details[pk][1])}
+    retold = {pk: outcome for pk, outcome in judged.items() if outcome.story != details[pk][1]}
+    ruling.tell(retold, now, store=True)
+    ruling.store_lines(retold)
+    return judged
+
+
+def try_again(
+    merchant: Merchant, carts: Iterable[Cart], now: datetime, *, actor: str, items: Sequence[str] | None = None
+) -> int:
+    """Sends again what the WMS refused for a product, where other items are sent now. Call it as `release`.
+
+    `items`: only orders with one of these. Returns how many go on.
+    """
+    by_id = {cart.pk: cart for cart in carts}
+    refused = Order.objects.filter(cart__in=by_id, status=Status.ERROR, error_code=REFUSED)
+    released = 0
+    for cart_id in refused.values_list("cart_id", flat=True).order_by("cart_id").distinct():
+        cart = by_id[cart_id]
+        cart.refresh_from_db(fields=["rules_mark"])
+        message = "Other items are sent for it now."
+        seen = review(merchant, cart, REFUSED, message, now, actor=actor, other_items=True, items=items)
+        released += seen.released
+    return released
+
+
+def _items(story: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [one for one in story if one["field"] in ITEMS]
 
 
 def _place(

@@ -17,7 +17,7 @@ from django.db import connection
 from accounts.models import Account
 from integration_manager.kit import clock
 from integration_manager.kit.connector import Connector, Page, Progress
-from integration_manager.kit.errors import AuthFailed, ConnectionFailed
+from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, Permanent
 from integration_manager.kit.folder_system import FolderSystem
 from merchants import schedules
 from merchants.models import Merchant, Schedule
@@ -72,6 +72,8 @@ class Run:
         self.state: dict[str, Any] = dict(schedule.state)  # what the service remembers between runs
         self.refusal: AuthFailed | None = None  # the credentials are wrong: pause what uses them
         self.outage: ConnectionFailed | None = None  # the other system cannot be reached
+        self._checked = False  # whether check() was asked about a 403
+        self._lost: AuthFailed | None = None  # what it said, if the credentials fail it too
         self.stopping = threading.Event()
         self._began, self._budget = time.monotonic(), BUDGET
         self._page_began = self._given = self._told = 0.0
@@ -99,6 +101,24 @@ class Run:
         """The other system cannot be reached: no further call in this run."""
         self.stopping.set()
         self.outage = error
+
+    def judged(self, result: Any) -> Any:
+        """A call's result, or the error in its place.
+
+        A 403 is about the credentials (AuthFailed) if they fail the check too, which is asked once; else about the
+        record. Each call's error has to come by here: from `call` and `pages` it has, from `each` it has not.
+        """
+        if not isinstance(result, Permanent) or result.code != "forbidden":
+            return result
+        if not self._checked:
+            self._checked = True
+            try:
+                self.call(self.connector.check)
+            except (AuthFailed, Permanent) as refused:
+                self._lost = AuthFailed(str(refused), said=refused.said)
+            except ConnectorError as other:
+                log.info("check after a 403 was not answered: %s", other)
+        return self._lost or result
 
     def keep_alive(self) -> bool:
         """Holds on to the lease. False: the time is up. Raises LostLease."""
@@ -141,8 +161,11 @@ class Run:
         """One call of the connector from the run's own thread. `subject`: the order it is about, or those of a file."""
         _no_transaction()
         self.hold()
-        with self.journal.about(subject):
-            return function(*args)
+        try:
+            with self.journal.about(subject):
+                return function(*args)
+        except Permanent as error:
+            raise self.judged(error) from None
 
     def pages(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages of a connector, until they or the time are at an end."""
@@ -154,6 +177,8 @@ class Run:
                 page = next(iterator)
             except StopIteration:
                 return
+            except Permanent as error:
+                raise self.judged(error) from None
             if page.progress is not None:
                 self._tell(page.progress)
             yield page

@@ -19,7 +19,7 @@ from integration_manager import tenancy
 from integration_manager.converters import looks_like_one
 from integration_manager.kit import clock
 from merchants.models import Merchant
-from orders import listed, stuck
+from orders import listed, parcel_alerts, stuck
 from orders.content import fold
 from orders.models import LinePart, Order, OrderDetail, OrderLine, Shipment, Status
 
@@ -144,11 +144,13 @@ def filtered(filters: Filters, matches: Matches | None = None) -> QuerySet[Order
         orders = orders.filter(STATES[filters.state])
     elif not filters.text:
         orders = orders.exclude(status=Status.CANCELED)
+    of_parcels = filters.cause.startswith(parcel_alerts.BEGIN)
     # Ids of merchants and carts are asked for inside, so that an index in the list's own order serves them.
     for name, value in (
         ("merchant", filters.merchant and Merchant.objects.filter(public_id=filters.merchant).values("pk")[:1]),
         ("cart", filters.cart and Cart.objects.filter(public_id=filters.cart).values("pk")[:1]),
-        ("cause", filters.cause),
+        ("cause", "" if of_parcels else filters.cause),
+        ("pk__in", Shipment.objects.filter(cause=filters.cause).values("order") if of_parcels else ""),
         ("ship_country", filters.country),
         ("ship_code", filters.method),
         ("order_date__gte", filters.placed_from),

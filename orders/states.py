@@ -225,7 +225,7 @@ def move(
     sql = f"""
         WITH g AS (SELECT * FROM unnest({", ".join(f"%s::{a}[]" for a in arrays)}) AS t({", ".join(names)})),
         old AS (SELECT o.id, o.status, g.message FROM orders_order o JOIN g ON g.id = o.id
-                WHERE o.account_id = %s AND o.status = ANY(%s) {fence} ORDER BY o.id FOR UPDATE OF o),
+                WHERE o.account_id = %s AND o.status = ANY(%s) {fence} ORDER BY o.id FOR NO KEY UPDATE OF o),
         moved AS (UPDATE orders_order o SET {", ".join(["status = %s", "updated_at = %s", *updates])}
                   FROM old JOIN g ON g.id = old.id WHERE o.id = old.id
                   RETURNING o.id, old.status AS frm, old.message)

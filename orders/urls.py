@@ -30,6 +30,9 @@ urlpatterns = [
     path("orders/purchases/export/", purchases.purchases_csv, name="purchases_csv"),
     path("orders/purchases/<id:purchase>/", purchases.purchase, name="purchase"),
     path("orders/purchases/<id:purchase>/timeline/", purchases.purchase_timeline, name="purchase_timeline"),
+    path(
+        "orders/purchases/<id:purchase>/timeline/export/", purchases.purchase_timeline_csv, name="purchase_timeline_csv"
+    ),
     path("orders/purchases/<id:purchase>/do/<slug:action>/", purchases.purchase_act, name="purchase_act"),
     path("orders/bulk/", bulk.orders_bulk, name="orders_bulk"),
     path("orders/bulk/export/", bulk.bulks_csv, name="bulks_csv"),
@@ -56,4 +59,5 @@ urlpatterns = [
     path("orders/<id:order>/note/", edit.order_note, name="order_note"),
     path("orders/<id:order>/exchanges/", page.exchanges, name="order_exchanges"),
     path("orders/<id:order>/timeline/", timeline.timeline, name="order_timeline"),
+    path("orders/<id:order>/timeline/export/", timeline.timeline_csv, name="order_timeline_csv"),
 ]

@@ -81,12 +81,22 @@ def look(now: datetime) -> int:
     return sum(len(found) for found in late.values())
 
 
+# Told by services, of the connection or of what they do: none of them is left to find that it is over.
+_OF_SERVICES = ("credentials", "unreachable", "delivery_failing", "tracking_failing", "stock_without_orders")
 _ENDED = """
 UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND a.kind <> 'file_unknown' AND (
     EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM merchants_merchant m WHERE m.id = a.merchant_id AND m.archived_at IS NOT NULL)
     OR (a.kind = 'service_failing' AND EXISTS (
         SELECT 1 FROM merchants_schedule s WHERE s.every = 0 AND a.key = 'schedule:' || s.id))
+    OR (a.kind = ANY(%s) AND NOT EXISTS (
+        SELECT 1 FROM merchants_schedule s
+        WHERE s.account_id = a.account_id AND s.merchant_id = a.merchant_id AND s.cart_id IS NOT DISTINCT FROM a.cart_id
+          AND (s.every > 0 OR s.next_run IS NOT NULL)
+          AND s.service = CASE a.kind WHEN 'tracking_failing' THEN 'upload_shipments'
+                                      WHEN 'stock_without_orders' THEN 'upload_inventory'
+                                      WHEN 'delivery_failing' THEN 'deliver' ELSE s.service END)
+        AND a.merchant_id IS NOT NULL)
     OR (a.kind IN ('credentials', 'unreachable') AND a.key = 'wms' AND a.last_seen < %s AND NOT EXISTS (
         SELECT 1 FROM merchants_schedule s
         WHERE s.account_id = a.account_id AND s.cart_id IS NULL AND s.every > 0 AND s.failures > 0)))
@@ -99,7 +109,7 @@ def _end_what_is_gone(now: datetime) -> None:
     But for a person who says whether a mailed file has arrived: nowhere else that can be said.
     """
     with tenancy.everyone("alerts about what is gone"), connection.cursor() as cursor:
-        cursor.execute(_ENDED, [now, now - JUST_TOLD])
+        cursor.execute(_ENDED, [now, list(_OF_SERVICES), now - JUST_TOLD])
 
 
 def _tell(late: list[Late], told: set[tuple[str, str]], now: datetime) -> None:

@@ -28,13 +28,13 @@ def switched_on(world: World) -> World:
 def order(world: World, key: str = "PO1", *goods: tuple[str, int], minutes: float = 0, **more: Any) -> None:
     """The shop's owner orders goods from a supplier, or changes that."""
     moment = START - timedelta(hours=2) + timedelta(minutes=minutes)
-    world.shop.restock(key, *(goods or (("MUG", 10), ("POT", 4))), at=moment, **more)  # type: ignore[attr-defined]
+    world.shop.restock(key, *(goods or (("MUG", 10), ("POT", 4))), at=moment, **more)
 
 
 def unload(world: World, *goods: tuple[str, int], minutes: float = 0, **how: Any) -> None:
     """Goods of the one purchase order come to the warehouse."""
     moment = START - timedelta(hours=1) + timedelta(minutes=minutes)
-    world.warehouse.unload(there(world)[0]["key"], *goods, at=moment, **how)  # type: ignore[attr-defined]
+    world.warehouse.unload(there(world)[0]["key"], *goods, at=moment, **how)
 
 
 def there(world: World) -> list[Any]:

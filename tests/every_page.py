@@ -15,7 +15,7 @@ from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.systems import offered
-from orders.models import CartProduct, PurchaseOrder, SkippedOrder
+from orders.models import CartListing, CartProduct, PurchaseOrder, SkippedOrder
 from orders.purchase_rows import note
 from tests import desk as desks
 from tests import test_idor as routes
@@ -135,6 +135,13 @@ def fill(desk: Desk) -> dict[str, str]:
             CartProduct.objects.create(
                 merchant=cart.merchant, cart=cart, key=key, sku=sku, state=state, error_message=why, sent_at=now,
                 error_code="" if sku else "no_sku", data={"key": key, "sku": sku, "name": f"Thing {key}"},
+            )  # fmt: skip
+        for code, state, why in (
+            ("MUG-BLUE", "there", ""),
+            ("A-SKU-THAT-IS-LONGER-THAN-WHAT-THE-SHOP-TAKES", "refused", "A SKU has at most 40 characters."),
+        ):
+            CartListing.objects.create(
+                merchant=cart.merchant, cart=cart, code=code, sku=code, state=state, error_message=why, sent_at=now,
             )  # fmt: skip
         lines = [
             {

@@ -6,10 +6,9 @@ from urllib.parse import unquote
 
 from django.urls import Resolver404, resolve
 
-_LIST = re.compile(r"<table\b|\bdata-rows\b")
+_LIST = re.compile(r'<table\b|\bdata-rows\b|class="timeline"')
 _LINK = re.compile(r'href="(/a/[^"#]*)"')
 _IMPORT = "what a file would change, and an example of one: the list itself has its file"
-_ORDER = "one order: its lines, parcels and charges are columns and rows of the files of the order list"
 _SETUP = "a form: how often services run, and what a change of systems means"
 # Pages that show a table and have no file of it: name → why not.
 NO_FILE = {
@@ -19,14 +18,10 @@ NO_FILE = {
     "merchant_archive": "a question: what would stop",
     "merchant_format_draft": "a form: the columns of a file's format; the list of formats has a file",
     "wms_format_draft": "the same",
+    "order_edit": "a form: its items are rows of the file of the order list",
     "product": "one product: its levels and codes are in the files of products, what carts are told in Product Sync's",
-    "purchase": "one purchase order: its lines are rows of the list's file",
-    "purchase order of unknown outcome": "the same",
     "user_permissions": "the same in every account: which role may do what",
     "warehouses_map": "a form: the names at the WMS are a column of the warehouses' file",
-    **dict.fromkeys(
-        ("order", "order_edit", "order confirmed", "order in error", "order on hold", "order shipped"), _ORDER
-    ),
     **dict.fromkeys(
         (
             "cart_countries_import", "hold_rules_import", "item_filters_import", "kits_import",

@@ -146,7 +146,7 @@ class Books:
 
     @property
     def shop_orders(self) -> dict[str, Any]:
-        rows: dict[str, Any] = self.world.shop.orders.rows  # type: ignore[attr-defined]
+        rows: dict[str, Any] = self.world.shop.orders.rows
         return rows
 
     @property

@@ -186,6 +186,23 @@ def test_one_that_works_again_is_not_switched_off(desk: Desk, listener: Listener
     assert len(listener.got) >= 2
 
 
+def test_back_after_a_while_it_is_not_told_of_what_is_over(desk: Desk, listener: Listener) -> None:
+    channel(desk, listener)
+    listener.status = 503
+    for key in ("resolved", "dismissed", "lasts"):
+        happens(desk, key=key)
+    passes(NOON)
+    assert len(listener.got) == 3
+    with tenancy.activate(desk.account.pk):
+        resolve("credentials", ["resolved"], NOON)
+        Alert.objects.filter(key="dismissed").update(dismissed_at=NOON)
+        lasts = Alert.objects.get(key="lasts").public_id
+    listener.status = 200
+    passes(NOON + timedelta(hours=1))
+    passes(NOON + timedelta(hours=2))
+    assert [listener.json(index)["alert"]["id"] for index in range(3, len(listener.got))] == [lasts]
+
+
 def test_it_goes_nowhere_private(desk: Desk, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "guard", lambda: Guard())
     channel(desk, listener)

@@ -21,13 +21,13 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.embedded import CLONE
 from integration_manager.kit import clock
-from integration_manager.kit.errors import Transient
+from integration_manager.kit.errors import Permanent, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Merchant, Schedule, Service
-from orders import actions, filters, jobs, out_of_stock
+from orders import actions, filters, jobs, out_of_stock, parcel_alerts
 from orders import watch as the_watch
 from orders.alerted import with_orders
-from orders.models import Order, Status
+from orders.models import Order, Shipment, Status
 from orders.out_of_stock import release_due
 from orders.services import outcomes
 from orders.services.outcomes import TRIES
@@ -566,9 +566,9 @@ def raised() -> set[str]:
 
 
 def test_the_table_knows_every_kind_that_is_raised() -> None:
-    found = raised()
+    found = raised() | set(parcel_alerts.KINDS)
     assert found <= set(KINDS), found - set(KINDS)
-    assert {"missing_wms", "credentials", "tracking_refused", "tracking_skipped"} <= found
+    assert {"missing_wms", "credentials", "shipped_short", "canceled_by_wms"} <= found
 
 
 @pytest.mark.parametrize("code", [*KINDS, "what a connector calls it", "address_whatever"])
@@ -586,7 +586,8 @@ def test_every_kind_is_whole(code: str, tenant: Any) -> None:
 
 
 def test_what_needs_a_person_at_once_is_mailed_at_once() -> None:
-    assert {"ship_method_unmapped", "address_incomplete", "credentials"} <= set(kinds.AT_ONCE)
+    stops_orders = {"ship_method_unmapped", "address_incomplete", "sku_missing", "item_unknown", "reference_taken"}
+    assert {*stops_orders, "credentials"} <= set(kinds.AT_ONCE)
     assert not set(kinds.AT_ONCE) & set(kinds.BY_ITSELF)
 
 
@@ -605,6 +606,39 @@ def test_who_is_gone_waits_for_nobody(tenant: Any) -> None:
     assert list(Alert.objects.filter(resolved_at=None).values_list("key", flat=True)) == [f"schedule:{on.pk}"]
 
 
+def test_a_cart_or_a_wms_whose_services_are_off_needs_nobody(tenant: Any) -> None:
+    """Each of its alerts ends with the service that would find it over."""
+    cart, merchant = tenant.carts[0], tenant.merchants[0]
+    whose = {
+        **dict.fromkeys(("tracking_failing", "stock_without_orders"), (f"cart:{cart.pk}", cart.pk)),
+        **dict.fromkeys(("credentials", "unreachable"), (f"cart:{cart.pk}", cart.pk)),
+        "delivery_failing": (f"deliver:{merchant.pk}", None),
+    }
+    for kind, (key, cart_id) in whose.items():
+        raise_alert(kind, key, "x", now=NOW, merchant_id=merchant.pk, cart_id=cart_id)
+    raise_alert("credentials", f"wms:{merchant.pk}", "x", now=NOW, merchant_id=merchant.pk)
+    Schedule.objects.update(every=300, next_run=NOW)
+    left = alerts()
+
+    def off(**what: Any) -> list[str]:
+        """The kinds that end when these services are switched off."""
+        nonlocal left
+        Schedule.objects.filter(merchant=merchant, **what).update(every=0, next_run=None)
+        the_watch._end_what_is_gone(NOW + timedelta(hours=100))
+        before, left = left, alerts()
+        return [kind for kind in before if before.count(kind) > left.count(kind)]
+
+    assert (cart.merchant_id, off(cart=None, service="ship_confirm")) == (merchant.pk, [])
+    assert off(cart=cart, service=UPLOAD) == ["tracking_failing"]
+    assert off(cart=cart, service=TELL_STOCK) == ["stock_without_orders"]
+    assert off(cart=cart) == ["credentials", "credentials", "unreachable"] and left == [
+        "credentials",
+        "delivery_failing",
+    ]
+    assert off(cart=None, service=DELIVER) == ["delivery_failing"]
+    assert off(cart=None) == ["credentials"]
+
+
 @pytest.mark.parametrize("what", ["merchants", "carts"])
 def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, what: str) -> None:
     """Also one whose row is gone by its age; none that is settled; and what lacks stock goes on by night."""
@@ -615,6 +649,10 @@ def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, 
         kind = "out_of_stock" if key == "stock" else "sku_missing"
         desks.make_order(cart, f"W-{number}", cause=key, error_code=kind, error_message=f"About {key}.", **held)
         raise_alert(kind, key, f"About {key}.", fix="Do it.", now=NOW, **stays)
+    told = desks.make_order(cart, "W-9", status="shipped")
+    parcel = Shipment.objects.create(order=told, key="P", data={}, created_at=NOW, retry_at=NOW, parked_at=NOW, **stays)
+    parcel_alerts.open_alerts(cart, "tracking_refused", [(parcel.pk, told.pk, ())], Permanent("No."), NOW)
+    parcel.refresh_from_db()
     raise_alert("sku_missing", "settled", "x", now=NOW, **stays)
     resolve("sku_missing", ["settled"], NOW)
     raise_alert("changed_after_sending", "sku", "Of the same order, and over.", now=NOW, **stays)
@@ -634,10 +672,10 @@ def test_what_comes_back_brings_the_alerts_of_its_orders_that_wait(tenant: Any, 
     assert client.post(tenant.url(f"{what}/{row.get().public_id}/restore/")).status_code == 302
     assert row.get().archived_at is None
     back = {alert.key: alert for alert in Alert.objects.filter(resolved_at=None)}
-    assert set(back) == {"stock", "sku", "dismissed", "old"}
+    assert set(back) == {"stock", "sku", "dismissed", "old", parcel.cause}
     assert back["sku"].kind == "sku_missing"
     assert len(back) == Alert.objects.filter(resolved_at=None).count()
-    assert {key for key, alert in back.items() if alert.news_at} == {"stock", "sku", "old"}
+    assert {key for key, alert in back.items() if alert.news_at} == {"stock", "sku", "old", parcel.cause}
     assert (back["sku"].fix, back["old"].message, back["dismissed"].active) == ("Do it.", "About old.", False)
     Alert.objects.filter(key="stock").update(resolved_at=NOW)  # as with those who came back without their alerts
     assert release_due(NOW) == 1

@@ -160,7 +160,7 @@ def test_a_digest_names_what_is_new_what_is_still_open_and_what_ended(desk: Desk
     with tenancy.activate(desk.account.pk):
         for number in range(3):
             make_order(desk.carts[0], f"ONE-{number}", status="error", error_code="x", cause="sku")
-    happens(desk, "sku_missing", "sku", count=3)
+    happens(desk, "nothing_to_ship", "sku", count=3)
     happens(desk, "stock_refused", "was")
     passes(post, NOON, NOON + timedelta(hours=1, minutes=20), step=timedelta(minutes=5))
     assert len(to(post)) == 1

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from accounts.models import Account
+from alerts.models import Alert
 from carts.models import Cart
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.simulator import Reply, stamp
 from merchants.models import Schedule, Service, StockLevel
-from orders import actions, connections
+from orders import actions, connections, rejects
 from orders.journal import Journal
 from orders.models import CartProduct, Exchange, Order, OrderDetail, Shipment, SkippedOrder, Status
 from orders.services import products
@@ -236,6 +237,28 @@ def test_a_record_that_cannot_be_read_is_said_and_keeps_no_other(world: World) -
     Schedule.objects.filter(service=INVENTORY).update(reached_back_at=None)
     run(world, INVENTORY)
     assert alerts().count("bad_rows") == 3, "all of the list could be read"
+
+
+@pytest.mark.parametrize(("most", "news"), [(9, True), (5, False)])
+def test_records_that_stay_as_they_are_are_said_once_however_many_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch, most: int, news: bool
+) -> None:
+    monkeypatch.setattr(rejects, "MOST_TOLD", most)
+    warehouse: Any = world.warehouse
+
+    def told(*numbers: int) -> Alert:
+        for number in numbers:
+            warehouse.level(number, ago())
+            warehouse._stock("C1").change(f"SKU-{number:05}@MAIN", available="many")
+        Schedule.objects.filter(service=INVENTORY).update(reached_back_at=None)
+        run(world, INVENTORY)
+        return Alert.objects.get(kind="bad_rows")
+
+    assert told(*range(1, 9)).count == 8
+    for _ in range(2):
+        Alert.objects.update(dismissed_at=ago())
+        assert not told().active, "all are read again each day"
+    assert told(9).active is news, "of so many that they are not remembered one more is none"
 
 
 def test_a_strange_key_of_the_wms_loses_no_order(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 from alerts.models import Alert
 from integration_manager.kit.errors import NeedsHuman, RateLimited, Transient
 from merchants.models import Service
+from orders import abilities, cancelling
 from orders.models import Effect, Status
 from tests.test_changes import cancel
 from tests.world import START, World, alerts, at, place, run
@@ -74,17 +75,27 @@ def test_a_failing_cancellation_is_tried_at_every_run_and_said_at_once(
         assert (world.only().status, alerts()) == (Status.CANCELED, [])
 
 
-def test_after_15_days_a_cancellation_waits_for_a_person(
-    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("pause", "last"), [(1, 99), (24, 30 * 24), (7 * 24, 35 * 24)])
+def test_after_100_counted_tries_or_30_days_a_cancellation_waits_for_a_person(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch, pause: int, last: int
 ) -> None:
+    """Runs `pause` hours apart, the last try as many hours after the first one."""
     run(world, DELIVER)
     cancel(world, key)
-    Effect.objects.update(failures=359)
-    failing(monkeypatch, Transient("In repair."))
+    left = failing(monkeypatch, *(Transient("In repair.") for _ in range(200)))
     with at(0):
         run(world, DELIVER)
+    for hour in range(pause, last + 1, pause):
+        assert (Effect.objects.get().state, alerts()) == ("waiting", ["cancel_failing"])
+        with at(hour):
+            run(world, DELIVER)
     assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
-    assert "by hand" in Alert.objects.get().fix
+    assert "by hand" in Alert.objects.get(kind="cancel_refused").fix
+    with at(last + 1):  # asked for once more, it has as many tries again
+        cancelling.ask(world.only(), abilities.of(world.only(), world.wms), "p@example.com")
+        run(world, DELIVER)
+        assert (Effect.objects.get().state, Effect.objects.get().failures) == ("waiting", 1)
+    assert left
 
 
 def test_a_cancellation_that_a_person_has_to_help_says_how(
@@ -96,6 +107,9 @@ def test_a_cancellation_that_a_person_has_to_help_says_how(
     run(world, DELIVER)
     assert (Effect.objects.get().state, alerts()) == ("parked", ["cancel_refused"])
     assert Alert.objects.get().fix == "Call the hall."
+    world.warehouse.call_off(world.only().wms_key)
+    run(world, Service.SHIP_CONFIRM)
+    assert (world.only().status, alerts()) == (Status.CANCELED, []), "the hall has done it"
 
 
 def test_a_mistake_of_ours_in_one_cancellation_stops_nothing_else(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from msgspec import structs
 
 from accounts.models import Membership, User
 from alerts.models import Alert
@@ -287,6 +288,25 @@ def test_a_rest_that_the_wms_cancels_is_short(world: World, key: str) -> None:
     assert world.only().status == Status.CONFIRMED
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_where_a_part_has_shipped_the_wms_cancels_the_rest_and_not_the_order(
+    world: World, key: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cart is not told that all of it is canceled, and nothing of it is sent a second time."""
+    Cart.objects.update(cancel_upload=True)
+    run(world, DELIVER)
+    cancelling.ask(world.only(), abilities.of(world.only(), world.wms), PERSON, again=again)
+    pack(world, share="0.5", close=False)
+    run(world, CONFIRM)
+    monkeypatch.setattr(SandboxWmsBlind, "cancel", lambda *_: True)
+    run(world, DELIVER)
+    order = world.only()
+    assert (order.status, order.short, alerts()) == (Status.SHIPPED, True, ["canceled_after_shipping"])
+    run(world, UPLOAD)
+    assert (world.only().status, world.shop.effects("cancel")) == (Status.CONFIRMED, [])
+    assert Effect.objects.get().state == Effect.State.DONE
+
+
 # ── when it does not go well ──
 
 
@@ -311,9 +331,15 @@ def test_a_refused_refund_can_be_asked_for_again(
     refunding.ask(world.only(), some(order, {"2": 1}, key="k2"), PERSON)
     run(world, UPLOAD)
     assert (paid_back(world), alerts()) == (["5.00"], ["refund_refused"]), "another item's money is back"
-    refunding.ask(world.only(), some(order, {"1": 1}, key="k3"), PERSON)
+    one = some(order, {"1": 1}, key="k3")
+    (line,) = one.lines
+    less = structs.replace(one, amount=Decimal("3.00"), lines=(structs.replace(line, amount=Decimal("3.00")),))
+    refunding.ask(world.only(), less, PERSON)
     run(world, UPLOAD)
-    assert (paid_back(world), alerts()) == (["5.00", "5.00"], [])
+    assert (paid_back(world), alerts()) == (["5.00", "3.00"], ["refund_refused"]), "of its money a part alone is"
+    refunding.ask(world.only(), some(order, {"1": 1}, key="k4"), PERSON)
+    run(world, UPLOAD)
+    assert (len(paid_back(world)), alerts()) == (3, [])
 
 
 def test_a_refused_cancellation_can_be_asked_for_again(world: World, key: str) -> None:
@@ -327,6 +353,17 @@ def test_a_refused_cancellation_can_be_asked_for_again(world: World, key: str) -
     run(world, UPLOAD)
     assert (len(world.shop.effects("cancel")), Effect.objects.get().state, alerts()) == (1, "done", [])
     assert not refunding.ask(world.only(), None, PERSON)
+
+
+def test_what_the_cart_did_not_cancel_is_over_once_it_is_canceled_with_a_refund(world: World, key: str) -> None:
+    change(world, key, status="shipped")
+    assert refunding.ask(world.only(), None, PERSON)
+    run(world, UPLOAD)
+    assert alerts() == ["cart_cancel_refused"]
+    change(world, key, status="paid")
+    refunding.ask(world.only(), everything(world.only()), PERSON)  # an effect of its own
+    run(world, UPLOAD)
+    assert (len(world.shop.effects("cancel")), len(paid_back(world)), alerts()) == (1, 1, [])
 
 
 @pytest.mark.parametrize("error", [AuthFailed("No."), RateLimited(retry_at=START + timedelta(minutes=7))])
@@ -462,6 +499,26 @@ def test_a_cart_that_cannot_be_looked_at_is_asked_again(
     with at(minutes=3):
         run(world, UPLOAD)
     assert (paid_back(world), Effect.objects.get().state, alerts()) == (["5.00"], "done", [])
+
+
+def test_what_cannot_be_looked_at_for_30_days_is_a_persons_to_look_at_and_no_refusal(world: World, key: str) -> None:
+    order = world.only()
+    refunding.ask(order, some(order, {"1": 1}), PERSON)
+    world.shop.faults.script("GET */refunds", Fault.ERROR, times=99)
+    world.shop.faults.script("POST */refunds", Fault.DROP, times=2)
+    for week in range(6):  # from the second on it is looked at
+        assert week < 2 or (Effect.objects.get().state, alerts()) == ("waiting", ["refund_failing"])
+        with at(week * 7 * 24):
+            run(world, UPLOAD)
+    assert (Effect.objects.get().state, alerts()) == ("waiting", ["refund_failing"])
+    with at(6 * 7 * 24):
+        run(world, UPLOAD)
+        assert (Effect.objects.get().state, alerts()) == ("parked", ["refund_unknown"])
+        refunding.was_not_made(order, "k1", PERSON)
+        run(world, UPLOAD)
+    with at(6 * 7 * 24 + 1):
+        run(world, UPLOAD)
+        assert Effect.objects.get().state == "waiting", "asked for anew, its time begins anew"
 
 
 def test_our_own_mistake_in_looking_is_a_question_and_no_refusal(

@@ -256,7 +256,7 @@ def test_a_row_says_which_cart_and_which_warehouse_it_means(desk: Desk) -> None:
 def test_a_file_has_so_many_carts_that_locking_them_is_short(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     client = desk.client("owner")
     said = send(client, desk, [{"Id": "x", "Buffer": "1"}] * 201)
-    assert "More than 200 of its rows change a cart, or are wrong. Split it" in said
+    assert "More than 200 of its rows are wrong. Line 2: There is no cart x." in said
     monkeypatch.setattr(rule_files, "MOST_CHANGED", 1)
     locked: list[list[int]] = []
     keep = ruling.keep
@@ -265,7 +265,15 @@ def test_a_file_has_so_many_carts_that_locking_them_is_short(desk: Desk, monkeyp
     done = confirm(client, desk, send(client, desk, [same, other | {"Buffer": "7"}]))
     assert "The rules of 1 cart are changed." in done.content.decode(), "a whole export counts what it changes"
     assert locked == [[desk.carts[1].pk]], "what stays as it is is not locked"
-    assert "More than 1 of" in send(client, desk, [one | {"Buffer": "8"} for one in (same, other)])
+    many = [one | {"Buffer": "8"} for one in (same, other)]
+    page = send(client, desk, many)
+    assert "Import 1 change<" in page and "What stands from line 3 on is not looked at" in page
+    assert "If the file has more, choose it again" in confirm(client, desk, page).content.decode()
+    assert [cart(desk, n).stock_buffer for n in (0, 1)] == [8, 7]
+    page = send(client, desk, many)
+    assert "Import 1 change<" in page and "not looked at" not in page
+    confirm(client, desk, page)
+    assert [cart(desk, n).stock_buffer for n in (0, 1)] == [8, 8]
     monkeypatch.setattr(rule_files, "MOST_CHANGED", 200)
     asked: list[int] = []
     kinds = catalog.kinds

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from integration_manager.kit import clock
+from integration_manager.kit.connector import WmsConnector
 from merchants.models import Service
 from orders import actions, editing, forgetting, states
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, Status
 from tests.world import START, World, alerts, asked, at, change, leases_expire, pack, place, run
-from wms.systems.sandbox_wms import SandboxWmsBlind
+from wms.models import Wms
+from wms.systems.sandbox_wms import SandboxWmsBlind, SandboxWmsKey
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
@@ -103,10 +105,18 @@ def test_what_a_person_edited_wins_over_the_source_with_an_alert_that_shows_both
 
     editing.save(world.only(), was, wanted(ship_phone="555 0100"), "dana")
     assert alerts() == ["changed_here_and_there"], "that is about something else"
-    with_phone = wanted(ship_phone="555 0100")
-    by_the_way = wanted(ship_phone="555 0100", shipping_instructions="By the side.")
-    editing.save(world.only(), with_phone, by_the_way, "dana")
+    with_phone, another = wanted(ship_phone="555 0100"), wanted(ship_phone="555 0101")
+    editing.save(world.only(), with_phone, another, "dana")
+    assert alerts() == ["changed_here_and_there"], "and so is that, edited before as it is"
+    by_the_way = wanted(ship_phone="555 0101", shipping_instructions="By the side.")
+    editing.save(world.only(), another, by_the_way, "dana")
     assert alerts() == []
+    change(world, key, note="To the front door.", gift_message="Merry Christmas")
+    run(world, DOWNLOAD)
+    assert alerts() == [], "what was edited here is in the shop as it was"
+    change(world, key, note="By the side.")
+    run(world, DOWNLOAD)
+    assert alerts() == [], "both say the same"
     change(world, key, note="To the roof.")
     run(world, DOWNLOAD)
     assert alerts() == ["changed_here_and_there"]
@@ -233,6 +243,24 @@ def test_once_begun_it_is_looked_up_before_it_is_canceled(
     assert alerts() == []
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_once_begun_where_nothing_can_be_looked_up_it_is_canceled_at_the_wms(
+    world: World, key: str, arrived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only sending it again, under the same key, tells whether it has arrived."""
+    monkeypatch.setattr(SandboxWmsKey, "find", WmsConnector.find)
+    Wms.objects.update(system=SandboxWmsKey.key)
+    world.warehouse.faults.script("POST /v1/orders", "error_after" if arrived else "error")
+    with at(0):
+        run(world, DELIVER)
+        cancel(world, key)
+        assert (world.only().status, world.only().starts) == (Status.READY, 1)
+        run(world, DELIVER)
+        run(world, DELIVER)
+    assert (world.only().status, alerts()) == (Status.CANCELED, [])
+    assert (len(sent(world)), len(world.warehouse.effects("cancel"))) == (1, 1)
+
+
 def test_at_the_wms_it_is_asked_to_cancel_once(world: World, key: str) -> None:
     run(world, DELIVER)
     cancel(world, key)
@@ -253,7 +281,17 @@ def test_too_late_for_the_wms_it_stays_there_with_an_alert(world: World, key: st
     assert (world.only().status, Effect.objects.get().state) == (Status.AT_WMS, "refused")
     assert alerts() == ["cancel_refused"]
     run(world, CONFIRM)
-    assert world.only().status == Status.SHIPPED
+    assert (world.only().status, alerts()) == (Status.SHIPPED, ["shipped_although_canceled"])
+
+
+def test_what_has_shipped_before_the_wms_could_be_asked_is_told_as_that(world: World, key: str) -> None:
+    run(world, DELIVER)
+    pack(world)
+    cancel(world, key)
+    run(world, CONFIRM)
+    run(world, DELIVER)
+    assert (world.only().status, Effect.objects.get().state) == (Status.SHIPPED, "refused")
+    assert alerts() == ["shipped_although_canceled"]
 
 
 def test_a_wms_in_trouble_is_asked_to_cancel_again_in_an_hour(world: World, key: str) -> None:
@@ -323,6 +361,16 @@ def test_a_canceled_order_that_is_opened_again_is_a_new_one_held_for_a_person(wo
     actions.undo_cancel(second, DANA)
     run(world, DELIVER)
     assert [said["reference"] for said in sent(world)] == [second.wms_ref]
+
+
+def test_opened_again_it_waits_for_the_person_and_not_for_a_fix(world: World, key: str) -> None:
+    world.cart.reject_unmapped = True
+    world.cart.save()
+    cancel(world, key)
+    change(world, key, status="paid", shipping_method="NOBODY-KNOWS")
+    run(world, DOWNLOAD)
+    again = world.orders()[-1]
+    assert (again.status, again.error_code, again.cause, alerts()) == (Status.HELD, "", "", [])
 
 
 def test_opened_and_canceled_again_and_again_each_is_one_revision(world: World, key: str) -> None:

@@ -90,7 +90,7 @@ def test_a_wms_that_cannot_be_asked(world: World) -> None:
     assert parked and {order.error_code for order in parked} == {"outcome_unknown"}
     for order in parked:
         assert Alert.objects.filter(key=order.cause, resolved_at=None).count() == 1
-        known = world.warehouse.refs.get(("C1", order.wms_ref))  # type: ignore[attr-defined]
+        known = world.warehouse.refs.get(("C1", order.wms_ref))
         if known:
             actions.it_arrived(order, known[0], "p@example.com")
         else:

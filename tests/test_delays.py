@@ -126,7 +126,7 @@ def test_what_happens_in_the_shop_meanwhile_arrives(world: World) -> None:
         assert second.status == Status.CANCELED
     with at(2):
         run(world, DELIVER)
-    (there,) = world.warehouse.table("orders").rows.values()  # type: ignore[attr-defined]
+    (there,) = world.warehouse.table("orders").rows.values()
     assert there["ship_method"] == "EXPRESS"
 
 

@@ -18,7 +18,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.errors import AuthFailed
 from integration_manager.kit.fake_server import Server
-from merchants.models import Adjustment, CarrierCode, Kit, Merchant, Product, ProductAlias, Schedule
+from merchants.models import Adjustment, CarrierCode, Kit, Merchant, Product, ProductAlias, Schedule, Warehouse
 from orders.models import SavedView
 from tests import desk as desks
 from wms.models import Wms, WmsShipMethod
@@ -68,16 +68,28 @@ def test_it_has_a_bit_of_everything_to_play_with() -> None:
         carts = list(Cart.objects.all())
         assert {cart.system for cart in carts} == {"sandbox_shop", "woocommerce", "shopify", "csv_cart"}
         for rule in ("reject_unmapped", "item_filter", "order_filters", "hold_rules", "country_rule", "delay_minutes",
-                     "verify_addresses", "stock_buffer", "sync_products", "sync_purchases",
-                     "translate_items"):  # fmt: skip
+                     "verify_addresses", "stock_buffer", "stock_alias", "stock_minimum", "stock_warehouse",
+                     "sync_products", "list_products", "sync_purchases", "translate_items"):  # fmt: skip
             assert any(getattr(cart, rule) for cart in carts), rule
+        assert any(cart.stock_percent < 100 for cart in carts)
+        assert any(merchant.country_rule for merchant in Merchant.objects.all())
+        assert Warehouse.objects.filter(enabled=False).exists()
+        scanned = next(cart for cart in carts if cart.stock_alias)
+        told = ProductAlias.objects.filter(merchant=scanned.merchant, kind=scanned.stock_alias)
+        assert set(Kit.objects.filter(merchant=scanned.merchant).values_list("sku", flat=True)) <= set(
+            told.values_list("product__sku", flat=True)
+        ), "its kit is told too"
         rows = (CartShipMethod, CarrierCode, ItemFilter, Kit, Product, ProductAlias, WmsShipMethod, SavedView,
                 ErrorEmail, Adjustment, Channel)  # fmt: skip
         assert [model.__name__ for model in rows if not model.objects.exists()] == []
         assert Merchant.objects.filter(managed_inventory=True).exists()
+        assert any(cart.list_products and cart.merchant.list_products for cart in carts), "both switches"
         off = Schedule.objects.filter(every=0)
         assert not off.exists(), "every service is on"
         shop = next(cart for cart in carts if cart.translate_items)
+        assert all(cart.translate_items for cart in carts if cart.merchant_id == shop.merchant_id), (
+            "sent to the WMS as they are, codes would become products there, and be two things"
+        )
         for code, (sku, _) in demo_rules.CODED.items():
             alias = ProductAlias.objects.select_related("product").get(merchant=shop.merchant, value=code)
             assert alias.product.sku == sku, "the shop has another code for it than the WMS"

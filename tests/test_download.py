@@ -83,7 +83,7 @@ def test_what_is_not_to_be_shipped_is_not_loaded_before_it_is(world: World, stat
     key = place(world, 1, status=status)
     run(world, DOWNLOAD)
     assert (world.orders(), SkippedOrder.objects.count()) == ([], 0)
-    world.shop.change(key, status="paid")  # type: ignore[attr-defined]
+    world.shop.change(key, status="paid")
     run(world, DOWNLOAD)
     assert world.only().status == Status.READY
 

@@ -66,7 +66,7 @@ def test_who_stores_an_order_second_stores_nothing(world: World) -> None:
     world.run(Service.DOWNLOAD)
     known = world.only()
     lines = OrderLine.objects.count()
-    order = world.shop.orders.rows["1"]  # type: ignore[attr-defined]
+    order = world.shop.orders.rows["1"]
     from carts.systems.sandbox_shop import to_order
 
     twin = intake.read(order, known.cart_key, to_order(order, {}), None)

@@ -14,6 +14,7 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock, crash, file_pages
 from merchants.models import Merchant, ReadFile, Schedule, Service, StoredFile
+from orders import rejects
 from orders.models import Order, Shipment, SkippedOrder, Status
 from tests import desk as desks
 from tests.dying import dying
@@ -126,12 +127,12 @@ def test_a_file_that_left_something_to_do_is_read_again(disk: Disk, why: str) ->
 
 def bad() -> list[str]:
     """Which files are said to have rows that could not be read."""
-    return sorted(Alert.objects.filter(kind="bad_rows", resolved_at=None).values_list("key", flat=True))
+    keys = Alert.objects.filter(kind="bad_rows", resolved_at=None).values_list("key", flat=True)
+    return sorted(key.rpartition(":")[2] for key in keys)
 
 
 def test_rows_that_are_put_back_corrected_end_what_was_said_of_their_file(disk: Disk) -> None:
     """Another file of the same name does not, since that has other orders."""
-    begin = f"{disk.cart.pk}:download:"
     disk.put("shop/orders/orders.csv", MONDAY + row("A-3", quantity="many") + "\n" + row("A-4", quantity="few") + "\n")
     disk.put("shop/orders/orders.old.csv", MONDAY + row("B-3", quantity="many") + "\n")
     download(disk)
@@ -139,22 +140,65 @@ def test_rows_that_are_put_back_corrected_end_what_was_said_of_their_file(disk: 
     text = disk.path(f"shop/errors/{name}").read_text("utf-8-sig")
     disk.put("shop/orders/orders.csv", MONDAY.replace("A-", "C-"))
     download(disk)
-    assert bad() == [f"{begin}orders.csv", f"{begin}orders.old.csv"]
+    assert bad() == ["orders.csv", "orders.old.csv"]
     disk.put(f"shop/orders/{name}", text.replace("many", "2"))
     download(disk)
-    assert bad() == [f"{begin}{name}", f"{begin}orders.old.csv"], "one of its rows is wrong still, and said of it"
+    assert bad() == [name, "orders.old.csv"], "one of its rows is wrong still, and said of it"
     (again,) = (one for one in disk.names("shop/errors") if one.count(".errors") == 2)
     disk.put(f"shop/orders/{again}", disk.path(f"shop/errors/{again}").read_text("utf-8-sig").replace("few", "3"))
     download(disk)
-    assert bad() == [f"{begin}orders.old.csv"]
+    assert bad() == ["orders.old.csv"]
     assert {"A-3", "A-4"} <= set(Order.objects.values_list("cust_ref", flat=True))
 
 
+@pytest.mark.parametrize("name", ["orders.csv", "o" * 240 + ".csv"], ids=["short", "long"])
+def test_two_faulty_files_of_one_name_are_told_side_by_side_and_each_is_ended_by_its_own_rows(
+    disk: Disk, name: str
+) -> None:
+    for number in ("A-1", "B-1"):
+        disk.put(f"shop/orders/{name}", f"{HEADER}\n{row(number, quantity='many')}\n")
+        download(disk)
+    told = Alert.objects.filter(kind="bad_rows").order_by("pk")
+    assert [alert.said.partition(",")[0] for alert in told] == ["A-1", "B-1"]
+    for number in ("B-1", "A-1"):
+        (errors,) = (one for one in disk.names("shop/errors") if number in disk.path(f"shop/errors/{one}").read_text())
+        text = disk.path(f"shop/errors/{errors}").read_text("utf-8-sig")
+        disk.put(f"shop/orders/{errors}", text.replace("many", "2"))
+        download(disk)
+        assert [alert.resolved_at is None for alert in told.all()] == [number == "B-1", False]
+    assert Order.objects.count() == 2
+
+
+def test_a_file_that_was_no_table_put_back_as_one_ends_what_was_said_of_it(disk: Disk) -> None:
+    disk.put("shop/orders/orders.xlsx", "a,b\n1,2\n")
+    download(disk)
+    alert = Alert.objects.get(kind="bad_rows")
+    assert alert.message.startswith("orders.xlsx could not be read. ") and "under the name that it has" in alert.fix
+    disk.put("shop/orders/orders.xlsx", MONDAY)
+    download(disk)
+    assert bad() == ["orders.xlsx"], "that brought other orders"
+    name = disk.names("shop/errors")[0].replace(".xlsx", ".csv")
+    for text, left in (("c,d\n", [name]), (MONDAY.replace("A-", "B-"), [])):
+        disk.put(f"shop/orders/{name}", text)
+        download(disk)
+        assert bad() == left
+    assert Order.objects.count() == 4
+
+
 def test_a_count_without_a_fault_ends_what_was_said_of_the_one_before(disk: Disk) -> None:
-    for text, said in (("TIN,,many", 1), ("TIN,,few", 1), ("TIN,,7", 0)):
-        disk.put("hall/inventory/stock.csv", f"sku,warehouse,qty\n{text}\nPOT,,3\n")
-        disk.run(Service.INVENTORY)
-        assert len(bad()) == said
+    for name in ("stock.csv", "s" * 240 + ".csv"):
+        for text, said in (("TIN,,many", 1), ("TIN,,few", 1), ("TIN,,7", 0)):
+            disk.put(f"hall/inventory/{name}", f"sku,warehouse,qty\n{text}\nPOT,,3\n")
+            disk.run(Service.INVENTORY)
+            assert len(bad()) == said
+    assert {alert.fix for alert in Alert.objects.filter(kind="bad_rows")} == {rejects.COUNT}
+    disk.put("hall/inventory/stock.csv", "sku,warehouse,qty\nTIN,,much\n")
+    disk.run(Service.INVENTORY)
+    (name,) = (one for one in disk.names("hall/errors") if "much" in disk.path(f"hall/errors/{one}").read_text())
+    disk.put(f"hall/inventory/{name}", disk.path(f"hall/errors/{name}").read_text("utf-8-sig").replace("much", "7"))
+    assert bad() == ["stock.csv"]
+    disk.run(Service.INVENTORY)
+    assert bad() == [], "so do its rows that are put back as they should be"
 
 
 @pytest.mark.parametrize("after", ["archive", "delete"])

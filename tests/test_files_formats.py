@@ -141,10 +141,11 @@ def test_headers_are_recognised_by_what_people_call_them() -> None:
 
 def test_every_preset_is_recognised_by_its_own_headers() -> None:
     for preset in PRESETS.values():
-        found = guess([column.header for column in preset.columns], preset.kind, "out")
-        for column, fields in zip(preset.columns, found, strict=True):
+        headers = [column.header for column in preset.columns]
+        read, written = guess(headers, preset.kind, "in"), guess(headers, preset.kind, "out")
+        for column, *found in zip(preset.columns, read, written, strict=True):
             if column.fields:
-                assert fields, f"{preset.key}: {column.header}"
+                assert any(found), f"{preset.key}: {column.header}"
 
 
 def test_the_fields_to_choose_from() -> None:

@@ -182,7 +182,7 @@ def test_what_is_refused_on_several_pages_of_a_file_is_told_in_all(
     files.put("shop/orders/mixed.csv", "\n".join([HEADER, *rows, ""]))
     files.put("shop/orders/second.csv", "\n".join([HEADER, row("B-9"), row("C-1", quantity="x"), ""]))
     files.run(Service.DOWNLOAD)
-    first, second = Alert.objects.filter(kind="bad_rows").order_by("key")
+    first, second = Alert.objects.filter(kind="bad_rows").order_by("pk")
     assert first.message.startswith("6 rows of mixed.csv could not be read. Line 3: Quantity: ")
     whys = first.message.split("; ")
     assert [why.partition(":")[0] for why in whys[1:]] == ["line 7", "line 8", "and 3 more"]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import getaddresses
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from carts.systems.csv_cart import CsvCart
 from integration_manager.kit import imap_link
 from integration_manager.kit.certificates import CertificateChanged, CertificateUnknown
 from integration_manager.kit.connector import Connector
+from integration_manager.kit.disk import LocalFolder
 from integration_manager.kit.egress import Guard
 from integration_manager.kit.errors import (
     AddressRefused,
@@ -114,6 +116,15 @@ def test_the_installations_mail_server_is_used_by_default() -> None:
         server.close()
     with pytest.raises(AuthFailed, match="no mail server"):
         connected(CsvWms, {"place": "email", "mail_to": "a@example.com"}).check()
+
+
+def test_a_product_list_that_somebody_uploads_is_read_where_mails_bring_none(tmp_path: Path) -> None:
+    wms = connected(CsvWms, {"place": "email", "mail_to": "a@example.com"})
+    wms.uploads = LocalFolder(str(tmp_path))
+    there = tmp_path / "uploads/catalog/in"
+    there.mkdir(parents=True)
+    (there / "list.csv").write_text("sku,name\r\nMUG,Mug\r\n")
+    assert [one.name for page in wms.products(None) for one in page.rows] == ["Mug"]
 
 
 @pytest.mark.parametrize(

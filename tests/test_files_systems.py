@@ -394,12 +394,15 @@ def test_what_it_can_do() -> None:
         "Shipment Confirmation",
         "Inventory Sync",
         "Product Sync",
+        "Product Creation",
         "Purchase Order Download",
         "Purchase Order Receiving Upload",
     ]
     assert capabilities(CsvWms)[:3] == ["Order Send", "Shipment Confirmation Pickup", "Inventory Sync Pickup"]
     assert capabilities(CsvWms)[3:] == [
         "Product Loading",
+        "Product Detail Pickup",
+        "Product Alias Pickup",
         "Purchase Order Loading",
         "Purchase Order Receiving Pickup",
     ]
@@ -449,7 +452,8 @@ def test_the_first_check_reports_the_host_key(server: SftpServer) -> None:
         connected(CsvCart, server, host_key="").check()
     server.make("first")
     connected(CsvCart, server, host_key=caught.value.host_key, directory="first").check()
-    kinds = ["archive", "confirmations", "errors", "inventory", "orders", "products", "purchase-orders", "receipts"]
+    kinds = ["archive", "confirmations", "errors", "inventory", "new-products", "orders", "products"]
+    kinds += ["purchase-orders", "receipts"]
     assert names(server.files / "first") == kinds
     assert [path for path in (server.files / "first").rglob("*") if path.is_file()] == []
 

@@ -55,8 +55,8 @@ def test_a_thousand_orders_in_several_stretches_and_none_is_loaded(
     for number in range(1, 1001):
         world.shop.place(number, ago(seconds=5000 - number))
     for number in range(1, 11):
-        world.shop.orders.change(str(number), status="canceled")  # type: ignore[attr-defined]
-    world.shop.orders.change("11", lines=[])  # type: ignore[attr-defined]
+        world.shop.orders.change(str(number), status="canceled")
+    world.shop.orders.change("11", lines=[])
     owner.post("cart/dry-run/")
     monkeypatch.setattr(dry_run, "BUDGET", 0.0)
     dry = DryRun.objects.get()

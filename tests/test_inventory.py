@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alerts.models import Alert
 from carts.models import CartStock
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Stock
@@ -16,6 +17,7 @@ from orders.models import Order, Status
 from orders.services import upload_inventory
 from orders.stock import offered, stock_rules
 from tests.counter import Counter, text
+from tests.statements import counted
 from tests.world import START, World, ago, alerts, answers, asked, at, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -32,7 +34,7 @@ def world(calm: World) -> World:
 def count(world: World, free: int, sku: str = MUG, hall: str = "MAIN", at: datetime | None = None) -> None:
     """The warehouse counts an item: so many are free to be sold."""
     quantity = Decimal(free)
-    world.warehouse._count("C1", sku, hall, quantity, quantity, at or world.warehouse.clock())  # type: ignore[attr-defined]
+    world.warehouse._count("C1", sku, hall, quantity, quantity, at or world.warehouse.clock())
 
 
 def ready(world: World, *lines: tuple[str, int], number: int = 1, **fields: Any) -> Order:
@@ -104,7 +106,7 @@ def test_delivered_after_the_wms_was_asked_it_is_still_to_be_taken_off(world: Wo
 
 def east(world: World) -> int:
     """What the fake adds in its other hall with the first order of an item."""
-    return int(Decimal(world.warehouse._stock("C1").rows[f"{MUG}@EAST"]["available"]))  # type: ignore[attr-defined]
+    return int(Decimal(world.warehouse._stock("C1").rows[f"{MUG}@EAST"]["available"]))
 
 
 def test_a_level_that_has_not_changed_for_long_is_as_good_as_the_last_time_it_was_asked_for(world: World) -> None:
@@ -189,7 +191,8 @@ def test_only_changed_levels_are_asked_for_and_all_of_them_once_a_day(world: Wor
     for hours in (0, 1, 23, 24, 25):
         with at(hours):
             run(world, INVENTORY)
-    since = [seen.request.query.get("changed_since", "")[:4] for seen in world.warehouse.journal]
+    seen = [one.request for one in world.warehouse.journal if one.request.path == "/v1/stock"]
+    since = [request.query.get("changed_since", "")[:4] for request in seen]
     assert since == ["2000", since[1], since[1], "2000", since[1]]
     assert since[1] > "2000"
 
@@ -291,6 +294,22 @@ def test_what_the_cart_does_not_take_is_tried_at_every_run_and_at_most_one_an_ho
         run(world, UPLOAD)
         stored = CartStock.objects.get()
         assert (told(world), stored.failures, stored.first_failed_at, alerts()) == ([(MUG, 10)], 0, None, [])
+
+
+def test_what_several_batches_of_a_run_refuse_is_told_in_all_without_counting_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_inventory, "BATCH", 1)
+    for sku in (MUG, "POT-GLASS", "TIN"):
+        count(world, 5, sku)
+    run(world, INVENTORY)
+    refusing(world)
+    for _ in range(2):
+        with counted() as sent:
+            run(world, UPLOAD)
+        (alert,) = Alert.objects.all()
+        assert alert.count == 3 and "the stock of 3 products" in alert.message
+        assert not [sql for sql in sent if "COUNT(" in sql and "carts_cartstock" in sql]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,22 @@
 """Translate Item Code: from the cart's code of a product to the WMS's SKU, and what waits for a code nobody knows."""
 
+import html
+import re
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
 from integration_manager.kit import clock
 from merchants import catalog
-from merchants.models import Product, ProductAlias, Service, StockLevel
-from orders import aliases, item_codes, ruling
+from merchants.models import Product, ProductAlias, Schedule, Service, StockLevel
+from merchants.rules.kits import Component
+from orders import aliases, cart_settings, filters, item_codes, kits, ruling
 from orders.intake import Intake
 from orders.models import Order, OrderDetail, OrderLine, Status
 from orders.stock import offered, stock_rules
+from tests.counter import Counter, text
 from tests.statements import counted
 from tests.world import World, alerts, place, run
 
@@ -38,7 +44,7 @@ def alias(world: World, sku: str, kind: str, value: str) -> ProductAlias:
 
 def sent(world: World) -> list[list[str]]:
     """The items of each order at the warehouse."""
-    rows = world.warehouse.table("orders").rows.values()  # type: ignore[attr-defined]
+    rows = world.warehouse.table("orders").rows.values()
     return [[line["item"] for line in row["lines"]] for row in rows]
 
 
@@ -57,11 +63,31 @@ def test_a_code_of_the_cart_is_sent_as_the_sku(world: World) -> None:
 def test_open_orders_count_in_the_wmss_skus(world: World) -> None:
     alias(world, MUG, "UPC", "111")
     by(world, "UPC")
-    world.warehouse._count("C1", MUG, "MAIN", Decimal(10), Decimal(10), world.warehouse.clock())  # type: ignore[attr-defined]
+    world.warehouse._count("C1", MUG, "MAIN", Decimal(10), Decimal(10), world.warehouse.clock())
     place(world, 1, ("111", 3))
     run(world, INVENTORY, DOWNLOAD)
     found = offered(world.merchant, stock_rules(world.cart), clock.now())
     assert {offer.code: offer.quantity for offer in found} == {MUG: 7}
+
+
+def test_what_waits_counts_in_the_skus_that_its_codes_mean_now(world: World) -> None:
+    known = alias(world, MUG, "UPC", "111")
+    by(world, "UPC")
+    for sku in (MUG, TIN):
+        world.warehouse._count("C1", sku, "MAIN", Decimal(10), Decimal(10), world.warehouse.clock())
+    place(world, 1, ("111", 3))
+    run(world, INVENTORY, DOWNLOAD, Service.UPLOAD_INVENTORY)
+    schedule = world.schedule(Service.UPLOAD_INVENTORY)
+    later = clock.now() + timedelta(days=1)
+    Schedule.objects.filter(pk=schedule.pk).update(next_run=later, automatic=True)
+    with aliases.changing(world.merchant, ["111"], clock.now(), actor="dana@x.example"):
+        known.delete()
+        catalog.add_alias(Product.objects.get(sku=TIN), "UPC", "111")
+    schedule.refresh_from_db()
+    assert schedule.next_run < later, "carts are told anew"
+    run(world, Service.UPLOAD_INVENTORY)
+    found = offered(world.merchant, stock_rules(world.cart), clock.now())
+    assert {offer.code: offer.quantity for offer in found} == {MUG: 10, TIN: 7}
 
 
 def test_orders_with_a_code_that_nobody_knows_are_one_cause_and_go_on_when_it_is_added(world: World) -> None:
@@ -93,6 +119,55 @@ def test_an_order_that_waits_for_two_codes_then_waits_for_the_other(world: World
     assert world.only().status == Status.READY
 
 
+def test_what_the_wms_did_not_know_goes_on_as_soon_as_something_else_is_sent_for_it(world: World) -> None:
+    """An alias, Translate Item Code, a kit and an item filter: each lets its own orders go, and no others."""
+    for number in (1, 2, 3):
+        place(world, number, (f"UNKNOWN-{number}", 1), (TIN, 1))
+    run(world, DOWNLOAD, DELIVER)
+    assert alerts() == ["item_unknown"] * 3
+    alias(world, MUG, "UPC", "UNKNOWN-1")
+    assert alerts() == ["item_unknown"] * 3, "the cart does not translate"
+    by(world, "UPC")
+    alias(world, TIN, "UPC", TIN)
+    alias(world, MUG, "UPC", "UNKNOWN-2")
+    assert [order.status for order in world.orders()] == [Status.READY, Status.READY, Status.ERROR]
+    assert alerts() == ["item_unknown"]
+    Order.objects.filter(cust_po_no="OAK-2").delete()
+    kits.change(world.merchant, clock.now(), "dana", put={"UNKNOWN-3": (Component(MUG, 2),)})
+    assert (world.orders()[-1].status, alerts()) == (Status.READY, [])
+    run(world, DELIVER)
+    assert sent(world) == [[MUG, TIN], [MUG, TIN]]
+
+
+def test_an_item_that_is_translated_or_filtered_out_is_not_unknown_any_more(world: World) -> None:
+    alias(world, MUG, "UPC", "UNKNOWN-1")
+    place(world, 1, ("UNKNOWN-1", 1))
+    place(world, 2, ("UNKNOWN-2", 1), (TIN, 1))
+    run(world, DOWNLOAD, DELIVER)
+    by(world, "*")
+    with transaction.atomic():
+        ruling.change([world.cart.pk])
+        cart = type(world.cart).objects.select_related("merchant").get()
+        assert cart_settings.follow(cart, {"translate_items": ""}, clock.now(), "dana") == 1
+    assert alerts() == ["item_unknown"]
+    assert filters.change_items(world.cart, clock.now(), "dana", kind="blacklist", add=["UNKNOWN-2"]).released == 1
+    run(world, DELIVER)
+    assert (sorted(sent(world)), alerts()) == ([[MUG], [TIN]], [])
+
+
+def test_what_was_added_at_the_wms_is_sent_again_by_one_button(world: World) -> None:
+    """Nobody hears of that here: the order says so, and the alert sends its whole group."""
+    for number in (1, 2):
+        place(world, number, ("UNKNOWN-1", 1))
+    run(world, DOWNLOAD, DELIVER)
+    owner = Counter(world)
+    page = text(owner.get("alerts/"))
+    assert "Send all again" in page
+    assert "what is put right at the WMS, by Resend to WMS" in text(owner.get(f"orders/{world.orders()[0].public_id}/"))
+    (path,) = re.findall(r'href="([^"]+action=resend)"', page)
+    assert "Resend to WMS: 2 of 2" in text(owner.browser.get(html.unescape(path)))
+
+
 def test_master_sku_takes_any_code_and_leaves_what_it_does_not_know(world: World) -> None:
     alias(world, MUG, "ASIN", "B00")
     by(world, "*")
@@ -109,6 +184,20 @@ def test_a_code_that_may_be_several_products_is_said(world: World) -> None:
     order = world.only()
     assert order.status == Status.ERROR
     assert "MUG-BLUE (its Seller SKU), TIN-SMALL (its SKU)" in order.error_message
+
+
+@pytest.mark.parametrize(("sku", "what", "goes"), [(MUG, "unalias", TIN), (TIN, "remove", MUG)])
+def test_the_wrong_alias_or_product_removed_lets_its_orders_go_on(world: World, sku: str, what: str, goes: str) -> None:
+    wrong = alias(world, MUG, "Seller SKU", TIN)
+    by(world, "*")
+    place(world, 1, (TIN, 1))
+    run(world, DOWNLOAD)
+    assert alerts() == ["item_code_unknown"]
+    where = f"merchants/{world.merchant.public_id}/products/{Product.objects.get(sku=sku).public_id}/{what}/"
+    page = text(Counter(world).post(where, {"alias": wrong.public_id}))
+    assert "1 order that waited for it goes on." in page
+    run(world, DELIVER)
+    assert (sent(world), alerts()) == ([[goes]], [])
 
 
 def test_whoever_stores_orders_by_the_codes_of_before_is_overtaken(world: World) -> None:
@@ -145,7 +234,7 @@ def test_the_codes_of_a_page_of_orders_are_one_statement(world: World) -> None:
 
 
 def test_products_are_learned_from_the_wms(world: World) -> None:
-    world.warehouse._count("C1", "NEW-1", "MAIN", Decimal(4), Decimal(4), world.warehouse.clock())  # type: ignore[attr-defined]
+    world.warehouse._count("C1", "NEW-1", "MAIN", Decimal(4), Decimal(4), world.warehouse.clock())
     run(world, INVENTORY)
     product = Product.objects.get(sku="NEW-1")
     level = StockLevel.objects.get(sku="NEW-1")

@@ -4,6 +4,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +24,9 @@ from merchants.rules import Rules, judge
 from merchants.rules.codes import Hit, ItemCodes
 from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter
 from merchants.rules.kits import Component
-from orders import changes, kits, managed, search
-from orders.models import Event, LinePart, OrderDetail, OrderLine, Shipment, Status
+from orders import abilities, cancelling, changes, kits, managed, search
+from orders.models import Event, LinePart, Order, OrderDetail, OrderLine, Shipment, Status
+from orders.services import waiting_lines
 from orders.stock import offered, stock_rules
 from tests import desk as desks
 from tests.counter import text
@@ -155,7 +158,9 @@ def test_no_kit_loses_or_invents_quantity_or_money(kit: Any, number: int, amount
 # ── the life of an order with a kit ──
 
 
-DOWNLOAD, DELIVER, INVENTORY = Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY
+DOWNLOAD, DELIVER, INVENTORY, TELL = (
+    Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY,
+)  # fmt: skip
 CONFIRM, UPLOAD = Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS
 MUG, TIN, POT = "MUG-BLUE", "TIN-SMALL", "POT-GLASS"
 GIFT = (Component(MUG, 2), Component(TIN, 1))
@@ -174,12 +179,12 @@ def put(world: World, **made: tuple[Component, ...]) -> Any:
 
 def parcel(world: World, *content: tuple[str, int], close: bool = False) -> str:
     """The warehouse packs just this of the order."""
-    orders: Any = world.warehouse.orders  # type: ignore[attr-defined]
+    orders: Any = world.warehouse.orders
     row = orders.rows[world.only().wms_key]
     ids = {line["item"]: line["line_id"] for line in row["lines"]}
     row = orders.change(row["key"], parcels=row.get("parcels", 0) + 1, status="shipped" if close else "open")
     lines = [{"line_id": ids[item], "item": item, "quantity": str(quantity)} for item, quantity in content]
-    return str(world.warehouse._send(row, lines, world.warehouse.clock(), close))  # type: ignore[attr-defined]
+    return str(world.warehouse._send(row, lines, world.warehouse.clock(), close))
 
 
 def told(world: World) -> list[list[tuple[str, str, float]]]:
@@ -198,7 +203,7 @@ def ordered(world: World) -> World:
 
 
 def test_the_wms_gets_components_and_the_cart_the_kit_once_it_is_whole(ordered: World) -> None:
-    (there,) = ordered.warehouse.table("orders").rows.values()  # type: ignore[attr-defined]
+    (there,) = ordered.warehouse.table("orders").rows.values()
     assert [(ln["item"], float(ln["quantity"])) for ln in there["lines"]] == [(MUG, 4), (TIN, 2), (POT, 1)]
     assert [(line.item, line.sent_item) for line in OrderLine.objects.order_by("position")] == [
         ("GIFT", ""),
@@ -227,7 +232,7 @@ def test_the_wms_gets_components_and_the_cart_the_kit_once_it_is_whole(ordered: 
 def test_a_parcel_without_content_is_the_rest_and_reading_again_changes_nothing(ordered: World) -> None:
     parcel(ordered, (MUG, 2), (TIN, 1))
     key = parcel(ordered, (MUG, 2), (TIN, 1), (POT, 1), close=True)
-    ordered.warehouse._shipments("C1").change(key, lines=[])  # type: ignore[attr-defined]
+    ordered.warehouse._shipments("C1").change(key, lines=[])
     for _ in range(2):
         run(ordered, CONFIRM, UPLOAD)
     assert ordered.only().status == Status.CONFIRMED
@@ -264,23 +269,26 @@ def test_where_no_kit_is_whole_the_cart_hears_of_those_that_were_begun(ordered: 
     assert (order.status, order.qty_shipped, told(ordered)) == (Status.CONFIRMED, 0, [[("1-1", "GIFT", 2)]])
     assert "Missing: 1 × MUG-BLUE, 2 × TIN-SMALL, 1 × POT-GLASS." in Alert.objects.get(kind="shipped_short").message
     assert "after all" in Event.objects.filter(order_id=order.pk, kind="parts").latest("id").message
-    ordered.warehouse.void("C1", Shipment.objects.get().key)  # type: ignore[attr-defined]
+    ordered.warehouse.void("C1", Shipment.objects.get().key)
     run(ordered, CONFIRM, UPLOAD)
     assert len(told(ordered)) == 1
 
 
-@pytest.mark.parametrize(("who", "status"), [("the warehouse", Status.CONFIRMED), ("a person", Status.CANCELED)])
-def test_parts_alone_are_told_of_when_the_rest_is_canceled(ordered: World, who: str, status: Status) -> None:
+@pytest.mark.parametrize("who", ["the warehouse", "a person", "by hand"])
+def test_parts_alone_are_told_of_when_the_rest_is_canceled(ordered: World, who: str) -> None:
     parcel(ordered, (MUG, 1))
     run(ordered, CONFIRM)
     order = ordered.only()
     if who == "a person":
         changes.request_cancel(order.pk, clock.now(), actor="dana@x.example", why="Too late.")
         run(ordered, DELIVER)
+    elif who == "by hand":
+        unable = replace(abilities.of(order, ordered.wms), cancels_at_wms=False)
+        cancelling.is_canceled(order, unable, "dana@x.example")
     else:
-        ordered.warehouse.call_off(order.wms_key)  # type: ignore[attr-defined]
+        ordered.warehouse.call_off(order.wms_key)
     run(ordered, CONFIRM, UPLOAD)
-    assert (ordered.only().status, told(ordered)) == (status, [[("1-1", "GIFT", 1)]])
+    assert (ordered.only().status, told(ordered)) == (Status.CONFIRMED, [[("1-1", "GIFT", 1)]])
 
 
 def test_a_kit_that_is_changed_while_nobody_knows_stays_as_it_was_sent(world: World) -> None:
@@ -298,7 +306,7 @@ def test_a_kit_that_is_changed_while_nobody_knows_stays_as_it_was_sent(world: Wo
     )
     assert "2 × MUG-BLUE" in str(OrderDetail.objects.get().applied)
     assert not Event.objects.filter(kind="rules", message__contains="POT").exists()
-    world.warehouse.pack(world.only().wms_key)  # type: ignore[attr-defined]
+    world.warehouse.pack(world.only().wms_key)
     run(world, CONFIRM, UPLOAD)
     assert (world.only().status, told(world)) == (Status.CONFIRMED, [[("1-1", "GIFT", 1)]])
 
@@ -330,7 +338,7 @@ def test_an_order_is_never_at_the_wms_with_the_parts_of_older_rules(
     run(world, DELIVER)
     leases_expire()
 
-    def die(items: Iterable[Any], now: Any) -> None:
+    def die(merchant: Merchant, items: Iterable[Any], now: Any) -> None:
         if [*items]:
             raise Killed
 
@@ -350,14 +358,14 @@ def test_a_voided_parcel_takes_its_components_back_and_no_kit_is_told_twice(orde
     second = parcel(ordered, (TIN, 2))
     run(ordered, CONFIRM)
     assert ordered.only().status == Status.SHIPPED
-    ordered.warehouse.void("C1", second)  # type: ignore[attr-defined]
+    ordered.warehouse.void("C1", second)
     run(ordered, CONFIRM)
     assert (ordered.only().status, ordered.only().qty_shipped) == (Status.AT_WMS, 1)
     parcel(ordered, (TIN, 2))
     run(ordered, CONFIRM, UPLOAD)
     assert ordered.only().status == Status.CONFIRMED
     assert told(ordered) == [[("1-2", POT, 1)], [("1-1", "GIFT", 2)]]
-    ordered.warehouse.void("C1", first)  # type: ignore[attr-defined]
+    ordered.warehouse.void("C1", first)
     run(ordered, CONFIRM)
     parcel(ordered, (MUG, 4), (POT, 1))
     run(ordered, CONFIRM, UPLOAD)
@@ -413,7 +421,7 @@ def test_an_order_with_a_part_of_a_kit_goes_on_when_the_kit_is_no_more(world: Wo
 
 def stock(world: World, **counts: int) -> None:
     for sku, number in counts.items():
-        world.warehouse._count(  # type: ignore[attr-defined]
+        world.warehouse._count(
             "C1", sku.replace("_", "-"), "MAIN", Decimal(number), Decimal(number), world.warehouse.clock()
         )
     run(world, INVENTORY)
@@ -449,6 +457,52 @@ def test_of_a_kit_there_are_as_many_as_the_scarcest_component_is_enough_for(worl
     assert offers_of(world)["GIFT"].quantity == 1
     put(world, GIFT=(*GIFT, Component("NOWHERE", 1)))
     assert offers_of(world)["GIFT"].skipped.endswith("has a count of its component NOWHERE.")
+
+
+def waiting(world: World, *quantities: int) -> list[Order]:
+    """Orders of gift sets that wait for their time."""
+    world.cart.delay_minutes = 600
+    world.cart.save()
+    for number, quantity in enumerate(quantities, 1):
+        place(world, number, ("GIFT", quantity))
+    run(world, DOWNLOAD)
+    return world.orders()
+
+
+def test_what_waits_takes_the_components_of_a_kit_that_was_made_since(world: World) -> None:
+    stock(world, MUG_BLUE=40, TIN_SMALL=20)
+    ready, error, held, begun, bad = (order.pk for order in waiting(world, 2, 1, 1, 7, 9))
+    Order.objects.filter(pk__in=[error, begun]).update(status=Status.ERROR, error_code="missing_fields")
+    Order.objects.filter(pk=held).update(status=Status.HELD, held_by="country")
+    Order.objects.filter(pk=begun).update(starts=1, sent_hash="what may be at the WMS")
+    OrderDetail.objects.filter(order=bad).update(data={"lines": []})
+    run(world, TELL)
+    put(world, GIFT=GIFT)
+    run(world, TELL)
+    assert quantities(world) == {MUG: 40 - 2 * 4, TIN: 20 - 4, "GIFT": 16}
+    assert {part.order_id for part in LinePart.objects.all()} == {ready, error, held}
+    assert set(Event.objects.filter(kind="rules").values_list("order_id", flat=True)) == {ready, error, held}
+    kits.change(world.merchant, clock.now(), "dana@x.example", remove=["GIFT"])
+    run(world, TELL)
+    assert quantities(world) == {MUG: 40, TIN: 20}
+    assert set(OrderLine.objects.values_list("sent_item", flat=True)) == {"GIFT"}
+
+
+def test_many_that_wait_are_seen_in_several_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock(world, MUG_BLUE=40, TIN_SMALL=20)
+    waiting(world, 1, 1)
+    put(world, GIFT=GIFT)
+    monkeypatch.setattr(waiting_lines, "BATCH", 1)
+    monkeypatch.setattr(waiting_lines, "LONGEST", 1.5)
+    seen = []
+    for _ in range(3):
+        clock_of_run = count()  # a second with every look at it: one batch in each run
+        monkeypatch.setattr(waiting_lines, "time", SimpleNamespace(monotonic=lambda c=clock_of_run: next(c)))
+        run(world, TELL)
+        world.cart.refresh_from_db()
+        told = bool(world.shop.effects("stock"))
+        seen.append((LinePart.objects.count(), world.cart.lines_mark == world.cart.rules_mark, told))
+    assert seen == [(2, False, False), (4, False, False), (4, True, True)], "and no stock is told before"
 
 
 def test_stock_that_is_kept_here_is_taken_by_component(world: World) -> None:

@@ -11,8 +11,9 @@ from alerts import contacts
 from carts.models import DryOrder, DryRun, WebhookDelivery
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from merchants.models import ReadFile, Schedule
-from orders.models import BulkAction, BulkRow, LookupCount, Run
+from merchants.models import Merchant, ReadFile, Schedule
+from orders.models import BulkAction, BulkRow, Event, EventDetail, LookupCount, PurchaseOrder, Run
+from orders.purchase_rows import note
 from tests import desk as desks
 from tests import desk_lists, every_page
 from tests import test_idor as routes
@@ -47,6 +48,14 @@ def fill(desk: Desk) -> None:
             about="2 selected orders", total=2, done=1, refused=1,
         )  # fmt: skip
         BulkRow.objects.create(bulk=bulk, order_id=desk.orders[0].pk, outcome="refused", reason="It has shipped.")
+        of_one = {"order_id": desk.orders[0].pk}
+        for kind, changes in (
+            ("note", {"note": [None, "=Call first"]}),
+            ("edited", {"ship_code": ["Slow", "=Fast"], "gift_message": ["", "Hi"]}),
+        ):
+            event = Event.objects.create(at=now, kind=kind, actor="=dana@x.example", **of_one)
+            EventDetail.objects.create(event_id=event.pk, changes=changes, **of_one)
+        note([PurchaseOrder.objects.get(public_id=routes.purchase_of(desk))], "sent", "=There", now)
         LookupCount.objects.create(begins_on=date(2020, 1, 1), us=7)
         contacts.set_emails(desk.merchants[0], ["dock@x.example"])
         files = routes.by_files(desk)
@@ -99,6 +108,8 @@ CONTENT: dict[str, tuple[str, dict[str, str]]] = {
     "channels_csv": ("", {"Channel": "Dock", "Kind": "Slack", "Merchant": "Northquay One"}),
     "merchant_contacts_csv": ("", {"Address": "dock@x.example", "Who": "Additional address", "Gets mails": "Yes"}),
     "wms_contacts_csv": ("", {"Address": "owner@northquay.example", "Who": "User", "Alerted": "Yes"}),
+    "order_timeline_csv": ("", {"What happened": "Edited", "Changed": "Ship method", "After": "'=Fast"}),
+    "purchase_timeline_csv": ("", {"What happened": "At the WMS", "More": "'=There"}),
     "bulks_csv": ("", {"Orders": "2 selected orders", "Done": "1", "Not done": "1", "By": "dana@x.example"}),
     "order_views_csv": ("", {"Name": "Mine", "Whose": "Mine"}),
     "account_lookups_csv": ("", {"Billing period from": "2020-01-01", "US": "7"}),
@@ -132,3 +143,33 @@ def test_a_file_has_what_its_page_is_asked_for_and_its_reader_may_see(desk: Desk
     assert rows(desk, "channels_csv", "colleague") == rows(desk, "bulks_csv", "colleague") == []
     with tenancy.activate(desk.account.pk):
         assert AuditEntry.objects.filter(verb="users.exported").count() >= 2, "who took the addresses along is known"
+
+
+def test_the_file_of_a_timeline_has_what_its_page_shows(desk: Desk) -> None:
+    found = rows(desk, "order_timeline_csv")
+    assert [tuple(row.values())[1:] for row in found] == [
+        ("Edited", "", "'=dana@x.example", "Ship method", "Slow", "'=Fast"),
+        ("Edited", "", "'=dana@x.example", "Gift message", "", "Hi"),
+        ("Note", "'=Call first", "'=dana@x.example", "", "", ""),
+        ("Loaded", "from the shop", "", "", "", ""),
+    ]
+    with tenancy.activate(desk.account.pk):
+        assert AuditEntry.objects.filter(verb="orders.exported", target="the timeline of ONE-100").exists()
+        EventDetail.objects.all().delete()  # as when personal data has had its time
+    assert {row["More"] + row["Before"] + row["After"] for row in rows(desk, "order_timeline_csv")} == {
+        "", "from the shop",
+    }  # fmt: skip
+
+
+def test_who_lacks_values_for_the_wms_is_a_file_of_its_page(desk: Desk) -> None:
+    address, client = routes.address(desk, "wms_lacking_csv"), desk.client("owner")
+    assert address not in client.get(desk.url("wms/")).content.decode()
+    with tenancy.activate(desk.account.pk):
+        Merchant.objects.create(name="=Bare", code="BARE")
+        Merchant.objects.filter(pk=desk.merchants[1].pk).update(wms_values={})
+    assert address in client.get(desk.url("wms/")).content.decode()
+    assert [tuple(row.values()) for row in rows(desk, "wms_lacking_csv")] == [
+        ("'=Bare", "BARE", "Customer ID"),
+        ("Northquay Two", "TWO", "Customer ID"),
+    ]
+    assert [row["Merchant"] for row in rows(desk, "wms_lacking_csv", "colleague")] == ["Northquay Two"]

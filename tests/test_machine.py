@@ -379,7 +379,7 @@ class Machine(Books, RuleBasedStateMachine):
 
     def change(self, key: str, **fields: Any) -> None:
         time.sleep(0.002)  # the shop's times are to the millisecond; each change has its own
-        self.world.shop.change(key, **fields)  # type: ignore[attr-defined]
+        self.world.shop.change(key, **fields)
 
     def complete(self, service: Service) -> None:
         """One run. A download that came through has seen every order of the shop."""

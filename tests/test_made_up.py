@@ -11,10 +11,10 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Service
-from orders import made_up
+from orders import actions, made_up, ship_methods
 from orders.models import Event, Order, OrderDetail, Shipment, Status
 from tests.desk import signed_in
-from tests.world import World, pack, run
+from tests.world import World, alerts, pack, run
 
 
 @pytest.fixture
@@ -76,6 +76,40 @@ def test_for_a_csv_cart_they_come_through_its_mapping_and_may_be_kept_here(world
     assert [(line["item"], line["quantity"]) for line in data["lines"]] == [("B", "1"), ("C", "2")]
     assert (data["ship"]["country"], data["ship_code"]) == ("US", "Y")
     assert len({order.wms_ref for order in orders}) == 20
+
+
+def test_kept_here_they_wait_for_no_fix_and_alert_nobody(world: World, client: Client) -> None:
+    Cart.objects.filter(pk=world.cart.pk).update(reject_unmapped=True)
+    ask(world, client, world.cart, count="2", skus="MUG-BLUE", methods="NOBODY-KNOWS", hold="on")
+    first, second = world.orders()
+    assert {(one.status, one.error_code, one.cause) for one in (first, second)} == {("held", "", "")}
+    assert alerts() == []
+    actions.undo_cancel(first, "owner@world.example")
+    run(world, Service.DELIVER)
+    first.refresh_from_db()
+    assert (first.status, alerts()) == (Status.ERROR, ["ship_method_unmapped"])
+    cart = Cart.objects.get(pk=world.cart.pk)
+    ship_methods.change(cart, clock.now(), "owner", put=[ship_methods.Entry("exact", "NOBODY-KNOWS", "GROUND")])
+    assert (alerts(), Order.objects.get(pk=second.pk).status) == ([], Status.HELD)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_one_that_order_download_was_quicker_with_is_kept_here_too(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    """Unless Order Delivery was, too: then that is said."""
+    load = made_up.load
+
+    def late(*said: Any, **how: Any) -> list[Order]:
+        run(world, Service.DOWNLOAD, *[Service.DELIVER] * sent)
+        return load(*said, **how)
+
+    monkeypatch.setattr(made_up, "load", late)
+    page = ask(world, client, world.cart, count="1", skus="MUG-BLUE", methods="GROUND", hold="on").content.decode()
+    order = world.only()
+    held = (Status.AT_WMS, "", True) if sent else (Status.HELD, "person", True)
+    assert (order.status, order.held_by, order.test) == held
+    assert ("1 of them had left before that could be stopped" in page) == sent
 
 
 @pytest.mark.parametrize(

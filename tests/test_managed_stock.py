@@ -1,6 +1,7 @@
 """Managed Inventory: orders take what they are to send when they are loaded, once, and give it back if canceled."""
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,14 +9,15 @@ from django.db import connection
 
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from merchants.models import Adjustment, Service, StockLevel, Taken, Warehouse
-from orders import changes, managed
-from orders.models import Order, Status
+from merchants.models import Adjustment, Product, ProductAlias, Service, StockLevel, Taken, Warehouse
+from merchants.rules.kits import Component
+from orders import actions, changes, editing, kits, managed
+from orders.models import Order, OrderDetail, Status
 from orders.stock import offered, stock_rules
-from tests.world import World, asked, place, run
+from tests.world import World, asked, leases_expire, pack, place, run
 
-DOWNLOAD, DELIVER, INVENTORY, UPLOAD = (
-    Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY,
+DOWNLOAD, DELIVER, INVENTORY, UPLOAD, CONFIRM = (
+    Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY, Service.SHIP_CONFIRM,
 )  # fmt: skip
 MUG = "MUG-BLUE"
 
@@ -61,9 +63,12 @@ def test_what_carts_are_told_is_what_is_left(kept: World) -> None:
     assert told == {MUG: 7}
 
 
-def test_the_wms_is_not_asked(kept: World) -> None:
+def test_the_wms_is_not_asked_how_many_there_are_but_what_they_are_called(kept: World) -> None:
+    kept.warehouse.shelve("P1", MUG, "Mug, blue", {"UPC": "000000000017"})
     run(kept, INVENTORY)
     assert asked(kept.warehouse, "GET", "/v1/stock") == 0
+    assert Product.objects.get(sku=MUG).name == "Mug, blue"
+    assert ProductAlias.objects.get(product__sku=MUG).value == "000000000017"
 
 
 def test_canceled_before_it_is_sent_gives_back_and_once(kept: World) -> None:
@@ -102,9 +107,54 @@ def test_an_edit_moves_the_difference(kept: World) -> None:
     key = place(kept, 1, (MUG, 3))
     run(kept, DOWNLOAD)
     line = {"id": f"{key}-1", "sku": MUG, "title": MUG, "price": "5.00", "quantity": 5}
-    kept.shop.change(key, lines=[line])  # type: ignore[attr-defined]
+    kept.shop.change(key, lines=[line])
     run(kept, DOWNLOAD)
     assert (left(kept), Taken.objects.get(sku=MUG).quantity) == (5, 5)
+
+
+def test_what_a_person_changed_by_hand_is_taken_as_it_is_sent(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    order = kept.only()
+    base = editing.values_of(OrderDetail.objects.get(order=order).data)
+    more = replace(base, lines=(replace(base.lines[0], quantity="5"),))
+    assert editing.save(order, base, more, "dana@x.example") == ["lines"]
+    run(kept, DELIVER)
+    assert (left(kept), kept.only().status) == (5, Status.AT_WMS)
+
+
+def test_what_is_sent_after_all_takes_again_before_anybody_looks_at_the_stock(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD)
+    actions.cancel_sending(kept.only(), "dana@x.example")
+    run(kept, INVENTORY)
+    assert left(kept) == 10
+    actions.undo_cancel(kept.only(), "dana@x.example")
+    run(kept, DELIVER)
+    assert (left(kept), kept.only().status) == (7, Status.AT_WMS)
+
+
+def test_a_kit_that_was_changed_before_the_second_try_takes_what_that_sends(kept: World) -> None:
+    place(kept, 1, ("GIFT", 3))
+    run(kept, DOWNLOAD)
+    kept.warehouse.faults.script("POST /v1/orders", "drop")
+    run(kept, DELIVER)
+    kits.change(kept.merchant, clock.now(), "dana@x.example", put={"GIFT": (Component(MUG, 2), Component("TIN", 1))})
+    leases_expire()
+    run(kept, DELIVER)
+    assert (left(kept), kept.only().status) == (4, Status.AT_WMS)
+
+
+def test_what_was_kept_from_being_sent_and_ships_all_the_same_is_gone(kept: World) -> None:
+    place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD, DELIVER)
+    order = kept.only()
+    Order.objects.update(status=Status.HELD, held_by="person", delivered_at=None)
+    run(kept, INVENTORY)
+    assert left(kept) == 10
+    pack(kept, order)
+    run(kept, CONFIRM)
+    assert (left(kept), kept.only().status) == (7, Status.SHIPPED)
 
 
 def test_it_takes_from_the_warehouse_that_the_order_names(kept: World) -> None:

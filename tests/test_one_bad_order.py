@@ -78,8 +78,8 @@ def test_a_look_up_that_is_refused_asks_a_person(world: World) -> None:
     world.warehouse.faults.script("POST /v1/orders", "drop_after")
     run(world, DELIVER)
     leases_expire()
-    world.warehouse.find = lambda request: world.warehouse.refuse(404, "gone", "No look-ups here.")  # type: ignore[attr-defined]
-    world.warehouse._add("GET", "/v1/orders", world.warehouse.find)  # type: ignore[attr-defined]
+    world.warehouse.find = lambda request: world.warehouse.refuse(404, "gone", "No look-ups here.")
+    world.warehouse._add("GET", "/v1/orders", world.warehouse.find)
     run(world, DELIVER)
     order = world.only()
     assert (order.status, order.error_code) == (Status.ERROR, "outcome_unknown")
@@ -110,7 +110,7 @@ def test_canceled_at_the_wms_meanwhile_is_a_persons_to_decide(world: World) -> N
     run(world, DELIVER)
     leases_expire()
     (there,) = world.warehouse.effects("order")
-    world.warehouse.orders.change(there["wms_key"], status="canceled")  # type: ignore[attr-defined]
+    world.warehouse.orders.change(there["wms_key"], status="canceled")
     run(world, DELIVER)
     assert (world.only().status, world.only().error_code) == (Status.ERROR, "canceled_at_wms")
 

@@ -180,7 +180,7 @@ def test_what_the_wms_has_under_a_taken_reference_stands_beside_ours(world: Worl
         "packed": {}, "lines": [{"line_id": "1", "item": "TEA", "quantity": "7"}],
     }  # fmt: skip
     world.warehouse.table("orders").put("X9", there)
-    world.warehouse.refs["C1", order.wms_ref] = ["X9"]  # type: ignore[attr-defined]
+    world.warehouse.refs["C1", order.wms_ref] = ["X9"]
     run(world, DELIVER)
     order = world.only()
     assert (order.status, order.error_code) == ("error", "reference_taken")

@@ -130,6 +130,27 @@ def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order)
         assert OrderDetail.objects.get().raw == RAW
 
 
+def test_days_that_the_shop_has_the_wrong_way_round_stop_no_other_edit(desk: Desk, order: Order) -> None:
+    with tenancy.activate(desk.account.pk):
+        detail = OrderDetail.objects.get()
+        detail.data |= {
+            "requested_ship_date": "2026-12-24", "latest_ship_date": "2026-12-20",
+            "expected_delivery_date": "2026-12-22",
+        }  # fmt: skip
+        detail.save()
+    client, url = desk.client("owner"), desk.url(f"orders/{order.public_id}/edit/")
+    sent = form_of(client, url)
+    assert client.post(url, sent | {"gift_message": "Happy birthday"}).status_code == 302
+    sent = form_of(client, url)
+    for typed in (
+        {"latest_ship_date": "2026-12-21"}, {"expected_delivery_date": "2026-12-23"},
+        {"requested_ship_date": "2026-12-25"},
+    ):  # fmt: skip
+        assert client.post(url, sent | typed).status_code == 422, typed
+    with tenancy.activate(desk.account.pk):
+        assert (data()["gift_message"], data()["expected_delivery_date"]) == ("Happy birthday", "2026-12-22")
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

@@ -12,6 +12,9 @@ from alerts.models import Alert
 from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
+from integration_manager.kit.errors import Permanent
+from orders import parcel_alerts
+from orders.alerted import with_orders
 from orders.models import Effect, Event, EventDetail, Order, OrderDetail, OrderLine, PurchaseOrder, Shipment, Status
 from orders.purchase_rows import note
 from orders.views import timeline
@@ -134,12 +137,17 @@ def test_a_parcel_is_sent_again_or_found_in_the_cart(desk: Desk) -> None:
             {"parked_at": now, "starts": 1, "error_code": "refused"},
         )  # fmt: skip
         for parcel in Shipment.objects.filter(parked_at__isnull=False):
-            Alert.objects.create(
-                kind="tracking_refused", key=f"parcel:{parcel.pk}", message="x", first_seen=now, last_seen=now
-            )
+            refused, row = Permanent(f"Not {parcel.key}."), (parcel.pk, order.pk, (parcel.key,))
+            parcel_alerts.open_alerts(desk.carts[0], "tracking_refused", [row], refused, now)
+        alert = with_orders(Alert.objects.filter(kind="tracking_refused", resolved_at=None)).get()
+        assert (alert.count, alert.waiting, alert.order_number) == (2, 1, "AF-1"), "two parcels of one order"
+    text = desk.client("owner").get(desk.url(f"orders/?cause={alert.key}")).content.decode()
+    assert "AF-1" in text and "Resend tracking" in text and "They arrived" not in text
     assert "goes to the cart again" in page(desk, order, "do/resend_parcel/", parcel="P1")
     assert "on its way to the cart already" in page(desk, order, "do/resend_parcel/", parcel="P1")
     page(desk, order, "do/resend_parcel/", parcel="P2")
+    with tenancy.activate(desk.account.pk):
+        assert Alert.objects.get(pk=alert.pk).resolved_at is None, "the other one is not there"
     assert "no such parcel" in page(desk, order, "do/resend_parcel/", parcel="P9")
     assert "Noted: the cart has the tracking" in page(desk, order, "do/tracking_there/", parcel="P3")
     assert "decided already" in page(desk, order, "do/tracking_there/", parcel="P3")

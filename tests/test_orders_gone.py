@@ -38,7 +38,7 @@ def test_it_is_not_sent_again_but_listed_from_then_on(world: World) -> None:
     SkippedOrder.objects.update(number="", order_date=None, seen_at=ago(days=300))
     assert "Load anyway" not in text(owner.get("orders/skipped/"))
     # Not in this very second, which the shop's own clock does not tell apart: then the cursor moves once more.
-    orders = world.shop.orders  # type: ignore[attr-defined]  # a Fake has no names for what its kind keeps
+    orders = world.shop.orders
     orders.change("1", note="Ring twice.", modified_at=stamp(ago(seconds=5)))
     told = Schedule.objects.get(service=DELIVER).next_run
     run(world, DOWNLOAD)

@@ -37,4 +37,4 @@ def test_an_order_goes_all_the_way(world: World) -> None:
 
 def pack(world: World, order: Any, **parts: Any) -> None:
     """The warehouse ships an order, whole unless told otherwise."""
-    world.warehouse.pack(order.wms_key, **parts)  # type: ignore[attr-defined]
+    world.warehouse.pack(order.wms_key, **parts)

@@ -8,8 +8,9 @@ import pytest
 
 from alerts.models import Alert
 from merchants.models import Service
-from orders import actions
+from orders import actions, causes, many
 from orders.models import Event, Order, Status
+from orders.services import outcomes
 from tests.world import START, World, alerts, answers, asked, at, change, leases_expire, place, run
 from wms.systems.sandbox_wms import FIXES, SandboxWmsBlind
 
@@ -70,6 +71,73 @@ def test_different_causes_are_different_alerts(world: World) -> None:
     place(world, 3, ("UNKNOWN-1", 1))
     run(world, DOWNLOAD, DELIVER)
     assert alerts() == ["item_unknown", "ship_method_unknown", "ship_method_unknown"]
+
+
+def refused(world: World) -> None:
+    """In words that name the order."""
+
+    def answer(request: Any, *_: Any) -> Any:
+        return world.warehouse.refuse(422, "no_dock", f"No dock takes order {request.json['order_number']} yet.")
+
+    answers(world.warehouse, "POST", "/v1/orders", answer)
+
+
+def references_taken(world: World) -> None:
+    for order in world.orders():
+        taken(world, order.wms_ref, f"ELSES-{order.pk}")
+
+
+def unanswered(world: World) -> None:
+    world.wms.system = "sandbox_wms_blind"
+    world.wms.save()
+    trouble(world, "drop_after", times=2)
+
+
+@pytest.mark.parametrize(
+    ("code", "happens"),
+    [("no_dock", refused), ("reference_taken", references_taken), ("outcome_unknown", unanswered)],
+)
+def test_what_differs_by_the_name_of_the_order_alone_is_one_cause(
+    request: pytest.FixtureRequest, code: str, happens: Any
+) -> None:
+    world: World = request.getfixturevalue("keyed" if code == "reference_taken" else "world")
+    for number in (1, 2):
+        place(world, number)
+    run(world, DOWNLOAD)
+    happens(world)
+    run(world, DELIVER)
+    first, second = world.orders()
+    assert (first.error_code, alerts(), Alert.objects.get().count) == (code, [code], 2)
+    assert first.cause == second.cause == Alert.objects.get().key
+    if code == "reference_taken":
+        assert first.wms_ref in first.error_message and second.wms_ref in second.error_message
+    many.cancel_sending([first], DANA, START)
+    if code != "outcome_unknown":
+        assert alerts() == [code], "it still holds one"
+        many.cancel_sending([second], DANA, START)
+        assert alerts() == []
+
+
+def test_the_same_mistake_of_ours_is_one_cause_with_one_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, prepared: Any, ref: str) -> str:
+        raise ZeroDivisionError if "-3" not in prepared.order.cust_po_no else KeyError("x")
+
+    monkeypatch.setattr(outcomes, "BUGS", 1)
+    monkeypatch.setattr(SandboxWmsBlind, "_send", broken)
+    for number in (1, 2, 3):
+        place(world, number)
+    run(world, DOWNLOAD, DELIVER)
+    first, second, other = world.orders()
+    assert alerts() == ["internal", "internal"]
+    assert first.cause == second.cause != other.cause
+    assert first.error_message == second.error_message != other.error_message
+
+
+def test_the_name_of_an_order_is_no_part_of_another_word() -> None:
+    said = "Order 10 of 100 (ref IM-10): 10 left, see 10/3."
+    assert causes.general(said, ["10", "", "IM-10"]) == "Order … of 100 (ref …): … left, see …/3."
+    assert causes.general(said, ["", "."]) == said
+    assert causes.general(said, []) == said
 
 
 def test_what_a_rule_finds_wrong_is_never_sent(world: World) -> None:
@@ -167,7 +235,7 @@ def taken(world: World, reference: str, number: str) -> str:
         "lines": [{"line_id": "1", "item": "TIN-SMALL", "quantity": "4"}],
     }  # fmt: skip
     world.warehouse.table("orders").put(key, order)
-    world.warehouse.refs["C1", reference] = [key]  # type: ignore[attr-defined]
+    world.warehouse.refs["C1", reference] = [key]
     return key
 
 

@@ -10,6 +10,7 @@ import pytest
 from accounts.models import AuditEntry
 from carts.models import Cart
 from integration_manager import trying
+from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from orders import editing
 from orders.models import Exchange, Order, OrderDetail, OutFile, SkippedOrder, Status
@@ -235,6 +236,32 @@ def test_what_the_shop_does_not_know_any_more_is_shown_as_stored(world: World, o
     answer = owner.post("cart/preview/", {"number": "OAK-1"})
     assert shown(answer)["OAK-1"].payload
     assert "the shop knows no order by this number any more" in text(answer)
+
+
+def test_a_loaded_order_is_shown_whatever_becomes_of_its_shop(world: World, owner: Counter) -> None:
+    """From its own page; while the shop does not let us in; and once the cart is deleted."""
+    place(world, 1)
+    run(world, DOWNLOAD)
+    was = shown(owner.post("cart/preview/"))["OAK-1"].payload
+    order, before = world.only(), asked(world.shop)
+    link = f"cart/preview/?order={order.public_id}"
+    assert owner.url(link) in text(owner.get(f"orders/{order.public_id}/"))
+    answer = owner.get(link)
+    assert (shown(answer)["OAK-1"].payload, asked(world.shop)) == (was, before)
+    assert 'value="OAK-1"' in text(answer) and "read from" not in text(answer)
+    world.cart.credentials = {**world.cart.credentials, "api_key": "wrong"}
+    world.cart.save()
+    refused = owner.post("cart/preview/", {"number": "OAK-1"})
+    assert (refused.status_code, "refused the credentials" in text(refused)) == (422, True)
+    assert (shown(refused)["OAK-1"].payload, "as stored here" in text(refused)) == (was, True)
+    nothing = text(owner.post("cart/preview/", {"number": "OAK-9"}))
+    assert "refused the credentials" in nothing and "as stored here" not in nothing
+    before = asked(world.shop)
+    Cart.objects.update(archived_at=clock.now())
+    for found in (owner.get(link), owner.post("cart/preview/", {"number": "OAK-1"}), owner.post("cart/preview/")):
+        assert (shown(found)["OAK-1"].payload, "This cart is deleted" in text(found)) == (was, True)
+    assert asked(world.shop) == before
+    assert owner.get("cart/preview/?order=aaaaaaaaaaaa").status_code == 404
 
 
 def test_a_shop_that_does_not_let_us_in(world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

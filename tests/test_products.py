@@ -37,7 +37,7 @@ def world(calm: World) -> World:
 def offer(world: World, key: str, sku: str, title: str = "Thing", price: str = "5.00", minutes: float = 0) -> None:
     """The shop's owner offers a product, or changes one."""
     moment = START - timedelta(hours=2) + timedelta(minutes=minutes)
-    world.shop.offer(key, sku, title, price, at=moment)  # type: ignore[attr-defined]
+    world.shop.offer(key, sku, title, price, at=moment)
 
 
 def there(world: World) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def test_changes_go_along_where_that_is_wished(world: World, updates: bool, name
 @pytest.mark.parametrize(("updates", "name"), [(False, "Their name"), (True, "Mug")])
 def test_what_the_wms_had_before_is_never_added_again(world: World, updates: bool, name: str) -> None:
     Cart.objects.update(sync_updates=updates)
-    world.warehouse.table("products").put("G9", {"key": "G9", "customer": "C1", "sku": "MUG", "name": "Their name"})
+    world.warehouse.shelve("G9", "MUG", "Their name")
     offer(world, "1", "MUG", "Mug")
     sync(world)
     assert there(world)["MUG"]["name"] == name

@@ -70,7 +70,7 @@ def test_what_is_stored_wakes_who_waits_for_it(world: World) -> None:
         run(world, PURCHASES)
         assert Schedule.objects.get(service=RECEIVING).next_run < START + timedelta(minutes=1)
         Schedule.objects.filter(service=PURCHASES).update(next_run=later)
-        world.warehouse.unload("E00001", at=START - timedelta(minutes=1))  # type: ignore[attr-defined]
+        world.warehouse.unload("E00001", at=START - timedelta(minutes=1))
         run(world, RECEIVING)
     assert Schedule.objects.get(service=PURCHASES).next_run < START + timedelta(minutes=1)
 
@@ -204,7 +204,7 @@ def test_more_less_or_something_else_is_said(world: World, goods: Any, close: bo
 def test_parts_of_one_item_on_two_lines_fill_them_in_turn(world: World) -> None:
     order(world, "PO1", ("MUG", 5), ("MUG", 7))
     sync(world)
-    world.warehouse.unload(only().wms_key, ("MUG", 8), at=START, close=False)  # type: ignore[attr-defined]
+    world.warehouse.unload(only().wms_key, ("MUG", 8), at=START, close=False)
     sync(world)
     said = world.shop.table("purchases").rows["PO1"]["received"]["lines"]
     assert [(line["id"], line["received"]) for line in said] == [("PO1-1", "5"), ("PO1-2", "3")]

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from carts.models import Cart
 from carts.systems import sandbox_shop
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.faults import Fault
-from orders import purchase_acts, purchase_rows
+from merchants.models import Product, ProductAlias
+from orders import aliases, purchase_acts, purchase_rows
 from orders.models import PurchaseOrder
 from orders.run import LostLease, Run
 from tests.buying import (
@@ -84,7 +86,7 @@ def test_goods_that_come_say_that_it_had_arrived(world: World) -> None:
     order(world)
     world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
     sync(world)
-    world.warehouse.unload("E00001", ("MUG", 2), at=START)  # type: ignore[attr-defined]
+    world.warehouse.unload("E00001", ("MUG", 2), at=START)
     sync(world)
     assert only().state == State.EXPECTED and told(world) == {"MUG": "2", "POT": "0"} and alerts() == []
 
@@ -114,6 +116,19 @@ def test_what_the_wms_refuses_waits_for_a_person_until_it_is_mended_in_the_shop(
     order(world, "PO1", ("MUG", 3), minutes=5)
     sync(world)
     assert only().state == State.EXPECTED and alerts() == []
+
+
+def test_what_the_wms_refuses_goes_by_itself_once_its_code_is_an_alias(world: World) -> None:
+    Cart.objects.update(translate_items="*")
+    order(world, "PO1", ("UNKNOWN-1", 3))
+    sync(world)
+    assert only().error_code == "item_unknown"
+    product = Product.objects.create(merchant=world.merchant, sku="MUG", origin="hand")
+    with at(1):
+        with aliases.changing(world.merchant, ["UNKNOWN-1"], START, actor=""):
+            ProductAlias.objects.create(merchant=world.merchant, product=product, kind="UPC", value="UNKNOWN-1")
+        run(world, RECEIVING)
+    assert there(world)[0]["lines"][0]["item"] == "MUG" and alerts() == []
 
 
 def test_it_is_tried_once_an_hour_for_fifteen_days_and_then_given_up(world: World) -> None:
@@ -400,13 +415,13 @@ def test_a_receipt_that_makes_no_sense_stops_no_other(world: World) -> None:
     sync(world)
     first, second = (row["key"] for row in there(world))
     moment = START - timedelta(hours=1)
-    world.warehouse.unload(first, ("MUG", -5), at=moment)  # type: ignore[attr-defined]
-    world.warehouse.unload(second, ("MUG", 2), at=moment + timedelta(minutes=1))  # type: ignore[attr-defined]
+    world.warehouse.unload(first, ("MUG", -5), at=moment)
+    world.warehouse.unload(second, ("MUG", 2), at=moment + timedelta(minutes=1))
     bad = {"purchase_order": first, "lines": [{"item": "MUG"}], "modified_at": moment.isoformat()}
     world.warehouse.table("receipts of C1").put("bad", bad)
     sync(world)
     assert (told(world), told(world, "PO2")) == ({}, {"MUG": "2", "POT": "0"}) and alerts() == ["bad_rows"]
-    world.warehouse.unload(first, ("MUG", 9), at=moment + timedelta(minutes=2))  # type: ignore[attr-defined]
+    world.warehouse.unload(first, ("MUG", 9), at=moment + timedelta(minutes=2))
     sync(world)
     assert told(world) == {"MUG": "4", "POT": "0"}
 

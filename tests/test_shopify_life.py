@@ -371,7 +371,7 @@ def test_stock_reaches_the_location_and_a_sale_in_between_is_not_overwritten(wor
     shop = shop_of(world)
     shop.item(21, "TRAY-OAK-2", levels={})  # not kept at the location until now
     for sku, free in (("MUG-BLUE", 40), ("TEA-GREEN", 7), ("TRAY-OAK-2", 5), ("NOT-SOLD-HERE", 3)):
-        world.warehouse._count("C1", sku, "MAIN", Decimal(free), Decimal(free), world.warehouse.clock())  # type: ignore[attr-defined]
+        world.warehouse._count("C1", sku, "MAIN", Decimal(free), Decimal(free), world.warehouse.clock())
     shop.order_of(1, ("MUG-BLUE", 2))
     shop.faults.seed(3)
     shop.faults.plan({"drop_after": 0.2}, match="write")

@@ -7,13 +7,16 @@ import pytest
 
 from alerts.models import Alert
 from carts.systems.sandbox_shop import SandboxShop
+from integration_manager.kit import clock
+from integration_manager.kit.connector import Dedupe
 from integration_manager.kit.simulator import stamp
 from merchants import schedules
 from merchants.models import Schedule, Service
-from orders import actions, states
+from orders import actions, many, parcel_alerts, search, states
+from orders.alerted import with_orders
 from orders.models import Event, Order, Shipment, Status
+from orders.services import failed_parcels
 from orders.services import told as told_of
-from orders.services import upload_shipments
 from tests.world import START, World, alerts, asked, at, leases_expire, pack, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -41,7 +44,7 @@ def told(world: World) -> list[str]:
 
 
 def parcels(world: World) -> Any:
-    return world.warehouse._shipments("C1")  # type: ignore[attr-defined]
+    return world.warehouse._shipments("C1")
 
 
 def tries(world: World) -> int:
@@ -150,7 +153,7 @@ def test_where_the_cart_cannot_correct_a_person_is_told(sent: World, monkeypatch
 def test_a_voided_parcel_puts_the_order_back_and_is_told_to_nobody(sent: World) -> None:
     key = pack(sent)
     run(sent, CONFIRM)
-    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    sent.warehouse.void("C1", key)
     run(sent, CONFIRM, UPLOAD)
     order = sent.only()
     assert (order.status, order.qty_shipped, order.short) == (Status.AT_WMS, 0, False)
@@ -162,7 +165,7 @@ def test_a_voided_parcel_puts_the_order_back_and_is_told_to_nobody(sent: World) 
 def test_a_parcel_that_replaces_a_voided_one_completes_the_order(sent: World) -> None:
     key = pack(sent)
     run(sent, CONFIRM)
-    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    sent.warehouse.void("C1", key)
     row = parcels(sent).rows[key]
     again = {**row, "key": f"{key}-again", "voided": False, "tracking_number": "1ZAGAIN"}
     parcels(sent).put(again["key"], {**again, "modified_at": sent.warehouse.now()})
@@ -176,7 +179,7 @@ def test_what_replaces_a_parcel_that_was_to_be_told_again_takes_its_place_at_the
     parcels(sent).change(key, tracking_number="1ZCHANGED", modified_at=sent.warehouse.now())
     run(sent, CONFIRM)
     assert Shipment.objects.get().uploaded_at is None
-    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    sent.warehouse.void("C1", key)
     row = parcels(sent).rows[key]
     again = {**row, "key": f"{key}-again", "voided": False, "tracking_number": "1ZAGAIN"}
     parcels(sent).put(again["key"], {**again, "modified_at": sent.warehouse.now()})
@@ -188,7 +191,7 @@ def test_what_replaces_a_parcel_that_was_to_be_told_again_takes_its_place_at_the
 def test_a_voided_parcel_that_is_valid_after_all_counts_again(sent: World) -> None:
     key = pack(sent)
     run(sent, CONFIRM)
-    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    sent.warehouse.void("C1", key)
     run(sent, CONFIRM)
     parcels(sent).change(key, voided=False, modified_at=sent.warehouse.now())
     run(sent, CONFIRM, UPLOAD)
@@ -197,7 +200,7 @@ def test_a_voided_parcel_that_is_valid_after_all_counts_again(sent: World) -> No
 
 def test_a_parcel_voided_before_we_ever_saw_it_is_nothing(sent: World) -> None:
     key = pack(sent)
-    sent.warehouse.void("C1", key)  # type: ignore[attr-defined]
+    sent.warehouse.void("C1", key)
     run(sent, CONFIRM)
     assert (sent.only().status, Shipment.objects.count()) == (Status.AT_WMS, 0)
 
@@ -312,7 +315,7 @@ def test_a_failed_upload_is_tried_at_every_run_and_at_most_one_an_hour_counts(sh
 def test_after_100_counted_tries_or_30_days_it_is_skipped_and_can_be_sent_by_hand(
     shipped: World, ago: dict[str, Any]
 ) -> None:
-    assert (100, timedelta(days=30)) == (upload_shipments.TRIES, upload_shipments.DAYS)
+    assert (100, timedelta(days=30)) == (failed_parcels.TRIES, failed_parcels.DAYS)
     before = {"failures": 5, "first_failed_at": START - timedelta(days=3), "failed_at": START - HOUR}
     Shipment.objects.update(**{**before, **ago})
     shipped.shop.faults.script("POST /api/orders/*/shipments", "error")
@@ -334,6 +337,57 @@ def test_a_refused_parcel_is_parked_at_once_with_an_alert(shipped: World) -> Non
     shipped.shop.table("orders").change("1", status="canceled")
     run(shipped, UPLOAD)
     assert (Shipment.objects.get().error_code, alerts()) == ("order_canceled", ["tracking_refused"])
+
+
+def test_parcels_refused_for_the_same_reason_are_one_alert_until_none_is_left(world: World) -> None:
+    for number in (1, 2, 3):
+        place(world, number)
+    run(world, DOWNLOAD, DELIVER)
+    keys = [pack(world, order) for order in world.orders()]
+    run(world, CONFIRM)
+    first, second, third = world.orders()
+    usual = dict(world.shop._exact)
+    for order in (first, second):
+        refuse = world.shop.refuse(422, "no_status", f"{order.cust_po_no} has no such status.")
+        world.shop._exact["POST", f"/api/orders/{order.cart_key}/shipments"] = lambda _, answer=refuse: answer
+    world.shop.table("orders").change(third.cart_key, status="canceled")
+    run(world, UPLOAD)
+    assert alerts() == ["tracking_refused", "tracking_refused"]
+    held = {alert.count: alert for alert in with_orders(Alert.objects.all())}
+    assert (held[2].waiting, held[1].waiting, held[1].order_number) == (2, 1, third.cust_po_no)
+    of_two = search.filtered(search.Filters(cause=held[2].key))
+    assert set(of_two) == {first, second} and set(search.filtered(search.Filters(cause=held[1].key))) == {third}
+    assert search.Filters(cause=held[2].key).cause.startswith(parcel_alerts.BEGIN)
+    world.warehouse.void("C1", keys[0])
+    run(world, CONFIRM)
+    assert len(alerts()) == 2, "one of them is still refused"
+    world.shop._exact = usual
+    many.resend_tracking([second], DANA, clock.now())
+    assert list(Alert.objects.filter(resolved_at=None)) == [held[1]], "it is told again"
+    run(world, UPLOAD)
+    assert (world.orders()[1].status, list(Alert.objects.filter(resolved_at=None))) == (Status.CONFIRMED, [held[1]])
+
+
+def test_a_refused_parcel_that_is_voided_needs_nobody_any_more(shipped: World) -> None:
+    shipped.shop.table("orders").change("1", status="canceled")
+    run(shipped, UPLOAD)
+    (key,) = parcels(shipped).rows
+    shipped.warehouse.void("C1", key)
+    run(shipped, CONFIRM)
+    assert (shipped.only().status, alerts()) == (Status.AT_WMS, [])
+
+
+def test_a_refused_parcel_of_a_cart_that_cannot_be_looked_into_is_settled_with_many_others(
+    shipped: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next try counts as a first one."""
+    monkeypatch.setattr(SandboxShop, "dedupe", lambda *_: Dedupe.NONE)
+    shipped.shop.table("orders").change("1", status="canceled")
+    run(shipped, UPLOAD)
+    shipped.shop.table("orders").change("1", status="open")
+    many.resend_tracking([shipped.only()], DANA, clock.now())
+    run(shipped, UPLOAD)
+    assert (shipped.only().status, alerts()) == (Status.CONFIRMED, [])
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "garbage", "late"])

@@ -58,6 +58,16 @@ def rows(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+def test_the_orders_of_one_cause_can_be_decided_together(desk: Desk) -> None:
+    """The way from an alert to its orders names no state."""
+    with tenancy.activate(desk.account.pk):
+        Order.objects.filter(cust_po_no="ONE-0").update(cause="k")
+    offers = {
+        where: desk.client("owner").get(desk.url(f"orders/?{where}")).content.decode() for where in ("cause=k", "")
+    }
+    assert ["They arrived" in page for page in offers.values()] == [True, False]
+
+
 def test_a_selection_is_asked_about_then_done_and_told_order_by_order(desk: Desk) -> None:
     client, chosen = desk.client("owner"), ids(desk, "ONE-0", "ONE-AT")
     asked = client.get(desk.url("orders/bulk/"), {"action": "resend", "order": chosen, "state": "error"})

@@ -44,6 +44,7 @@ def desk() -> Desk:
         ("", {"Sandbox shop", "CSV files"}, set()),
         ("q=sandb", {"Sandbox shop"}, {"CSV files"}),
         ("kind=Files", {"CSV files"}, {"Sandbox shop"}),
+        ("can=Order+Cancel+Download", {"Sandbox shop", "Shopify", "WooCommerce"}, {"CSV files"}),
         ("can=Refund+in+Cart", {"Sandbox shop"}, {"CSV files"}),
         ("category=edi", set(), {"Sandbox shop", "CSV files"}),
         ("q=no+such", set(), {"Sandbox shop", "CSV files"}),
@@ -237,7 +238,7 @@ def test_deleted_it_is_kept_and_comes_back_switched_off(world: World, owner: Cou
     page = text(owner.post("cart/delete/"))
     assert "Deleted carts" in page
     assert "deleted already" in text(owner.post("cart/delete/"))
-    for gone in ("cart/edit/", "cart/preview/", "cart/going-live/"):
+    for gone in ("cart/edit/", "cart/going-live/"):
         assert owner.get(gone).status_code == 404
     for refused in ("cart/on/", "cart/repull/", "cart/services/", "cart/run/download/", "cart/dry-run/"):
         assert owner.post(refused).status_code == 404

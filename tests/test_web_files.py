@@ -1,6 +1,7 @@
 """Files by hand, by real requests: an upload loads like a file in a folder; what goes out is fetched here."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.files import limits
 from integration_manager.kit import clock
-from merchants.models import Schedule, Service, StoredFile
-from orders import jobs
+from merchants import warehouses
+from merchants.models import Merchant, Product, Schedule, Service, StockLevel, StoredFile
+from orders import actions, jobs, managed
 from orders.models import Order, SkippedOrder, Status
 from tests import desk as desks
 from wms.models import Wms
@@ -133,6 +135,23 @@ def test_a_service_that_is_off_is_said(hand: Hand) -> None:
     assert "Order Download is off" in answer
 
 
+def test_where_stock_is_kept_here_inventory_files_are_not_taken_but_product_lists_are(hand: Hand) -> None:
+    assert '<option value="inventory">' in hand.page(hand.wms_files)
+    with tenancy.activate(hand.desk.account.pk):
+        Merchant.objects.filter(pk=hand.merchant.pk).update(managed_inventory=True)
+        Schedule.objects.update_or_create(
+            merchant=hand.merchant, cart=None, service=Service.INVENTORY, defaults={"every": 3600, "paused": ""}
+        )
+    page = hand.page(hand.wms_files)
+    assert '<option value="inventory">' not in page and "Inventory files are not read" in page
+    answer = hand.upload("SKU,Quantity\nMUG,4\n", kind="inventory", at=hand.wms_files)
+    assert answer.status_code == 422 and not hand.rows(StoredFile)
+    hand.upload("SKU,Name\nMUG,Mug with a bear\n", kind="catalog", at=hand.wms_files)
+    hand.run(Service.INVENTORY)
+    (mug,) = hand.rows(Product, merchant=hand.merchant, sku="MUG")
+    assert mug.name == "Mug with a bear"
+
+
 def test_orders_go_out_to_be_downloaded_and_confirmations_come_in_and_go_back(hand: Hand) -> None:
     hand.upload(HEADER + row("A-1"))
     hand.run(Service.DOWNLOAD)
@@ -157,6 +176,29 @@ def test_orders_go_out_to_be_downloaded_and_confirmations_come_in_and_go_back(ha
     assert b"A-1" in text and b"1Z1" in text
     verbs = {entry.verb for entry in hand.rows(AuditEntry)}
     assert {"file.uploaded", "file.downloaded"} <= verbs
+
+
+def test_what_leaves_in_a_file_is_taken_from_stock_that_is_kept_here(hand: Hand) -> None:
+    with tenancy.activate(hand.desk.account.pk):
+        Merchant.objects.filter(pk=hand.merchant.pk).update(managed_inventory=True)
+        hand.merchant.refresh_from_db()
+        home = warehouses.default_of(hand.merchant)
+        managed.adjust(hand.merchant, [(home, "MUG", Decimal(10), "counted")], "dana@x.example", clock.now())
+        Schedule.objects.update_or_create(
+            merchant=hand.merchant, cart=None, service=Service.DELIVER, defaults={"every": 3600, "paused": ""}
+        )
+    hand.upload(HEADER + row("A-1"))
+    hand.run(Service.DOWNLOAD)
+    (order,) = hand.rows(Order)
+    with tenancy.activate(hand.desk.account.pk):
+        actions.cancel_sending(order, "dana@x.example")
+        managed.settle(hand.merchant, clock.now())
+        assert StockLevel.objects.get(sku="MUG").available == 10
+        order.refresh_from_db()
+        actions.undo_cancel(order, "dana@x.example")
+    hand.run(Service.DELIVER)
+    assert [order.status for order in hand.rows(Order)] == [Status.AT_WMS]
+    assert [level.available for level in hand.rows(StockLevel, sku="MUG")] == [8]
 
 
 @pytest.mark.parametrize(

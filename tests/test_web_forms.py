@@ -292,7 +292,8 @@ UNMARKED = {
         "ship_map_import", "wms_ship_methods_import",
     },
     "it does the one thing that stands on its button": {
-        "alerts_dismiss", "cart_delete", "cart_file_act:again", "cart_off", "cart_product_import",
+        "alerts_dismiss", "cart_delete", "cart_file_act:again", "cart_listings_again", "cart_off",
+        "cart_product_import",
         "cart_products_again", "cart_webhooks:on", "channel_act:delete", "channel_act:off", "invitation_act:resend",
         "invitation_act:withdraw", "item_filters:remove", "merchant_archive", "merchant_contacts:alert",
         "order_act:cancel_sending", "order_act:resend", "order_act:resend_tracking", "order_act:undo_cancel",

@@ -43,7 +43,7 @@ def switch_on(world: World) -> None:
 
 
 def order(world: World, key: str, *goods: tuple[str, int], **more: Any) -> None:
-    world.shop.restock(key, *(goods or (("MUG", 10),)), at=ago(minutes=9), **more)  # type: ignore[attr-defined]
+    world.shop.restock(key, *(goods or (("MUG", 10),)), at=ago(minutes=9), **more)
 
 
 def three(world: World) -> None:
@@ -52,7 +52,7 @@ def three(world: World) -> None:
     Wms.objects.update(system="sandbox_wms_blind")
     order(world, "PO1", ("MUG", 10), ("POT", 4), supplier="Kiln <b>")
     run(world, PURCHASES, RECEIVING)
-    world.warehouse.unload("E00001", ("MUG", 12), at=ago(minutes=5))  # type: ignore[attr-defined]
+    world.warehouse.unload("E00001", ("MUG", 12), at=ago(minutes=5))
     order(world, "PO2", ("UNKNOWN-1", 3))
     run(world, PURCHASES, RECEIVING)
     order(world, "PO3", ("TIN", 3))
@@ -87,7 +87,7 @@ def test_switched_on_in_the_setup_both_ends_run_from_now_on(world: World, owner:
     assert "Sync Purchase Orders" in page
     mark = page.split('name="mark" value="')[1].split('"')[0]
     url = world.cart.credentials["url"].reveal()
-    said = {**SETUP, "name": "Oak shop", "mark": mark, "c-url": url, "sync_purchases": "yes", "on": "1"}
+    said = {**SETUP, "name": "Oak shop", "mark": mark, "c-url": url, "sync_purchases": "True", "on": "1"}
     owner.post("cart/edit/", said)
     assert Cart.objects.get().sync_purchases
     mine, theirs = Schedule.objects.get(service=PURCHASES), Schedule.objects.get(service=RECEIVING)
@@ -112,7 +112,7 @@ def test_it_is_offered_only_where_both_ends_can(world: World, owner: Counter) ->
 
 def test_what_was_open_before_is_taken_over_from_a_day_on(world: World, owner: Counter) -> None:
     for key, days, status in (("OLDER", 50, "open"), ("OLD", 20, "open"), ("OVER", 20, "closed")):
-        world.shop.restock(key, ("MUG", 10), at=ago(days=days), status=status)  # type: ignore[attr-defined]
+        world.shop.restock(key, ("MUG", 10), at=ago(days=days), status=status)
     switch_on(world)
     order(world, "NEW")
     run(world, PURCHASES, RECEIVING)

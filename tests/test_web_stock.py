@@ -12,6 +12,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants import catalog, warehouses
 from merchants.models import Adjustment, Merchant, Product, ProductAlias, Schedule, Service, StockLevel, Warehouse
+from orders import managed
 from tests import desk as desks
 from tests.desk import Desk
 from tests.statements import counted
@@ -154,7 +155,42 @@ def test_the_default_warehouse_stays_another_goes_and_one_that_a_cart_needs_stay
     rules(desk, stock_warehouse=east)
     assert "A cart is told the stock of EAST alone" in do(desk, f"warehouses/{east.public_id}/remove/")
     rules(desk, stock_warehouse=None)
-    assert "EAST is removed" in do(desk, f"warehouses/{east.public_id}/remove/")
+    assert "1 level goes with it" in see(desk, of(desk, f"warehouses/{east.public_id}/"))
+    assert "EAST is removed, with 1 level." in do(desk, f"warehouses/{east.public_id}/remove/")
+
+
+def test_once_a_warehouse_is_removed_all_levels_are_read_again(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        east = Warehouse.objects.get(merchant=desk.merchants[0], is_default=False)
+        schedule = Schedule.objects.get(merchant=desk.merchants[0], service=Service.INVENTORY)
+        Schedule.objects.filter(pk=schedule.pk).update(cursor=clock.now(), reached_back_at=clock.now())
+    do(desk, f"warehouses/{east.public_id}/remove/")
+    with tenancy.activate(desk.account.pk):
+        schedule.refresh_from_db()
+    assert (schedule.cursor, schedule.reached_back_at) == (None, None)
+
+
+def test_a_warehouse_whose_log_is_kept_is_not_removed(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        Merchant.objects.filter(pk=desk.merchants[0].pk).update(managed_inventory=True)
+        east = Warehouse.objects.get(merchant=desk.merchants[0], is_default=False)
+        merchant = Merchant.objects.get(pk=desk.merchants[0].pk)
+        managed.adjust(merchant, [(east, "CANDLE-8", Decimal(4), "counted")], "dana@x.example", clock.now())
+    page = see(desk, of(desk, f"warehouses/{east.public_id}/"))
+    assert "the log of its adjustments" in page and f"{east.public_id}/remove/" not in page
+    assert "EAST stays, as the log" in do(desk, f"warehouses/{east.public_id}/remove/")
+    with tenancy.activate(desk.account.pk):
+        assert Adjustment.objects.get().warehouse == east
+
+
+def test_a_deleted_cart_keeps_no_warehouse_from_being_removed(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        east = Warehouse.objects.get(merchant=desk.merchants[0], is_default=False)
+    rules(desk, stock_warehouse=east, archived_at=clock.now())
+    said = do(desk, f"warehouses/{east.public_id}/remove/")
+    assert f"EAST is removed, with 1 level. If {desk.carts[0].name} is restored" in said
+    with tenancy.activate(desk.account.pk):
+        assert Cart.objects.get(pk=desk.carts[0].pk).stock_warehouse is None
 
 
 def test_a_warehouse_has_an_address_and_can_be_left_out(desk: Desk) -> None:

@@ -10,12 +10,12 @@ from alerts.raising import raise_alert
 from integration_manager.kit import clock
 from integration_manager.kit.errors import AuthFailed
 from merchants.models import Schedule, Service
-from orders import file_actions, leaving, states
+from orders import file_actions, leaving, out_of_stock, states
 from orders.actions import it_did_not
 from orders.models import Order, OutFile, Shipment, Status
 from orders.services.posting import KIND, key_of
 from tests.test_changes import cancel
-from tests.world import World, alerts, fake, leases_expire, pack, place, run
+from tests.world import World, alerts, answers, fake, leases_expire, pack, place, run
 from wms.models import Wms
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -103,6 +103,28 @@ def test_what_the_old_one_refused_goes_to_the_new_one_without_a_question(world: 
     change_to(world, second, second.url_for_tests)
     order.refresh_from_db()
     assert order.starts == 0
+
+
+def test_what_the_old_one_had_no_stock_of_is_sent_to_the_new_one_and_its_troubles_are_over(
+    world: World, second: Any
+) -> None:
+    place(world, 1)
+    refuse = world.warehouse.refuse(422, "out_of_stock", "Not enough of MUG-BLUE.")
+    answers(world.warehouse, "POST", "/v1/orders", lambda *_: refuse)
+    run(world, DOWNLOAD, DELIVER)
+    now, keys = clock.now(), {"merchant_id": world.merchant.pk, "now": clock.now()}
+    raise_alert("delivery_failing", f"deliver:{world.merchant.pk}", "In repair.", **keys)
+    raise_alert("service_failing", f"schedule:{world.schedule(CONFIRM).pk}", "In repair.", **keys)
+    raise_alert("unreachable", f"cart:{world.cart.pk}", "The shop is away.", cart_id=world.cart.pk, **keys)
+    assert leaving.on_their_way().may_be_there == 0, "the refusal was an answer"
+    change_to(world, second, second.url_for_tests)
+    assert alerts() == ["out_of_stock", "unreachable"], "what the shop does is no matter of the WMS"
+    run(world, DELIVER)
+    assert "out_of_stock" in alerts(), "until it has gone out"
+    Order.objects.update(retry_at=now)  # the night has come
+    out_of_stock.release_due(now)
+    run(world, DELIVER)
+    assert (world.only().status, len(second.orders), alerts()) == (Status.AT_WMS, 1, ["unreachable"])
 
 
 def test_a_cancellation_is_not_asked_of_the_wrong_warehouse(world: World, second: Any) -> None:

@@ -154,7 +154,7 @@ def test_an_order_is_completed_when_the_warehouse_cancels_the_rest(world: World)
     pack(world, share="0.5", close=False)
     run(world, CONFIRM, UPLOAD)
     assert (told(world), world.only().status) == ([("processing", 1)], Status.AT_WMS)
-    world.warehouse.call_off(world.only().wms_key)  # type: ignore[attr-defined]
+    world.warehouse.call_off(world.only().wms_key)
     run(world, CONFIRM)
     assert (told(world), world.only().status) == ([("processing", 1)], Status.SHIPPED)
     run(world, UPLOAD)
@@ -248,7 +248,7 @@ def left(order: Order) -> refunds.Left:
 def test_stock_reaches_products_and_variations(world: World) -> None:
     shop = shop_of(world)
     for sku, free in (("MUG-BLUE", 40), ("SHIRT-L", 7), ("NOT-SOLD-HERE", 3)):
-        world.warehouse._count("C1", sku, "MAIN", Decimal(free), Decimal(free), world.warehouse.clock())  # type: ignore[attr-defined]
+        world.warehouse._count("C1", sku, "MAIN", Decimal(free), Decimal(free), world.warehouse.clock())
     shop.order_of(1, ("MUG-BLUE", 2), ("SHIRT-L", 1))
     shop.faults.seed(3)
     shop.faults.plan({"drop_after": 0.2}, match="write")

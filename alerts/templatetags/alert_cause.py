@@ -64,6 +64,8 @@ def _actions(account: Account, alert: Any, dismissing: bool) -> Iterator[str]:
     """The fix, where its orders, its cart or its merchant are, and away with all of its kind."""
     if alert.fix_url:
         yield _button(alert.fix_url, alert.button)
+    if alert.resend_url:
+        yield _button(alert.resend_url, "Send all again")
     if alert.waiting and alert.about.fix is not Fix.ORDERS:
         url = f"{links.to('orders', account.public_id)}?cause={quote(alert.key)}"
         yield _button(url, f"View {alert.waiting} order{'' if alert.waiting == 1 else 's'}")

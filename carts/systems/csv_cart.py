@@ -12,7 +12,7 @@ from integration_manager.kit.csvfile import Record
 from integration_manager.kit.csvorders import SIDES, Mapped
 from integration_manager.kit.csvorders import key_of as key_of
 from integration_manager.kit.csvorders import to_order as to_order
-from integration_manager.kit.csvproducts import to_product
+from integration_manager.kit.csvproducts import product_rows, to_product
 from integration_manager.kit.csvpurchases import receipt_rows, to_purchase
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.file_pages import pages, parts
@@ -26,25 +26,28 @@ class CsvCart(FolderSystem, CartConnector):
 
     key = "csv_cart"
     label = "CSV files"
-    renders = ("confirmations", "inventory", "receipts")
+    tells_canceled = False
+    renders = ("confirmations", "inventory", "catalog", "receipts")
     places: ClassVar[dict[str, str]] = {
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
         "products": "products_dir",
+        "catalog": "catalog_dir",
         "purchases": "purchases_dir",
         "receipts": "receipts_dir",
     }
     guide = (
         "A file server is yours or your provider's; we log in to it. The user needs the right to write, rename and"
         " delete in the directories below. Missing ones are made by the connection test. By e-mail orders come as"
-        " attachments to a mailbox of their own, and confirmations and inventory go out as mails."
+        " attachments to a mailbox of their own, and confirmations, inventory and new products go out as mails."
     )
 
     orders_dir = Field("Directory for orders (we read)", default="orders", when=("place", FILES))
     confirmations_dir = Field("Directory for confirmations (we write)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we write)", default="inventory", when=("place", FILES))
     products_dir = Field("Directory for products (we read)", default="products", when=("place", FILES))
+    catalog_dir = Field("Directory for new products (we write)", default="new-products", when=("place", FILES))
     purchases_dir = Field("Directory for purchase orders (we read)", default="purchase-orders", when=("place", FILES))
     receipts_dir = Field("Directory for receipts (we write)", default="receipts", when=("place", FILES))
     orders_subject = Field(
@@ -73,6 +76,14 @@ class CsvCart(FolderSystem, CartConnector):
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
+    catalog_format = Field(
+        "Format of files of new products",
+        kind="format",
+        files="catalog",
+        default="new_products",
+        option=True,
+        help="Products of the WMS that are not in the cart yet; they go out where Sync Products To Cart is on.",
+    )
     purchase_format = Field(
         "Format of purchase order files", kind="format", files="purchases", default="purchases", option=True
     )
@@ -128,8 +139,11 @@ class CsvCart(FolderSystem, CartConnector):
     def render(cls, kind: str, items: Sequence[Any], stamp: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
         """Confirmations: items are (order with cust_ref, cust_po_no; Shipment). Inventory: Stock.
 
-        Receipts: (number of the purchase order; Receipt).
+        Receipts: (number of the purchase order; Receipt). Catalog: Product.
         """
+        if kind == "catalog":
+            records = [product_rows(product) for product in items]
+            return file_name("new-products", stamp), written(cls.format_of("catalog", options), records)
         if kind == "receipts":
             records = [receipt_rows(number, receipt) for number, receipt in items]
             return file_name(kind, stamp), written(cls.format_of("receipts", options), records)

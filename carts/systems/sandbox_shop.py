@@ -139,6 +139,14 @@ class SandboxShop(CartConnector):
         for page in by_modified(fetch, since, modified_at, PAGE):
             yield mapped(page, to_product)
 
+    @writes(Dedupe.LOOKUP)
+    def create_product(self, product: Product) -> str:
+        return pick(self.http.post("/api/products", json=from_product(product)), "id", str)
+
+    def find_product(self, sku: str) -> str | None:
+        rows = pick(self.http.get("/api/products", params={"sku": sku}), "products", list)
+        return next((row["id"] for row in rows if row["sku"] == sku), None)
+
     def purchase_orders(self, since: datetime) -> Iterator[Page]:
         def fetch(since: datetime, page: int) -> list[Any]:
             query = {"modified_since": since.isoformat(), "limit": PAGE, "page": page}
@@ -274,6 +282,12 @@ def to_product(raw: Any) -> Product:
         barcode=r.text("barcode") or None,
         modified_at=r.when("modified_at"),
     )
+
+
+def from_product(product: Product) -> dict[str, Any]:
+    """What the shop gets of a new product: no price, so that it is not on sale before its owner says for how much."""
+    known = {"sku": product.sku, "title": product.name, "barcode": product.barcode}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def to_purchase(raw: Any) -> PurchaseOrder:

@@ -18,7 +18,7 @@ from integration_manager import service_rows, stale
 from integration_manager.kit import clock
 from integration_manager.trying import SUSPENDED
 from merchants.models import Merchant, Service
-from orders import causes, pulls
+from orders import causes, listings, pulls
 from orders.connections import cart_class
 from orders.leftover import of_cart
 from orders.services import dry_run, products, purchase_orders
@@ -88,7 +88,9 @@ def cart_delete(request: AccountRequest, cart: str) -> HttpResponseBase:
         products.switched(found, on=False, now=clock.now())
         if found.sync_purchases:
             purchase_orders.switched(found, on=False, now=clock.now())
-        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now(), sync_products=False, sync_purchases=False)
+        listings.switched_off(found, clock.now())
+        off = {"sync_products": False, "list_products": False, "sync_purchases": False}
+        Cart.objects.filter(pk=found.pk).update(archived_at=clock.now(), **off)
         audit.record(request.user, "cart.deleted", found.name)
     messages.success(request, f"{found.name} is deleted. Its orders stay; it can be restored among the deleted carts.")
     return redirect("carts", request.account.public_id)

@@ -22,7 +22,7 @@ from integration_manager.systems import wms_system
 from merchants.models import Schedule, Service
 from orders import made_up
 from orders.connections import cart_class
-from orders.models import OrderLine
+from orders.models import OrderLine, Status
 
 MOST_SKUS = 50
 LONGEST = 100  # characters of a SKU or a ship method
@@ -98,6 +98,9 @@ def cart_test_orders(request: AccountRequest, cart: str) -> HttpResponseBase:
     audit.record(request.user, "orders.test", found.name, {"orders": (None, ", ".join(o.cust_po_no for o in made))})
     number = f"{len(made)} test order{'' if len(made) == 1 else 's'}"
     then = "They stay here until you release them." if said["hold"] else "They go the way of every order."
+    late = sum(one.status not in (Status.HELD, Status.ERROR) for one in made)
+    if said["hold"] and late:
+        then = f"{late} of them had left before that could be stopped; the others stay here until you release them."
     messages.success(
         request, f"{number} made: {made[0].cust_po_no} to {made[-1].cust_po_no}. {then}" if made else number
     )

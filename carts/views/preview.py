@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
@@ -11,13 +11,15 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import NumberForm, WhyForm
 from carts.models import Cart
-from carts.views.lookup import label_of, live_cart_or_404
+from carts.views.lookup import cart_or_404, label_of
 from integration_manager import trying
+from integration_manager.converters import looks_like_one
 from integration_manager.kept import typed
 from integration_manager.kit import clock
 from integration_manager.systems import wms_system
 from orders import preview, whynot
 from orders.connections import cart_class
+from orders.models import Order
 from orders.reading import reader_of
 
 MOST = 500
@@ -28,26 +30,32 @@ MOST = 500
 def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
     """Reads a few orders from the cart, and shows what would become of them. Nothing is stored or sent.
 
-    What the cart cannot be asked for is shown as it is stored, where it is loaded.
+    What the cart cannot be asked for, since it is deleted, say, is shown as it is stored, where it is loaded; so is
+    the order that the address names.
     """
-    found = live_cart_or_404(cart)
-    system = cart_class(found)
+    found = cart_or_404(cart)
+    gone = found.archived_at is not None
+    system = None if gone else cart_class(found)
+    order = _named(request, found)
     by_number = "number" in request.POST
-    form = NumberForm(request.POST if by_number else None)
+    form = NumberForm(request.POST if by_number else None, initial={"number": order.cust_po_no if order else ""})
     wms = wms_system()
     context: dict[str, Any] = {
         "cart": found,
         "label": label_of(found),
         "wms_label": wms.label if wms else "",
         "form": form,
-        "asks": system.overrides("order"),
-        "by_hand": getattr(reader_of(found), "by_hand", False),
-        "by_files": system.uses == "folder",
+        "gone": gone,
+        "asks": system is not None and system.overrides("order"),
+        "by_hand": system is not None and getattr(reader_of(found), "by_hand", False),
+        "by_files": system is not None and system.uses == "folder",
     }
+    if request.method != "POST" and order is not None:
+        return _shown(request, context, preview.stored(found, [order.pk], clock.now()), None, order.cust_po_no)
     if request.method != "POST" or (by_number and not form.is_valid()):
         return render(request, "carts/preview.html", context, status=422 if by_number else 200)
     number, now = form.cleaned_data["number"] if by_number else "", clock.now()
-    if context["by_hand"] or (number and not context["asks"]):
+    if system is None or context["by_hand"] or (number and not context["asks"]):
         ids = _loaded(found, number) if number else preview.newest_stored(found)
         return _shown(request, context, preview.stored(found, ids, now), preview.Sample([]), number)
     answer, sample = trying.answer_of(
@@ -59,11 +67,23 @@ def cart_preview(request: AccountRequest, cart: str) -> HttpResponse:
         trace=True,
     )
     if sample is None:
-        return render(request, "carts/preview.html", context | {"answer": answer}, status=422)
+        orders = preview.stored(found, _loaded(found, number), now) if number else []
+        return _shown(request, context | {"answer": answer}, orders, None, number, status=422)
     orders = preview.preview(found, request.account, sample.raws, now)
     if number and not orders:  # the shop does not know it any more, if it ever did
         orders = preview.stored(found, _loaded(found, number), now)
     return _shown(request, context, orders, sample, number, answer.seconds)
+
+
+def _named(request: AccountRequest, cart: Cart) -> Order | None:
+    """The order of this cart that the address names behind its question mark."""
+    named = request.GET.get("order", "")
+    if not named:
+        return None
+    order: Order | None = Order.objects.filter(cart=cart, public_id=named).first() if looks_like_one(named) else None
+    if order is None:
+        raise Http404
+    return order
 
 
 def _loaded(cart: Cart, number: str) -> list[int]:
@@ -75,16 +95,17 @@ def _shown(
     request: AccountRequest,
     context: dict[str, Any],
     orders: list[preview.Previewed],
-    sample: preview.Sample,
+    sample: preview.Sample | None,
     number: str,
     seconds: float | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """The page of these orders. `seconds`: how long their cart took; None: it was not asked."""
+    """The page of these orders. `seconds`: how long their cart took; None: it was not asked, or gave no answer."""
     if orders:  # somebody's name and address are on the page
         shown = ", ".join(order.number or "one without number" for order in orders)
         audit.record(request.user, "orders.previewed", context["cart"].name, {"orders": (None, shown)})
     context |= {"orders": orders, "sample": sample, "number": number, "seconds": seconds, "read_at": clock.now()}
-    return render(request, "carts/preview.html", context)
+    return render(request, "carts/preview.html", context, status=status)
 
 
 @require("orders.view")

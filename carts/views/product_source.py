@@ -6,6 +6,7 @@ from carts.models import Cart
 from integration_manager.kit.connector import Connector
 from integration_manager.systems import wms_system
 from merchants.models import Merchant, Schedule, Service
+from orders import listings
 from orders.connections import cart_class
 
 
@@ -17,6 +18,14 @@ def can(cart: Cart) -> bool:
     """Whether the cart's system gives products."""
     try:
         return cart_class(cart).overrides("products")
+    except KeyError:
+        return False
+
+
+def listed(cart: Cart) -> bool:
+    """Whether the cart's system can be told of products of the WMS that it does not have."""
+    try:
+        return listings.can(cart_class(cart))
     except KeyError:
         return False
 

@@ -54,7 +54,7 @@ COLUMNS = (
 YES, NO = ("yes", "y", "true", "1", "on", "enabled"), ("no", "n", "false", "0", "off", "disabled")
 ANY_TIME = "Any time"
 MOST_NAMED = 12  # choices that a sentence lists
-MOST_CHANGED = 200  # carts that a file changes: all of them are locked while it is imported
+MOST_CHANGED = 200  # carts that are changed at a time: all of them are locked meanwhile
 
 
 class Wrong(ValueError):
@@ -111,7 +111,7 @@ class RulesImport:
     )
     columns: Sequence[Column] = COLUMNS
     example: Sequence[Sequence[str]] = ()  # made of the columns below
-    most = f"{MOST_CHANGED} carts that are changed; those that stay as they are do not count"
+    most = f"{MOST_CHANGED} carts are changed at a time; for more, choose the same file again"
 
     def __init__(self, back: str, actor: User, day: date) -> None:
         """`day`: the account's own, for the form."""
@@ -134,7 +134,6 @@ class RulesImport:
         plan, carts, seen = Plan(whole=True), _Carts(), dict[int, int]()
         self._planned = []
         for row in rows:
-            _bound(plan)
             try:
                 cart = carts.of(row.cells)
                 if cart.pk in seen:
@@ -143,7 +142,16 @@ class RulesImport:
                 wanted = self._wanted(cart, row.cells)
             except Wrong as why:
                 plan.problems.append((row.line, str(why)))
+                if len(plan.problems) > MOST_CHANGED:
+                    line, first = plan.problems[0]
+                    raise Broken(f"More than {MOST_CHANGED} of its rows are wrong. Line {line}: {first}") from None
                 continue
+            if wanted.changes and len(plan.good) == MOST_CHANGED:
+                plan.rest = (
+                    f"{MOST_CHANGED} carts are changed at a time. What stands from line {row.line} on is not looked at "
+                    "yet: once these are changed, choose the same file again, and it goes on there."
+                )
+                break
             if wanted.changes:
                 changed = {name: row.cells[name] for name in wanted.changes}
                 plan.good.append(Row(row.line, {**dict.fromkeys(row.cells, ""), **changed, "id": cart.public_id}))
@@ -152,7 +160,6 @@ class RulesImport:
                 plan.changes.append(Change(what, wanted.in_words(0), wanted.in_words(1)))
             else:
                 plan.same += 1
-        _bound(plan)
         return plan
 
     def carry_out(self, rows: Sequence[Row]) -> str:
@@ -166,6 +173,8 @@ class RulesImport:
         except (filters.Refused, country_rules.Refused) as why:
             raise NothingDone(str(why)) from None
         said = f"The rules of {number} cart{'' if number == 1 else 's'} are changed."
+        if number == MOST_CHANGED:
+            said += " If the file has more, choose it again: it goes on where this ended."
         if not released:
             return said
         orders = "1 order goes" if released == 1 else f"{released:,} orders go"
@@ -222,15 +231,6 @@ class RulesImport:
         if {"country_kind", "country_then"} & wanted.changes.keys():
             released += country_rules.change(cart, now, self._actor, kind=kind, then=then).released
         return released
-
-
-def _bound(plan: Plan) -> None:
-    """Ends what takes too long. Raises Broken."""
-    if len(plan.good) + len(plan.problems) > MOST_CHANGED:
-        raise Broken(
-            f"More than {MOST_CHANGED} of its rows change a cart, or are wrong. Split it: "
-            "rows that change nothing may be as many as you like."
-        )
 
 
 class _Carts:

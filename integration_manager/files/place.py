@@ -29,6 +29,7 @@ SERVICES = {
     "confirmations": Service.SHIP_CONFIRM,
     "inventory": Service.INVENTORY,
     "products": Service.PRODUCTS,
+    "catalog": Service.INVENTORY,
     "purchases": Service.PURCHASES,
     "receipts": Service.RECEIVING,
 }
@@ -37,6 +38,7 @@ WORDS = {
     "confirmations": "Confirmation file",
     "inventory": "Inventory file",
     "products": "Product file",
+    "catalog": "Product list",
     "purchases": "Purchase order file",
     "receipts": "Receipt file",
 }
@@ -71,7 +73,13 @@ class Place:
     @property
     def kinds(self) -> dict[str, str]:
         """What can be uploaded: kind → word."""
-        return {kind: WORDS[kind] for kind in self.system.places if kind not in self.system.renders}
+        taken = [kind for kind in self.system.places if kind not in self.system.renders]
+        return {kind: WORDS[kind] for kind in taken if kind != "inventory" or not self.counted_here}
+
+    @property
+    def counted_here(self) -> bool:
+        """Whether the WMS's inventory files are not read, since the merchant's stock is kept here."""
+        return self.cart is None and self.merchant.managed_inventory
 
     def url(self, page: str, *ids: str) -> str:
         """The address of a page: "files", "files_upload", "file", "file_act"."""

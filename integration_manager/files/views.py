@@ -171,6 +171,8 @@ def act(request: AccountRequest, place: Place, file: str, what: str) -> HttpResp
         files_read.settle(place.book, clock.now())
         messages.success(request, f"{found} is deleted. What was loaded from it stays.")
         audit.record(request.user, "file.deleted", f"{found} ({place.name})")
+    elif what == "again" and row.kind not in place.kinds:
+        messages.error(request, f"{found} is not read here any more.")
     elif what in ("again", "delete"):
         messages.error(request, f"{found} is being loaded. Wait for it to end.")
     else:

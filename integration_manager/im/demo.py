@@ -17,6 +17,7 @@ SHOPS = {
 LOOPBACK = "http://127.0.0.1:"  # where the simulator is, at whatever port
 STRICT = "oak"  # it holds orders whose ship method is not mapped
 SYNCED = "oak"  # its products go to the WMS, with their prices
+LISTED = "pine"  # products of the WMS that it has not are created in it
 SECOND = {"elm": ("studio", "Elm Studio on WooCommerce"), "pine": ("teahouse", "Pine Street Tea on Shopify")}
 
 
@@ -62,6 +63,8 @@ def run(options: dict[str, Any]) -> None:
             if shop == SYNCED:
                 _sync_products(cart, carts_registry().get(cart.system))
                 _sync_purchases(cart, carts_registry().get(cart.system))
+            if shop == LISTED:
+                _list_products(cart)
             if shop in SECOND:
                 place, title = SECOND[shop]
                 carts[place] = _cart(merchant, places[place], 2, title, since)
@@ -113,6 +116,13 @@ def _sync_products(cart: Any, system: Any) -> None:
     cart.save(update_fields=["sync_products", "sync_updates", "sync_price"])
     _switch_on(cart.merchant, cart, [Service.PRODUCTS], system)
     products.ask_import(cart, "demo", clock.now())
+
+
+def _list_products(cart: Any) -> None:
+    """Both switches: what the WMS has and the shop has not is created there."""
+    cart.merchant.list_products = cart.list_products = True
+    for one in (cart.merchant, cart):
+        one.save(update_fields=["list_products"])
 
 
 def _sync_purchases(cart: Any, system: Any) -> None:

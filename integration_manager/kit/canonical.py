@@ -195,8 +195,18 @@ class StockResult(Struct, frozen=True):
     skipped: bool = False
 
 
+class Alias(Struct, frozen=True):
+    """Another code of a product: what kind of code it is, and the code."""
+
+    name: str  # "UPC", "ASIN", "Seller SKU" …
+    value: str
+
+
 class Product(Struct, frozen=True):
-    """One thing that a shop sells; of a product with variants, each variant. The SKU is what a WMS goes by."""
+    """One thing that a shop sells; of a product with variants, each variant. The SKU is what a WMS goes by.
+
+    Or one thing that a WMS has, as it tells of it: there its key is the WMS's own.
+    """
 
     key: str  # the shop's own stable key
     sku: str  # "" where the shop gives it none
@@ -206,6 +216,7 @@ class Product(Struct, frozen=True):
     weight_lbs: Decimal | None = None
     barcode: str | None = None  # UPC, EAN …
     modified_at: datetime | None = None
+    aliases: tuple[Alias, ...] = ()  # its other codes, where a WMS tells them
 
 
 class PurchaseStatus(StrEnum):

@@ -238,6 +238,8 @@ class CartConnector(Connector):
     """An order source."""
 
     personal_days: ClassVar[int] = 180  # after an order is done; then its personal data is removed
+    # Whether `orders` tells of orders that are canceled there; files of orders do not.
+    tells_canceled: ClassVar[bool] = True
     # Its order gets one status with the last parcel: where no further one comes after all, the last is told again.
     counts_parcels: ClassVar[bool] = False
 
@@ -291,6 +293,18 @@ class CartConnector(Connector):
         """Products changed at or after `since`, oldest change first: pages of `canonical.Product`."""
         raise NotImplementedError
 
+    def create_product(self, product: Product) -> str:
+        """Adds a product, by its SKU and name. Gives the cart's own key of it.
+
+        Raises AlreadyDone where the cart keeps SKUs unique. It is not offered to anybody at a price of ours: the
+        price, and whether it is on sale, are the shop's to say.
+        """
+        raise NotImplementedError
+
+    def find_product(self, sku: str) -> str | None:
+        """The cart's key of the product with exactly this SKU, if it has one."""
+        raise NotImplementedError
+
     def purchase_orders(self, since: datetime) -> Iterator[Page]:
         """Purchase orders changed at or after `since`, whatever their status, oldest change first.
 
@@ -340,6 +354,8 @@ class WmsConnector(Connector):
     """An order destination."""
 
     ref_scope: ClassVar[Literal["merchant", "account"]] = "merchant"  # where references are unique
+    # Whether `products` tells their other codes too, where the WMS has any.
+    tells_aliases: ClassVar[bool] = False
     # `stock` lists what is there, whatever it is asked since: a level that it does not list any more is none.
     lists_what_is_there: ClassVar[bool] = False
 
@@ -373,6 +389,10 @@ class WmsConnector(Connector):
 
     def ship_methods(self) -> list[ShipMethod]:
         """The shipping methods that the WMS knows."""
+        raise NotImplementedError
+
+    def products(self, since: datetime | None) -> Iterator[Page]:
+        """The WMS's products that changed since then, or all of them: pages of `canonical.Product`."""
         raise NotImplementedError
 
     def create_product(self, product: Product) -> str:

@@ -5,10 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Product
+from integration_manager.kit.canonical import Alias, Product
 from integration_manager.kit.file_pages import BadRow
 
 FIELDS = ("name", "retail_price", "currency_code", "weight_lbs", "barcode")
+LISTED = ("name", "barcode")  # what a WMS says of one, besides its other codes
 
 
 def to_product(rows: Sequence[Mapping[str, str]], modified: datetime) -> Product:
@@ -17,11 +18,7 @@ def to_product(rows: Sequence[Mapping[str, str]], modified: datetime) -> Product
     Raises BadRow, also where the SKU stands there twice with different values: nobody knows which ones hold.
     """
     first = rows[0]
-    for index, row in enumerate(rows):
-        for name in FIELDS:
-            here, before = row.get(name, ""), first.get(name, "")
-            if here != before:
-                raise BadRow(index, name, f"it is {here[:60]!r} here, and {before[:60]!r} in a row before")
+    _agree(rows, FIELDS)
     return Product(
         key=first["sku"],
         sku=first["sku"],
@@ -32,6 +29,40 @@ def to_product(rows: Sequence[Mapping[str, str]], modified: datetime) -> Product
         barcode=first.get("barcode"),
         modified_at=modified,
     )
+
+
+def to_listed(rows: Sequence[Mapping[str, str]], modified: datetime) -> Product:
+    """The rows of one SKU in a WMS's list: one, or one for each of its other codes. `modified`: the file's time.
+
+    Raises BadRow, also where the SKU has two names.
+    """
+    _agree(rows, LISTED)
+    aliases: dict[Alias, None] = {}  # each once
+    for index, row in enumerate(rows):
+        name, value = row.get("alias_name", ""), row.get("alias_value", "")
+        if value and not name:
+            raise BadRow(index, "alias_name", "it is missing: what kind of code is the alias?")
+        if value:
+            aliases[Alias(name, value)] = None
+    first = rows[0]
+    return Product(
+        key=first["sku"],
+        sku=first["sku"],
+        name=first.get("name"),
+        barcode=first.get("barcode"),
+        modified_at=modified,
+        aliases=tuple(aliases),
+    )
+
+
+def _agree(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> None:
+    """The rows of one SKU say the same. Raises BadRow."""
+    first = rows[0]
+    for index, row in enumerate(rows):
+        for name in names:
+            here, before = row.get(name, ""), first.get(name, "")
+            if here != before:
+                raise BadRow(index, name, f"it is {here[:60]!r} here, and {before[:60]!r} in a row before")
 
 
 def _number(row: Mapping[str, str], field: str) -> Decimal | None:

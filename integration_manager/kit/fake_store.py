@@ -36,17 +36,17 @@ class Table:
         with self.store.lock:
             old = self.rows.pop(key, None)
             if old is not None and self.sort:
-                self._order.pop(bisect_left(self._order, (old[self.sort], key)))
+                self._order.pop(bisect_left(self._order, (old.get(self.sort, ""), key)))
             self.store.log(self.name, key, None)
 
     def load(self, key: str, row: Row) -> None:
         """Stores a row in memory only."""
         old = self.rows.get(key)
         if self.sort and old is not None:
-            self._order.pop(bisect_left(self._order, (old[self.sort], key)))
+            self._order.pop(bisect_left(self._order, (old.get(self.sort, ""), key)))
         self.rows[key] = row
         if self.sort:
-            insort(self._order, (row[self.sort], key))
+            insort(self._order, (row.get(self.sort, ""), key))  # of a row without it nobody asks
 
     def get(self, key: str) -> Row | None:
         """The row with this key, if any."""

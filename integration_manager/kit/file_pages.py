@@ -59,7 +59,7 @@ def pages(
                 yield from ahead(_made(_pages_of(file, table, groups, build, names[1]), making))
         except Broken as error:
             reason = str(error)
-            reject = Reject(file.entry.name, 0, reason, "")
+            reject = Reject(file.entry.name, 0, reason, "", digest=file.digest)
             yield Page((), rejects=[reject], done=partial(file.refuse, reason), file=file.read(refused=1))
     if (notes := inbox.notes()) is not None:
         yield Page((), notes=notes)
@@ -133,7 +133,7 @@ def _pages_of(
             rejected.add(record, reason)
             raw = record.raw or Writer().text([record.row]).strip()
             along = record is not bad and not record.problem
-            reject = Reject(name, record.line, reason, raw[:2000], along)
+            reject = Reject(name, record.line, reason, raw[:2000], along, file.digest)
             if record is bad:  # it is told before those that were left out with it
                 rejects.insert(len(rejects) - group.records.index(record), reject)
             else:

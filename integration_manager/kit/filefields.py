@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["orders", "confirmations", "inventory", "products", "purchases", "receipts"]
+Kind = Literal["orders", "confirmations", "inventory", "products", "catalog", "purchases", "receipts"]
 Direction = Literal["in", "out"]
 
 # Fields that the other side names itself follow after these: "order_extra:Gift tag".
@@ -202,6 +202,22 @@ _PRODUCTS = (
     FileField("barcode", "Barcode", "UPC or EAN.", of="item", code=True, also=("upc", "ean", "gtin")),
 )
 
+# Of the products that a WMS has: it says them, and a cart is told of those that it has not.
+_CATALOG = (
+    FileField("sku", "SKU", "", True, "item", code=True, also=_ITEM),
+    FileField("name", "Name", of="item", also=("product name", "title", "description", "product")),
+    FileField("barcode", "Barcode", "UPC or EAN.", of="item", code=True, also=("upc", "ean", "gtin")),
+    FileField(
+        "alias_name",
+        "Alias name",
+        "What kind of code the alias is, like ASIN. A product with several has a row for each.",
+        of="item",
+        also=("alias type", "code type"),
+        only="in",
+    ),
+    FileField("alias_value", "Alias value", "The code.", of="item", code=True, also=("alias", "code"), only="in"),
+)
+
 _PURCHASE = ("po number", "purchase order", "purchase order number", "po", "po no", "po id", "asn", "asn number")
 _PURCHASES = (
     FileField(
@@ -239,6 +255,7 @@ FIELDS: dict[Kind, dict[str, FileField]] = {
     "confirmations": {field.name: field for field in _CONFIRMATIONS},
     "inventory": {field.name: field for field in _INVENTORY},
     "products": {field.name: field for field in _PRODUCTS},
+    "catalog": {field.name: field for field in _CATALOG},
     "purchases": {field.name: field for field in _PURCHASES},
     "receipts": {field.name: field for field in _RECEIPTS},
 }

@@ -90,10 +90,19 @@ INVENTORY = Format(
 
 PRODUCTS = Format("products", "out", "Products", _called("products"), key="products")
 
+CATALOG = Format("catalog", "in", "Product list", _called("catalog"), key="catalog")
+NEW_PRODUCTS = Format(
+    "catalog",
+    "out",
+    "New products",
+    tuple(column for column in CATALOG.columns if not column.fields[0].startswith("alias_")),
+    key="new_products",
+)
+
 PURCHASES = Format("purchases", "out", "Purchase orders", _called("purchases"), date_format="Y-m-d", key="purchases")
 RECEIPTS = Format("receipts", "out", "Receipts", _called("receipts"), key="receipts")
 
-_ALL = (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY, PRODUCTS, PURCHASES, RECEIPTS)
+_ALL = (SIMPLE, CIODIRECT, FULL, CONFIRMATION, INVENTORY, PRODUCTS, CATALOG, NEW_PRODUCTS, PURCHASES, RECEIPTS)
 PRESETS = {preset.key: preset for preset in _ALL}
 
 

@@ -109,9 +109,9 @@ class FolderSystem(MailPlace):
             uploads = Inbox(
                 self.uploads, *places, timedelta(0), kind=kind, book=self.book, by_hand=True, begun=self.begun
             )
-        if uploads is not None and self.by_hand:
+        if uploads is not None and (self.by_hand or (self.posts and kind not in self.subjects())):
             return uploads
-        self.distinct()
+        self.distinct(kind)
         after, quiet = (self.mail_after, 0) if self.posts else (self.after, int(self.quiet))
         if self.posts:
             own = self.subjects().pop(kind)
@@ -151,15 +151,18 @@ class FolderSystem(MailPlace):
     def _mails(self) -> "Mailbox":
         return cast("Mailbox", self.folder)
 
-    def distinct(self) -> list[str]:
-        """The directories. Raises AuthFailed where two are the same: we would read our own files."""
+    def distinct(self, kind: str = "") -> list[str]:
+        """The directories. Raises AuthFailed where two are the same: we would read our own files.
+
+        `kind`: what is about to be read; only what that one would be mixed up with counts.
+        """
         if self.posts:
             return self._distinct_mails()
         found = {name: self.directory_of(name) for name in self.places}
         found["archive"], found["errors"] = self.where(str(self.archive_dir)), self.where(str(self.errors_dir))
         seen: dict[str, str] = {}
         for name, path in found.items():
-            if path in seen:
+            if path in seen and (not kind or {kind, "archive", "errors"} & {name, seen[path]}):
                 raise AuthFailed(
                     f"The directories for {seen[path]} and for {name} are the same. Give each its own.",
                     code="same_directory",

@@ -155,7 +155,7 @@ class Incoming:
     @property
     def digest(self) -> str:
         """What tells its content from that of others in the names of files."""
-        return self.sha256[:8] or f"{self.entry.size:08x}"
+        return self.read().digest
 
     def read(self, rows: int = 0, refused: int = 0, *, same: bool = False) -> FileRead:
         """It as it is entered in the book. `rows`, `refused`: rows of it."""

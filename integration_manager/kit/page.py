@@ -68,13 +68,18 @@ class FileRead:
     same: bool = False
     by_hand: bool = False
 
+    @property
+    def digest(self) -> str:
+        """What tells its content from that of others, in the names of files too."""
+        return self.sha256[:8] or f"{self.size:08x}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A part of what comes that could not be read: where it stands and why, in plain words.
 
-    `file` is "" for a record of a list that was asked for; then `line` says nothing. `along`: nothing is wrong
-    with it, it was left out together with one that is.
+    `file` is "" for a record of a list that was asked for; then `line` says nothing. `line` is 0 where the whole file
+    is no table. `along`: nothing is wrong with it, it was left out together with one that is. `digest`: the file's.
     """
 
     file: str
@@ -82,6 +87,7 @@ class Reject:
     reason: str
     raw: str
     along: bool = False
+    digest: str = ""
 
 
 def mapped(page: Page, read: Callable[[Any], Any]) -> Page:

@@ -7,20 +7,26 @@ from integration_manager.kit.connector import CartConnector, Connector
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One function of a system, in the vocabulary its users know. `methods`: any of them gives it."""
+    """One function of a system, in the vocabulary its users know. `methods`: any of them gives it.
+
+    `says`: what the class has to say of itself besides; the acceptance suite holds it to that.
+    """
 
     label: str
     methods: tuple[str, ...]
     renders: str = ""
+    says: str = ""
 
 
 CART_CAPABILITIES = (
     Capability("Order Download", ("orders",)),
     Capability("Shipment Confirmation", ("ship",), "confirmations"),
     Capability("Inventory Sync", ("stock",), "inventory"),
+    Capability("Order Cancel Download", ("orders",), says="tells_canceled"),
     Capability("Order Cancel Upload", ("cancel",)),
     Capability("Refund in Cart", ("refund",)),
     Capability("Product Sync", ("products",)),
+    Capability("Product Creation", ("create_product",), "catalog"),
     Capability("Purchase Order Download", ("purchase_orders",)),
     Capability("Purchase Order Receiving Upload", ("tell_received",), "receipts"),
     Capability("Webhooks", ("webhook",)),
@@ -32,6 +38,8 @@ WMS_CAPABILITIES = (
     Capability("Cancel Order in WMS", ("cancel",)),
     Capability("Order Cancel Pickup", ("canceled",)),
     Capability("Product Loading", ("create_product",), "products"),
+    Capability("Product Detail Pickup", ("products",)),
+    Capability("Product Alias Pickup", ("products",), says="tells_aliases"),
     Capability("Purchase Order Loading", ("send_purchase_order",), "purchases"),
     Capability("Purchase Order Receiving Pickup", ("receipts",)),
 )
@@ -43,7 +51,8 @@ def capabilities(system: type[Connector]) -> list[str]:
     return [
         c.label
         for c in table
-        if any(system.overrides(name) for name in c.methods) or (c.renders and c.renders in system.renders)
+        if (any(system.overrides(name) for name in c.methods) or (c.renders and c.renders in system.renders))
+        and (not c.says or getattr(system, c.says))
     ]
 
 

@@ -183,7 +183,7 @@ class Fake:
         raise NotImplementedError
 
     def product(self, number: int, modified: datetime) -> str:
-        """The shop's owner adds product `number`; adding it again changes it. Gives the shop's key of it."""
+        """The shop's owner, or the warehouse, adds product `number`; again changes it. Gives its own key of it."""
         raise NotImplementedError
 
     def purchase(self, number: int, modified: datetime) -> str:

@@ -42,7 +42,7 @@ def of(merchant: Merchant | None, kind: Kind) -> tuple[list[Any], bool]:
     """Up to four things that such a file is made of, and whether they are real."""
     latest: dict[Kind, Callable[[Merchant | None], list[Any]]]
     latest = {
-        "orders": _orders, "confirmations": _parcels, "inventory": _levels, "products": _products,
+        "orders": _orders, "confirmations": _parcels, "inventory": _levels, "products": _products, "catalog": _products,
         "purchases": _purchases, "receipts": _receipts,
     }  # fmt: skip
     found = latest[kind](merchant)
@@ -55,7 +55,7 @@ def rows(kind: Kind, items: Sequence[Any]) -> list[list[dict[str, str]]]:
         return [csv_wms.payload(item)["rows"] for item in items]
     if kind == "confirmations":
         return [csv_cart.confirmation(*item) for item in items]
-    if kind == "products":
+    if kind in ("products", "catalog"):
         return [product_rows(item) for item in items]
     if kind == "purchases":
         return [purchase_rows(*item) for item in items]
@@ -198,6 +198,10 @@ _INVENTED: dict[Kind, list[Any]] = {
     "products": [
         Product("MUG-BLUE", "MUG-BLUE", "Mug, blue", Decimal("12.00"), "USD", Decimal("0.80"), "0810012345017"),
         Product("TEA-EG", "TEA-EG", "Earl Grey, 100 g", Decimal("17.50"), "USD", Decimal("0.25"), "0810012345031"),
+    ],
+    "catalog": [
+        Product("MUG-BLUE", "MUG-BLUE", "Mug, blue", barcode="0810012345017"),
+        Product("TEA-EG", "TEA-EG", "Earl Grey, 100 g", barcode="0810012345031"),
     ],
     "inventory": [
         Stock("MUG-BLUE", Decimal(140), Decimal(152), "", _AT),

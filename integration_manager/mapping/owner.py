@@ -22,12 +22,13 @@ from wms.models import Wms
 
 # What kinds of file there are, and which way they go, from where we stand.
 _OF_CART: dict[Kind, Direction] = {
-    "orders": "in", "confirmations": "out", "inventory": "out", "products": "in", "purchases": "in", "receipts": "out",
+    "orders": "in", "confirmations": "out", "inventory": "out", "products": "in", "catalog": "out",
+    "purchases": "in", "receipts": "out",
 }  # fmt: skip
 _OF_WMS: dict[Kind, Direction] = {kind: "in" if way == "out" else "out" for kind, way in _OF_CART.items()}
 NAMES = {
     "orders": "Order", "confirmations": "Confirmation", "inventory": "Inventory", "products": "Product",
-    "purchases": "Purchase Order", "receipts": "Receipt",
+    "catalog": "Product List", "purchases": "Purchase Order", "receipts": "Receipt",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ MOST_TEXT = 6_000  # characters of a file that goes out
 # The option of a connection that holds its format for a kind of file.
 OPTIONS = {"orders": ("format", "order_format"), "confirmations": ("confirmation_format",) * 2}
 OPTIONS |= {"inventory": ("inventory_format",) * 2, "products": ("product_format",) * 2}
+OPTIONS |= {"catalog": ("catalog_format",) * 2}
 OPTIONS |= {"purchases": ("purchase_format",) * 2, "receipts": ("receipt_format",) * 2}
 
 
@@ -111,7 +112,7 @@ def _pages(connector: Any, kind: str) -> Iterator[Page]:
         yield from connector.orders(now)
     elif kind == "confirmations":
         yield from connector.shipments(now)
-    elif kind == "products":
+    elif kind in ("products", "catalog"):
         yield from connector.products(now)
     elif kind == "purchases":
         yield from connector.purchase_orders(now)
@@ -129,7 +130,9 @@ def _shown(connector: Connector, row: Any) -> Shown:
     if isinstance(row, Product):
         price = f"{row.retail_price} {row.currency_code or ''}".strip() if row.retail_price is not None else ""
         weight = f"{row.weight_lbs} lbs" if row.weight_lbs is not None else ""
-        return Shown(row.sku, facts=[fact for fact in (row.name or "", price, weight, row.barcode or "") if fact])
+        codes = [f"{alias.name} {alias.value}" for alias in row.aliases]
+        facts = [row.name or "", price, weight, row.barcode or "", *codes]
+        return Shown(row.sku, facts=[fact for fact in facts if fact])
     if isinstance(row, PurchaseOrder):
         return _purchase(row)
     if isinstance(row, Receipt):

@@ -28,7 +28,8 @@ def apply(draft: Draft, rules: Rules) -> None:
                 draft.send_for(position, [sent], Applied(FIELD, why, line.item, skus[0]))
         elif skus:
             said = ", ".join(f"{hit.sku} (its {hit.kind or 'SKU'})" for hit in hits)
-            _stop(draft, codes, line.item, f"{line.item} may be several products: {said}.", "Remove the wrong alias.")
+            fix = "Remove the wrong alias or product: all orders with it are sent."
+            _stop(draft, codes, line.item, f"{line.item} may be several products: {said}.", fix)
         elif codes.kind != MASTER:
             why = f"{line.item} is no {codes.kind} of any product."
             _stop(draft, codes, line.item, why, f"Add it as {codes.kind} of its product: all orders with it are sent.")

@@ -23,6 +23,7 @@ from merchants.models import Kit, KitPart, Merchant
 from merchants.views.kit_import import COLUMNS, KitImport, rows_of
 from merchants.views.page import crumbs, merchant_or_404
 from orders import kits as orders_kits
+from orders.releasing import go_on
 
 LONGEST = 20_000  # characters of what is typed
 
@@ -62,7 +63,7 @@ def kit(request: AccountRequest, merchant: str, kit: str) -> HttpResponseBase:
     deletes = request.POST.get("do") == "delete"
     if deletes and not stale.overtaken(request.POST, _mark(one, _parts([one]).get(one.pk, []))):
         went_on = orders_kits.change(found, clock.now(), request.user, remove=[one.sku])
-        messages.success(request, f"{one.sku} is no kit any more: it is sent as it is. {_went_on(went_on.released)}")
+        messages.success(request, f"{one.sku} is no kit any more: it is sent as it is.{go_on(went_on.released)}")
         return redirect("kits", request.account.public_id, found.public_id)
     return _form(request, found, one)
 
@@ -105,8 +106,8 @@ def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResp
         except stored.Refused as why:
             error = str(why)
         else:
-            words = f"{sku} is sent as {stored.in_words(wanted)}. {_went_on(went_on.released)}"
-            messages.success(request, words.strip())
+            words = f"{sku} is sent as {stored.in_words(wanted)}.{go_on(went_on.released)}"
+            messages.success(request, words)
             return redirect("kits", request.account.public_id, found.public_id)
     context = {
         "shown": found,
@@ -140,7 +141,3 @@ def _parts(kits: Iterable[Kit]) -> dict[int, list[KitPart]]:
     for part in KitPart.objects.filter(kit__in=[one.pk for one in kits]).order_by("position"):
         found[part.kit_id].append(part)
     return found
-
-
-def _went_on(number: int) -> str:
-    return f"{number} order{'' if number == 1 else 's'} that waited for it go on." if number else ""

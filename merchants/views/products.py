@@ -28,6 +28,7 @@ from merchants.stock_forms import AliasForm, ProductForm
 from merchants.views import lists
 from merchants.views.page import crumbs, merchant_or_404
 from orders import aliases, product_facts
+from orders.releasing import go_on
 
 FILES = {
     "products": ["SKU", "Name", "Other codes", "Available"],
@@ -174,19 +175,18 @@ def _add(request: AccountRequest, found: Merchant, one: Product) -> HttpResponse
     except catalog.Refused as why:
         form.add_error("value", str(why))
         return _page(request, found, one, form, status=422)
-    released = f" {went_on.released} orders that waited for it go on." if went_on.released else ""
-    messages.success(request, f"{value} is {kind} of {one.sku} now.{released}")
+    messages.success(request, f"{value} is {kind} of {one.sku} now.{go_on(went_on.released)}")
     return _back(request, found, one)
 
 
 def _take(request: AccountRequest, found: Merchant, one: Product) -> HttpResponseBase:
     row = ProductAlias.objects.filter(product=one, public_id=request.POST.get("alias", "")[:12]).first()
     if row is not None:
-        with aliases.changing(found, [], clock.now(), actor=request.user.email):
+        with aliases.changing(found, [row.value], clock.now(), actor=request.user.email) as went_on:
             row.delete()
             changes = {row.kind: (row.value, None)}
             audit.record(request.user, "product.alias_removed", f"{found.name}: {one.sku}", changes)
-        messages.success(request, f"{row.value} is no code of {one.sku} any more.")
+        messages.success(request, f"{row.value} is no code of {one.sku} any more.{go_on(went_on.released)}")
     return _back(request, found, one)
 
 
@@ -194,9 +194,10 @@ def _remove(request: AccountRequest, found: Merchant, one: Product) -> HttpRespo
     if StockLevel.objects.filter(merchant=found, sku=one.sku).exists() or one.aliases.exists():
         messages.error(request, "It has stock or other codes: a product that is in use is not removed.")
         return _back(request, found, one)
-    one.delete()
-    audit.record(request.user, "product.removed", f"{found.name}: {one.sku}", {"SKU": (one.sku, None)})
-    messages.success(request, f"{one.sku} is removed.")
+    with aliases.changing(found, [one.sku], clock.now(), actor=request.user.email) as went_on:
+        one.delete()
+        audit.record(request.user, "product.removed", f"{found.name}: {one.sku}", {"SKU": (one.sku, None)})
+    messages.success(request, f"{one.sku} is removed.{go_on(went_on.released)}")
     return redirect(reverse("products", args=[request.account.public_id, found.public_id]))
 
 

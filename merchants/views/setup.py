@@ -27,6 +27,7 @@ from merchants.models import Merchant, Schedule
 from merchants.schedules import MERCHANT_SERVICES, start_over
 from merchants.services import services_of
 from merchants.views.page import merchant_or_404, merchant_schedules
+from orders import listings
 from orders.whereabouts import at_wms as orders_there
 from wms.models import Wms
 from wms.views import saving
@@ -149,7 +150,10 @@ def _mark(merchant: Merchant) -> str:
     stored = Merchant.objects.filter(pk=merchant.pk).first() or merchant
     schedules = Schedule.objects.filter(merchant=stored, cart__isnull=True).order_by("service")
     return stale.mark(
-        stored.name, dict(stored.wms_values), list(schedules.values_list("service", "every", "automatic", "at_hour"))
+        stored.name,
+        stored.list_products,
+        dict(stored.wms_values),
+        list(schedules.values_list("service", "every", "automatic", "at_hour")),
     )
 
 
@@ -203,6 +207,8 @@ def _add(request: AccountRequest, setup: Setup, *, switch_on: bool) -> Merchant 
             merchant.wms_values = setup.values.values() if setup.values else {}
             merchant.save()
             changes = {"Merchant Name": ("", merchant.name), "Code": ("", merchant.code)}
+            if merchant.list_products:
+                changes["Sync Products To Carts"] = ("off", "on")
             audit.record(request.user, "merchant.added", merchant.name, changes | _value_changes(setup))
             for schedule in setup.services.schedules:
                 schedule.merchant = merchant
@@ -244,8 +250,11 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
                 return False
             # What was typed empty goes, unless it is a secret: that is never shown, and so kept.
             merchant.wms_values = values.values()
-        merchant.save(update_fields=["name", "wms_values"] if values is not None else ["name"])
-        changes = audit.difference({"Merchant Name": before.name}, {"Merchant Name": merchant.name})
+        written = ["name", "list_products"]
+        merchant.save(update_fields=[*written, "wms_values"] if values is not None else written)
+        if merchant.list_products != before.list_products:
+            listings.merchant_switched(merchant, clock.now())
+        changes = audit.difference(_said(before), _said(merchant))
         changes |= _value_changes(setup)
         if changes:
             audit.record(request.user, "merchant.changed", merchant.name, changes)
@@ -257,6 +266,11 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
     codes = load_first(request) if values is not None and not before.archived_at else ""
     messages.success(request, " ".join(filter(None, ["Saved.", *(f"{words}." for words in said), codes])))
     return True
+
+
+def _said(merchant: Merchant) -> dict[str, str]:
+    """What the record has of it, besides the WMS's values."""
+    return {"Merchant Name": merchant.name, "Sync Products To Carts": "on" if merchant.list_products else "off"}
 
 
 def _set_services(request: AccountRequest, setup: Setup) -> list[str]:

@@ -22,10 +22,11 @@ from integration_manager.searched import search_text
 from integration_manager.spreadsheet import moment
 from merchants import catalog, schedules
 from merchants import warehouses as places
-from merchants.models import Merchant, Schedule, Service, StockLevel, Warehouse
+from merchants.models import Adjustment, Merchant, Schedule, Service, StockLevel, Warehouse
 from merchants.offers import plain
 from merchants.stock_forms import WarehouseForm
 from merchants.views.page import merchant_or_404
+from orders import managed
 
 HEAD = ["Warehouse", "Default", "At the WMS", "State", "Products", "Loaded last (UTC)", "Address"]
 LEVELS = ["SKU", "Available", "On hand", "Loaded (UTC)", "Changed (UTC)"]
@@ -59,6 +60,8 @@ def warehouse(request: AccountRequest, merchant: str, warehouse: str) -> HttpRes
     page = catalog.page(rows, "sku", request.GET.get("after", ""), request.GET.get("before", ""))
     told = list(Cart.objects.filter(stock_warehouse=one, archived_at__isnull=True).order_by("number"))
     context = {"shown": found, "warehouse": one, "page": page, "text": text, "told": told}
+    if "merchants.edit" in request.permissions and not one.is_default:
+        context |= {"removable": True, "logged": _logged(one), "levels": _counted(one)}
     return render(request, "merchants/warehouse.html", context)
 
 
@@ -145,18 +148,46 @@ def warehouse_act(request: AccountRequest, merchant: str, warehouse: str, what: 
         return redirect("warehouses", request.account.public_id, found.public_id)
     if what != "remove":
         raise Http404
+    try:
+        with transaction.atomic():
+            _remove(request, found, one)
+    except RestrictedError:
+        messages.error(request, f"A cart is told the stock of {one.name} alone. Change that in its setup first.")
+    return redirect("warehouses", request.account.public_id, found.public_id)
+
+
+def _remove(request: AccountRequest, found: Merchant, one: Warehouse) -> None:
+    # A deleted cart keeps nothing back: nobody could change its setup. Back again, it is told all there is.
+    deleted = Cart.objects.filter(stock_warehouse=one, archived_at__isnull=False).order_by("pk")
+    names = [cart.name for cart in deleted.select_for_update(no_key=True)]
+    managed.lock(found)
     if one.is_default:
         messages.error(request, "The default warehouse stays. Make another one the default first.")
-    else:
-        try:
-            with transaction.atomic():
-                one.delete()
-                audit.record(request.user, "warehouse.removed", f"{found.name}: {one.name}", {"Name": (one.name, None)})
-            schedules.wake(Service.UPLOAD_INVENTORY, clock.now(), merchant_id=found.pk)
-            messages.success(request, f"{one.name} is removed, with its levels.")
-        except RestrictedError:
-            messages.error(request, f"A cart is told the stock of {one.name} alone. Change that in its setup first.")
-    return redirect("warehouses", request.account.public_id, found.public_id)
+        return
+    if _logged(one):
+        messages.error(request, f"{one.name} stays, as the log of its adjustments does. Disable it instead.")
+        return
+    deleted.update(stock_warehouse=None)
+    levels = _counted(one)
+    now, gone = clock.now(), f"{one.name} is removed, with {levels:,} level{'' if levels == 1 else 's'}."
+    changes: dict[str, tuple[object, object]] = {"Name": (one.name, None), "Levels": (levels, 0)}
+    one.delete()
+    if names:
+        changes["Deleted carts that were told its stock alone"] = (", ".join(names), None)
+        gone += f" If {' or '.join(names)} is restored, it is told the stock of all warehouses."
+    if not found.managed_inventory:
+        places.ask_for_all(found, now)  # it is read whole again, should the WMS still name it
+    schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=found.pk)
+    audit.record(request.user, "warehouse.removed", f"{found.name}: {one.name}", changes)
+    messages.success(request, gone)
+
+
+def _logged(one: Warehouse) -> bool:
+    return Adjustment.objects.filter(warehouse=one).exists()
+
+
+def _counted(one: Warehouse) -> int:
+    return StockLevel.objects.filter(warehouse=one).count()
 
 
 def _rows(found: Merchant) -> QuerySet[Warehouse]:

@@ -1,8 +1,8 @@
 """Carries out what is wanted once in another system, besides sending orders, parcels and files.
 
 This is the loop: claim, call, record. What each kind of effect calls, and what is said of it, is in
-`effects_wms.py` and `effects_cart.py`. What fails is tried again at every run, up to 15 days, of which at
-most one an hour counts.
+`effects_wms.py` and `effects_cart.py`. What fails is tried again at every run, up to 30 days or 100 tries, of
+which at most one an hour counts.
 """
 
 import logging
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 HOUR = timedelta(hours=1)
 AGAIN = timedelta(minutes=1)  # a failed one is not claimed again in the same run
-TRIES = 360
+TRIES, DAYS = 100, timedelta(days=30)  # whichever comes first
 BUGS = 5  # tries of an effect that our own mistake stops
 BY_ITSELF = "Nothing to do: it is tried again at every run."
 
@@ -60,6 +60,19 @@ class Claimed:
     status: str
     canceled_by: str  # who canceled the order here; "" is its source
     wms_id: int | None  # the WMS that has the order, or may have it
+
+    def counts(self, now: datetime) -> bool:
+        """Whether a failure of now is counted."""
+        return self.failed_at is None or now - self.failed_at >= HOUR
+
+    def failing_since(self, now: datetime) -> datetime:
+        """When it failed first since it was asked for; now, if it never has."""
+        known = self.data.get(Effect.FAILING_SINCE) if self.failures else None
+        return datetime.fromisoformat(known) if known else now
+
+    def is_over(self, now: datetime, most: int = TRIES) -> bool:
+        """Whether a failure of now is the last one."""
+        return self.failures + self.counts(now) >= most or now - self.failing_since(now) >= DAYS
 
 
 class Work:
@@ -141,7 +154,7 @@ class Work:
         self.run.due_at(pending.again_at)
 
     def failed(self, one: Claimed, error: Exception) -> None:
-        """It is tried again, until it has failed for 15 days."""
+        """It is tried again, unless this was its last try."""
         most, by_hand = TRIES, self.by_hand
         if not isinstance(error, ConnectorError):
             # Our own mistake: tried five times, then left to a person, with a number that leads to the report.
@@ -150,14 +163,13 @@ class Work:
             error = Transient(f"We could not ask for it (report {number}).", code="internal")
             most, by_hand = BUGS, f"{by_hand} This is our mistake: give support the number {number}."
         now = self.run.now
-        counts = one.failed_at is None or now - one.failed_at >= HOUR
-        failures = one.failures + counts
-        if failures >= most:
+        if one.is_over(now, most):
             self.refused(one, str(error), state=Effect.State.PARKED, fix=by_hand, said=error.said)
             return
         mine(one).update(
-            failures=failures,
-            failed_at=now if counts else one.failed_at,
+            failures=one.failures + one.counts(now),
+            failed_at=now if one.counts(now) else one.failed_at,
+            data={**one.data, Effect.FAILING_SINCE: one.failing_since(now).isoformat()},
             retry_at=now + AGAIN,
             lease_until=None,
             error_message=str(error),

@@ -13,11 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from alerts.raising import resolve
-from integration_manager.kit.canonical import Refund, from_json
+from integration_manager.kit.canonical import ZERO, Refund, from_json
 from integration_manager.kit.connector import CartConnector, Pending
 from integration_manager.kit.crash import crash_here
+from integration_manager.kit.currencies import decimals
 from integration_manager.kit.errors import (
     AlreadyDone,
+    AuthFailed,
     ConnectorError,
     NeedsHuman,
     OutcomeUnknown,
@@ -76,8 +78,7 @@ class _Cancel(_InCart):
     def done(self, one: Claimed, answer: Any) -> None:
         if self.decide(one, Effect.State.DONE):
             note([one.order_id], "canceled_in_cart", f"Canceled in {self.cart_name}.", now=self.run.now)
-            if one.starts > 1:
-                resolve("cart_cancel_refused", [self.subject(one)], self.run.now)
+            resolve("cart_cancel_refused", [self.subject(one)], self.run.now)
             self.run.counts["canceled_in_cart"] += 1
 
     def refused(self, one: Claimed, why: str, *, state: str, fix: str = "", said: str = "") -> None:
@@ -121,6 +122,8 @@ class _Refund(_InCart):
         try:
             remote_id = self.connector.find_refund(one.cart_key, one.key)
         except (Permanent, NeedsHuman, AlreadyDone) as error:
+            if isinstance(lost := self.run.judged(error), AuthFailed):
+                raise lost from error
             raise OutcomeUnknown(f"The cart did not answer, and cannot say now: {error}") from error
         if remote_id is None:
             raise OutcomeUnknown("The cart did not answer, and shows no such refund.")
@@ -147,7 +150,8 @@ class _Refund(_InCart):
 
     def unclear(self, one: Claimed, error: Exception) -> None:
         looked, ours = one.starts > 1, not isinstance(error, ConnectorError)
-        if looked and not isinstance(error, OutcomeUnknown) and one.failures + 1 < (BUGS if ours else _LOOKS):
+        over = one.is_over(self.run.now, BUGS if ours else _LOOKS)
+        if looked and not isinstance(error, OutcomeUnknown) and not over:
             self.failed(one, error)  # the look-up failed, which paid nothing
             return
         if ours:
@@ -177,18 +181,25 @@ class _Refund(_InCart):
 
 
 def _made_up_for(order_id: int) -> Iterator[str]:
-    """The keys of an order's refused refunds whose money has been paid back since: item by item, and the shipping."""
+    """The keys of an order's refused refunds whose money has been paid back since: item by item, and what is no item's.
+
+    Parts of an item are rounded one by one, so a coin of the goods and one of their tax may be missing.
+    """
+    units: dict[str, Decimal] = defaultdict(Decimal)
     paid: dict[str, Decimal] = defaultdict(Decimal)
     ended = Effect.objects.filter(
         order_id=order_id, kind=Effect.Kind.REFUND, state__in=[Effect.State.DONE, Effect.State.REFUSED]
     )
     for effect in ended.order_by("-id"):
         refund = from_json(Refund, effect.data)
-        asked = [*((line.line_id, line.quantity) for line in refund.lines), ("", refund.shipping)]
+        asked = [(line.line_id, line.quantity, line.amount + line.tax) for line in refund.lines]
+        asked.append(("", ZERO, refund.amount - sum((amount for *_, amount in asked), ZERO)))
+        coins = Decimal(2).scaleb(-decimals(refund.currency))
         if effect.state == Effect.State.DONE:
-            for what, number in asked:
-                paid[what] += number
-        elif all(paid[what] >= number for what, number in asked):
+            for what, number, amount in asked:
+                units[what] += number
+                paid[what] += amount
+        elif all(units[what] >= number and paid[what] + coins >= amount for what, number, amount in asked):
             yield effect.key
 
 

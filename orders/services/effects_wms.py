@@ -8,9 +8,9 @@ from alerts.raising import resolve
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import ConnectorError
 from orders.again import intake_of, send_again
-from orders.models import Effect, Status
+from orders.models import Effect, Order, Status
 from orders.run import Run
-from orders.services import begun_kits
+from orders.services import shipped_in_part
 from orders.services.effects import Claimed, Work, carry_out
 from orders.states import move, note
 from orders.telling import tell_of_cancellation
@@ -32,9 +32,10 @@ class _Cancel(Work):
         self.connector = connector
 
     def undecided(self, one: Claimed) -> bool:
-        if one.status != Status.AT_WMS:
-            # Decided meanwhile: canceled before it was sent, or shipped already.
-            self._record(one, agreed=one.status == Status.CANCELED, why="it has shipped already")
+        if one.status in (Status.SHIPPED, Status.CONFIRMED):
+            self._has_left(one)
+        elif one.status != Status.AT_WMS:  # canceled before it was sent
+            self._record(one, agreed=one.status == Status.CANCELED, why="it is not there")
         elif one.wms_id not in (None, self.run.wms_id):
             self._record(one, agreed=False, why="it is at the WMS of before, which is not asked any more")
         elif not self.connector.overrides("cancel"):
@@ -58,22 +59,39 @@ class _Cancel(Work):
     def failing(self, one: Claimed, error: ConnectorError) -> str:
         return f"was canceled, and the WMS does not answer to that as it should: {error}"
 
+    def _has_left(self, one: Claimed) -> None:
+        """Decided meanwhile: all of it is on its way, or a part, and the WMS has canceled the rest."""
+        if Order.objects.filter(pk=one.order_id, short=True).exists():
+            self.alert(one, "canceled_after_shipping", shipped_in_part.TOLD, shipped_in_part.FIX)
+            self.decide(one, Effect.State.DONE)
+            return
+        why = "it has shipped already."
+        if self.decide(one, Effect.State.REFUSED, why):
+            note([one.order_id], "cancel_refused", f"The WMS does not cancel it: {why}", now=self.run.now)
+        fix = "Stop the parcel if that is possible, or talk to the customer."
+        self.alert(one, "shipped_although_canceled", "was canceled, and the WMS has shipped it.", fix)
+
     def _record(self, one: Claimed, *, agreed: bool, why: str) -> None:
         now, run, again = self.run.now, self.run, bool(one.data.get("again"))
         if not agreed:
             self.refused(one, f"{why}.", state=Effect.State.REFUSED)
             return
-        said = "Canceled at the WMS."
         with transaction.atomic():  # who is not told with it is never told
             intake = intake_of(one.order_id) if again else None
-            moved = move(
-                [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now
-            )
-            begun_kits.tell(moved, now)
-            if intake is not None:
-                send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
-            elif moved and one.canceled_by:
-                tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
+            Order.objects.select_for_update(no_key=True).get(pk=one.order_id)
+            if in_part := shipped_in_part.has_shipped(one.order_id):
+                moved = shipped_in_part.end(one.order_id, shipped_in_part.CANCELED, now)
+            else:
+                moved = move(
+                    [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now,
+                    message="Canceled at the WMS.", canceled_at=now,
+                )  # fmt: skip
+                if intake is not None:
+                    send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
+                elif moved and one.canceled_by:
+                    tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
+            if in_part and moved:
+                self.alert(one, "canceled_after_shipping", shipped_in_part.TOLD, shipped_in_part.FIX)
+            self.decide(one, Effect.State.DONE)
+            resolve("cancel_refused", [self.subject(one)], now)
         run.counts["canceled"] += 1
-        self.decide(one, Effect.State.DONE)
-        resolve("cancel_refused", [self.subject(one)], now)

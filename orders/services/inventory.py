@@ -1,4 +1,4 @@
-"""Inventory: what the WMS says it has, absolute, the latest wins.
+"""Inventory: what the WMS says it has, absolute, the latest wins; and what it says of its products.
 
 A pass that takes more than one run goes on where it stopped: its position is kept with each page.
 """
@@ -17,6 +17,7 @@ from merchants.models import Product, Service
 from merchants.warehouses import places_of
 from orders import cursors, files_read, managed, rejects
 from orders.run import Run
+from orders.services.product_details import pick_up
 
 FULL = timedelta(hours=24)  # once a day all levels, otherwise what has changed
 
@@ -39,15 +40,18 @@ class _Pass:
 
 
 def inventory(run: Run) -> None:
-    """Stores the merchant's levels; a level that changed wakes the uploads to the carts."""
-    connector = run.connector
+    """Stores the merchant's levels, or settles those that are kept here; then what the WMS says of its products."""
+    if not run.merchant.managed_inventory:
+        _levels(run)
+    elif changed := managed.settle(run.merchant, run.now):
+        run.counts["changed"] = changed
+    pick_up(run)
+
+
+def _levels(run: Run) -> None:
+    """A level that changed wakes the uploads to the carts."""
+    connector, now = run.connector, run.now
     assert isinstance(connector, WmsConnector)
-    if run.merchant.managed_inventory:
-        changed = managed.settle(run.merchant, run.now)  # what there is, is kept here
-        if changed:
-            run.counts["changed"] = changed
-        return
-    now = run.now
     going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run, now)
     changed = 0
     for page in run.pages(connector.stock(datetime.fromisoformat(going.since) if going.since else None)):

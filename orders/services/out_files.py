@@ -7,11 +7,11 @@ temporary name carries the token: a worker that was taken for dead renames nothi
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from alerts.raising import raise_alert, resolve
 from integration_manager.ids import public_id
@@ -19,12 +19,13 @@ from integration_manager.kit.canonical import Product, PurchaseOrder, Receipt, S
 from integration_manager.kit.connector import Connector
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError
-from orders import product_rows, purchase_files
+from orders import listings, parcel_alerts, product_files, product_rows, purchase_files
 from orders.models import Order, OutFile, Shipment, Status
-from orders.out_file import LEASE, ByHand, Lost, advance, orders_of
+from orders.out_file import FREE, LEASE, ByHand, Lost, advance, orders_of
 from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
 from orders.services import posting
+from orders.services.failed_parcels import SOON, failed
 from orders.services.outcomes import AGAIN, TRIES, Outcomes, give_up
 from orders.services.preparing import keep, prepare
 from orders.services.stopping import stop
@@ -33,7 +34,13 @@ from orders.states import Claimed, claim, give_back, move
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 RECORDS = 500  # orders or parcels in one file, at most
-SOON = timedelta(minutes=1)  # until what was not to blame goes in another file
+HALVES = 20  # that one run clears away
+ASK = 60  # tries to give a file its name, one a minute, after which a person may say what has become of it
+STUCK = (
+    "Mend the folder and its rights: it is tried every minute, and this ends by itself. Or say below that it arrived: "
+    "from then on it is not tried any more, and the recipient can have it in another way. Do not delete it before: "
+    "what is gone counts as taken."
+)
 Phase = OutFile.Phase
 OPEN = [Phase.PLANNED, Phase.UPLOADED, Phase.POSTING]
 
@@ -44,11 +51,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     Returns the orders that were taken. `outcomes` records those that never get into a file.
     """
     connector = outcomes.connector
-    try:
-        taken = recover(run, "orders")
-    except ConnectionFailed as outage:
-        run.unreachable(outage)
-        return []
+    taken = recover(run, "orders")
     connector.ready("orders")
     while run.keep_alive() and not run.stopping.is_set():
         run.current()
@@ -75,7 +78,6 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
             continue
         with transaction.atomic():
             file = _plan(run, "orders", name, content, [item.id for item in items])
-            keep(items, run.now)
             with connection.cursor() as cursor:
                 cursor.execute(
                     """UPDATE orders_order o SET out_file_id = %s
@@ -85,6 +87,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
                 )
                 if cursor.rowcount != len(items):
                     raise Lost  # nothing was planned; the orders belong to somebody else
+            keep(run.merchant, items, run.now)
         carry(run, file)
     return taken
 
@@ -151,7 +154,7 @@ def tell_stock_left(run: Run) -> None:
 
 def tell_stock(run: Run, levels: Sequence[Any]) -> None:
     """One file of levels."""
-    if not levels:
+    if not levels or run.stopping.is_set():
         return
     run.connector.ready("inventory")
     items = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in levels]
@@ -161,11 +164,11 @@ def tell_stock(run: Run, levels: Sequence[Any]) -> None:
     carry(run, file)
 
 
-def tell_products(run: Run, batch: Sequence[tuple[int, int, Product]]) -> None:
-    """One file of products: (id, token, product) of those that were claimed for it. Raises Lost."""
-    name, content = _render(run, "products", [product for _, _, product in batch])
+def tell_products(run: Run, kind: str, batch: Sequence[tuple[int, int, Product]]) -> None:
+    """One file of products, for the WMS or a cart: (id, token, product) of those claimed for it. Raises Lost."""
+    name, content = _render(run, kind, [product for _, _, product in batch])
     ids, tokens = [pk for pk, _, _ in batch], [token for _, token, _ in batch]
-    _tell(run, "products", name, content, ids, lambda file: product_rows.into_file(file, ids, tokens))
+    _tell(run, kind, name, content, ids, lambda file: product_files.into(file, ids, tokens))
 
 
 def tell_purchases(
@@ -206,30 +209,36 @@ def _tell(run: Run, kind: str, name: str, content: bytes, records: list[Any], in
 def recover(run: Run, kind: str) -> list[Any]:
     """Goes on with files whose worker died, and clears away halves that were given up.
 
-    Returns the records of those that it took up.
+    Returns the records of those that it took up, whatever comes after: who cannot be reached any more ends the run.
     """
     taken: list[Any] = []
     files = OutFile.objects.filter(merchant=run.merchant, cart=run.cart, kind=kind)
+    _let_go(run, files)
     for pk in files.filter(phase__in=OPEN).order_by("id").values_list("id", flat=True):
         if not run.keep_alive() or run.stopping.is_set():
             return taken
         with connection.cursor() as cursor:
             cursor.execute(
                 """UPDATE orders_outfile SET token = token + 1, lease_until = now() + make_interval(secs => %s)
-                   WHERE id = %s AND (lease_until IS NULL OR lease_until < now()) RETURNING id""",
-                [LEASE, pk],
+                   WHERE id = %s AND phase = ANY(%s) AND (lease_until IS NULL OR lease_until < now()) RETURNING id""",
+                [LEASE, pk, OPEN],
             )
             mine = cursor.fetchone()
         if mine:
             file = OutFile.objects.get(pk=pk)
             taken += file.records
-            carry(run, file)
-    _let_go(files)
-    for file in files.filter(phase=Phase.DROPPED).exclude(temporary=""):
+            if not _taken_back(run, file):
+                carry(run, file)
+    halves = files.filter(phase=Phase.DROPPED).exclude(temporary="").only("account", "kind", "temporary")
+    for file in halves.order_by("id")[:HALVES]:
+        if not run.keep_alive() or run.stopping.is_set():
+            break
         try:
             run.call(run.connector.remove, file.kind, file.temporary)
-        except (ConnectionFailed, AuthFailed):
-            raise
+        except ConnectionFailed as error:
+            run.unreachable(error)
+        except AuthFailed as error:
+            run.refused(error)
         except ConnectorError as error:  # nobody reads it: what waits need not wait for that
             log.info("half a file could not be removed: %s", error)
         else:
@@ -237,10 +246,28 @@ def recover(run: Run, kind: str) -> list[Any]:
     return taken
 
 
-def _let_go(files: QuerySet[OutFile]) -> None:
-    """Files that waited for a person, until the WMS showed of all their orders that it has them."""
+def _taken_back(run: Run, file: OutFile) -> bool:
+    """Whether a file that has certainly not arrived is dropped, since one of its orders is wanted otherwise by now."""
+    if file.kind != "orders" or file.phase != Phase.PLANNED:
+        return False
+    otherwise = Q(cancel_requested_at__isnull=False) | Q(source_changed=True)
+    if not Order.objects.filter(otherwise, out_file_id=file.pk, status=Status.SENDING).exists():
+        return False
+    message = f"{file.name} is not sent: an order in it was canceled or changed. What is to be sent goes in another."
+    with transaction.atomic():
+        advance(file, phase=Phase.DROPPED)
+        rows = _of_file("orders_order", file)
+        move(rows, Status.SENDING, Status.READY, "released", now=run.now, message=message, starts=0, out_file_id=None)
+    return True
+
+
+def _let_go(run: Run, files: QuerySet[OutFile]) -> None:
+    """Files that waited for a person or for their name, until the WMS showed of all their orders that it has them."""
     left = Order.objects.filter(out_file_id=OuterRef("pk"))
-    files.filter(phase=Phase.PARKED, kind="orders").exclude(Exists(left)).update(phase=Phase.DONE)
+    shown = files.filter(kind="orders").exclude(Exists(left))
+    shown.filter(phase=Phase.PARKED).update(phase=Phase.DONE)
+    if shown.filter(FREE, phase=Phase.UPLOADED).update(phase=Phase.DROPPED):  # it is not to be read a second time
+        resolve("file_failing", [f"orders:{run.merchant.pk}"], run.now)
     due = PurchaseRow.objects.filter(out_file_id=OuterRef("pk"))
     files.filter(phase=Phase.PARKED, kind="purchases").exclude(Exists(due)).update(phase=Phase.DONE)
 
@@ -259,14 +286,15 @@ def carry(run: Run, file: OutFile) -> None:
             finished(run, file)
         run.counts["files"] += 1
         run.state["failing"] = False
-        resolve("file_failing", [_key(run, file)], run.now)
     except ConnectorError as error:
         _failed(run, file, error)
 
 
 def finished(run: Run | ByHand, file: OutFile) -> None:
-    """The file is where it was to go: so are its records."""
+    """The file is where it was to go: so are its records. Nobody has to be asked."""
     _DONE[file.kind](run, file)
+    resolve("file_failing", [_key(file)], run.now)
+    resolve(posting.KIND, [posting.key_of(file)], run.now)
 
 
 def _lay(run: Run, file: OutFile) -> None:
@@ -292,7 +320,11 @@ def _lay(run: Run, file: OutFile) -> None:
 
 
 def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
-    """A planned file is dropped and its records wait for another; an uploaded one stays and is renamed later."""
+    """A planned file is dropped and its records wait for another; an uploaded one stays and is renamed later.
+
+    Where that fails for long, a person is asked: what is in it can go in no other file before somebody knows. What
+    may be told twice is not kept for that.
+    """
     now = run.now
     if isinstance(error, AuthFailed):
         run.refused(error)
@@ -305,7 +337,7 @@ def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
     if charged:
         raise_alert(
             "file_failing",
-            _key(run, file),
+            _key(file),
             f"The file {file.name} could not be written: {error}",
             fix="Check the folder and its rights. It is tried again by itself.",
             said=error.said,
@@ -314,17 +346,20 @@ def _failed(run: Run, file: OutFile, error: ConnectorError) -> None:
             now=now,
         )
     with transaction.atomic():
-        if file.phase == Phase.PLANNED:
+        if file.phase == Phase.PLANNED or (charged and file.kind in posting.REPEATABLE):
             advance(file, phase=Phase.DROPPED)
             _DROPPED[file.kind](run, file, error, charged)
         else:
             advance(file, failures=file.failures + 1)
             OutFile.objects.filter(pk=file.pk).update(lease_until=None)
             run.due_at(now + SOON)
+            if file.failures == ASK and file.kind not in posting.REPEATABLE:
+                why = f"it lies there as {file.temporary} and cannot be given its own name: {error}"
+                posting.ask(run, file, why, STUCK)
 
 
-def _key(run: Run, file: OutFile) -> str:
-    return f"{file.kind}:{run.cart.pk if run.cart else run.merchant.pk}"
+def _key(file: OutFile) -> str:
+    return f"{file.kind}:{file.cart_id or file.merchant_id}"
 
 
 def _render(run: Run, kind: str, items: Sequence[Any]) -> tuple[str, bytes]:
@@ -402,7 +437,7 @@ def _end_of_tries(run: Run, file: OutFile, left: QuerySet[Any]) -> None:
         merchant=run.merchant, cart=run.cart, kind=file.kind, phase=Phase.UPLOADED, failures__gt=0
     )
     if not left.exists() and not stuck.exists():
-        resolve("file_failing", [_key(run, file)], run.now)
+        resolve("file_failing", [_key(file)], run.now)
 
 
 def _parcels_done(run: Run | ByHand, file: OutFile) -> None:
@@ -410,35 +445,32 @@ def _parcels_done(run: Run | ByHand, file: OutFile) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE orders_shipment SET uploaded_at = %s, remote_id = %s, lease_until = NULL, out_file_id = NULL,
-                      error_code = '', error_message = ''
-               WHERE account_id = %s AND out_file_id = %s AND uploaded_at IS NULL RETURNING id, order_id""",
-            [run.now, file.name[:150], file.account_id, file.pk],
+            # What was corrected since the file was made is told once more.
+            """UPDATE orders_shipment SET uploaded_at = CASE WHEN retry_at <= %s THEN %s::timestamptz END,
+                      remote_id = %s, lease_until = NULL, out_file_id = NULL, error_code = '', error_message = ''
+               WHERE account_id = %s AND out_file_id = %s AND uploaded_at IS NULL
+               RETURNING id, order_id, uploaded_at""",
+            [file.created_at, run.now, file.name[:150], file.account_id, file.pk],
         )
-        uploaded = cursor.fetchall()
+        uploaded = [(pk, order_id) for pk, order_id, at in cursor.fetchall() if at is not None]
     order_ids = {order_id for _, order_id in uploaded}
-    for kind in ("tracking_refused", "tracking_skipped"):
-        resolve(kind, [f"parcel:{pk}" for pk, _ in uploaded], run.now)
+    parcel_alerts.settle(Shipment.objects.filter(pk__in=[pk for pk, _ in uploaded]), run.now)
     run.counts["uploaded"] += len(file.records)
     confirm_complete(order_ids, run.now)
 
 
 def _parcels_dropped(run: Run, file: OutFile, error: ConnectorError, charged: bool) -> None:
-    from orders.services.upload_shipments import failed
-
     parcels = Shipment.objects.filter(pk__in=_of_file("orders_shipment", file))
-    last = False
-    for parcel in parcels.select_related("order").order_by("pk") if charged else ():
-        last |= failed(run, parcel, parcel.order.cust_po_no, error, anew=True)
-    parcels.update(
-        out_file_id=None,
-        lease_until=None,
-        starts=0,
-        retry_at=run.now + SOON,
-        error_code=error.code,
-        error_message=str(error),
-    )
-    if last:
+    if not charged:
+        parcels.update(
+            out_file_id=None,
+            lease_until=None,
+            starts=0,
+            retry_at=run.now + SOON,
+            error_code=error.code,
+            error_message=str(error),
+        )
+    elif failed(run, list(parcels.values_list("pk", "token")), error, anew=True):
         waiting = Shipment.objects.filter(cart=run.cart, uploaded_at=None, parked_at=None, for_cart=True)
         _end_of_tries(run, file, waiting.filter(failures__gt=0))
 
@@ -463,7 +495,7 @@ def _of_file(table: str, file: OutFile) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id FROM {table} WHERE account_id = %s AND id = ANY(%s) AND out_file_id = %s "  # noqa: S608
-            "ORDER BY id FOR UPDATE",
+            "ORDER BY id FOR NO KEY UPDATE",
             [file.account_id, file.records, file.pk],
         )
         return [row[0] for row in cursor.fetchall()]
@@ -474,6 +506,7 @@ _DONE: dict[str, Callable[[Run | ByHand, OutFile], None]] = {
     "confirmations": _parcels_done,
     "inventory": _stock_done,
     "products": lambda run, file: run.counts.update(products_sent=product_rows.in_file(file, run.now)),
+    "catalog": lambda run, file: run.counts.update(products_sent=listings.in_file(file, run.now)),
     "purchases": lambda run, file: run.counts.update(purchases_sent=purchase_files.sent(file, run.now)),
     "receipts": lambda run, file: run.counts.update(told=purchase_files.told(file, run.now)),
 }
@@ -481,7 +514,12 @@ _DROPPED: dict[str, Callable[[Run, OutFile, ConnectorError, bool], None]] = {
     "orders": _orders_dropped,
     "confirmations": _parcels_dropped,
     "inventory": _stock_dropped,
-    "products": lambda run, file, error, charged: product_rows.out_of_file(file, run.now, error.code, str(error)),
+    "products": lambda run, file, error, charged: product_files.out_of(
+        file, run.now, error.code, str(error), unread=True
+    ),
+    "catalog": lambda run, file, error, charged: product_files.out_of(
+        file, run.now, error.code, str(error), unread=True
+    ),
     "purchases": lambda run, file, error, charged: purchase_files.not_sent(
         file, run.now, error.code, str(error), charged=charged
     ),

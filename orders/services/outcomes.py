@@ -1,9 +1,7 @@
 """What became of each send, and what follows from it: the retry rules of order delivery."""
 
 import logging
-import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,7 +64,6 @@ class Outcomes:
         self.run, self.connector = run, connector
         self.connection_failures = 0  # in a row
         self.wait_until: datetime | None = None
-        self._checked = False  # whether check() was asked about a 403
         self._failing = int(run.state.get("failing") or 0)  # runs in a row with orders that failed
         self._told = False
         self._down = bool(run.state.get("down"))
@@ -76,12 +73,13 @@ class Outcomes:
         sent = [(item, result) for item, result in group if isinstance(result, str)]
         with transaction.atomic():  # who finds them at the WMS finds with them what that has
             moved = set(self._sent([item for item, _ in sent], [key for _, key in sent]))
-            keep((item for item, _ in sent if item.id in moved), self.run.now)
+            keep(self.run.merchant, (item for item, _ in sent if item.id in moved), self.run.now)
         for item, result in group:
             if not isinstance(result, str):
                 self._one(item, result)
 
     def _one(self, item: Item, result: Any) -> None:
+        result = self.run.judged(result)
         said = result.error if isinstance(result, LookupFailed) else result
         if isinstance(said, Looked | ConnectorError) and not isinstance(said, ConnectionFailed | RateLimited):
             self.connection_failures, self._down = 0, False  # whatever it said, it answered
@@ -119,8 +117,7 @@ class Outcomes:
         mine = []
         for one in claimed:
             if one.starts > 1 and one.wms_id not in (None, self.run.wms_id):
-                message = f"Order {one.cust_po_no} was sent to the WMS of before, and may have arrived there."
-                self._ask_person(one, message)
+                self._ask_person(one, "The order was sent to the WMS of before, and may have arrived there.")
             else:
                 mine.append(one)
         return mine
@@ -131,6 +128,9 @@ class Outcomes:
         if not items:
             return []
         now, keys = self.run.now, [storable(key, 100) for key in keys]
+        canceled = [item.id for item in items if item.claimed.cancel_requested]
+        if canceled:  # also by a send, where only that could tell whether an earlier one had arrived
+            cancel_at_wms(canceled, now, actor="", why="Canceled before this was known.")
         moved = move(
             [item.id for item in items],
             Status.SENDING,
@@ -159,7 +159,7 @@ class Outcomes:
                 why = "Canceled; the WMS does not have it."
                 cancel([item.id], Status.SENDING, why, now, tokens=[item.claimed.token])
             elif item.problem:
-                keep([item], now)
+                keep(self.run.merchant, [item], now)
                 cause = causes.of_problem(self.run.merchant.pk, item.problem)
                 causes.to_error([item.id], Status.SENDING, item.problem, cause, now, tokens=[item.claimed.token])
             return
@@ -170,13 +170,11 @@ class Outcomes:
         if found.canceled:
             self._canceled_there(item, found)
             return
-        if item.claimed.cancel_requested:
-            cancel_at_wms([item.id], now, actor="", why="Canceled in the shop.")
         lines = same_lines(found, item.prepared)
         with transaction.atomic():
             moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
             if moved and lines:  # a later send of ours may be the one that arrived
-                keep([item], now)
+                keep(self.run.merchant, [item], now)
         same = lines and item.claimed.sent_hash == item.hash
         if moved and not same and not item.claimed.cancel_requested:
             self._keep_found(item, found)
@@ -211,10 +209,11 @@ class Outcomes:
         self._stopped(
             item.claimed,
             NeedsHuman(
-                f"The WMS has order {item.claimed.cust_po_no} already, as {found.wms_key}, and it is canceled there.",
+                f"The WMS has the order already, as {found.wms_key}, and it is canceled there.",
                 code="canceled_at_wms",
                 fix="Cancel it in the shop, or send it with a new reference.",
             ),
+            "The WMS has the order already, and it is canceled there.",
         )
 
     def _taken(self, item: Item, found: Found | None) -> None:
@@ -228,6 +227,7 @@ class Outcomes:
                 field="wms_ref",
                 fix="Compare both. If it is the same order, say so; else send it with a new reference.",
             ),
+            "The WMS has another order under the same reference.",
         )
 
     def _keep_found(self, item: Item, found: Found | None) -> None:
@@ -255,8 +255,7 @@ class Outcomes:
             self._failed(claimed, Transient(str(error), code=error.code))
             return
         if dedupe is Dedupe.NONE or rounds > ROUNDS:
-            message = f"Order {claimed.cust_po_no} was sent, and the WMS never answered. It may be there."
-            self._ask_person(claimed, message)
+            self._ask_person(claimed, "The WMS never answered when the order was sent. It may be there.")
             return
         # The claim stays until the send has settled; then it is claimed again and looked up.
         self._defer(claimed, max(self.connector.settle.total_seconds(), 1.0), rounds, claimed.failures)
@@ -264,11 +263,12 @@ class Outcomes:
 
     def _lookup_failed(self, claimed: Claimed, error: ConnectorError) -> None:
         """Nothing is known, so nothing is sent: asked again each minute, then each hour, then by a person."""
+        error = self.run.judged(error)
         failures = claimed.failures + 1
         if isinstance(error, ConnectionFailed | AuthFailed | RateLimited):
             failures = claimed.failures  # about the connection, not about this order
         if isinstance(error, Permanent | NeedsHuman) or failures >= TRIES:
-            self._ask_person(claimed, f"The WMS does not say whether it has order {claimed.cust_po_no}: {error}")
+            self._ask_person(claimed, f"The WMS does not say whether it has the order: {error}")
             return
         pause = PROBE if failures < SOON else AGAIN
         self._defer(claimed, pause.total_seconds(), claimed.unknown_rounds, failures)
@@ -284,7 +284,7 @@ class Outcomes:
             self._alert_failing(error)
 
     def _ask_person(self, claimed: Claimed, message: str) -> None:
-        fix = f"Look for {claimed.wms_ref} at the WMS, then say whether it arrived."
+        fix = "Look for our reference at the WMS, then say whether the order arrived."
         self._stopped(claimed, NeedsHuman(message, code="outcome_unknown", fix=fix))
 
     def _defer(self, claimed: Claimed, seconds: float, rounds: int, failures: int) -> None:
@@ -338,22 +338,14 @@ class Outcomes:
             merchant_id=self.run.merchant.pk,
         )
 
-    def _stopped(self, claimed: Claimed, error: Permanent | NeedsHuman) -> None:
-        if error.code == "forbidden" and not self._checked:
-            # 403 is about the credentials only if they fail the check too; else about this record.
-            self._checked = True
-            try:
-                self.run.call(self.connector.check)
-            except (AuthFailed, Permanent) as refused:
-                self._refused(claimed, AuthFailed(str(refused), said=refused.said))
-                return
-            except ConnectorError as other:
-                log.info("check after a 403 was not answered: %s", other)
+    def _stopped(self, claimed: Claimed, error: Permanent | NeedsHuman, words: str = "") -> None:
+        """A person has to help. `words`: what is said of all orders of which this is so."""
         if error.code != "outcome_unknown":
             Order.objects.filter(pk=claimed.id, token=claimed.token).update(
                 sent_hash="", handle="", **self._not_begun()
             )
-        cause = causes.of_error(self.run.merchant.pk, error)
+        own = (claimed.cust_po_no, claimed.wms_ref)
+        cause = causes.of_error(self.run.merchant.pk, error, own=own, words=words)
         stopped = causes.to_error([claimed.id], Status.SENDING, error, cause, self.run.now, tokens=[claimed.token])
         self.run.counts["in_error"] += 1
         if error.code == OUT_OF_STOCK:
@@ -369,7 +361,7 @@ class Outcomes:
 
     def bug(self, claimed: Claimed, error: BaseException) -> None:
         """Our own mistake: tried five times, then parked with a number that leads to the report."""
-        number = secrets.token_hex(4)
+        number = causes.report_of(error)
         log.error("report %s: sending order %s failed", number, claimed.id, exc_info=error)
         ours = Transient(f"We could not process this order (report {number}).", code="internal")
         if claimed.failures + 1 < BUGS:
@@ -412,12 +404,12 @@ class Outcomes:
 def give_up(run: Run, order_id: int, number: str, error: ConnectorError, token: int) -> None:
     """An order's last try has failed: a person has to send it again, and is told."""
     gave_up = NeedsHuman(
-        f"Order {number} was skipped after {TRIES} failed tries in 15 days. Last: {error}",
+        f"Skipped after {TRIES} failed tries in 15 days. Last: {error}",
         code="gave_up",
         fix="Correct what the WMS says, then send it again by hand.",
         said=error.said,
     )
-    cause = replace(causes.of_error(run.merchant.pk, gave_up), key=f"order:{order_id}")
+    cause = causes.of_error(run.merchant.pk, gave_up, own=[number])
     causes.to_error([order_id], Status.SENDING, gave_up, cause, run.now, tokens=[token], to=Status.GAVE_UP)
 
 

@@ -96,7 +96,7 @@ def orders_of(run: Run, shipments: Sequence[Shipment | Canceled]) -> list[Row]:
                 UNION SELECT id FROM orders_order
                       WHERE account_id = %s AND merchant_id = ANY(%s) AND wms_ref = ANY(%s))
               AND (o.wms_id IS NULL OR o.wms_id = %s)
-            ORDER BY o.id FOR UPDATE""",
+            ORDER BY o.id FOR NO KEY UPDATE""",
             [merchants, keys, tenancy.account_id(), merchants, refs, run.wms_id],
         )
         rows = {r[0]: Row(r[0], Status(r[1]), *r[2:]) for r in cursor.fetchall()}

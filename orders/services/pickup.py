@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from alerts.raising import raise_alert
+from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Canceled
 from integration_manager.kit.connector import WmsConnector
 from orders import cursors, rejects
 from orders.models import Effect, Order, Status
 from orders.run import Run
-from orders.services import begun_kits
+from orders.services import shipped_in_part
 from orders.services.parcels import Row, orders_of
-from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import move
 from orders.telling import tell_of_cancellation
 
@@ -54,16 +53,10 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
     effects = Effect.objects.filter(order=order, kind=Effect.Kind.CANCEL_AT_WMS, state=Effect.State.WAITING)
     waiting = effects.first()  # asked for here: that it was carried out the effect finds out, and what follows
     asked = order.cancel_requested_at is not None or waiting is not None
-    if any(one.shipped for line in row.lines for one in line.counted):
-        said = f"The WMS has canceled what it had not shipped of it yet.{reason}"
-        moved = move(
-            [row.id], Status.AT_WMS, Status.SHIPPED, "shipped", now=now, message=said, shipped_at=now, short=True
-        )
-        begun_kits.tell(moved, now)
-        tell_end(moved, now)
-        confirm_complete(set(moved), now)
-        what = f"has been shipped in part, and the WMS has canceled the rest.{reason}"
-        fix = "Refund the rest in the cart, or send it anew."
+    if shipped_in_part.has_shipped(row.id):
+        moved = shipped_in_part.end(row.id, shipped_in_part.CANCELED + reason, now)
+        what = shipped_in_part.TOLD + reason
+        fix = shipped_in_part.FIX
     else:
         said = f"The WMS has canceled it.{reason}"
         moved = move([row.id], Status.AT_WMS, Status.CANCELED, "canceled", now=now, message=said, canceled_at=now)
@@ -75,6 +68,7 @@ def _canceled(run: Run, row: Row, reason: str) -> None:
     if not moved:
         return
     run.counts["canceled"] += 1
+    resolve("cancel_refused", [f"order:{row.id}"], now)
     if not asked:
         raise_alert(
             "canceled_by_wms",

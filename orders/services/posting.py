@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from alerts.raising import raise_alert
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import ConnectorError, OutcomeUnknown
-from orders import product_rows, purchase_files
+from orders import product_files, purchase_files
 from orders.models import OutFile, Shipment
 from orders.out_file import advance, orders_of
 from orders.run import Run
@@ -19,6 +19,11 @@ from orders.states import note
 Phase = OutFile.Phase
 KIND = "file_unknown"  # of the alert
 WORDS = "Whether {file} arrived is not known: {why}"
+FIX = (
+    "Ask the recipient, or look into the folder of sent mails; then say below whether it arrived."
+    " It is sent again only if you say so, with the same identity."
+)
+REPEATABLE = ("inventory", *product_files.MODELS, "receipts")  # kinds of files of which another one does no harm
 
 
 def key_of(file: OutFile) -> str:
@@ -60,30 +65,35 @@ def _sending(file: OutFile) -> None:
 
 
 def _park(run: Run, file: OutFile, why: str) -> bool:
-    message = WORDS.format(file=file.name, why=why)
     run.counts["unknown"] += 1
-    if file.kind in ("inventory", "products", "receipts"):  # once more does no harm
+    if file.kind in REPEATABLE:
+        message = WORDS.format(file=file.name, why=why)
         with transaction.atomic():
             advance(file, phase=Phase.DROPPED)
-            if file.kind == "products":
-                product_rows.out_of_file(file, run.now, "outcome_unknown", message)
+            if file.kind in product_files.MODELS:
+                product_files.out_of(file, run.now, "outcome_unknown", message, unread=False)
             elif file.kind == "receipts":
                 purchase_files.not_told(file, run.now, message)
         return False
     with transaction.atomic():
         advance(file, phase=Phase.PARKED)
-        _mark(file, message, run)
-        raise_alert(
-            KIND,
-            key_of(file),
-            message,
-            fix="Ask the recipient, or look into the folder of sent mails; then say below whether it arrived."
-            " It is sent again only if you say so, with the same identity.",
-            merchant_id=run.merchant.pk,
-            cart_id=run.cart.pk if run.cart else None,
-            now=run.now,
-        )
+        ask(run, file, why, FIX)
     return False
+
+
+def ask(run: Run, file: OutFile, why: str, fix: str) -> None:
+    """Has a person say whether a file arrived. What is in it says so, too. Call it in a transaction."""
+    message = WORDS.format(file=file.name, why=why)
+    _mark(file, message, run)
+    raise_alert(
+        KIND,
+        key_of(file),
+        message,
+        fix=fix,
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk if run.cart else None,
+        now=run.now,
+    )
 
 
 def _mark(file: OutFile, message: str, run: Run) -> None:

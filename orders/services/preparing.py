@@ -12,8 +12,9 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Order, Prepared, from_json
 from integration_manager.kit.connector import WmsConnector
+from merchants.models import Merchant
 from merchants.rules import Hold, Outcome, Problem, judge
-from orders import following, item_codes, ruling
+from orders import following, item_codes, managed, ruling
 from orders.content import payload_hash, source_hash
 from orders.intake import Incoming, Intake, Stored
 from orders.models import OrderDetail, Status
@@ -51,7 +52,10 @@ class Batch:
 
 
 def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Batch:
-    """What to send, and what not. The hash of each first call's content is stored here."""
+    """What to send, and what not. The hash of each first call's content is stored here.
+
+    Of stock that is kept here, they take what they are sent with, whatever has changed since they were loaded.
+    """
     batch = Batch([], [], [], [])
     if not claimed:
         return batch
@@ -81,14 +85,17 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
         except Exception as error:
             batch.broken.append((c, error))
     _keep(retold, run.now)
+    managed.settle(run.merchant, run.now, [c.id for c in claimed])
     fresh = [item for item in batch.items if item.claimed.starts == 1 or not item.claimed.sent_hash]
     _store_hashes([item for item in fresh if item.hash != item.claimed.sent_hash])
     return batch
 
 
-def keep(items: Iterable[Item], now: datetime) -> None:
+def keep(merchant: Merchant, items: Iterable[Item], now: datetime) -> None:
     """What the rules make of orders now, once it is known that what they had made of them is not at the WMS."""
-    _keep({item.id: item.retold for item in items if item.retold is not None}, now)
+    if retold := {item.id: item.retold for item in items if item.retold is not None}:
+        _keep(retold, now)
+        managed.settle(merchant, now, list(retold))
 
 
 def _keep(retold: Mapping[int, Outcome], now: datetime) -> None:

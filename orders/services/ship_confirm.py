@@ -11,6 +11,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from alerts.models import Alert
 from alerts.raising import raise_alert
 from carts.models import Cart
 from integration_manager import tenancy
@@ -19,7 +20,7 @@ from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Service
-from orders import bulk, causes, cursors, files_read
+from orders import bulk, causes, cursors, files_read, managed, parcel_alerts
 from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
@@ -126,13 +127,15 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     changed = [(known[key], *pair) for key, pair in mine.items() if key in known and _differs(known[key], pair[1])]
     if not fresh and not changed:
         return _close(run, [pair for pair in mine.values() if _closes(pair[1])])
-    _by_evidence(run, [*fresh, *((row, s) for _, row, s in changed)])
+    gone = _by_evidence(run, [*fresh, *((row, s) for _, row, s in changed)])
     for old, row, shipment in changed:  # first: what was voided makes room for what replaces it
         _correct(run, old, row, shipment)
     insert_parcels(run, fresh)
     _take_over(known, fresh, changed)
     touched = {row.id: row for row, _ in mine.values()}
     closed = {row.id for row, shipment in mine.values() if _closes(shipment)}
+    if gone:  # before anybody is woken: stock is locked before schedules
+        managed.settle(run.merchant, run.now, gone)
     _progress(run, list(touched.values()), closed)
     run.counts["shipments"] += len(fresh)
     return {row.cart_id for row, _ in fresh} | {row.cart_id for _, row, _ in changed}
@@ -167,13 +170,15 @@ def _differs(old: ShipmentRow, new: Shipment) -> bool:
     return bool(new.voided) != bool(old.voided_at) or (new.tracking_no or "")[:100] != old.tracking_no
 
 
-def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> None:
-    """The WMS has shipped it, so it has it: in whatever state it is here, it is at the WMS."""
+def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> list[int]:
+    """The WMS has shipped it, so it has it: in whatever state it is here, it is at the WMS. Gives those moved."""
+    moved: list[int] = []
     for row in {row.id: row for row, _ in pairs}.values():
         if row.status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
             continue
         key = next((s.wms_key for r, s in pairs if r is row and s.wms_key), row.wms_ref)
         was = row.status
+        moved.append(row.id)
         causes_of = list(Order.objects.filter(pk=row.id).exclude(cause="").values_list("cause", flat=True))
         move(
             [row.id],
@@ -194,15 +199,8 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> None:
         row.status, row.wms_key = Status.AT_WMS, key or ""
         causes.settle(causes_of, run.now)
         if was is Status.CANCELED:
-            raise_alert(
-                "shipped_although_canceled",
-                f"order:{row.id}",
-                f"Order {row.number} was canceled, and the WMS has shipped it.",
-                fix="Stop the parcel if that is possible, or talk to the customer.",
-                merchant_id=row.merchant_id,
-                order_id=row.id,
-                now=run.now,
-            )
+            _alert_although_canceled(run, row)
+    return moved
 
 
 def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
@@ -219,6 +217,7 @@ def _correct(run: Run, old: ShipmentRow, row: Row, shipment: Shipment) -> None:
         retry_at=now,
         token=F("token") + 1,  # an upload that is under way told the cart of the old form
     )
+    parcel_alerts.settle(ShipmentRow.objects.filter(pk=old.pk), now)
     if bool(shipment.voided) != bool(old.voided_at):
         sign = -1 if shipment.voided else 1
         counted = {one.line_id: one for line in row.lines for one in line.counted}
@@ -281,6 +280,7 @@ def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
         shipped_at=run.now,
         short=Each(row in short for row in done),
     )
+    _stop_nothing_more(run, done)
     ended = [row for row in rows if row in short or row.status is not Status.AT_WMS]
     begun_kits.tell([row.id for row in ended if any(line.parts for line in row.lines)], run.now)
     # The cart may know all of their parcels already: a void or a close came after the upload.
@@ -314,6 +314,28 @@ def _close(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> set[int]:
 def _can_correct(cart_id: int) -> bool:
     """Whether the cart takes another tracking number for a parcel that it has been told of."""
     return cart_class(Cart.objects.get(pk=cart_id)).overrides("correct")
+
+
+def _stop_nothing_more(run: Run, rows: Sequence[Row]) -> None:
+    """What the WMS did not cancel has left it: that it is to be stopped there is over."""
+    refused = Alert.objects.filter(kind="cancel_refused", key__in=[f"order:{row.id}" for row in rows], resolved_at=None)
+    unseen = set(refused.filter(dismissed_at=None).values_list("order_id", flat=True))
+    if refused.update(resolved_at=run.now):
+        canceled = Order.objects.filter(pk__in=unseen, cancel_requested_at__isnull=False)
+        for pk in canceled.order_by("id").values_list("id", flat=True):
+            _alert_although_canceled(run, next(row for row in rows if row.id == pk))
+
+
+def _alert_although_canceled(run: Run, row: Row) -> None:
+    raise_alert(
+        "shipped_although_canceled",
+        f"order:{row.id}",
+        f"Order {row.number} was canceled, and the WMS has shipped it.",
+        fix="Stop the parcel if that is possible, or talk to the customer.",
+        merchant_id=row.merchant_id,
+        order_id=row.id,
+        now=run.now,
+    )
 
 
 def _alert_changed(run: Run, row: Row, change: str) -> None:

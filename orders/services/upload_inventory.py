@@ -19,6 +19,8 @@ from orders import managed
 from orders.run import LostLease, Run
 from orders.services import out_files
 from orders.services.download import download
+from orders.services.list_products import list_products
+from orders.services.waiting_lines import bring_up
 from orders.stock import Available, offered, stock_rules
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,6 @@ AHEAD_FAILED = "ahead_failed"
 FRESH = timedelta(minutes=2)  # the cart's own orders must not be older when its stock is counted
 AHEAD = 15.0  # seconds for reading them, apart from the upload's own
 BATCH = 100
-HOUR = timedelta(hours=1)
 TRIES, DAYS = 100, timedelta(days=30)  # whichever comes first; at most one an hour counts
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -39,6 +40,8 @@ def upload_inventory(run: Run) -> None:
     connector, cart = run.connector, run.cart
     assert isinstance(connector, CartConnector) and cart is not None
     _download_first(run)
+    if not bring_up(run):
+        return
     managed.settle(run.merchant, run.now)
     last = run.schedule.reached_back_at
     full = None
@@ -50,13 +53,18 @@ def upload_inventory(run: Run) -> None:
     by_files = "inventory" in connector.renders
     if by_files:
         out_files.tell_stock_left(run)  # first: what it says is not told again
-    told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
     rules = stock_rules(cart)
     offers = list(offered(run.merchant, rules, run.now))
+    told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
+    for code in list_products(run, offers):
+        if code in told and told[code].skipped:
+            del told[code]  # it did not have it, and now it has
+    refused = {sku for sku, row in told.items() if row.error}
     levels = [Available(offer.code, offer.quantity, offer.at or run.now) for offer in offers if offer.told]
     wanted = [level for level in levels if _due(told.get(level.sku), level, full, run.now)]
     # What was told the longest time ago comes first, so that what one run leaves is not left for ever.
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
+    failing = refused
     if by_files:
         out_files.tell_stock(run, wanted)
     else:
@@ -65,15 +73,16 @@ def upload_inventory(run: Run) -> None:
                 break
             batch = wanted[start : start + BATCH]
             stock = [Stock(sku=level.sku, available=level.quantity, at=level.at) for level in batch]
-            record(run, batch, run.call(connector.stock, stock))
+            results = run.call(connector.stock, stock)
+            failing = (failing - {level.sku for level in batch}) | record(run, batch, results)
+            _tell_refused(run, [result for result in results if result.error], len(failing))
     if full and not run.unfinished and not run.stopping.is_set():
         run.fields["reached_back_at"] = full
         del run.state[SINCE]
-    refused = {sku for sku, row in told.items() if row.error}
     if refused:
         # What it is told of no more, it need not take: an Item Filter cures that.
         CartStock.objects.filter(cart=cart, sku__in=refused - {level.sku for level in levels}).delete()
-        if not CartStock.objects.filter(cart=cart, sku__in=refused).exclude(error="").exists():
+        if not CartStock.objects.filter(cart=cart, sku__in=refused | failing).exclude(error="").exists():
             resolve("stock_refused", [f"cart:{cart.pk}"], run.now)
 
 
@@ -130,10 +139,9 @@ def once_more(schedule: Schedule, now: datetime) -> int:
     return number
 
 
-def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]) -> None:
-    """Keeps what the cart was told, and what it would not take, in one statement."""
+def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]) -> set[str]:
+    """Keeps what the cart was told, and what it would not take, in one statement. Gives the SKUs of the latter."""
     by_sku = {result.sku: result for result in results}
-    refused = [r for r in results if r.error]
     now = run.now
     rows: list[tuple[str, Decimal | None, str, bool, bool]] = []
     for level in levels:
@@ -173,19 +181,27 @@ def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]
                 "skipped": [row[4] for row in rows],
             },
         )
-    run.counts["sent"] += len(rows) - sum(1 for row in rows if row[3])
-    if refused and run.cart is not None:
-        run.counts["refused"] += len(refused)
-        total = CartStock.objects.filter(cart=run.cart).exclude(error="").count() or len(refused)
-        raise_alert(
-            "stock_refused",
-            f"cart:{run.cart.pk}",
-            f"{run.cart.name} did not take the stock of {total:,} product{'' if total == 1 else 's'}, "
-            f"first {refused[0].sku}: {refused[0].error}",
-            fix="Check these products in the shop. It is tried again at every run; after 100 tries once a day, and "
-            "by Run now on the cart's page.",
-            merchant_id=run.merchant.pk,
-            cart_id=run.cart.pk,
-            total=total,
-            now=now,
-        )
+    failed = {row[0] for row in rows if row[3]}
+    run.counts["sent"] += len(rows) - len(failed)
+    return failed
+
+
+def _tell_refused(run: Run, refused: Sequence[StockResult], total: int) -> None:
+    """Tells people what the cart would not take. `total`: of how many of its products it does not, in all."""
+    if not refused:
+        return
+    assert run.cart is not None
+    run.counts["refused"] += len(refused)
+    total = total or len(refused)  # it may name what it was not told of
+    raise_alert(
+        "stock_refused",
+        f"cart:{run.cart.pk}",
+        f"{run.cart.name} did not take the stock of {total:,} product{'' if total == 1 else 's'}, "
+        f"first {refused[0].sku}: {refused[0].error}",
+        fix="Check these products in the shop. It is tried again at every run; after 100 tries once a day, and "
+        "by Run now on the cart's page.",
+        merchant_id=run.merchant.pk,
+        cart_id=run.cart.pk,
+        total=total,
+        now=run.now,
+    )

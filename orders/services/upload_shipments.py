@@ -32,21 +32,19 @@ from integration_manager.kit.errors import (
 )
 from merchants import scac, schedules
 from merchants.models import Service
+from orders import causes, parcel_alerts
 from orders.intake import ADDED
 from orders.models import Shipment as ShipmentRow
 from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import out_files
 from orders.services.effects_cart import carry_out_in_cart
+from orders.services.failed_parcels import SOON, failed
 from orders.services.told import FOUND, TAKEN, UNNAMED, ids, kept, there
 from orders.states import move
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
 LIMIT = 100
-TRIES = 100
-DAYS = timedelta(days=30)
-HOUR = timedelta(hours=1)
-SOON = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 ROUNDS = 3
 IN_A_ROW = 3  # connection failures that end a run
 
@@ -59,8 +57,6 @@ class Parcel:
     token: int
     starts: int
     failures: int
-    failed_at: datetime | None
-    first_failed_at: datetime | None
     unknown_rounds: int
     order_id: int
     cart_key: str
@@ -154,8 +150,8 @@ def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
             UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + 1,
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
-            RETURNING s.id, s.token, s.starts, s.failures, s.failed_at, s.first_failed_at, s.unknown_rounds,
-                      o.id, o.cart_key, o.cust_ref, o.cust_po_no, s.remote_id, s.handle, s.data::text,
+            RETURNING s.id, s.token, s.starts, s.failures, s.unknown_rounds, o.id, o.cart_key, o.cust_ref,
+                      o.cust_po_no, s.remote_id, s.handle, s.data::text,
                       (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item),
                                                          'line_id', coalesce(ol.line_id, ''),
                                                          'quantity', trim_scale(l.quantity)::text))
@@ -202,19 +198,19 @@ def _as_carts_say(parcels: list[Parcel], merchant_id: int, now: datetime) -> lis
 
 
 def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
-    data = orjson.loads(row[13])
-    if row[14]:
+    data = orjson.loads(row[11])
+    if row[12]:
         # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        lines = orjson.loads(row[14])
+        lines = orjson.loads(row[12])
         known = [line for line in lines if line["line_id"] and not line["line_id"].startswith(ADDED)]
         # What was added here, or put in by the warehouse, has no line there; a parcel of nothing else says what is in
         # it all the same: without lines it would be the whole order.
         data["lines"] = known or [{name: line[name] for name in ("item", "quantity")} for line in lines]
-    if row[15]:
+    if row[13]:
         data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped
-    if row[17]:
-        data["tracking_no"] = row[17]  # of all that are one to the cart (see replaced.py)
-    values = [*row[:13], from_json(Shipment, data), frozenset(ids(row[16] or ())), start_before]
+    if row[15]:
+        data["tracking_no"] = row[15]  # of all that are one to the cart (see replaced.py)
+    values = [*row[:11], from_json(Shipment, data), frozenset(ids(row[14] or ())), start_before]
     return Parcel(*values)
 
 
@@ -280,6 +276,7 @@ class _Uploads:
 
     def _one(self, parcel: Parcel, result: Any) -> None:
         run = self.run
+        result = run.judged(result)
         if isinstance(result, Pending):
             self._pending(parcel, result)
         elif isinstance(result, ConnectionFailed):
@@ -303,9 +300,8 @@ class _Uploads:
             self._failed(parcel, result)
         else:
             import logging
-            import secrets
 
-            number = secrets.token_hex(4)
+            number = causes.report_of(result)
             logging.getLogger(__name__).error("report %s: parcel %s", number, parcel.id, exc_info=result)
             ours = Transient(f"We could not process this parcel (report {number}).", code="internal")
             self._failed(parcel, ours, park=parcel.failures >= 4)
@@ -342,7 +338,7 @@ class _Uploads:
         # An answer says that it is not there; with no look-up, the next try must not count as a second one.
         anew = self.connector.dedupe("ship") is Dedupe.NONE and not isinstance(error, OutcomeUnknown)
         run.counts["failed"] += 1
-        if not failed(run, parcel, parcel.number, error, park=park, anew=anew) and not self._told:
+        if not failed(run, [(parcel.id, parcel.token)], error, park=park, anew=anew) and not self._told:
             self._told, self._failing = True, self._failing + 1
             raise_alert(
                 "tracking_failing",
@@ -369,52 +365,6 @@ class _Uploads:
         run.state["failing"] = self._failing
 
 
-def failed(
-    run: Run,
-    parcel: Parcel | ShipmentRow,
-    number: str,
-    error: ConnectorError,
-    *,
-    park: bool = False,
-    anew: bool = False,
-) -> bool:
-    """Notes a failed try of a parcel of order `number`. True: that was its last one, and is told.
-
-    `park`: however few there were. `anew`: nothing of it can have arrived, so its next try is like a first one.
-    """
-    now = run.now
-    counts = parcel.failed_at is None or now - parcel.failed_at >= HOUR
-    failures = parcel.failures + (1 if counts else 0)
-    first = parcel.first_failed_at or now
-    over = failures >= TRIES or now - first >= DAYS
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE orders_shipment SET lease_until = NULL, retry_at = %s, failures = %s, failed_at = %s,
-                      first_failed_at = %s, error_code = %s, error_message = %s, parked_at = %s,
-                      starts = CASE WHEN %s THEN 0 ELSE starts END, handle = ''
-               WHERE id = %s AND token = %s""",
-            [
-                *(now + SOON, failures, now if counts else parcel.failed_at, first, error.code, str(error)),
-                *(now if park or over else None, anew, parcel.id, parcel.token),
-            ],
-        )
-    if not (park or over):
-        return False
-    assert run.cart is not None
-    raise_alert(
-        "tracking_skipped" if over and not park else "tracking_refused",
-        f"parcel:{parcel.id}",
-        f"The tracking number of order {number} did not reach {run.cart.name}: {error}",
-        fix=getattr(error, "fix", "") or "Correct it in the shop, then resend the tracking from the order.",
-        said=error.said,
-        merchant_id=run.merchant.pk,
-        cart_id=run.cart.pk,
-        order_id=parcel.order_id,
-        now=now,
-    )
-    return True
-
-
 def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
     """Records uploads, and confirms the orders whose parcels the cart all knows."""
     if not uploaded:
@@ -425,7 +375,7 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
         # same moment, the later one sees the other's part.
         cursor.execute(
             """WITH locked AS MATERIALIZED (
-                   SELECT id FROM orders_order WHERE account_id = %s AND id = ANY(%s) ORDER BY id FOR UPDATE)
+                   SELECT id FROM orders_order WHERE account_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
                UPDATE orders_shipment s SET uploaded_at = %s, remote_id = g.remote_id, lease_until = NULL, handle = '',
                       error_code = '', error_message = ''
                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS g(id, token, order_id, remote_id)
@@ -438,10 +388,7 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
             ],
         )
         confirm_complete({row[0] for row in cursor.fetchall()}, run.now)
-    again = [f"parcel:{p.id}" for p, _ in uploaded if p.starts > 1]
-    if again:
-        for kind in ("tracking_refused", "tracking_skipped"):
-            resolve(kind, again, run.now)
+    parcel_alerts.settle(ShipmentRow.objects.filter(pk__in=[p.id for p in parcels]), run.now)
     run.counts["uploaded"] += len(uploaded)
 
 

@@ -48,15 +48,17 @@ _KINDS = {
 }
 
 
-@register.filter
-def event_title(event: Event) -> str:
+def title_of(event: Event) -> str:
     """What happened, in a few words."""
     if event.kind in _KINDS:
-        title = _KINDS[event.kind][0]
-    elif event.to:
-        title = face_of(event.to).word
-    else:
-        title = event.kind.replace("_", " ").capitalize()
+        return _KINDS[event.kind][0]
+    return face_of(event.to).word if event.to else event.kind.replace("_", " ").capitalize()
+
+
+@register.filter
+def event_title(event: Event) -> str:
+    """The same before the text that follows it."""
+    title = title_of(event)
     return f"{title}:" if event.message else title
 
 

@@ -19,7 +19,7 @@ from integration_manager.chips import Chip, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.navigation import one_merchant
 from merchants.models import Merchant
-from orders import columns, many, saved_views, search
+from orders import columns, many, parcel_alerts, saved_views, search
 from orders.forms import FilterForm
 from orders.models import Order
 from orders.state_words import BY_KEY
@@ -37,6 +37,8 @@ OFFERED = {
     "error": ("resend", "cancel_sending", "it_arrived", "it_did_not"),
     "on-hold": ("release",),
     "cancel-sending": ("undo_cancel",),
+    "parcels": ("resend_tracking",),  # of one cause
+    "cause": ("resend", "cancel_sending", "release", "it_arrived", "it_did_not"),  # in any state
 }
 
 
@@ -61,7 +63,7 @@ def orders(request: AccountRequest) -> HttpResponseBase:
         "narrowed": filters != search.Filters(),
         "shows": dict.fromkeys(views.columns, True),
         "narrow": one_merchant(request) or chosen_merchant(request)() is not None,
-        "acts": [many.KINDS[key] for key in OFFERED.get(filters.state, ())] if acts else [],
+        "acts": [many.KINDS[key] for key in OFFERED.get(_offers(filters), ())] if acts else [],
     }
     if request.headers.get("HX-Target") == "rows":
         return render(request, "orders/rows.html", context)
@@ -130,6 +132,13 @@ def _day(day: date | str | None) -> str:
     return date_format(found, "j M Y") if found else str(day or "")
 
 
+def _offers(filters: search.Filters) -> str:
+    """What of OFFERED there is: by the state, else by what the orders have in common."""
+    if filters.cause.startswith(parcel_alerts.BEGIN):
+        return "parcels"
+    return filters.state or ("cause" if filters.cause else "")
+
+
 def _cart(page: search.Page, filters: search.Filters) -> str:
     """The name of the cart whose orders are shown."""
     if not filters.cart:
@@ -143,4 +152,6 @@ def _cause(page: search.Page, filters: search.Filters) -> str:
     """A cause in words: what it says of its orders."""
     if not filters.cause:
         return ""
+    if filters.cause.startswith(parcel_alerts.BEGIN):
+        return "tracking that did not reach the cart"
     return next((order.error_message for order in page.items if order.error_message), filters.cause)

@@ -96,8 +96,28 @@ def purchase_timeline(request: AccountRequest, purchase: str) -> HttpResponse:
     """The entries of a purchase order from one of them on, newest first."""
     row = _or_404(purchase)
     its_page = reverse("purchase", args=[request.account.public_id, row.public_id])
-    context = {"kind": "purchase order", "name": row.number, "its_page": its_page, "page": _entries(row, request.GET)}
+    context = {
+        "kind": "purchase order",
+        "name": row.number,
+        "its_page": its_page,
+        "csv_url": reverse("purchase_timeline_csv", args=[request.account.public_id, row.public_id]),
+        "page": _entries(row, request.GET),
+    }
     return render(request, "orders/purchase_timeline.html", context)
+
+
+@require("orders.view")
+@require_GET
+def purchase_timeline_csv(request: AccountRequest, purchase: str) -> HttpResponseBase:
+    """All entries of a purchase order as a file, newest first."""
+    row = _or_404(purchase)
+    audit.record(request.user, "orders.exported", f"the timeline of purchase order {row.number}")
+
+    def cells() -> Iterator[list[object]]:
+        for event in spreadsheet.newest_first(row.events.all()):
+            yield timeline.cells_of(event, purchase_words.EVENTS[event.kind][0], event.message)
+
+    return spreadsheet.streamed(request, f"timeline-{row.public_id}", timeline.HEAD, cells)
 
 
 @require("orders.act")

@@ -18,7 +18,7 @@ def test_an_order_reaches_confirmed_under_the_eyes_of_its_owner(world: World, pa
     user = User.objects.create_user("owner@world.example", PASSWORD, name="Olive Owner")
     addresses.confirm(user)
     Membership.objects.create(user=user, role="primary")
-    number = world.shop.place(1, ago(minutes=5))  # type: ignore[attr-defined]
+    number = world.shop.place(1, ago(minutes=5))
 
     page.goto(live_server.url)
     page.get_by_label("E-mail").fill("owner@world.example")
@@ -38,7 +38,7 @@ def test_an_order_reaches_confirmed_under_the_eyes_of_its_owner(world: World, pa
     world.run(Service.DELIVER)
     expect(title).to_contain_text("At WMS", timeout=15_000)
     order = world.only()
-    world.warehouse.pack(order.wms_key)  # type: ignore[attr-defined]
+    world.warehouse.pack(order.wms_key)
     world.run(Service.SHIP_CONFIRM)
     world.run(Service.UPLOAD_SHIPMENTS)
     expect(title).to_contain_text("Confirmed", timeout=15_000)

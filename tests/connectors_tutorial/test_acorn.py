@@ -23,7 +23,7 @@ def test_acorn(case: acceptance.Case) -> None:
 
 
 def test_capabilities_follow_from_the_methods() -> None:
-    assert capabilities(ACORN) == ["Order Download", "Shipment Confirmation"]
+    assert capabilities(ACORN) == ["Order Download", "Shipment Confirmation", "Order Cancel Download"]
 
 
 def test_the_tutorial_shows_these_very_files() -> None:

@@ -15,10 +15,11 @@ __all__ = ["app"]
 
 django.setup()
 
+# These need Django to be set up: that is why they do not stand above.
 from carts.systems.sandbox_shop import SandboxShop  # noqa: E402
 from merchants import schedules  # noqa: E402
 from orders import jobs, run  # noqa: E402
-from orders.services import deliver, effects, outcomes, upload_shipments  # noqa: E402
+from orders.services import deliver, effects, failed_parcels, outcomes, upload_shipments  # noqa: E402
 from wms.systems.sandbox_wms import SandboxWms, SandboxWmsBlind, SandboxWmsKey  # noqa: E402
 
 SETTLE = 3.0
@@ -35,5 +36,5 @@ run.WINDOW, run.SLACK, run.RENEW, schedules.LEASE = WINDOW, 2.0, 2.0, 12
 run.BUDGET = 8.0
 # An hour of the business clock is three seconds.
 outcomes.AGAIN = effects.AGAIN = timedelta(seconds=3)
-outcomes.PROBE = jobs.PROBE = upload_shipments.SOON = timedelta(seconds=2)
+outcomes.PROBE = jobs.PROBE = upload_shipments.SOON = failed_parcels.SOON = timedelta(seconds=2)
 BEAT["tick"]["schedule"] = schedule(1)

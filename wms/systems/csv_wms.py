@@ -7,15 +7,24 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from integration_manager.kit import csvcells
-from integration_manager.kit.canonical import Line, Prepared, PreparedLine, Receipt, Shipment, ShipmentLine, Stock
+from integration_manager.kit.canonical import (
+    Line,
+    Prepared,
+    PreparedLine,
+    Product,
+    Receipt,
+    Shipment,
+    ShipmentLine,
+    Stock,
+)
 from integration_manager.kit.connector import Field, Page, WmsConnector
 from integration_manager.kit.csvfile import Record
-from integration_manager.kit.csvproducts import product_rows
+from integration_manager.kit.csvproducts import product_rows, to_listed
 from integration_manager.kit.csvpurchases import purchase_rows, to_receipt
 from integration_manager.kit.csvwriting import written
 from integration_manager.kit.file_pages import BadRow, pages, parts
 from integration_manager.kit.filefields import ADDRESS, ITEM_EXTRA, ORDER_EXTRA
-from integration_manager.kit.folder import Entry, entered
+from integration_manager.kit.folder import Entry, Missing, entered
 from integration_manager.kit.folder_places import FILES
 from integration_manager.kit.folder_system import FolderSystem, file_name
 
@@ -54,12 +63,14 @@ class CsvWms(FolderSystem, WmsConnector):
     key = "csv_wms"
     label = "CSV files"
     renders = ("orders", "products", "purchases")
+    tells_aliases = True
     ref_scope = "account"  # merchants may share the directories
     places: ClassVar[dict[str, str]] = {
         "orders": "orders_dir",
         "confirmations": "confirmations_dir",
         "inventory": "inventory_dir",
         "products": "products_dir",
+        "catalog": "catalog_dir",
         "purchases": "purchases_dir",
         "receipts": "receipts_dir",
     }
@@ -73,6 +84,7 @@ class CsvWms(FolderSystem, WmsConnector):
     confirmations_dir = Field("Directory for confirmations (we read)", default="confirmations", when=("place", FILES))
     inventory_dir = Field("Directory for inventory (we read)", default="inventory", when=("place", FILES))
     products_dir = Field("Directory for products (we write)", default="products", when=("place", FILES))
+    catalog_dir = Field("Directory for the product list (we read)", default="product-list", when=("place", FILES))
     purchases_dir = Field("Directory for purchase orders (we write)", default="purchase-orders", when=("place", FILES))
     receipts_dir = Field("Directory for receipts (we read)", default="receipts", when=("place", FILES))
     confirmations_subject = Field(
@@ -92,6 +104,12 @@ class CsvWms(FolderSystem, WmsConnector):
         default="receipt",
         when=("place", ("email",)),
         help="Mails with this in their subject, and with the merchant's directory's name, bring receipts.",
+    )
+    catalog_subject = Field(
+        "Subject of product lists",
+        required=False,
+        when=("place", ("email",)),
+        help="The same for the list of the warehouse’s products. Empty: no mails bring one.",
     )
     client_dir = Field(
         "Directory of this merchant",
@@ -119,6 +137,14 @@ class CsvWms(FolderSystem, WmsConnector):
         "Format of inventory files", kind="format", files="inventory", default="inventory", option=True
     )
     product_format = Field("Format of product files", kind="format", files="products", default="products", option=True)
+    catalog_format = Field(
+        "Format of the product list",
+        kind="format",
+        files="catalog",
+        default="catalog",
+        option=True,
+        help="What the warehouse says of its products: SKU, name, barcode, and other codes in rows of their own.",
+    )
     purchase_format = Field(
         "Format of purchase order files", kind="format", files="purchases", default="purchases", option=True
     )
@@ -158,6 +184,24 @@ class CsvWms(FolderSystem, WmsConnector):
 
         form = self.format_of("inventory", self.options())
         return pages(self.inbox("inventory"), form, ("sku", "warehouse"), build, names=("SKU", "SKU"))
+
+    def products(self, since: datetime | None) -> Iterator[Page]:
+        """The products of every whole product list. `since` plays no part."""
+        if self.posts and "catalog" not in self.subjects() and self.uploads is None:
+            return
+
+        def build(records: list[Record], entry: Entry) -> Product:
+            return to_listed([cells for _, cells in parts(records)], entry.modified)
+
+        form = self.format_of("catalog", self.options())
+        try:
+            yield from pages(self.inbox("catalog"), form, ("sku",), build, names=("SKU", "product"))
+        except Missing:
+            return  # a warehouse that leaves no such list need not have its directory
+
+    def subjects(self) -> dict[str, str]:
+        """Mails bring product lists only where somebody has said which ones."""
+        return {kind: words for kind, words in super().subjects().items() if words or kind != "catalog"}
 
     def receipts(self, since: datetime) -> Iterator[Page]:
         """What has come, by every whole file of receipts. `since` plays no part."""

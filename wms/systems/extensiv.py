@@ -312,7 +312,7 @@ def refusal(body: dict[str, Any], said: str) -> errors.ConnectorError:
     if "itemidentifier" in names or "sku" in names or "not assigned to customer" in hint.lower():
         sku = next((value for name, value in pairs if value and re.search("sku|item", name, re.I)), "")
         words = f"{label} does not know {f'the SKU {sku}' if sku else 'an item'} for this customer.{told}"
-        fix = "Add the item there under this SKU, assigned to the customer, or map it by an alias."
+        fix = "Add the item there under this SKU, assigned to the customer, then send it again; or map it by an alias."
         return errors.NeedsHuman(words, code="item_unknown", field="lines", fix=fix, said=said)
     if "customeridentifier" in names or "facilityidentifier" in names:
         return errors.AuthFailed(f"{sentence_of(what)} Correct it in the merchant's WMS settings.", said=said)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from integration_manager.kit.canonical import (
+    Alias,
     Canceled,
     Found,
     Prepared,
@@ -39,7 +40,7 @@ PAGE = 100
 FIXES = {
     "ship_method_unknown": ("ship_code", "Map this method to one of the warehouse, or change it."),
     "bad_address": ("ship", "Correct the address here or in the shop."),
-    "item_unknown": ("lines", "Add the item at the warehouse, or map it to one it knows."),
+    "item_unknown": ("lines", "Add the item at the warehouse, then send this again; or map it to one it knows."),
 }
 
 
@@ -156,6 +157,11 @@ class SandboxWms(SandboxWmsBlind):
         lines = tuple((ln["item"], Decimal(ln["quantity"])) for ln in rows[0]["lines"])
         return Found(rows[0]["key"], rows[0]["order_number"], lines, rows[0]["status"] == "canceled")
 
+    tells_aliases = True
+
+    def products(self, since: datetime | None) -> Iterator[Page]:
+        return self._pages("products", "modified_since", "modified_at", since, to_product)
+
     @writes(Dedupe.LOOKUP)
     def create_product(self, product: Product) -> str:
         return self._create(product)
@@ -238,6 +244,20 @@ def from_product(product: Product) -> dict[str, Any]:
         "barcode": product.barcode,
     }
     return {name: to_json(value) for name, value in known.items() if value is not None}
+
+
+def to_product(raw: Any) -> Product:
+    """A product of the warehouse's as ours."""
+    r = Reader(raw)
+    return Product(
+        key=r.need("key"),
+        sku=r.need("sku"),
+        name=r.text("name"),
+        weight_lbs=r.number("weight_lb"),
+        barcode=r.text("barcode") or None,
+        modified_at=r.when("modified_at"),
+        aliases=tuple(Alias(code.need("kind"), code.need("code")) for code in r.parts("codes")),
+    )
 
 
 def from_purchase(purchase: PurchaseOrder) -> dict[str, Any]:

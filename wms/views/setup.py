@@ -1,5 +1,6 @@
 """WMS Setup: the one destination of an account, and changing it for another."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -12,7 +13,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from alerts import contact_pages
 from alerts.forms import EmailsForm
-from integration_manager import stale, trying, trying_pages
+from integration_manager import spreadsheet, stale, trying, trying_pages
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kept import typed
 from integration_manager.kit.connector import Connector
@@ -32,6 +33,7 @@ from wms.views import saving
 from wms.views.ship_methods import load
 
 MOST_LISTED = 20
+LACKING = ["Merchant", "Code", "Values that are missing"]
 
 
 @require("wms.view")
@@ -120,6 +122,22 @@ def wms_contacts_csv(request: AccountRequest) -> HttpResponseBase:
     if request.merchants is not None:
         raise Http404
     return contact_pages.as_file(request, None)
+
+
+@require("wms.view")
+@require_GET
+def wms_lacking_csv(request: AccountRequest) -> HttpResponseBase:
+    """The merchants that lack a value which the WMS needs of each, as a file."""
+    found = Wms.current()
+    if found is None:
+        raise Http404
+    system = wms_class(found)
+
+    def cells() -> Iterator[list[object]]:
+        for merchant in at_wms.lacking(system):
+            yield [merchant.name, merchant.code, ", ".join(at_wms.missing(system, merchant))]
+
+    return spreadsheet.streamed(request, "merchants-that-need-values", LACKING, cells)
 
 
 @require("wms.edit")

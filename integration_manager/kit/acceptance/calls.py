@@ -48,6 +48,8 @@ def reads(bench: Bench, connector: Any) -> Iterator[tuple[str, Any]]:
         yield "products()", lambda: list(connector.products(START))
     if bench.is_cart and bench.has("purchase_orders"):
         yield "purchase_orders()", lambda: list(connector.purchase_orders(START))
+    if not bench.is_cart and bench.has("products"):
+        yield "products()", lambda: list(connector.products(None))
     if not bench.is_cart and bench.has("receipts"):
         yield "receipts()", lambda: list(connector.receipts(START))
     if not bench.is_cart and bench.has("find_purchase_order"):
@@ -58,7 +60,7 @@ def reads(bench: Bench, connector: Any) -> Iterator[tuple[str, Any]]:
         yield "stock()", lambda: list(connector.stock(None))
     if not bench.is_cart and bench.has("find"):
         yield "find()", lambda: connector.find("R1")
-    if not bench.is_cart and bench.has("find_product"):
+    if bench.has("find_product"):
         yield "find_product()", lambda: connector.find_product("S1")
 
 

@@ -61,6 +61,15 @@ class Feed:
     key_of: Callable[[Any], str]
 
 
+PRODUCTS = Feed(  # of a cart or a WMS
+    "products",
+    lambda c, since: c.products(since),
+    lambda fake, n, at: fake.product(n, at),
+    None,
+    lambda product: str(product.key),
+)
+
+
 def feeds(bench: Bench) -> list[Feed]:
     """What this system gives in pages over HTTP."""
     found = []
@@ -76,15 +85,7 @@ def feeds(bench: Bench) -> list[Feed]:
                 )
             )
         if bench.has("products"):
-            found.append(
-                Feed(
-                    "products",
-                    lambda c, since: c.products(since),
-                    lambda fake, n, at: fake.product(n, at),
-                    None,
-                    lambda product: str(product.key),
-                )
-            )
+            found.append(PRODUCTS)
         if bench.has("purchase_orders"):
             found.append(
                 Feed(
@@ -136,6 +137,8 @@ def feeds(bench: Bench) -> list[Feed]:
                 lambda level: str(level.sku),
             )
         )
+    if bench.has("products"):
+        found.append(PRODUCTS)
     return found
 
 

@@ -2,8 +2,9 @@
 
 Fixtures besides `values.json` (what a person types): files that come in, `x.<kind>.csv` with what
 is read from them, `x.<kind>.json`; files that go out, `x.<kind>.csv` from `x.prepared.json` (orders),
-`x.shipped.json` (confirmations), `x.levels.json` (inventory), `x.goods.json` (products), `x.bought.json` (purchase
-orders) or `x.received.json` (receipts). `x.values.json` adds to the values.
+`x.shipped.json` (confirmations), `x.levels.json` (inventory), `x.goods.json` (products), `x.offered.json` (new
+products for a cart), `x.bought.json` (purchase orders) or `x.received.json` (receipts). `x.values.json` adds to the
+values.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from integration_manager.kit.errors import Unmappable
 from integration_manager.kit.folder import open_folder
 
 SOURCES = {"orders": "prepared", "confirmations": "shipped", "inventory": "levels", "products": "goods"}
-SOURCES |= {"purchases": "bought", "receipts": "received"}
+SOURCES |= {"catalog": "offered", "purchases": "bought", "receipts": "received"}
 STAMP = "20260301-080000-7"
 
 
@@ -56,7 +57,7 @@ def readers(bench: Bench) -> dict[str, str]:
     if bench.is_cart:
         known = {"orders": "orders", "products": "products", "purchases": "purchase_orders"}
     else:
-        known = {"confirmations": "shipments", "inventory": "stock", "receipts": "receipts"}
+        known = {"confirmations": "shipments", "inventory": "stock", "catalog": "products", "receipts": "receipts"}
     return {kind: method for kind, method in known.items() if bench.has(method)}
 
 
@@ -172,7 +173,7 @@ def rendered(bench: Bench, name: str, kind: str, stamp: str) -> tuple[str, bytes
     items: list[Any]
     if kind == "orders":
         items = [from_json(Prepared, said)]
-    elif kind == "products":
+    elif kind in ("products", "catalog"):
         items = [from_json(Product, one) for one in said]
     elif kind == "purchases":
         items = [(from_json(PurchaseOrder, one["order"]), one["ref"]) for one in said]

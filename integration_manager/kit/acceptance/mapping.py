@@ -1,7 +1,11 @@
 """The pure mapping: golden files, purity, mutated input, names and currencies of the whole world."""
 
+import contextlib
 import copy
+import functools
+import itertools
 import json
+import operator
 import os
 import random
 import sys
@@ -19,7 +23,7 @@ from msgspec import Struct, structs
 
 from integration_manager.kit.acceptance import files
 from integration_manager.kit.acceptance.bench import Bench, Check
-from integration_manager.kit.canonical import Order, Prepared, from_json, to_json
+from integration_manager.kit.canonical import Order, Prepared, SourceState, from_json, to_json
 from integration_manager.kit.errors import NeedsHuman, Unmappable
 
 NAMES = (
@@ -47,6 +51,7 @@ JUNK: tuple[Any, ...] = (
     None, "", " ", "x", "12,5", "-1", "1e999999", "NaN", 0, -1, 3, 10**40, 2.5, True, [], [None],
     [1], {}, {"": 0}, "\x00", "\ud800", "9999-99-99", "0001-01-01T00:00:00+14:00", "Ω" * 500,
 )  # fmt: skip
+OTHER_TYPES: tuple[Any, ...] = (7, {})
 
 
 def checks(bench: Bench) -> list[Check]:
@@ -56,6 +61,7 @@ def checks(bench: Bench) -> list[Check]:
         gold = ("mapping: golden", lambda: golden(bench, "raw", "order", _order_of(bench)))
         return [
             *([] if folder else [gold]),
+            ("mapping: cancellations", lambda: cancellations(bench)),
             ("mapping: money adds up", lambda: money(bench)),
             ("mapping: pure", lambda: pure(bench, "raw", _order_of(bench))),
             ("mapping: mutated input", lambda: mutated(bench)),
@@ -140,6 +146,16 @@ def money(bench: Bench) -> None:
             assert near, f"{path.name}: sub_total {order.sub_total}, the lines make {goods}"
 
 
+def cancellations(bench: Bench) -> None:
+    """Among the examples is an order that was canceled, where the class says that it tells of those."""
+    states = set()
+    for _, raw in _raws(bench):
+        with contextlib.suppress(Unmappable):
+            states.add(bench.mapper("to_order")(raw, _options(bench)).source_state)
+    told, found = getattr(bench.system, "tells_canceled", False), SourceState.CANCELED in states
+    assert found == told, f"tells_canceled is {told}, and {'an' if found else 'no'} example is a canceled order"
+
+
 def pure(bench: Bench, kind: str, mapped: Callable[[Any], Any]) -> None:
     """The mapping asks neither clock, dice, disk nor network, and leaves its input alone."""
     for path, raw in _raws(bench) if kind == "raw" else bench.fixtures(kind):
@@ -188,7 +204,7 @@ def mutated(bench: Bench) -> None:
 
 
 def endured(fixtures: Sequence[Any], attempt: Callable[[Any], None], examples: int = 200) -> None:
-    """Puts so many examples before `attempt` of what another system may make of these."""
+    """Puts so many examples before `attempt` of what another system may make of these, and each place retyped."""
 
     @settings(RUNS, max_examples=examples)
     @given(st.data())
@@ -199,8 +215,8 @@ def endured(fixtures: Sequence[Any], attempt: Callable[[Any], None], examples: i
         attempt(raw)
 
     run()
-    for junk in JUNK:
-        attempt(junk)
+    for raw in itertools.chain(JUNK, _retyped(fixtures)):
+        attempt(raw)
 
 
 def well_formed(order: Any) -> None:
@@ -255,10 +271,31 @@ def _mutate(raw: Any, data: st.DataObject) -> Any:
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every (container, key) in a JSON value."""
+    for path in _paths(value):
+        yield functools.reduce(operator.getitem, path[:-1], value), path[-1]
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to every place in a JSON value."""
     if isinstance(value, dict | list):
         for at in list(value) if isinstance(value, dict) else range(len(value)):
-            yield value, at
-            yield from _places(value[at])
+            yield (*path, at)
+            yield from _paths(value[at], (*path, at))
+
+
+def _retyped(fixtures: Sequence[Any]) -> Iterator[Any]:
+    """The examples with a number or an object in one place, for each kind of place that there is."""
+    seen: set[tuple[Any, ...]] = set()
+    for raw in fixtures:
+        for path in _paths(raw):
+            kind = tuple(at for at in path if isinstance(at, str))
+            if kind in seen:
+                continue
+            seen.add(kind)
+            for value in OTHER_TYPES:
+                other = copy.deepcopy(raw)
+                functools.reduce(operator.getitem, path[:-1], other)[path[-1]] = value
+                yield other
 
 
 def worldly(bench: Bench) -> None:

@@ -1,4 +1,7 @@
-"""Products: what a shop gives of them, and how a WMS takes them. Paging and once-is-once are in feeds.py, writes.py."""
+"""Products: what a shop or a WMS gives of them, and how each takes them.
+
+Paging and once-is-once are in feeds.py, writes.py.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,11 +30,10 @@ TEAPOT = Product(
 
 def checks(bench: Bench) -> list[Check]:
     """The checks of this file."""
-    if bench.is_cart:
-        return _of_a_cart(bench) if bench.has("products") else []
+    found: list[Check] = _read_ones(bench) if bench.has("products") else []
     if not bench.has("create_product"):
-        return []
-    found: list[Check] = [("products: never one twice", lambda: declared(bench))]
+        return found
+    found.append(("products: never one twice", lambda: declared(bench)))
     if bench.has("update_product"):
         found.append(("update_product: changes, and adds none", lambda: update(bench)))
     if bench.has("find_product"):
@@ -39,8 +41,8 @@ def checks(bench: Bench) -> list[Check]:
     return found
 
 
-def _of_a_cart(bench: Bench) -> list[Check]:
-    found: list[Check] = [("products: as the shop has them", lambda: well_formed(bench))]
+def _read_ones(bench: Bench) -> list[Check]:
+    found: list[Check] = [("products: as they are there", lambda: well_formed(bench))]
     if bench.system.uses != "folder":  # whose examples are files: see `files`
         found += [
             ("products: golden", lambda: golden(bench, "listing", "product", _read(bench))),
@@ -82,7 +84,11 @@ def well_formed(bench: Bench) -> None:
         assert [row.key for row in rows] == made, f"keys {[row.key for row in rows]}, and the shop's are {made}"
         for row in rows:
             assert isinstance(row, Product), f"products() gives {type(row).__name__}, no Product"
-            assert row.sku and row.name and row.retail_price is not None, f"SKU, name or price is lost: {row}"
+            assert row.sku and row.name, f"SKU or name is lost: {row}"
+            assert row.retail_price is not None or not bench.is_cart, f"the price is lost: {row}"
+            codes = bool(row.aliases)
+            told = not bench.is_cart and bool(getattr(bench.system, "tells_aliases", False))
+            assert codes == told, f"tells_aliases is {told}, and its other codes are {row.aliases}"
             assert row.modified_at is not None and row.modified_at.tzinfo, f"{row.key}: when it changed is lost"
             assert from_json(Product, to_json(row)) == row, "the product does not survive as JSON"
 

@@ -17,7 +17,9 @@ from integration_manager.kit.registry import capabilities
 
 MOST_LINES = 350
 WRITES = {
-    True: ("ship", "correct", "stock", "cancel", "refund", "tell_received", "subscribe", "unsubscribe"),
+    True: (
+        "ship", "correct", "stock", "cancel", "refund", "create_product", "tell_received", "subscribe", "unsubscribe",
+    ),
     False: (
         "send", "cancel", "create_product", "update_product",
         "send_purchase_order", "change_purchase_order", "cancel_purchase_order",

@@ -82,7 +82,7 @@ def writes(bench: Bench) -> list[Write]:
                 lambda c, ref: c.find(ref) is not None,
             )
         )
-    if not bench.is_cart and bench.has("create_product"):
+    if bench.has("create_product"):
         found.append(
             Write(
                 "create_product",

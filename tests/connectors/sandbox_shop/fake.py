@@ -33,6 +33,7 @@ BUYERS = (
     ("Sam", "Whitfield", "480 Cedar Street", "Austin", "TX", "78701", "US"),
     ("Yuki", "Tanaka", "1-2-3 Kita", "Sapporo", "", "060-0001", "JP"),
 )
+LONGEST_SKU = 40
 SUPPLIERS = ("Hartwell Ceramics", "Nilgiri Tea Estates", "Osby Glassworks")
 METHODS = ("GROUND", "GROUND", "GROUND", "EXPRESS", "ECONOMY")
 UNKNOWN_METHOD = "DRONE"  # no warehouse knows it
@@ -175,8 +176,26 @@ class FakeShop(Grants):
 
     @route("GET", "/api/products")
     def list_products(self, request: Request) -> Any:
+        """One by its SKU, or those that have changed."""
+        sku = request.query.get("sku")
+        if sku is not None:
+            return {"products": [row for row in self.products if row["sku"] == sku]}
         rows, more = self.page(request, self.products.since(stamp(moment(request.query["modified_since"]))))
         return {"products": rows, "more": more}
+
+    @route("POST", "/api/products")
+    def add_product(self, request: Request) -> Any:
+        """Nothing is unique here: twice is twice, as in many a shop."""
+        said = request.json
+        if not said.get("title"):
+            return self.refuse(422, "no_title", "A product needs a title.")
+        if len(said["sku"]) > LONGEST_SKU:
+            return self.refuse(422, "sku_too_long", f"A SKU has at most {LONGEST_SKU} characters.")
+        ours = [row["id"] for row in self.products if row["id"].startswith("N")]
+        key = f"N{int(max(ours, default='N0')[1:]) + 1:05d}"
+        self.offer(key, said["sku"], said["title"], None, barcode=said.get("barcode", ""))
+        self.effect("product", said["sku"], id=key, said=said)
+        return Reply({"id": key}, 201)
 
     @route("GET", "/api/purchase-orders")
     def list_purchases(self, request: Request) -> Any:
@@ -269,7 +288,9 @@ class FakeShop(Grants):
             self.offer(key, f"SKU-{number:05d}", f"Thing {number}", "9.90", at=modified)
         return key
 
-    def offer(self, key: str, sku: str, title: str, price: str, *, at: datetime | None = None, **more: Any) -> None:
+    def offer(
+        self, key: str, sku: str, title: str, price: str | None, *, at: datetime | None = None, **more: Any
+    ) -> None:
         """The owner offers a product, or changes one."""
         row = {"id": key, "sku": sku, "title": title, "price": price, "currency": "USD", "weight_lb": "0.80",
                "barcode": "", **more}  # fmt: skip

@@ -16,6 +16,12 @@ METHODS = {
 }
 WAREHOUSES = ("MAIN", "EAST")
 LONGEST_SKU = 40
+# What has just come in for one of the customers, and no shop sells yet: SKU, name, UPC.
+NEW = (
+    ("WHISK-BAMBOO", "Bamboo whisk", "0810012345086"),
+    ("TIN-LARGE", "Large tin", "0810012345093"),
+    ("CUP-MATCHA", "Matcha bowl", "0810012345109"),
+)
 LEVEL = 200  # pieces of a new item in each warehouse
 
 
@@ -40,7 +46,7 @@ class FakeWms(Fake):
     def setup(self) -> None:
         self.orders = self.table("orders")
         self.waiting = self.table("waiting", sort="at")  # orders to be packed, by time
-        self.products = self.table("products")
+        self.products = self.table("products", sort="modified_at")
         self.purchases = self.table("purchases")
         self.coming = self.table("coming", sort="at")  # purchase orders of which something is to come, by time
         self.refs: dict[tuple[str, str], list[str]] = {}
@@ -150,8 +156,13 @@ class FakeWms(Fake):
 
     @route("GET", "/v1/products")
     def find_products(self, request: Request) -> Any:
-        customer, sku = request.headers["x-customer"], request.query["sku"]
-        return {"products": [row for row in self.products if row["customer"] == customer and row["sku"] == sku]}
+        """One by its SKU, or those that have changed."""
+        customer, sku = request.headers["x-customer"], request.query.get("sku")
+        if sku is not None:
+            return {"products": [row for row in self.products if row["customer"] == customer and row["sku"] == sku]}
+        since = stamp(moment(request.query["modified_since"]))
+        rows, more = self.page(request, [row for row in self.products.since(since) if row["customer"] == customer])
+        return {"products": rows, "more": more}
 
     @route("POST", "/v1/products")
     def add_product(self, request: Request) -> Any:
@@ -164,7 +175,7 @@ class FakeWms(Fake):
         if len(said["sku"]) > LONGEST_SKU:
             return self.refuse(422, "sku_too_long", f"A SKU has at most {LONGEST_SKU} characters.")
         key = f"G{len(self.products) + 1:05d}"
-        self.products.put(key, {**said, "key": key, "customer": customer})
+        self.products.put(key, {**said, "key": key, "customer": customer, "modified_at": self.now()})
         self.effect("product", said["sku"], wms_key=key, customer=customer, said=said)
         return Reply({"key": key}, 201)
 
@@ -173,7 +184,7 @@ class FakeWms(Fake):
         known = self.products.get(request.args["key"])
         if known is None or known["customer"] != request.headers["x-customer"]:
             return self.refuse(404, "no_such_product", "There is no such product.")
-        self.products.change(known["key"], **request.json)
+        self.products.change(known["key"], **request.json, modified_at=self.now())
         self.effect("product change", known["sku"], said=request.json)
         return {}
 
@@ -238,6 +249,24 @@ class FakeWms(Fake):
         return {"receipts": rows, "more": more}
 
     # ── what happens in the hall ──
+
+    def product(self, number: int, at: datetime) -> str:
+        """The warehouse takes up a product, or renames it."""
+        key, rows = f"P{number}", self.products
+        if key in rows:
+            rows.change(key, name=f"Thing {number}, new", modified_at=stamp(at))
+        else:
+            self.shelve(key, f"SKU-{number:05d}", f"Thing {number}", {"UPC": f"{number:012d}"}, at=at)
+        return key
+
+    def shelve(
+        self, key: str, sku: str, name: str, codes: dict[str, str] | None = None, *, customer: str = "C1",
+        at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        """The warehouse has a product of a customer's, with these other codes by their kind."""
+        other = [{"kind": kind, "code": code} for kind, code in (codes or {}).items()]
+        row = {"key": key, "customer": customer, "sku": sku, "name": name, "codes": other, "weight_lb": "0.80"}
+        self.products.put(key, {**row, "modified_at": stamp(at or self.clock())})
 
     def call_off(self, key: str, reason: str = "Damaged in the hall.") -> None:
         """The warehouse cancels an order by itself, or what it has not packed of it yet."""
@@ -399,6 +428,14 @@ class FakeWms(Fake):
     def live(self, *pace: float) -> None:
         """From now on new orders are packed by themselves: after how many seconds, at least and most."""
         self.life = Life(packs_after=(pace[0], pace[1])) if pace else Life()
+        if not len(self.products):
+            for customer in self.customers[1:2]:
+                self._take_in(customer)
+
+    def _take_in(self, customer: str) -> None:
+        for number, (sku, name, upc) in enumerate(NEW, 1):
+            self.shelve(f"N{number}", sku, name, {"UPC": upc}, customer=customer)
+            self._count(customer, sku, WAREHOUSES[0], Decimal(LEVEL), Decimal(LEVEL), self.clock())
 
     def _wait(self, key: str, seconds: tuple[float, float]) -> None:
         at = self.clock() + timedelta(seconds=self.dice.uniform(*seconds))
