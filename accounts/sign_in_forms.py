@@ -5,8 +5,11 @@ from typing import Any
 from allauth.account import forms as account
 from allauth.mfa.base import forms as second_step
 from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
+from django.conf import settings
+from django.core.cache import cache
 from django.core.validators import MaxLengthValidator
 
 from accounts.models import User
@@ -110,11 +113,27 @@ class LinkForm(Plain, forms.Form):
         return str(self.cleaned_data["email"]).strip().lower()
 
 
-class CodeForm(Plain, second_step.AuthenticateForm):
+class _Once(Plain):
+    """A code of the app works once, as long as it is valid: allauth remembers it for one period only."""
+
+    authenticator: Any
+
+    def clean_code(self) -> str:
+        """What was typed, if it was right; raises ValidationError."""
+        code: str = super().clean_code()  # type: ignore[misc]
+        used = self.authenticator.wrap()
+        if isinstance(used, TOTP):
+            cache.touch(
+                used._get_used_cache_key(code), settings.MFA_TOTP_PERIOD * (2 * settings.MFA_TOTP_TOLERANCE + 1)
+            )
+        return code
+
+
+class CodeForm(_Once, second_step.AuthenticateForm):
     """The second step: a code of the app, or a recovery code."""
 
 
-class CodeAgainForm(Plain, second_step.ReauthenticateForm):
+class CodeAgainForm(_Once, second_step.ReauthenticateForm):
     """The same, for somebody who is signed in."""
 
 

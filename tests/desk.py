@@ -8,7 +8,7 @@ from typing import Any
 
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY as METHODS
 from allauth.account.models import EmailAddress
-from allauth.mfa.totp.internal.auth import TOTP
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from django.conf import settings
 from django.test import Client
 
@@ -135,6 +135,11 @@ def with_app(user: User) -> str:
     key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     TOTP.activate(user, key)
     return key
+
+
+def code(key: str, ahead: int = 0) -> str:
+    """What the authenticator app shows now, if its clock is `ahead` seconds ahead."""
+    return str(format_hotp_value(hotp_value(key, (int(clock.now().timestamp()) + ahead) // 30)))
 
 
 def _merchant(name: str, code: str) -> Merchant:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -35,11 +34,6 @@ def sign_in(client: Client, password: str = PASSWORD, email: str = OWNER, **extr
 
 def is_in(client: Client) -> bool:
     return "/login/" not in client.get("/").headers.get("Location", "")
-
-
-def code(key: str) -> str:
-    """What the authenticator app shows now."""
-    return str(format_hotp_value(hotp_value(key, int(clock.now().timestamp()) // 30)))
 
 
 # ── by password ──
@@ -298,12 +292,36 @@ def test_the_second_step_is_asked_for_whatever_came_first(desk: Desk, post: Post
     assert not is_in(client)
     assert "wrong" in client.post("/login/second/", {"code": "000000"}).content.decode()
     assert not is_in(client)
-    shown = code(key)
+    shown = desks.code(key)
     assert client.post("/login/second/", {"code": shown}).headers["Location"] == "/"
     assert is_in(client)
     again = Client()
     sign_in(again)
     assert "wrong" in again.post("/login/second/", {"code": shown}).content.decode(), "a code works once"
+
+
+def test_a_code_may_turn_while_it_is_typed_and_works_once_all_the_same(desk: Desk) -> None:
+    key = desks.with_app(desk.users["owner"])
+    turn = clock.now().replace(second=30, microsecond=0)
+
+    def answered(client: Client, shown: str) -> Any:
+        sign_in(client)
+        return client.post("/login/second/", {"code": shown})
+
+    with time_machine.travel(turn - timedelta(seconds=1), tick=False) as now:
+        shown = desks.code(key)
+        now.shift(timedelta(seconds=2))
+        assert answered(Client(), shown).headers["Location"] == "/", "a second late"
+        now.shift(timedelta(seconds=28))
+        assert "wrong" in answered(Client(), shown).content.decode(), "once, to the end of the period it is taken in"
+        now.move_to(turn)
+        early = desks.code(key, 30)
+        assert answered(Client(), early).headers["Location"] == "/", "an app whose clock is fast"
+        now.shift(timedelta(seconds=59))
+        assert "wrong" in answered(Client(), early).content.decode(), "once, for a minute and a half"
+        late = desks.code(key)
+        now.shift(timedelta(seconds=61))
+        assert "wrong" in answered(Client(), late).content.decode(), "two periods old"
 
 
 def test_codes_cannot_be_guessed(desk: Desk) -> None:
@@ -312,7 +330,7 @@ def test_codes_cannot_be_guessed(desk: Desk) -> None:
     sign_in(client)
     for number in range(10):
         client.post("/login/second/", {"code": f"00000{number}"})
-    assert "Too many tries" in client.post("/login/second/", {"code": code(key)}).content.decode()
+    assert "Too many tries" in client.post("/login/second/", {"code": desks.code(key)}).content.decode()
 
 
 def test_the_key_of_an_app_is_encrypted_and_rotated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,4 +347,4 @@ def test_the_key_of_an_app_is_encrypted_and_rotated(desk: Desk, monkeypatch: pyt
     assert row.data["secret"].startswith("2027:")
     client = Client()
     sign_in(client)
-    assert client.post("/login/second/", {"code": code(key)}).status_code == 302
+    assert client.post("/login/second/", {"code": desks.code(key)}).status_code == 302
