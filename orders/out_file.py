@@ -37,6 +37,22 @@ def orders_of(file: OutFile) -> tuple[int, ...]:
     return tuple(parcels.order_by("order_id").values_list("order_id", flat=True).distinct())
 
 
+def rows_in(table: str, file: OutFile) -> list[int]:
+    """The ids of the rows of this table that are in the file, locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE account_id = %s AND id = ANY(%s) AND out_file_id = %s "  # noqa: S608
+            "ORDER BY id FOR NO KEY UPDATE",
+            [file.account_id, file.records, file.pk],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def failing_key(file: OutFile) -> str:
+    """The key of the alert that files of this kind cannot be written."""
+    return f"{file.kind}:{file.cart_id or file.merchant_id}"
+
+
 def advance(file: OutFile, **fields: Any) -> None:
     """Commits a step, if this file is still ours. Raises Lost."""
     for name, value in fields.items():

@@ -8,7 +8,7 @@ from merchants.schedules import wake
 from orders import parcel_alerts
 from orders.actions import NotNow
 from orders.models import Order, Shipment
-from orders.services.upload_shipments import confirm_complete
+from orders.services.confirmed import confirm_complete
 from orders.states import note
 
 UNKNOWN = "outcome_unknown"

@@ -29,7 +29,7 @@ from orders.intake import Incoming, Intake
 from orders.models import Order as OrderRow
 from orders.models import OrderDetail, Status
 from orders.reading import Unreadable, read_raw, reader_of
-from orders.services.out_files import rendered
+from orders.services.file_batches import rendered
 from orders.states import UNSENT
 from wms.models import Wms
 

@@ -9,7 +9,7 @@ from integration_manager.kit import clock
 from merchants.models import Service
 from orders import inserting, intake
 from orders.models import Event, Order, OrderLine, Shipment, Status
-from orders.services import upload_shipments
+from orders.services import parcel_claims, upload_shipments
 from orders.states import Claimed, claim, move, release
 from tests.test_orders_life import pack, place
 from tests.world import World
@@ -54,7 +54,7 @@ def test_a_stale_token_tells_of_no_upload(world: World) -> None:
     run: Any = type(
         "Now", (), {"cart": world.cart, "merchant": world.merchant, "now": clock.now(), "counts": Counter()}
     )()
-    (stale,) = upload_shipments.claim(run, 1, 30)
+    (stale,) = parcel_claims.claim(run, 1, 30)
     Shipment.objects.update(token=stale.token + 1)  # taken over, or changed at the WMS meanwhile
     upload_shipments.done(run, [(stale, "1")])
     assert Shipment.objects.get().uploaded_at is None

@@ -18,7 +18,7 @@ from orders import following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
-from orders.services import out_files
+from orders.services import file_batches
 from orders.services.effects_wms import cancel_at_wms
 from orders.services.load_products import load_products
 from orders.services.look_up import look_up
@@ -40,7 +40,7 @@ def deliver(run: Run) -> None:
     look_up(run)
     outcomes = Outcomes(run, connector)
     if "orders" in connector.renders:
-        take_up_what_came(run, out_files.deliver(run, outcomes))
+        take_up_what_came(run, file_batches.deliver(run, outcomes))
         outcomes.close(down=run.outage is not None)
         return
     if run.state.get("down"):  # the last run could not connect: try with one

@@ -31,7 +31,7 @@ from integration_manager.kit.errors import (
 from orders.models import CartListing, CartProduct
 from orders.out_file import LEASE
 from orders.run import WINDOW, Run, Unstarted
-from orders.services import out_files
+from orders.services import file_batches, out_files
 
 log = logging.getLogger(__name__)
 
@@ -142,13 +142,13 @@ class Sending(Generic[C]):
         out_files.recover(run, self.kind)
         while run.keep_alive() and not run.stopping.is_set():
             run.current()
-            batch = self.claim(out_files.RECORDS, LEASE)
+            batch = self.claim(file_batches.RECORDS, LEASE)
             if not batch:
                 break
             self.carts |= {one.cart_id for one in batch}
             alone = self.alone(batch)
             if alone:
-                out_files.tell_products(run, self.kind, [(one.id, one.token, self.product(one)) for one in alone])
+                file_batches.tell_products(run, self.kind, [(one.id, one.token, self.product(one)) for one in alone])
         if run.stopping.is_set() and run.refusal is None and run.outage is None:
             run.stopping.clear()  # a folder that takes no products may take the rest
         self.close()

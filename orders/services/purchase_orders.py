@@ -27,7 +27,7 @@ from orders import cursors, files_read, purchase_rows
 from orders.connections import wms_class
 from orders.purchase_rows import AGAIN, DAYS, HOUR, TRIES, Row, State, note
 from orders.run import LostLease, Run
-from orders.services import out_files
+from orders.services import file_batches, out_files
 from wms.models import Wms
 
 log = logging.getLogger(__name__)
@@ -121,10 +121,10 @@ def _write(run: Run) -> None:
     broken: list[bool] = []
     while waiting and run.keep_alive() and not run.stopping.is_set():
         run.current()
-        rows = list(_waiting(run)[: out_files.RECORDS])
+        rows = list(_waiting(run)[: file_batches.RECORDS])
         if not rows:
             break
-        out_files.tell_receipts(
+        file_batches.tell_receipts(
             run,
             [(row, purchase_rows.to_tell(row)) for row in rows],
             lambda one, error: broken.append(_failed(run, one[0], error)),

@@ -36,7 +36,7 @@ from orders import item_codes, purchase_rows
 from orders.out_file import LEASE
 from orders.purchase_rows import AGAIN, DAYS, FAILING, HOUR, ITEM_CODE, TAKEN, TRIES, UNKNOWN, Row, State, note
 from orders.run import WINDOW, LostLease, Run
-from orders.services import out_files
+from orders.services import file_batches, out_files
 from orders.services.receipts import pick_up
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class _Sending:
         out_files.recover(run, "purchases")
         while run.keep_alive() and not run.stopping.is_set():
             run.current()
-            rows = claim(run, out_files.RECORDS, LEASE)
+            rows = claim(run, file_batches.RECORDS, LEASE)
             if not rows:
                 break
             self.carts |= {row.cart_id for row in rows}
@@ -128,7 +128,7 @@ class _Sending:
                 else:
                     batch.append((row, order))
             if batch:
-                out_files.tell_purchases(run, batch, lambda one, error: self._failed(one[0], error))
+                file_batches.tell_purchases(run, batch, lambda one, error: self._failed(one[0], error))
         if run.stopping.is_set() and run.refusal is None and run.outage is None:
             run.stopping.clear()  # a directory that takes nothing may still have receipts beside it
         self._close()

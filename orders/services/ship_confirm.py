@@ -28,10 +28,10 @@ from orders.models import Shipment as ShipmentRow
 from orders.models import ShipmentLine as ShipmentLineRow
 from orders.run import Run
 from orders.services import begun_kits
+from orders.services.confirmed import confirm_complete, tell_end
 from orders.services.parcels import Row, insert_parcels, known_parcels, orders_of
 from orders.services.pickup import cancel_pickup
 from orders.services.replaced import take_over
-from orders.services.upload_shipments import confirm_complete, tell_end
 from orders.states import Each, move, note
 
 each = bulk.PerRow

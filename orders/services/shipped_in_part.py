@@ -4,7 +4,7 @@ from datetime import datetime
 
 from orders.models import Shipment, Status
 from orders.services import begun_kits
-from orders.services.upload_shipments import confirm_complete, tell_end
+from orders.services.confirmed import confirm_complete, tell_end
 from orders.states import move
 
 CANCELED = "The WMS has canceled what had not shipped of it yet."  # in its timeline

@@ -3,23 +3,21 @@
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
-from django.db import connection
 from django.db.models import Q
 
 from alerts.raising import raise_alert, resolve
 from carts.models import CartStock
-from integration_manager import tenancy
 from integration_manager.kit.canonical import Stock, StockResult
 from integration_manager.kit.connector import CartConnector
 from integration_manager.kit.errors import AuthFailed, ConnectionFailed, ConnectorError, RateLimited
 from merchants.models import Schedule, Service
 from orders import managed
 from orders.run import LostLease, Run
-from orders.services import out_files
+from orders.services import file_batches
 from orders.services.download import download
 from orders.services.list_products import list_products
+from orders.services.stock_told import record
 from orders.services.waiting_lines import bring_up
 from orders.stock import Available, offered, stock_rules
 
@@ -52,7 +50,7 @@ def upload_inventory(run: Run) -> None:
         run.state[SINCE] = full.isoformat()
     by_files = "inventory" in connector.renders
     if by_files:
-        out_files.tell_stock_left(run)  # first: what it says is not told again
+        file_batches.tell_stock_left(run)  # first: what it says is not told again
     rules = stock_rules(cart)
     offers = list(offered(run.merchant, rules, run.now))
     told = {row.sku: row for row in CartStock.objects.filter(cart=cart)}
@@ -66,7 +64,7 @@ def upload_inventory(run: Run) -> None:
     wanted.sort(key=lambda level: ((row := told.get(level.sku)) is not None and row.sent_at) or _NEVER)
     failing = refused
     if by_files:
-        out_files.tell_stock(run, wanted)
+        file_batches.tell_stock(run, wanted)
     else:
         for start in range(0, len(wanted), BATCH):
             if not run.keep_alive() or run.stopping.is_set():
@@ -137,53 +135,6 @@ def once_more(schedule: Schedule, now: datetime) -> int:
     given_up = left.filter(Q(failures__gte=TRIES) | Q(first_failed_at__lte=now - DAYS))
     number: int = given_up.update(failures=TRIES - 1, failed_at=None, first_failed_at=now)
     return number
-
-
-def record(run: Run, levels: Sequence[Available], results: Sequence[StockResult]) -> set[str]:
-    """Keeps what the cart was told, and what it would not take, in one statement. Gives the SKUs of the latter."""
-    by_sku = {result.sku: result for result in results}
-    now = run.now
-    rows: list[tuple[str, Decimal | None, str, bool, bool]] = []
-    for level in levels:
-        result = by_sku.get(level.sku)
-        error = result.error if result else "The cart did not say what became of it."
-        rows.append(
-            (level.sku, level.quantity if not error else None, error, bool(error), bool(result and result.skipped))
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO carts_cartstock AS old
-                   (account_id, cart_id, sku, quantity, sent_at, skipped, error, failures, failed_at, first_failed_at)
-            SELECT %(account)s, %(cart)s, t.sku, t.quantity, %(now)s, t.skipped, t.error, t.failed::int,
-                   CASE WHEN t.failed THEN %(now)s END, CASE WHEN t.failed THEN %(now)s END
-            FROM unnest(%(skus)s::text[], %(quantities)s::numeric[], %(errors)s::text[], %(failed)s::bool[],
-                        %(skipped)s::bool[])
-                 AS t(sku, quantity, error, failed, skipped)
-            ON CONFLICT (account_id, cart_id, sku) DO UPDATE SET
-                quantity = excluded.quantity, sent_at = excluded.sent_at, skipped = excluded.skipped,
-                error = excluded.error,
-                failures = CASE WHEN excluded.error = '' THEN 0
-                                WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
-                                THEN old.failures + 1 ELSE old.failures END,
-                failed_at = CASE WHEN excluded.error = '' THEN NULL
-                                 WHEN old.failed_at IS NULL OR %(now)s - old.failed_at >= interval '1 hour'
-                                 THEN %(now)s ELSE old.failed_at END,
-                first_failed_at = CASE WHEN excluded.error <> '' THEN coalesce(old.first_failed_at, %(now)s) END""",
-            {
-                "account": tenancy.account_id(),
-                "cart": run.cart.pk if run.cart else None,
-                "now": now,
-                "skus": [row[0] for row in rows],
-                "quantities": [row[1] for row in rows],
-                "errors": [row[2] for row in rows],
-                "failed": [row[3] for row in rows],
-                "skipped": [row[4] for row in rows],
-            },
-        )
-    failed = {row[0] for row in rows if row[3]}
-    run.counts["sent"] += len(rows) - len(failed)
-    return failed
 
 
 def _tell_refused(run: Run, refused: Sequence[StockResult], total: int) -> None:

@@ -5,18 +5,14 @@ Failures are tried again at every run, up to 30 days or 100 tries, of which at m
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import orjson
 from django.db import connection, transaction
 from msgspec import structs
 
 from alerts.raising import raise_alert, resolve
-from carts.systems import registry
 from integration_manager import tenancy
-from integration_manager.kit.canonical import Shipment, from_json
 from integration_manager.kit.connector import CartConnector, Dedupe, Pending
 from integration_manager.kit.crash import crash_here
 from integration_manager.kit.errors import (
@@ -30,43 +26,20 @@ from integration_manager.kit.errors import (
     RateLimited,
     Transient,
 )
-from merchants import scac, schedules
-from merchants.models import Service
 from orders import causes, parcel_alerts
-from orders.intake import ADDED
 from orders.models import Shipment as ShipmentRow
-from orders.models import Status
 from orders.run import AHEAD, THREADS, Run, Unstarted
-from orders.services import out_files
+from orders.services import file_batches
+from orders.services.confirmed import confirm_complete
 from orders.services.effects_cart import carry_out_in_cart
 from orders.services.failed_parcels import SOON, failed
-from orders.services.told import FOUND, TAKEN, UNNAMED, ids, kept, there
-from orders.states import move
+from orders.services.parcel_claims import Parcel, claim, release
+from orders.services.told import FOUND, TAKEN, ids, kept, there
 
 WINDOW = 20.0  # seconds in which the calls of one claim are begun
 LIMIT = 100
 ROUNDS = 3
 IN_A_ROW = 3  # connection failures that end a run
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One parcel taken for upload. `starts` counts this claim."""
-
-    id: int
-    token: int
-    starts: int
-    failures: int
-    unknown_rounds: int
-    order_id: int
-    cart_key: str
-    cust_ref: str
-    number: str
-    remote_id: str  # the cart's own id of it, where it was told before
-    handle: str  # of an earlier call that the cart is working on
-    shipment: Shipment
-    taken: frozenset[str]  # the cart's ids of the order's other parcels
-    start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
 
 def upload_shipments(run: Run) -> None:
@@ -76,7 +49,7 @@ def upload_shipments(run: Run) -> None:
     if not carry_out_in_cart(run):
         return
     if "confirmations" in connector.renders:
-        out_files.confirm(run)
+        file_batches.confirm(run)
         return
     uploads = _Uploads(run, connector)
     _upload_all(run, connector, uploads)
@@ -103,7 +76,7 @@ def _upload_all(run: Run, connector: CartConnector, uploads: "_Uploads") -> None
 def _waiting(run: Run, connector: CartConnector, limit: int) -> Iterator[list[Parcel]]:
     """The parcels that wait, claimed as they are needed, `limit` at once; those of one order together."""
     lease = WINDOW + 2 * connector.timeout + connector.settle.total_seconds()
-    while run.keep_alive() and not run.stopping.is_set() and (parcels := claim(run, limit, lease)):
+    while run.keep_alive() and not run.stopping.is_set() and (parcels := claim(run, limit, lease, WINDOW)):
         by_order: dict[int, list[Parcel]] = {}
         for parcel in sorted(parcels, key=lambda one: one.id):
             by_order.setdefault(parcel.order_id, []).append(parcel)
@@ -133,98 +106,6 @@ def _ship_all(run: Run, connector: CartConnector, parcels: Sequence[Parcel]) -> 
 def _each(parcels: Sequence[Parcel], found: Any) -> list[Any]:
     """The results of some parcels; `found`: those, or the one that all of them have."""
     return found if isinstance(found, list) else [found] * len(parcels)
-
-
-def claim(run: Run, limit: int, lease: float) -> list[Parcel]:
-    """Takes parcels that wait; those with an expired claim too."""
-    assert run.cart is not None
-    start_before = time.monotonic() + WINDOW
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH picked AS MATERIALIZED (
-                SELECT id FROM orders_shipment
-                WHERE cart_id = %s AND uploaded_at IS NULL AND parked_at IS NULL AND retry_at <= %s AND for_cart
-                  AND (lease_until IS NULL OR lease_until < now()) AND out_file_id IS NULL
-                ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
-            UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + 1,
-                   lease_until = now() + make_interval(secs => %s)
-            FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
-            RETURNING s.id, s.token, s.starts, s.failures, s.unknown_rounds, o.id, o.cart_key, o.cust_ref,
-                      o.cust_po_no, s.remote_id, s.handle, s.data::text,
-                      (SELECT json_agg(json_build_object('item', coalesce(ol.item, l.item),
-                                                         'line_id', coalesce(ol.line_id, ''),
-                                                         'quantity', trim_scale(l.quantity)::text))
-                       FROM orders_shipmentline l LEFT JOIN orders_orderline ol
-                         ON ol.account_id = s.account_id AND ol.order_id = o.id AND ol.line_id = l.line_id
-                       WHERE l.account_id = s.account_id AND l.shipment_id = s.id)::text,
-                      o.status IN ('shipped', 'confirmed') AND NOT EXISTS (
-                          SELECT 1 FROM orders_shipment n WHERE n.account_id = s.account_id AND n.order_id = o.id
-                          AND n.id > s.id AND n.voided_at IS NULL AND n.for_cart),
-                      (SELECT array_agg(n.remote_id) FROM orders_shipment n WHERE n.account_id = s.account_id
-                       AND n.order_id = o.id AND n.id <> s.id AND n.remote_id <> ''),
-                      (SELECT string_agg(n.tracking_no, ', ' ORDER BY n.id) FROM orders_shipment n
-                       WHERE n.account_id = s.account_id AND n.order_id = o.id AND n.remote_id = s.remote_id
-                       AND s.remote_id <> ALL(%s) AND n.voided_at IS NULL AND n.tracking_no <> '')""",
-            [run.cart.pk, run.now, limit, lease, ["", *UNNAMED]],
-        )
-        return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk, run.now)
-
-
-def _as_carts_say(parcels: list[Parcel], merchant_id: int, now: datetime) -> list[Parcel]:
-    """The parcels with the carriers of the merchant's SCAC Mapping.
-
-    That is noted on those that it changes, and once in the timelines of their orders.
-    """
-    known = scac.translation(merchant_id) if parcels else {}
-    said = {p.id: code for p in parcels if (code := known.get(scac.carrier_key(p.shipment.carrier)))}
-    if not said:
-        return parcels
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """WITH said AS (UPDATE orders_shipment s SET sent_carrier = g.code
-                             FROM unnest(%s::bigint[], %s::text[]) AS g(id, code)
-                             WHERE s.id = g.id AND s.sent_carrier <> g.code
-                             RETURNING s.id, s.order_id, s.tracking_no, s.carrier, g.code)
-               INSERT INTO orders_event (account_id, order_id, at, kind, frm, "to", actor, message)
-               SELECT %s, order_id, %s, 'rules', '', '', '',
-                      format('SCAC Mapping: the cart is told %%s as the carrier of %%s, in place of %%s.',
-                             code, coalesce(nullif(tracking_no, ''), 'a parcel'), carrier)
-               FROM said ORDER BY id""",
-            [list(said), list(said.values()), tenancy.account_id(), now],
-        )
-    named = [structs.replace(p.shipment, carrier=said.get(p.id, p.shipment.carrier)) for p in parcels]
-    return [replace(p, shipment=shipment) for p, shipment in zip(parcels, named, strict=True)]
-
-
-def _parcel(row: tuple[Any, ...], start_before: float) -> Parcel:
-    data = orjson.loads(row[11])
-    if row[12]:
-        # In the source's own terms: its line and its SKU, which may differ from what the WMS got.
-        lines = orjson.loads(row[12])
-        known = [line for line in lines if line["line_id"] and not line["line_id"].startswith(ADDED)]
-        # What was added here, or put in by the warehouse, has no line there; a parcel of nothing else says what is in
-        # it all the same: without lines it would be the whole order.
-        data["lines"] = known or [{name: line[name] for name in ("item", "quantity")} for line in lines]
-    if row[13]:
-        data["closed"] = True  # the order's last: a cart may count lines that were never to be shipped
-    if row[15]:
-        data["tracking_no"] = row[15]  # of all that are one to the cart (see replaced.py)
-    values = [*row[:11], from_json(Shipment, data), frozenset(ids(row[14] or ())), start_before]
-    return Parcel(*values)
-
-
-def release(parcels: Sequence[Parcel], retry_at: datetime | None = None) -> None:
-    """Gives back parcels for which no call went out."""
-    if not parcels:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE orders_shipment s SET lease_until = NULL, starts = s.starts - 1,
-                      retry_at = coalesce(%s, s.retry_at)
-               FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token) WHERE s.id = g.id AND s.token = g.token""",
-            [retry_at, [p.id for p in parcels], [p.token for p in parcels]],
-        )
 
 
 _NAMELESS = "The shop has this parcel already, without the number that it has now, and did not say under which id."
@@ -390,40 +271,3 @@ def done(run: Run, uploaded: Sequence[tuple[Parcel, str]]) -> None:
         confirm_complete({row[0] for row in cursor.fetchall()}, run.now)
     parcel_alerts.settle(ShipmentRow.objects.filter(pk__in=[p.id for p in parcels]), run.now)
     run.counts["uploaded"] += len(uploaded)
-
-
-def tell_end(order_ids: Sequence[int], now: datetime) -> None:
-    """No parcel follows that carts wait for: those that count them are told of the last one again, as the last."""
-    counting = [key for key, system in registry().systems.items() if getattr(system, "counts_parcels", False)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE orders_shipment s SET uploaded_at = NULL, retry_at = %s, failures = 0, failed_at = NULL,
-                      first_failed_at = NULL
-               FROM (SELECT DISTINCT ON (order_id) id FROM orders_shipment
-                     WHERE account_id = %s AND order_id = ANY(%s) AND voided_at IS NULL AND for_cart
-                     ORDER BY order_id, id DESC) last, carts_cart c
-               WHERE s.id = last.id AND s.uploaded_at IS NOT NULL AND s.remote_id <> ''
-                 AND c.account_id = s.account_id AND c.id = s.cart_id AND c.system = ANY(%s) RETURNING s.cart_id""",
-            [now, tenancy.account_id(), list(order_ids), counting],
-        )
-        carts = {row[0] for row in cursor.fetchall()}
-    if carts:
-        schedules.wake(Service.UPLOAD_SHIPMENTS, now, cart_ids=sorted(carts))
-
-
-def confirm_complete(order_ids: set[int], now: datetime) -> list[int]:
-    """Moves shipped orders to confirmed when no parcel of theirs waits any more."""
-    if not order_ids:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT o.id FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) AND o.status = 'shipped'
-               AND NOT EXISTS (SELECT 1 FROM orders_shipment s WHERE s.account_id = o.account_id
-                               AND s.order_id = o.id AND s.uploaded_at IS NULL AND s.voided_at IS NULL AND s.for_cart)
-               AND EXISTS (SELECT 1 FROM orders_shipment s WHERE s.account_id = o.account_id
-                           AND s.order_id = o.id AND s.for_cart)""",
-            [tenancy.account_id(), list(order_ids)],
-        )
-        complete = [row[0] for row in cursor.fetchall()]
-    message = "The cart has the tracking."
-    return move(complete, Status.SHIPPED, Status.CONFIRMED, "confirmed", now=now, message=message, confirmed_at=now)
