@@ -4,6 +4,7 @@ import html
 import re
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -14,11 +15,12 @@ from merchants.models import Product, ProductAlias, Schedule, Service, StockLeve
 from merchants.rules.kits import Component
 from orders import aliases, cart_settings, filters, item_codes, kits, ruling
 from orders.intake import Intake
-from orders.models import Order, OrderDetail, OrderLine, Status
+from orders.models import Event, Order, OrderDetail, OrderLine, Status
 from orders.stock import offered, stock_rules
 from tests.counter import Counter, text
 from tests.statements import counted
-from tests.world import World, alerts, place, run
+from tests.world import World, alerts, asked, place, run
+from wms.systems.sandbox_wms import SandboxWms
 
 DOWNLOAD, DELIVER, INVENTORY = Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY
 MUG, TIN = "MUG-BLUE", "TIN-SMALL"
@@ -153,6 +155,37 @@ def test_an_item_that_is_translated_or_filtered_out_is_not_unknown_any_more(worl
     assert filters.change_items(world.cart, clock.now(), "dana", kind="blacklist", add=["UNKNOWN-2"]).released == 1
     run(world, DELIVER)
     assert (sorted(sent(world)), alerts()) == ([[MUG], [TIN]], [])
+
+
+@pytest.mark.parametrize("rule", ["alias", "ship method", "none"])
+def test_what_is_refused_while_its_rule_is_saved_goes_on_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    """Who saves it lets go what waits, and cannot see an order that is under way."""
+    by(world, "*")
+    place(world, 1, ("UNKNOWN-1", 1))
+    run(world, DOWNLOAD)
+    sends = SandboxWms.send
+
+    def meanwhile(*args: Any) -> Any:
+        try:
+            return sends(*args)
+        finally:
+            if rule == "alias":
+                alias(world, MUG, "UPC", "UNKNOWN-1")
+            elif rule == "ship method":
+                ruling.change([world.cart.pk])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxWms, "send", meanwhile)
+        run(world, DELIVER)
+    run(world, DELIVER)
+    tries = asked(world.warehouse, "POST", "/v1/orders")
+    if rule == "alias":
+        assert (world.only().status, sent(world), alerts()) == (Status.AT_WMS, [[MUG]], [])
+        assert "sent by the new ones" in " ".join(Event.objects.values_list("message", flat=True))
+    else:
+        assert (world.only().status, alerts(), tries) == (Status.ERROR, ["item_unknown"], 1 + (rule != "none"))
 
 
 def test_what_was_added_at_the_wms_is_sent_again_by_one_button(world: World) -> None:

@@ -30,9 +30,9 @@ from integration_manager.embedded import CLONE
 from integration_manager.kit import clock
 from integration_manager.urls import urlpatterns as all_urls
 from tests import desk as desks
-from tests.desk import PASSWORD, Desk
+from tests.desk import PASSWORD, Desk, code
 from tests.smtp_server import Post, post
-from tests.test_sign_in import OWNER, code, is_in, sign_in
+from tests.test_sign_in import OWNER, is_in, sign_in
 
 pytestmark = pytest.mark.django_db
 __all__ = ["post"]

@@ -23,7 +23,7 @@ from integration_manager.kit.errors import (
     Transient,
     storable,
 )
-from orders import causes, out_of_stock
+from orders import causes, out_of_stock, ruling
 from orders.changes import cancel, cancel_at_wms, changed_after_sending
 from orders.content import same_lines
 from orders.models import Order, OrderDetail, Status
@@ -105,7 +105,7 @@ class Outcomes:
         elif isinstance(result, OutcomeUnknown):
             self._unknown(item.claimed, result)
         elif isinstance(result, Permanent | NeedsHuman):
-            self._stopped(item.claimed, result)
+            self._not_taken(item, result)
         else:
             self.bug(item.claimed, result)
 
@@ -337,6 +337,31 @@ class Outcomes:
             total=self._failing,
             merchant_id=self.run.merchant.pk,
         )
+
+    def _not_taken(self, item: Item, error: Permanent | NeedsHuman) -> None:
+        """The WMS refuses what was sent. Where the rules have changed since that was made, it gets what they make now.
+
+        Who changed them has sent on what waited for that, and cannot have seen this one.
+        """
+        claimed, now = item.claimed, self.run.now
+        with transaction.atomic():
+            if ruling.lock(claimed.cart_id) == item.mark:
+                self._stopped(claimed, error)
+                return
+            move(
+                [claimed.id],
+                Status.SENDING,
+                Status.READY,
+                "failed",
+                now=now,
+                message=f"{error} The rules have changed meanwhile, so it is sent by the new ones.",
+                tokens=[claimed.token],
+                retry_at=now,
+                handle="",
+                sent_hash="",
+                unknown_rounds=0,
+                **self._not_begun(),
+            )
 
     def _stopped(self, claimed: Claimed, error: Permanent | NeedsHuman, words: str = "") -> None:
         """A person has to help. `words`: what is said of all orders of which this is so."""

@@ -24,14 +24,16 @@ from orders.states import Claimed
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One order on its way out. `problem`: why it must not be sent; it is only looked up then.
+    """One order on its way out, as the rules with this mark made it.
 
+    `problem`: why it must not be sent; it is only looked up then.
     `retold`: what the rules make of it now, to be kept (`keep`) once it is sent like that.
     """
 
     claimed: Claimed
     prepared: Prepared
     hash: str
+    mark: str
     problem: Problem | None = None
     retold: Outcome | None = None  # other than told so far, and what was told may be what the WMS has
 
@@ -69,17 +71,18 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
     retold: dict[int, Outcome] = {}
     for c in claimed:
         try:
-            outcome = judge(from_json(Order, datas[c.id]), run.rules[c.cart_id], anyway=c.anyway)
+            rules = run.rules[c.cart_id]
+            outcome = judge(from_json(Order, datas[c.id]), rules, anyway=c.anyway)
             prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
             first = c.starts == 1 or not c.sent_hash  # or answered: nothing that was sent before may be there
             other = outcome.story != told[c.id]
             kept = outcome if other and not first else None
             if problem is not None:
-                batch.stopped.append((Item(c, prepared, c.sent_hash, problem, kept), problem))
+                batch.stopped.append((Item(c, prepared, c.sent_hash, rules.mark, problem, kept), problem))
             elif hold is not None and hold.until is None and first:
-                batch.waiting.append((Item(c, prepared, c.sent_hash), hold))
+                batch.waiting.append((Item(c, prepared, c.sent_hash, rules.mark), hold))
             else:
-                batch.items.append(Item(c, prepared, payload_hash(payload(prepared)), retold=kept))
+                batch.items.append(Item(c, prepared, payload_hash(payload(prepared)), rules.mark, retold=kept))
             if other and first:
                 retold[c.id] = outcome
         except Exception as error:

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import desk as desks
-from tests.desk import PASSWORD, Desk
-from tests.test_sign_in import OWNER, code
+from tests.desk import PASSWORD, Desk, code
+from tests.test_sign_in import OWNER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
