@@ -146,6 +146,23 @@ def test_an_older_snapshot_does_not_replace_a_newer_one(world: World, monkeypatc
     assert sellable(world) == {MUG: 10}
 
 
+def test_a_snapshot_of_the_future_is_one_of_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would stand until then against every later count, and what is delivered would not be taken off."""
+    dated = [(0, 10, timedelta(days=400)), (2, 6, None), (3, 5, timedelta(days=300))]
+    for hours, free, ahead in dated:
+        with at(hours):
+            when = None if ahead is None else clock.now() + ahead
+            level = Stock(sku=MUG, available=Decimal(free), warehouse="MAIN", at=when)
+            monkeypatch.setattr(SandboxWmsBlind, "stock", lambda self, since, level=level: iter([Page([level])]))
+            run(world, INVENTORY)
+            assert sellable(world) == {MUG: free}
+        if not hours:
+            ready(world, (MUG, 3))
+            with at(1):
+                run(world, DELIVER)
+                assert sellable(world) == {MUG: 7}
+
+
 def test_all_enabled_warehouses_count_and_a_disabled_one_does_not(world: World) -> None:
     count(world, 10)
     count(world, 4, hall="EAST")

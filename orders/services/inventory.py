@@ -33,7 +33,7 @@ class _Pass:
     full: bool
     began: str  # by our clock
     since: str | None  # where the next run goes on: the other side's time of the last page
-    timed: bool  # whether the WMS's levels carry their snapshot's time
+    timed: bool | None = None  # whether the WMS's levels carry their snapshot's time; None: none has come yet
     cursor: str = ""  # from when on the next pass has to ask, by the other side's own clock, where it tells it
     rows: int = 0
     refused: bool = False  # a row could not be read
@@ -55,7 +55,8 @@ def _levels(run: Run) -> None:
     going = _Pass(**run.state[UNDER_WAY]) if UNDER_WAY in run.state else _begin(run, now)
     changed = 0
     for page in run.pages(connector.stock(datetime.fromisoformat(going.since) if going.since else None)):
-        going.timed = going.timed or any(level.at is not None for level in page.rows)
+        if page.rows:
+            going.timed = going.timed or any(level.at is not None for level in page.rows)
         going.cursor = going.cursor or _remote_time(run, now)
         newest = cursors.clamped(page, connector)
         if newest is not None and (going.since is None or newest > datetime.fromisoformat(going.since)):
@@ -79,8 +80,10 @@ def _levels(run: Run) -> None:
             rejects.all_read(run)
         if going.full:
             run.fields["reached_back_at"] = datetime.fromisoformat(going.began)
-        # Else every level is what the WMS had when it was asked, also one that it did not list as changed.
-        run.state |= {"timed": going.timed, "as_of": None if going.timed else going.began}
+        if going.timed is None:  # it has listed nothing, as where no file came: that counts nothing anew
+            going.timed = run.state.get("timed")
+        # Levels without a time are all what the WMS had when it was asked, also one that is not listed as changed.
+        run.state |= {"timed": going.timed, "as_of": going.began if going.timed is False else None}
         run.state.pop(UNDER_WAY, None)
     if changed:
         run.counts["changed"] = changed
@@ -90,9 +93,9 @@ def _levels(run: Run) -> None:
 def _begin(run: Run, now: datetime) -> _Pass:
     last, cursor = run.schedule.reached_back_at, run.schedule.cursor
     if cursor is None or last is None or now - last >= FULL:
-        return _Pass(True, now.isoformat(), None, False)
+        return _Pass(True, now.isoformat(), None)
     since = cursor - run.connector.overlap
-    return _Pass(False, now.isoformat(), since.isoformat(), bool(run.state.get("timed")))
+    return _Pass(False, now.isoformat(), since.isoformat(), run.state.get("timed"))
 
 
 def _nothing_left(run: Run, going: _Pass) -> int:
@@ -152,7 +155,7 @@ def _store(run: Run, levels: Any, asked: datetime) -> int:
                 [sku for (_, sku), _ in ordered],
                 [level.available for _, level in ordered],
                 [level.on_hand for _, level in ordered],
-                [level.at or asked for _, level in ordered],
+                [min(level.at or asked, asked) for _, level in ordered],  # none is counted in the future
                 now,
             ],
         )
