@@ -62,15 +62,18 @@ def free_name(merchant: Merchant, name: str) -> str:
 
 
 def remap(merchant: Merchant, names: Mapping[int, str], default: int, now: datetime) -> list[Warehouse]:
-    """Says anew which warehouse is which at the WMS (by key), and which is the default one. Gives those changed.
+    """Says anew which warehouse is which at the WMS (by key), and which is the default one.
 
-    Their levels are another place's now: they go, and all are asked for again at once.
+    Of those changed, levels stay where the WMS is known to have named the place, and names it so still. The others
+    may be of another place now: they go, and all are asked for again at once. Gives the warehouses that have lost any.
     """
+    lost: list[Warehouse] = []
     with transaction.atomic():
         rows = {row.pk: row for row in Warehouse.objects.select_for_update().filter(merchant=merchant)}
         moved = [row for pk, row in rows.items() if row.wms_name != names.get(pk, row.wms_name)]
         known = [row for row in rows.values() if row.is_default != (row.pk == default)]
-        ids = {row.pk for row in (*moved, *known)}
+        # What the WMS did not name was in the default one, beside what it named.
+        unsure = {row.pk for row in (*moved, *known) if row in moved or row.is_default or not row.wms_name}
         # Names and the default are unique at every moment, so what changes is let go first.
         Warehouse.objects.filter(pk__in=[row.pk for row in moved]).update(wms_name="")
         Warehouse.objects.filter(merchant=merchant, is_default=True).exclude(pk=default).update(is_default=False)
@@ -78,10 +81,12 @@ def remap(merchant: Merchant, names: Mapping[int, str], default: int, now: datet
             row.wms_name = names[row.pk]
             Warehouse.objects.filter(pk=row.pk).update(wms_name=row.wms_name)
         Warehouse.objects.filter(pk=default).update(is_default=True)
-        if ids and not merchant.managed_inventory:
-            StockLevel.objects.filter(warehouse__in=ids).delete()
+        if (moved or known) and not merchant.managed_inventory:
+            levels = StockLevel.objects.filter(warehouse__in=unsure)
+            lost = [rows[pk] for pk in levels.order_by("warehouse").values_list("warehouse", flat=True).distinct()]
+            levels.delete()
             ask_for_all(merchant, now)
-    return [rows[pk] for pk in sorted(ids)]
+    return lost
 
 
 def ask_for_all(merchant: Merchant, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Stock by files: what there is was counted when its file was made, not when somebody looked for another one."""
 
 from integration_manager.kit import clock
-from merchants.models import Service
+from merchants import warehouses
+from merchants.models import Service, Warehouse
 from orders.models import Order, Status
 from orders.stock import offered, stock_rules
 from tests.test_files_again import Disk
@@ -38,3 +39,17 @@ def test_looking_for_a_file_that_did_not_come_counts_nothing(disk: Disk) -> None
         disk.put("hall/inventory/wednesday.csv", "sku,available\nMUG,8\n")
         disk.run(Service.INVENTORY)
         assert sellable(disk) == {"MUG": 8}, "what was delivered before it was counted is in the count"
+
+
+def test_what_the_last_file_counted_is_as_old_as_it_is_once_warehouses_are_mapped(disk: Disk) -> None:
+    with at(0):
+        disk.put("hall/inventory/monday.csv", "sku,warehouse,available\nMUG,MAIN,10\n")
+        disk.run(Service.INVENTORY)
+    with at(1):
+        deliver(disk, "A-1", 3)
+        main = Warehouse.objects.get(wms_name="MAIN")
+        assert warehouses.remap(disk.merchant, {}, main.pk, clock.now()) == []
+    for hours in (2, 3):  # all are asked for, then what has changed
+        with at(hours):
+            disk.run(Service.INVENTORY)
+            assert sellable(disk) == {"MUG": 7}

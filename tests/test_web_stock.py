@@ -16,6 +16,7 @@ from orders import managed
 from tests import desk as desks
 from tests.desk import Desk
 from tests.statements import counted
+from wms.models import Wms
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +147,23 @@ def test_warehouses_are_mapped_and_their_levels_asked_for_again(desk: Desk) -> N
         assert not StockLevel.objects.exists()
         schedule.refresh_from_db()
         assert (schedule.cursor, schedule.reached_back_at) == (None, None)
+
+
+@pytest.mark.parametrize("system", ["sandbox_wms", "csv_wms"])
+def test_another_default_takes_no_levels_from_what_the_wms_names(desk: Desk, system: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        Wms.objects.update(system=system)
+        default, east = Warehouse.objects.filter(merchant=desk.merchants[0]).order_by("-is_default")
+    names = {f"w-{default.public_id}": "", f"w-{east.public_id}": "EAST", "default": east.public_id}
+    said = do(desk, "warehouses/map/", **names)
+    assert ("are read again now" in said) == (system == "sandbox_wms")
+    assert ("Default has no levels until the next inventory file brings them." in said) == (system == "csv_wms")
+    names |= {"default": default.public_id}
+    with tenancy.activate(desk.account.pk):
+        assert StockLevel.objects.get().warehouse == east
+    do(desk, "warehouses/map/", **names)
+    with tenancy.activate(desk.account.pk):
+        assert not StockLevel.objects.exists(), "what was not named is the other's again"
 
 
 def test_the_default_warehouse_stays_another_goes_and_one_that_a_cart_needs_stays_too(desk: Desk) -> None:

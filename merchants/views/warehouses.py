@@ -27,6 +27,8 @@ from merchants.offers import plain
 from merchants.stock_forms import WarehouseForm
 from merchants.views.page import merchant_or_404
 from orders import managed
+from orders.connections import wms_class
+from wms.models import Wms
 
 HEAD = ["Warehouse", "Default", "At the WMS", "State", "Products", "Loaded last (UTC)", "Address"]
 LEVELS = ["SKU", "Available", "On hand", "Loaded (UTC)", "Changed (UTC)"]
@@ -257,6 +259,14 @@ def _mapping_is_good(rows: list[Any], chosen: str) -> bool:
     return not any(row.error for row in rows) and any(row.public_id == chosen for row in rows)
 
 
+def _read_again(lost: list[Warehouse]) -> str:
+    wms = Wms.current()
+    if wms is None or wms_class(wms).uses != "folder":
+        return " The levels of those that changed are read again now."
+    names = " and ".join(row.name for row in lost)
+    return f" {names} {'has' if len(lost) == 1 else 'have'} no levels until the next inventory file brings them."
+
+
 def _remap(request: AccountRequest, found: Merchant, rows: list[Any], chosen: str) -> HttpResponseBase:
     default = next(row for row in rows if row.public_id == chosen)
     before = {row.name: row.wms_name for row in rows}
@@ -265,10 +275,9 @@ def _remap(request: AccountRequest, found: Merchant, rows: list[Any], chosen: st
     if was != default.name:
         changes["Default"] = (was, default.name)
     if changes:
-        places.remap(found, {row.pk: row.typed for row in rows}, default.pk, clock.now())
+        lost = places.remap(found, {row.pk: row.typed for row in rows}, default.pk, clock.now())
         audit.record(request.user, "warehouse.mapped", found.name, changes)
-        again = "" if found.managed_inventory else " The levels of those that changed are read again now."
-        messages.success(request, f"Saved.{again}")
+        messages.success(request, f"Saved.{_read_again(lost) if lost else ''}")
     else:
         messages.success(request, "Nothing was changed.")
     return redirect("warehouses", request.account.public_id, found.public_id)
