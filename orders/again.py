@@ -9,6 +9,7 @@ from datetime import datetime
 from alerts.raising import resolve
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import SourceState, from_json
+from orders import managed
 from orders.content import source_hash
 from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
@@ -50,6 +51,7 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
         return None
     Order.objects.filter(pk=ids[0]).update(edited_fields=row.edited_fields, test=row.test)
     fresh: Order = Order.objects.get(pk=ids[0])
+    managed.hand_over(row, fresh)
     note(ids, "revision", f"Sent again as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)
     note([row.pk], "revision", f"Sent again as {fresh.wms_ref}.", now=now, actor=actor)
     resolve("changed_after_sending", [f"order:{row.pk}"], now)

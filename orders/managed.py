@@ -92,6 +92,11 @@ def settle_orders(ids: Sequence[int], now: datetime) -> None:
             settle(merchant, now)
 
 
+def hand_over(order: Order, successor: Order) -> None:
+    """What an order has taken is its successor's: the WMS has canceled the one, and sends the other instead."""
+    Taken.objects.filter(order=order).update(order=successor)
+
+
 def switched(merchant: Merchant, now: datetime) -> None:
     """An operator has switched it on or off. On: the levels are those of before, and open orders take theirs.
 

@@ -11,10 +11,10 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Adjustment, Product, ProductAlias, Service, StockLevel, Taken, Warehouse
 from merchants.rules.kits import Component
-from orders import actions, changes, editing, kits, managed
+from orders import abilities, actions, cancelling, changes, editing, kits, managed
 from orders.models import Order, OrderDetail, Status
 from orders.stock import offered, stock_rules
-from tests.world import World, asked, leases_expire, pack, place, run
+from tests.world import World, asked, change, leases_expire, pack, place, run
 
 DOWNLOAD, DELIVER, INVENTORY, UPLOAD, CONFIRM = (
     Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY, Service.SHIP_CONFIRM,
@@ -101,6 +101,18 @@ def test_what_the_wms_has_stays_taken_even_if_it_is_canceled_later(kept: World) 
     Order.objects.update(status=Status.CANCELED)
     managed.settle(kept.merchant, clock.now())
     assert left(kept) == 7
+
+
+def test_sent_again_it_takes_no_more_than_it_is(kept: World) -> None:
+    key = place(kept, 1, (MUG, 3))
+    run(kept, DOWNLOAD, DELIVER)
+    line = {"id": f"{key}-1", "sku": MUG, "title": MUG, "price": "5.00", "quantity": 4}
+    change(kept, key, lines=[line])
+    run(kept, DOWNLOAD)
+    cancelling.ask(kept.only(), abilities.of(kept.only(), kept.wms), "dana@x.example", again=True)
+    run(kept, DELIVER, DELIVER, INVENTORY)
+    assert [order.status for order in kept.orders()] == [Status.CANCELED, Status.AT_WMS]
+    assert left(kept) == 6
 
 
 def test_an_edit_moves_the_difference(kept: World) -> None:
