@@ -10,17 +10,17 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from integration_manager import tenancy
 from merchants import catalog, schedules
-from merchants.models import Adjustment, Merchant, Product, Service, StockLevel, Taken, Warehouse
+from merchants.models import Adjustment, Merchant, Product, Schedule, Service, StockLevel, Taken, Warehouse
 from merchants.warehouses import ask_for_all
 from orders.models import Order
+from orders.stock import OLDEST
 
 # An order that is not at the WMS has taken what it is to send, unless it was canceled or a person keeps it from
 # being sent. What the WMS has got stays taken, whatever becomes of it: goods that come back are counted in by hand.
 _CONCERNED = """
     WITH concerned AS (
-        SELECT o.id, o.location, o.cust_po_no,
+        SELECT o.id, o.location, o.cust_po_no, o.delivered_at,
                NOT (o.status = 'canceled' OR (o.status = 'held' AND o.held_by = 'person')) AS takes
         FROM orders_order o
         WHERE o.account_id = %(account)s AND o.merchant_id = %(merchant)s AND """
@@ -30,6 +30,10 @@ _ALL = """o.delivered_at IS NULL
                OR o.id IN (SELECT order_id FROM merchants_taken
                            WHERE account_id = %(account)s AND merchant_id = %(merchant)s AND quantity <> 0)
                   AND o.status = 'canceled')"""
+# What the WMS has got since it counted is not in its count: the same orders as orders/stock.py takes off.
+_SENT = """o.status IN ('at_wms', 'shipped', 'confirmed')
+          AND o.delivered_at > (SELECT greatest(min(at), %(earliest)s) FROM merchants_stocklevel
+                                WHERE account_id = %(account)s AND merchant_id = %(merchant)s)"""
 _MOVES = """),
     wanted AS (
         SELECT order_id, sku, sum(quantity) AS quantity FROM (
@@ -54,13 +58,13 @@ _MOVES = """),
     SELECT m.order_id, c.cust_po_no, m.sku, m.quantity, p.id, p.warehouse_id, p.available
     FROM moves m JOIN concerned c ON c.id = m.order_id
     JOIN LATERAL (
-        SELECT l.id, l.warehouse_id, l.available FROM merchants_stocklevel l
+        SELECT l.id, l.warehouse_id, l.available, c.delivered_at > l.at AS since FROM merchants_stocklevel l
         JOIN merchants_warehouse w ON w.account_id = l.account_id AND w.id = l.warehouse_id
         WHERE l.account_id = %(account)s AND l.merchant_id = %(merchant)s AND l.sku = m.sku
           AND (m.warehouse_id IS NULL OR l.warehouse_id = m.warehouse_id)
-        ORDER BY (c.location <> '' AND c.location IN (w.name, w.wms_name)) DESC, w.enabled DESC, w.is_default DESC,
-                 l.available DESC, l.id
-        LIMIT 1) p ON true
+        ORDER BY (c.location <> '' AND c.location IN (w.name, w.wms_name)) DESC, w.enabled DESC,
+                 (%(sent)s AND c.delivered_at > l.at) DESC, w.is_default DESC, l.available DESC, l.id
+        LIMIT 1) p ON p.since OR NOT %(sent)s
     ORDER BY m.order_id, m.sku"""
 
 
@@ -71,17 +75,11 @@ def settle(merchant: Merchant, now: datetime, ids: Sequence[int] | None = None) 
     """
     if not merchant.managed_inventory:
         return 0
-    values = {"account": tenancy.account_id(), "merchant": merchant.pk, "ids": None if ids is None else list(ids)}
-    with transaction.atomic(), connection.cursor() as cursor:
-        if ids is not None:  # what they take points to them, and orders are locked before stock is
-            cursor.execute("SELECT FROM orders_order o WHERE " + _THESE + " ORDER BY id FOR KEY SHARE", values)
-        lock(merchant)
-        cursor.execute(_CONCERNED + (_ALL if ids is None else _THESE) + _MOVES, values)
-        moves = cursor.fetchall()
-        if moves:
-            _move(merchant, moves, now)
+    with transaction.atomic():
+        moved = _settle(merchant, now, _ALL if ids is None else _THESE, "Loaded", ids)
+        if moved:
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
-    return len(moves)
+    return moved
 
 
 def settle_orders(ids: Sequence[int], now: datetime) -> None:
@@ -98,14 +96,19 @@ def hand_over(order: Order, successor: Order) -> None:
 
 
 def switched(merchant: Merchant, now: datetime) -> None:
-    """An operator has switched it on or off. On: the levels are those of before, and open orders take theirs.
+    """An operator has switched it on or off.
 
+    On: the levels are what the WMS counted last, less what it has got since, and open orders take theirs.
     Off: what was kept here says nothing any more, and the WMS is asked for all.
     """
-    Taken.objects.filter(merchant=merchant).delete()
-    if not merchant.managed_inventory:
-        StockLevel.objects.filter(merchant=merchant).delete()
-    ask_for_all(merchant, now)
+    with transaction.atomic():
+        Taken.objects.filter(merchant=merchant).delete()
+        if merchant.managed_inventory:
+            _date(merchant)
+            _settle(merchant, now, _SENT, "Sent since the WMS counted")
+        else:
+            StockLevel.objects.filter(merchant=merchant).delete()
+        ask_for_all(merchant, now)
 
 
 def adjust(merchant: Merchant, counts: Sequence[tuple[Warehouse, str, Decimal, str]], actor: str, now: datetime) -> int:
@@ -140,20 +143,49 @@ def lock(merchant: Merchant) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [merchant.pk])
 
 
-def _move(merchant: Merchant, moves: Sequence[tuple[int, str, str, Decimal, int, int, Decimal]], now: datetime) -> None:
+def _settle(merchant: Merchant, now: datetime, which: str, why: str, ids: Sequence[int] | None = None) -> int:
+    """Call it in a transaction. The account is the merchant's: an operator, who sees all, has none of their own."""
+    values = {
+        "account": merchant.account_id,
+        "merchant": merchant.pk,
+        "ids": None if ids is None else list(ids),
+        "sent": which == _SENT,
+        "earliest": now - OLDEST,
+    }
+    with connection.cursor() as cursor:
+        if ids is not None:  # what they take points to them, and orders are locked before stock is
+            cursor.execute("SELECT FROM orders_order o WHERE " + _THESE + " ORDER BY id FOR KEY SHARE", values)
+        lock(merchant)
+        cursor.execute(_CONCERNED + which + _MOVES, values)
+        moves = cursor.fetchall()
+        if moves:
+            _move(merchant, moves, now, why)
+    return len(moves)
+
+
+def _date(merchant: Merchant) -> None:
+    """Each level is as of when the WMS was asked last, where it tells no times: it is not asked any more."""
+    found = Schedule.objects.filter(merchant=merchant, service=Service.INVENTORY).first()
+    if found is not None and (asked := found.state.get("as_of")):
+        StockLevel.objects.filter(merchant=merchant, at__lt=asked).update(at=asked)
+
+
+def _move(
+    merchant: Merchant, moves: Sequence[tuple[int, str, str, Decimal, int, int, Decimal]], now: datetime, why: str
+) -> None:
     levels: dict[tuple[int, str], Decimal] = {}
     log, taken = [], []
     for order_id, number, sku, quantity, _, warehouse, available in moves:
         before = levels.get((warehouse, sku), available)
         levels[warehouse, sku] = after = before - quantity
-        why = "Loaded" if quantity > 0 else "Given back"
         log.append(
             Adjustment(
+                account_id=merchant.account_id,
                 merchant=merchant,
                 warehouse_id=warehouse,
                 sku=sku,
                 at=now,
-                reason=why,
+                reason=why if quantity > 0 else "Given back",
                 order_number=number,
                 before=before,
                 after=after,
@@ -168,7 +200,7 @@ def _move(merchant: Merchant, moves: Sequence[tuple[int, str, str, Decimal, int,
                SELECT %s, %s, t.* FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::numeric[]) AS t
                ON CONFLICT (account_id, order_id, warehouse_id, sku) DO UPDATE
                SET quantity = old.quantity + excluded.quantity""",
-            [tenancy.account_id(), merchant.pk, *map(list, zip(*taken, strict=True))],
+            [merchant.account_id, merchant.pk, *map(list, zip(*taken, strict=True))],
         )
 
 
@@ -185,7 +217,7 @@ def _store(merchant: Merchant, levels: dict[tuple[int, str], Decimal], now: date
                ON CONFLICT (account_id, warehouse_id, sku) DO UPDATE SET available = excluded.available,
                    on_hand = NULL, at = excluded.at, changed_at = excluded.changed_at, version = old.version + 1""",
             [
-                *(tenancy.account_id(), merchant.pk, now, now),
+                *(merchant.account_id, merchant.pk, now, now),
                 [warehouse for (warehouse, _), _ in rows],
                 [sku for (_, sku), _ in rows],
                 [quantity for _, quantity in rows],

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,12 +10,15 @@ from django.db import connection
 
 from integration_manager import tenancy
 from integration_manager.kit import clock
+from integration_manager.kit.canonical import Stock
+from integration_manager.kit.connector import Page
 from merchants.models import Adjustment, Product, ProductAlias, Service, StockLevel, Taken, Warehouse
 from merchants.rules.kits import Component
 from orders import abilities, actions, cancelling, changes, editing, kits, managed
 from orders.models import Order, OrderDetail, Status
 from orders.stock import offered, stock_rules
-from tests.world import World, asked, change, leases_expire, pack, place, run
+from tests.world import World, asked, at, change, leases_expire, pack, place, run
+from wms.systems.sandbox_wms import SandboxWmsBlind
 
 DOWNLOAD, DELIVER, INVENTORY, UPLOAD, CONFIRM = (
     Service.DOWNLOAD, Service.DELIVER, Service.INVENTORY, Service.UPLOAD_INVENTORY, Service.SHIP_CONFIRM,
@@ -184,6 +188,79 @@ def test_orders_of_before_the_first_count_take_theirs_when_it_is_counted(kept: W
     default = Warehouse.objects.get(is_default=True)
     managed.adjust(kept.merchant, [(default, "TIN-SMALL", Decimal(5), "counted")], "dana@x.example", clock.now())
     assert StockLevel.objects.get(sku="TIN-SMALL").available == 3
+
+
+def switch_on(world: World) -> None:
+    world.merchant.managed_inventory = True
+    world.merchant.save()
+    managed.switched(world.merchant, clock.now())
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, *levels: Stock) -> None:
+    """What the warehouse lists as it is asked."""
+    monkeypatch.setattr(SandboxWmsBlind, "stock", lambda self, since: iter([Page(list(levels))]))
+
+
+def test_what_the_wms_got_since_it_counted_is_taken_once_it_is_kept_here(
+    calm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted(monkeypatch, Stock(MUG, Decimal(10)))
+    with at(0):
+        run(calm, INVENTORY)
+    with at(minutes=5):
+        place(calm, 1, (MUG, 3))
+        run(calm, DOWNLOAD, DELIVER)
+        place(calm, 2, (MUG, 1))
+        run(calm, DOWNLOAD)
+    with at(minutes=10):
+        switch_on(calm)
+        assert left(calm) == 7
+        run(calm, INVENTORY, DELIVER, INVENTORY)
+        assert left(calm) == 6
+    sent, loaded = Adjustment.objects.order_by("pk")
+    assert (sent.before, sent.after, sent.reason) == (10, 7, "Sent since the WMS counted")
+    assert (sent.order_number, loaded.reason) == (calm.orders()[0].cust_po_no, "Loaded")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_was_sent_before_the_wms_was_asked_last_is_in_its_count(
+    calm: World, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    counted(monkeypatch, Stock(MUG, Decimal(10)))
+    with at(0):
+        run(calm, INVENTORY)
+    with at(1):
+        place(calm, 1, (MUG, 3))
+        run(calm, DOWNLOAD, DELIVER)
+    with at(2):
+        counted(monkeypatch, *[Stock(MUG, Decimal(10))][: int(listed)])  # else it has not changed
+        run(calm, INVENTORY)
+        switch_on(calm)
+        assert left(calm) == 10 and not Adjustment.objects.exists()
+
+
+@pytest.mark.parametrize(("names", "there"), [("EAST", (10, 4)), ("", (7, 4)), ("MAIN", (7, 4))])
+def test_each_count_is_as_old_as_it_is(
+    calm: World, monkeypatch: pytest.MonkeyPatch, names: str, there: tuple[int, int]
+) -> None:
+    """EAST was counted after the order had left; MAIN, which is not the default, before."""
+    for name, default in (("MAIN", False), ("EAST", True)):
+        Warehouse.objects.create(merchant=calm.merchant, name=name, wms_name=name)
+        Warehouse.objects.filter(merchant=calm.merchant, is_default=True).update(is_default=not default)
+        Warehouse.objects.filter(merchant=calm.merchant, name=name).update(is_default=default)
+    with at(1):
+        place(calm, 1, (MUG, 3), warehouse=names)
+        run(calm, DOWNLOAD, DELIVER)
+    with at(3):
+        ages = (("MAIN", 10, 3), ("EAST", 4, 1))
+        counted(
+            monkeypatch,
+            *(Stock(MUG, Decimal(free), None, hall, clock.now() - timedelta(hours=age)) for hall, free, age in ages),
+        )
+        run(calm, INVENTORY)
+        switch_on(calm)
+        levels = {row.warehouse.name: int(row.available) for row in StockLevel.objects.select_related("warehouse")}
+        assert (levels["MAIN"], levels["EAST"]) == there
 
 
 def test_two_at_a_time_take_once(world: World) -> None:

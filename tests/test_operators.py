@@ -1,6 +1,7 @@
 """The operators' site: who gets in, that every page of every model opens, and that no secret is on one."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from integration_manager import tenancy
 from integration_manager.im.admin import run as make_operator
 from integration_manager.kit import clock
 from integration_manager.operators import site
-from merchants.models import ReadFile
-from orders.models import Order
+from merchants.models import Adjustment, ReadFile, StockLevel
+from merchants.warehouses import default_of
+from orders.models import Order, OrderLine
 from tests import desk as desks
 from tests.desk import CANARY, PASSWORD, Desk
 
@@ -143,6 +145,25 @@ def test_what_an_operator_changes_stands_in_the_accounts_log(desk: Desk) -> None
     assert (entry.verb, entry.via, entry.actor) == ("operator.changed", "staff", "root@operator.example")
     assert entry.changes["name"] == ["Northquay", "Renamed"]
     assert "Renamed" in desk.client("owner").get(desk.url("audit/")).content.decode()
+
+
+def test_managed_inventory_begins_with_what_is_left_of_the_last_count(desk: Desk) -> None:
+    merchant, order = desk.merchants[0], desk.orders[0]
+    with tenancy.activate(desk.account.pk):
+        OrderLine.objects.update(sent_item="CANDLE-8")  # two of them
+        StockLevel.objects.create(
+            merchant=merchant, warehouse=default_of(merchant), sku="CANDLE-8", available=10,
+            at=clock.now() - timedelta(hours=1), changed_at=clock.now(),
+        )  # fmt: skip
+        Order.objects.filter(pk=order.pk).update(status="at_wms", delivered_at=clock.now())
+    page = reverse("admin:merchants_merchant_change", args=[merchant.pk])
+    assert desk.client("root").post(page, {"managed_inventory": "on"}).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        assert StockLevel.objects.get().available == 8
+        assert Adjustment.objects.get().order_number == order.cust_po_no
+    assert desk.client("root").post(page, {}).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        assert not StockLevel.objects.exists()
 
 
 def test_an_account_without_a_primary_user_gets_one(desk: Desk) -> None:
