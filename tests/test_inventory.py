@@ -146,6 +146,23 @@ def test_an_older_snapshot_does_not_replace_a_newer_one(world: World, monkeypatc
     assert sellable(world) == {MUG: 10}
 
 
+@pytest.mark.parametrize("dated", [False, True])
+def test_asked_for_all_a_wms_that_lists_nothing_has_counted_unless_it_dates_its_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch, dated: bool
+) -> None:
+    pages = [Page([Stock(sku=MUG, available=Decimal(10), warehouse="MAIN", at=START if dated else None)])]
+    monkeypatch.setattr(SandboxWmsBlind, "stock", lambda self, since: iter(pages))
+    with at(0):
+        run(world, INVENTORY)
+    ready(world, (MUG, 3))
+    with at(1):
+        run(world, DELIVER)
+    pages.clear()
+    with at(25):
+        run(world, INVENTORY)
+        assert sellable(world) == {MUG: 7 if dated else 10}
+
+
 def test_a_snapshot_of_the_future_is_one_of_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would stand until then against every later count, and what is delivered would not be taken off."""
     dated = [(0, 10, timedelta(days=400)), (2, 6, None), (3, 5, timedelta(days=300))]
