@@ -21,4 +21,4 @@ def tell() -> None:
 def post() -> None:
     """Sends the posts to channels that are due."""
     close_old_connections()
-    posting.send_due(clock.now())
+    posting.send_due()

@@ -1,10 +1,12 @@
 """Posts to channels: planned with the mails, tried for three days with longer and longer pauses.
 
-A row is claimed with a lease before it is sent, and carries the same id in every try. A channel that takes
-nothing for three days is switched off, with an alert.
+A row is claimed with a lease before it is sent, and carries the same id in every try. One that is away or does
+not answer is asked again with one post, not with each that waits for it. A channel that takes nothing for three
+days is switched off, with an alert.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,14 +23,14 @@ from alerts.models import Alert
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from integration_manager.kit.errors import ConnectorError, NeedsHuman
+from integration_manager.kit.errors import ConnectorError, NeedsHuman, Transient
 
 log = logging.getLogger(__name__)
 
 PAUSES = [timedelta(seconds=s) for s in (10, 60, 300, 1800, 3600, 3 * 3600, 6 * 3600)]
 GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=1)
-MOST = 100  # posts of one task
+BUDGET = 20.0  # seconds of one task
 KIND = "channel_off"
 
 
@@ -51,16 +53,13 @@ def wants(channel: Channel, alert: Alert) -> bool:
     return kinds.of(alert.kind).acts in channel.topics and channel.merchant_id in (None, alert.merchant_id)
 
 
-def send_due(now: datetime) -> int:
-    """Sends what is due. Returns how many arrived."""
-    sent = 0
-    for _ in range(MOST):
-        taken = _claim(now)
-        if taken is None:
-            break
+def send_due() -> int:
+    """Sends what is due, as long as there is time. Returns how many arrived."""
+    sent, until = 0, time.monotonic() + BUDGET
+    while time.monotonic() < until and (taken := _claim(clock.now())):
         post, account = taken
         with tenancy.activate(account):
-            sent += _send(Post.objects.select_related("channel", "channel__merchant").get(pk=post), now)
+            sent += _send(Post.objects.select_related("channel", "channel__merchant").get(pk=post))
     return sent
 
 
@@ -121,14 +120,16 @@ def _claim(now: datetime) -> tuple[int, int] | None:
         cursor.execute(
             "UPDATE alerts_post SET tries = tries + 1, lease_until = now() + make_interval(secs => %s) WHERE id = ("
             " SELECT id FROM alerts_post WHERE retry_at <= %s AND (lease_until IS NULL OR lease_until < now())"
-            " ORDER BY retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id, account_id",
+            # What has not been tried goes first: no channel that is away keeps the others waiting, nor does one
+            # post that its channel never takes keep the rest of them.
+            " ORDER BY tries, retry_at, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id, account_id",
             [LEASE.total_seconds(), now],
         )
         row = cursor.fetchone()
     return (row[0], row[1]) if row else None
 
 
-def _send(post: Post, now: datetime) -> bool:
+def _send(post: Post) -> bool:
     channel, mine = post.channel, Post.objects.filter(pk=post.pk, tries=post.tries)
     alert = Alert.objects.select_related("merchant", "cart").filter(pk=post.alert_id).first()
     account = Account.objects.get(pk=post.account_id)
@@ -137,12 +138,15 @@ def _send(post: Post, now: datetime) -> bool:
         mine.update(retry_at=None, lease_until=None)
         return False
     try:
-        _post(channel, post.key, event_of(account, alert, post.key, "alert.opened", post.created_at), now)
+        _post(channel, post.key, event_of(account, alert, post.key, "alert.opened", post.created_at), clock.now())
     except ConnectorError as error:
-        _failed(post, mine, channel, error, now)
+        _failed(post, mine, channel, error, clock.now())
         return False
+    now = clock.now()
     mine.update(retry_at=None, lease_until=None, sent_at=now)
     Channel.objects.filter(pk=channel.pk).update(sent_at=now, failing_since=None, problem="")
+    if channel.failing_since:  # it is back: what waits for it goes now
+        Post.objects.filter(channel=channel, retry_at__gt=now).update(retry_at=now)
     return True
 
 
@@ -152,6 +156,8 @@ def _failed(post: Post, mine: Any, channel: Channel, error: ConnectorError, now:
     over = now - post.created_at >= GIVE_UP
     pause = PAUSES[min(post.tries, len(PAUSES)) - 1]
     mine.update(retry_at=None if over else now + pause, lease_until=None)
+    if isinstance(error, Transient):  # of the channel, not of this post
+        Post.objects.filter(channel=channel, retry_at__lt=now + pause).update(retry_at=now + pause)
     Channel.objects.filter(pk=channel.pk).update(failing_since=since, problem=str(error)[:300])
     if now - since >= GIVE_UP:
         switch_off(channel, now)

@@ -35,7 +35,7 @@ BEAT: dict[str, dict[str, Any]] = {
     "sign-in mail": {
         "task": "accounts.jobs.send_mails",
         "schedule": schedule(3),
-        "options": {"queue": "side", "expires": 3},
+        "options": {"queue": "mail", "expires": 3},
     },
     "tidy": {
         "task": "accounts.jobs.tidy",
@@ -45,7 +45,7 @@ BEAT: dict[str, dict[str, Any]] = {
     "alerts": {
         "task": "alerts.jobs.tell",
         "schedule": schedule(15),
-        "options": {"queue": "side", "expires": 15},
+        "options": {"queue": "mail", "expires": 15},
     },
     "posts": {
         "task": "alerts.jobs.post",

@@ -258,6 +258,9 @@ CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_TASK_ROUTES = {
     "orders.jobs.tick": {"queue": "tick"},
     "orders.jobs.run_job": {"queue": "runs"},
+    # Somebody who signs in waits for no channel of a customer's, no clean-up and no action on many orders.
+    "accounts.jobs.send_mails": {"queue": "mail"},
+    "alerts.jobs.tell": {"queue": "mail"},
     "orders.jobs.nightly": {"queue": "side"},
     "orders.bulk_run.*": {"queue": "side"},
     "accounts.*": {"queue": "side"},

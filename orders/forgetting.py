@@ -7,7 +7,9 @@ events and alerts say. It cannot be taken back. Its keys, items, quantities, mon
 Only what is done is forgotten: an order that can still be sent needs its address.
 """
 
+import math
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -65,11 +67,14 @@ def days_of(system: str) -> int:
     return given.get("") or own.personal_days
 
 
-def forget(now: datetime) -> int:
-    """Forgets what is due, for all accounts. Returns for how many orders it did."""
+def forget(now: datetime, until: float = math.inf) -> int:
+    """Forgets what is due, for all accounts, as long as there is time: until `until`, by time.monotonic().
+
+    Returns for how many orders it did.
+    """
     total, last = 0, 0
     with tenancy.everyone("personal data"):
-        while True:
+        while time.monotonic() < until:
             with transaction.atomic():
                 due = _due(now, last)
                 if due:
@@ -77,16 +82,16 @@ def forget(now: datetime) -> int:
             if not due:
                 break
             total, last = total + len(due), due[-1]
-        _forget_skipped(now)
+        _forget_skipped(now, until)
     return total
 
 
-def _forget_skipped(now: datetime) -> None:
+def _forget_skipped(now: datetime, until: float) -> None:
     """What was never loaded follows nobody: its time begins when its shop last showed it.
 
     What a person marked as handled, and why something was skipped, stays without the personal data.
     """
-    while True:
+    while time.monotonic() < until:
         with connection.cursor() as cursor:
             cursor.execute(_SKIPPED, _times(now) | {"batch": BATCH, "said": _SAID})
             if cursor.rowcount < BATCH:

@@ -57,7 +57,7 @@ SERVICES: dict[Service, Callable[[Run], None]] = {
     Service.PURCHASES: purchase_orders,
     Service.RECEIVING: receiving,
 }
-NIGHT = 3600.0  # seconds that retention takes at most, every night
+PART = 1200.0  # seconds that each part of the nightly work takes at most
 TICK = 1.8  # seconds that one tick stays at most
 TOP_UP = 0.05  # seconds between two looks at the queue
 PROBE = timedelta(minutes=1)
@@ -97,19 +97,19 @@ def tick() -> None:
 def nightly() -> None:
     """Forgets what is past its time; what one night does not suffice for, the next one does.
 
-    Each part is done although another failed. Raises what failed first.
+    Each part is done although another failed, and has its own time. Raises what failed first.
     """
-    now, until = clock.now(), time.monotonic() + NIGHT
-    parts: dict[str, Callable[[], object]] = {
-        "personal data": lambda: forgetting.forget(now),
-        "sweep": lambda: dict(sweep(now, until)),
-        "orders past their time": lambda: expiry.expire(now, until),
+    now = clock.now()
+    parts: dict[str, Callable[[datetime, float], object]] = {
+        "personal data": forgetting.forget,
+        "sweep": sweep,
+        "orders past their time": expiry.expire,
     }
     failed = []
     for name, part in parts.items():
         close_old_connections()
         try:
-            log.info("%s removed: %s", name, part())
+            log.info("%s removed: %s", name, part(now, time.monotonic() + PART))
         except Exception as error:  # a mistake of ours too: the other parts are done, and it is raised after them
             log.exception("%s failed; it is tried again in the next night", name)
             failed.append(error)

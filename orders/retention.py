@@ -95,7 +95,7 @@ def sweep(now: datetime, until: float = math.inf) -> dict[str, int]:
         for rule in RULES:
             oldest = now - timedelta(days=rule.days)
             deleted[rule.table] += _delete_first(rule, oldest, until) if rule.grows else _delete(rule, oldest, until)
-    return deleted
+    return dict(deleted)
 
 
 def _delete_first(rule: Rule, before: datetime, until: float) -> int:

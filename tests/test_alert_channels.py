@@ -5,12 +5,14 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 
 from alerts import planning, posting
@@ -34,12 +36,14 @@ class Listener:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.meanwhile: Callable[[], object] = lambda: None  # before it answers
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 listener.got.append((dict(self.headers.items()), body))
+                listener.meanwhile()
                 self.send_response(listener.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -47,7 +51,7 @@ class Listener:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/T0/CANARY"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -90,7 +94,7 @@ def happens(desk: Desk, kind: str = "credentials", key: str = "k", at: datetime 
 def passes(at: datetime) -> None:
     with clock.frozen(at):
         planning.plan_all(at)
-        posting.send_due(at)
+        posting.send_due()
 
 
 def test_a_webhook_is_signed_as_its_readers_check_it(desk: Desk, listener: Listener) -> None:
@@ -186,21 +190,96 @@ def test_one_that_works_again_is_not_switched_off(desk: Desk, listener: Listener
     assert len(listener.got) >= 2
 
 
+def test_one_that_never_answers_is_asked_once_and_keeps_nobody_waiting(
+    desk: Desk, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for it goes as soon as one post has arrived."""
+    monkeypatch.setattr(base, "SECONDS", 0.3)
+    channel(desk, listener)
+    channel(desk, listener, "slack")
+    for number in range(5):
+        happens(desk, key=f"k{number}")
+    answers = threading.Event()
+
+    def asked() -> list[str]:
+        return [event["id"] for _, body in list(listener.got) if "id" in (event := json.loads(body))]
+
+    listener.meanwhile = lambda: "id" in listener.json() and answers.wait(2)
+    passes(NOON)
+    assert (len(asked()), len(listener.got)) == (1, 6), "Slack has all of its own"
+    passes(NOON + posting.PAUSES[0])
+    assert len(set(asked())) == 2, "each has its try"
+    answers.set()
+    passes(NOON + timedelta(minutes=5))
+    assert len(set(asked()[2:])) == 5
+    with tenancy.activate(desk.account.pk):
+        assert not Post.objects.filter(sent_at=None).exists()
+
+
+def test_a_slow_one_takes_no_more_than_the_time_of_one_task(
+    desk: Desk, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "BUDGET", 0.5)
+    channel(desk, listener)
+    for number in range(5):
+        happens(desk, key=f"k{number}")
+    listener.meanwhile = lambda: time.sleep(0.3)
+    passes(NOON)
+    assert 1 <= len(listener.got) <= 2
+    listener.meanwhile = lambda: None
+    passes(NOON)
+    assert len(listener.got) == 5, "the rest goes with the next"
+
+
+def test_each_is_signed_at_the_time_when_it_leaves(desk: Desk, listener: Listener) -> None:
+    """Who checks a signature takes none that is older than a few minutes."""
+    channel(desk, listener)
+    with time_machine.travel(NOON, tick=False) as travel:
+        for number in range(2):
+            happens(desk, key=f"k{number}")
+        planning.plan_all(NOON)
+        listener.meanwhile = lambda: travel.shift(timedelta(minutes=6))
+        posting.send_due()
+    first, second = (int(headers["webhook-timestamp"]) for headers, _ in listener.got)
+    assert second - first >= 360
+    with tenancy.activate(desk.account.pk):
+        assert {post.sent_at for post in Post.objects.all()} == {NOON + timedelta(minutes=each) for each in (6, 12)}
+
+
+def test_one_post_that_is_never_taken_does_not_keep_the_others(desk: Desk, listener: Listener) -> None:
+    channel(desk, listener)
+    happens(desk, key="poison")
+    with tenancy.activate(desk.account.pk):
+        poison = Alert.objects.get(key="poison").public_id
+
+    def look() -> None:
+        listener.status = 500 if listener.json()["alert"]["id"] == poison else 200
+
+    listener.meanwhile = look
+    passes(NOON)
+    happens(desk, key="one")
+    happens(desk, key="two")
+    passes(NOON + posting.PAUSES[0])
+    with tenancy.activate(desk.account.pk):
+        assert list(Post.objects.exclude(sent_at=None).values_list("alert_id", flat=True).order_by("pk")) == list(
+            Alert.objects.exclude(key="poison").values_list("pk", flat=True).order_by("pk")
+        )
+
+
 def test_back_after_a_while_it_is_not_told_of_what_is_over(desk: Desk, listener: Listener) -> None:
     channel(desk, listener)
     listener.status = 503
     for key in ("resolved", "dismissed", "lasts"):
         happens(desk, key=key)
     passes(NOON)
-    assert len(listener.got) == 3
     with tenancy.activate(desk.account.pk):
         resolve("credentials", ["resolved"], NOON)
         Alert.objects.filter(key="dismissed").update(dismissed_at=NOON)
         lasts = Alert.objects.get(key="lasts").public_id
-    listener.status = 200
+    listener.status, before = 200, len(listener.got)
     passes(NOON + timedelta(hours=1))
     passes(NOON + timedelta(hours=2))
-    assert [listener.json(index)["alert"]["id"] for index in range(3, len(listener.got))] == [lasts]
+    assert [listener.json(index)["alert"]["id"] for index in range(before, len(listener.got))] == [lasts]
 
 
 def test_it_goes_nowhere_private(desk: Desk, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:

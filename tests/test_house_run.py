@@ -110,7 +110,7 @@ def test_a_life_of_make_run(run: Run) -> None:
     run.start()
     assert all(step in run.said() for step in ONCE)
     first = run.children()
-    assert {"web", "beat", "tick worker", "side worker", "runs worker", *SERVICES} <= set(first)
+    assert {"web", "beat", "tick worker", "mail worker", "side worker", "runs worker", *SERVICES} <= set(first)
     assert run.ready() == "ok"
     assert (run.data / "secrets.json").stat().st_mode & 0o077 == 0
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -373,3 +374,20 @@ def test_each_part_of_the_night_is_done_although_another_failed(
     assert came == ["forget", "sweep", "expire"]
     told = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(told) == len(broken)
+
+
+def test_no_part_of_the_night_takes_the_time_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+
+    def work(now: datetime, until: float) -> int:
+        ends.append(until)
+        passed[0] = until  # as long as it may
+        return 0
+
+    passed = [1000.0]
+    monkeypatch.setattr(jobs, "close_old_connections", lambda: None)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    for module, name in ((jobs.forgetting, "forget"), (jobs, "sweep"), (jobs.expiry, "expire")):
+        monkeypatch.setattr(module, name, work)
+    jobs.nightly()
+    assert ends == [1000 + jobs.PART, 1000 + 2 * jobs.PART, 1000 + 3 * jobs.PART]

@@ -227,7 +227,8 @@ class Supervisor:
         if "IM_SIMULATOR_PORT" in environment:
             where = ["--port", environment["IM_SIMULATOR_PORT"], "--data", str(self.data / "simulator")]
             yield "simulator", [python, "manage.py", "im", "simulate", "demo", *where], "simulator"
-        for queue, pool in (("tick", ["solo"]), ("side", ["solo"]), ("runs", ["prefork", "-c", slots])):
+        workers = {"tick": ["solo"], "mail": ["solo"], "side": ["solo"], "runs": ["prefork", "-c", slots]}
+        for queue, pool in workers.items():
             command = [*celery, "worker", "-Q", queue, "-n", f"{queue}@%h", *quiet, "-P", *pool]
             yield f"{queue} worker", command, "worker"
         yield "beat", [*celery, "beat", "-S", "integration_manager.celery:Beat", "--pidfile="], "beat"
