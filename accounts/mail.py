@@ -7,6 +7,7 @@ between sending and recording costs one repetition, with the same Message-ID.
 
 import json
 import logging
+import re
 import smtplib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ GIVE_UP = timedelta(hours=12)
 LEASE = timedelta(minutes=2)  # longer than one conversation with a slow server may take
 AT_ONCE = 50
 FORMS = ("subject.txt", "txt", "html")
+
+# What a permanent answer is about (RFC 3463), where the server says so.
+SAYS_WHAT = re.compile(r"5\.\d+\.\d+\b")
+NO_MAILBOX = re.compile(r"5\.1\.(?![78]\b)\d+\b|5\.2\.1\b")  # 5.1.7 and 5.1.8 are about the sender's address
+ABOUT_US = re.compile(r"5\.[47]\.\d+\b")  # its network and its policy: quota, relaying, blocklists
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +180,9 @@ def _claim(now: datetime) -> Mail | None:
 
 
 def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
-    """Records it. True where the mail itself was refused, and the server would take others."""
+    """Records it. True where the server may take others."""
     code, said = _answer(error)
-    refused = 500 <= code < 600 and not isinstance(
-        error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError | smtplib.SMTPHeloError
-    )
+    refused = _refused(error, code, said)
     log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
     if refused and isinstance(error, smtplib.SMTPRecipientsRefused) and mail.kind in WRITERS:
         WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
@@ -188,6 +192,16 @@ def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
         pause = PAUSES[min(mail.tries, len(PAUSES)) - 1]
         _mine(mail).update(retry_at=now + pause, lease_until=None, problem=f"{code or ''} {said}".strip()[:200])
     return refused or isinstance(error, smtplib.SMTPRecipientsRefused)
+
+
+def _refused(error: Exception, code: int, said: str) -> bool:
+    """Whether it never takes this mail: there is no such mailbox, or it does not want what the mail says.
+
+    All else is between the server and us, whatever its code, and passes once somebody has seen to it.
+    """
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return bool(NO_MAILBOX.match(said)) if SAYS_WHAT.match(said) else code in (550, 551, 553)
+    return isinstance(error, smtplib.SMTPDataError) and code >= 500 and not ABOUT_US.match(said)
 
 
 def _answer(error: Exception) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from integration_manager.kit import clock
 
 
 class Post:
-    """The server's mails. `answers`: what it says to a recipient instead of taking the mail.
+    """The server's mails. `answers`: what it says to a recipient instead of taking the mail; `sender_answer`: to us.
 
     `trouble`: "hang" or "drop": it does not answer, or hangs up, instead of taking one.
     """
@@ -25,8 +25,13 @@ class Post:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.answers: dict[str, str] = {}
-        self.data_answer = ""
+        self.sender_answer = self.data_answer = ""
         self.trouble = ""
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if not self.sender_answer:
+            envelope.mail_from = address
+        return self.sender_answer or "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address in self.answers:

@@ -413,8 +413,9 @@ def test_a_refused_user_is_marked_among_the_contacts(desk: Desk, post: Post) -> 
     assert "550 5.1.1 unknown" in desk.client("owner").get(desk.url("wms/")).content.decode()
 
 
-@pytest.mark.parametrize("answer", ["450 later", "421 busy"])
-def test_a_passing_refusal_is_tried_again(desk: Desk, post: Post, answer: str) -> None:
+@pytest.mark.parametrize("answer", ["450 later", "421 busy", "554 5.7.1 Relay access denied", "550 5.7.1 blocked"])
+def test_a_refusal_that_is_not_about_the_mailbox_is_tried_again(desk: Desk, post: Post, answer: str) -> None:
+    """Nor does it silence anybody."""
     post.answers[OWNER] = answer
     happens(desk, "credentials", "one")
     passes(post, NOON)

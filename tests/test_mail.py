@@ -124,6 +124,36 @@ def test_a_refused_recipient_does_not_keep_the_next_mail_waiting(post: Post) -> 
     assert [made["To"] for made in post.deliver().mails] == ["other@alder.example"]
 
 
+@pytest.mark.parametrize(
+    ("where", "answer"),
+    [
+        ("sender", "550 5.4.5 Daily sending quota exceeded"),
+        ("sender", "530 Must issue a STARTTLS command first"),
+        ("sender", "553 sender not allowed"),
+        ("recipient", "554 5.7.1 Relay access denied"),
+        ("recipient", "550 5.7.1 blocked using zen.spamhaus.org"),
+        ("recipient", "550 5.1.8 the sender's domain is unknown"),
+        ("recipient", "554 no"),
+        ("content", "550 5.4.5 Daily user sending limit exceeded"),
+        ("content", "554 5.7.1 your host is blocked"),
+    ],
+)
+def test_what_is_between_the_server_and_us_passes_also_where_it_says_never(post: Post, where: str, answer: str) -> None:
+    with time_machine.travel(clock.now(), tick=False) as now:
+        row = write()
+        if where == "recipient":
+            post.answers[TO] = answer
+        else:
+            setattr(post, "sender_answer" if where == "sender" else "data_answer", answer)
+        post.deliver()
+        row.refresh_from_db()
+        assert row.retry_at is not None and row.problem == answer
+        post.answers.clear()
+        post.sender_answer = post.data_answer = ""
+        now.shift(mail.PAUSES[0])
+        assert len(post.deliver().mails) == 1
+
+
 def test_a_login_that_the_server_refuses_is_the_operators_matter_not_the_mails(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
