@@ -45,11 +45,13 @@ class Writer:
 
     `write` gives what the templates mail/<kind>.subject.txt, .txt and .html say, as JSON could, or None where
     nothing is left to say. With `unsubscribe` in it, an address of ours, mail programs offer that. `refused`
-    is told what the mail server said where it takes no mail for this address.
+    is told what the mail server said where it takes no mail for this address; `given_up` is told of a mail that could
+    not be sent for so long that it is not tried any more.
     """
 
     write: Callable[[Mail], dict[str, Any] | None]
     refused: Callable[[Mail, str], None]
+    given_up: Callable[[Mail], None]
 
 
 WRITERS: dict[str, Writer] = {}
@@ -186,7 +188,10 @@ def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
     log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
     if refused and isinstance(error, smtplib.SMTPRecipientsRefused) and mail.kind in WRITERS:
         WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
-    if refused or now - mail.created_at > GIVE_UP:
+    over = now - mail.created_at > GIVE_UP
+    if over and not refused and mail.kind in WRITERS:
+        WRITERS[mail.kind].given_up(mail)
+    if refused or over:
         _done(mail, problem=f"{code} {said}"[:200] if code else said[:200])
     else:
         pause = PAUSES[min(mail.tries, len(PAUSES)) - 1]

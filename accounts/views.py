@@ -66,8 +66,11 @@ def profile(request: AccountRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() & mail.is_valid():
         saved = form.save()
         contacts.set_preference(user, mail.cleaned_data["frequency"], mail.cleaned_data["at_hour"])
-        moved = f" Times are shown in {saved.timezone.replace('_', ' ')} from now on." if saved.timezone != zone else ""
-        messages.success(request, f"Saved.{moved}")
+        told = "Saved."
+        if saved.timezone != zone:
+            contacts.moved(user)
+            told = f"Saved. Times are shown in {saved.timezone.replace('_', ' ')} from now on."
+        messages.success(request, told)
         return _themed(redirect("profile", request.account.public_id), saved.theme)
     context = {"form": form, "mail": mail, "has_two_step": two_step.has_two_step(user)}
     context["browsers"] = UserSession.objects.filter(user=user).count()

@@ -13,9 +13,11 @@ from django.db.models import OuterRef, Subquery
 from django.db.models.functions import JSONObject, Lower
 
 from accounts.models import Membership, User
+from accounts.switching import accounts_of
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
 from alerts.planning import replan
 from alerts.stopping import try_again
+from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
 
@@ -25,6 +27,7 @@ __all__ = [
     "choose",
     "contacts",
     "emails",
+    "moved",
     "preference",
     "set_emails",
     "set_preference",
@@ -119,6 +122,13 @@ def set_preference(user: User, frequency: str, at_hour: int) -> None:
     if not Preference.objects.filter(user=user, **wish).exists():
         Preference.objects.update_or_create(user=user, defaults=wish)
         replan(user.pk, clock.now())
+
+
+def moved(user: User) -> None:
+    """This user lives in another time zone: mails about each of their accounts that wait go by it."""
+    for account in accounts_of(user):
+        with tenancy.activate(account.pk):
+            replan(user.pk, clock.now())
 
 
 def _chosen(merchant: Merchant | None) -> Subquery:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.mail import WRITERS, Writer, link
 from accounts.models import Account, Mail
-from alerts import kinds, links, stopping
+from alerts import kinds, links, planning, stopping
 from alerts.audience import Recipient, audience, shown_merchants
 from alerts.kinds import Acts
 from alerts.models import Alert, AlertMail, Preference
@@ -36,7 +36,7 @@ WithOrders = Callable[[QuerySet[Alert]], QuerySet[Alert]]
 
 def register(with_orders: WithOrders) -> None:
     """Has these mails written here. `with_orders`: orders/alerted.py, which is above this app."""
-    WRITERS[KIND] = Writer(lambda mail: _write(mail, with_orders), _refused)
+    WRITERS[KIND] = Writer(lambda mail: _write(mail, with_orders), _refused, _given_up)
 
 
 def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
@@ -44,9 +44,7 @@ def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
     if account is None:
         return None
     with tenancy.activate(account.pk):
-        letter = AlertMail.objects.select_related("user").filter(pk=mail.context["letter"]).first()
-        # Who may be told, and of what, is asked again: since it was planned somebody may have left.
-        to = letter and next((one for one in audience(account) if _is_for(letter, one)), None)
+        letter, to = _letter(mail, account)
         if not letter or not to:
             return None
         shown = shown_merchants()
@@ -54,6 +52,12 @@ def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
         mine = [alert for alert in rows if to.hears_of(alert.merchant_id)]
         with timezone.override(_zone(to.zone)):
             return written(account, letter, to, mine)
+
+
+def _letter(mail: Mail, account: Account) -> tuple[AlertMail | None, Recipient | None]:
+    """What was planned, and whom for: that is asked again, since somebody may have left meanwhile."""
+    letter = AlertMail.objects.select_related("user").filter(pk=mail.context["letter"]).first()
+    return letter, letter and next((one for one in audience(account) if _is_for(letter, one)), None)
 
 
 def _is_for(letter: AlertMail, one: Recipient) -> bool:
@@ -172,6 +176,15 @@ def _refused(mail: Mail, said: str) -> None:
     account = mail.context["account"]
     with tenancy.activate(account):
         stopping.refused(mail.to, said, clock.now())
+
+
+def _given_up(mail: Mail) -> None:
+    account = Account.objects.filter(pk=mail.context["account"]).first()
+    if account is not None:
+        with tenancy.activate(account.pk):
+            letter, to = _letter(mail, account)
+            if letter and to:
+                planning.again(account, to, letter, clock.now())
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -56,11 +56,11 @@ def _plan_for(account: Account, recipient: Recipient, news: Sequence[Alert], now
     if at_once:
         crowded = _lately(recipient, now) >= MOST_AT_ONCE
         slot = half_hour(now, recipient.whom) if crowded else now
-        _add(account, recipient, slot, at_once, at_once=not crowded)
+        _add(account, recipient, slot, [alert.pk for alert in at_once], at_once=not crowded)
     rest = [alert for alert in mine if alert not in at_once]
     slot_of_rest = recipient.slot(now)
     if rest and slot_of_rest is not None:
-        _add(account, recipient, slot_of_rest, rest, at_once=False)
+        _add(account, recipient, slot_of_rest, [alert.pk for alert in rest], at_once=False)
 
 
 def _lately(recipient: Recipient, now: datetime) -> int:
@@ -68,14 +68,13 @@ def _lately(recipient: Recipient, now: datetime) -> int:
     return AlertMail.objects.filter(user=recipient.user, at_once=True, slot__gt=now - timedelta(hours=1)).count()
 
 
-def _add(account: Account, recipient: Recipient, slot: datetime, news: Sequence[Alert], *, at_once: bool) -> None:
+def _add(account: Account, recipient: Recipient, slot: datetime, ids: Sequence[int], *, at_once: bool) -> None:
     """Adds these alerts to the mail of this slot."""
-    ids = [alert.pk for alert in news]
     row, created = AlertMail.objects.get_or_create(
         user=recipient.user,
         address="" if recipient.user else recipient.address,
         slot=slot,
-        defaults={"news": ids, "at_once": at_once},
+        defaults={"news": list(ids), "at_once": at_once},
     )
     if created:
         context = {"account": account.pk, "letter": row.pk}
@@ -85,16 +84,32 @@ def _add(account: Account, recipient: Recipient, slot: datetime, news: Sequence[
     # Locked, so that it is not sent without them at this very moment.
     waits = Mail.objects.select_for_update().filter(pk=row.mail_id, retry_at__isnull=False, tries=0).exists()
     if not waits:
-        _add(account, recipient, slot + timedelta(seconds=1), news, at_once=at_once)
+        _add(account, recipient, slot + timedelta(seconds=1), ids, at_once=at_once)
         return
+    row.refresh_from_db(fields=["news"])  # as it is under the lock: others may have added theirs
     AlertMail.objects.filter(pk=row.pk).update(news=list(dict.fromkeys([*row.news, *ids])))
 
 
+def again(account: Account, recipient: Recipient, letter: AlertMail, now: datetime) -> None:
+    """Its mail could not be sent for so long that it is given up: its news goes with the next one."""
+    slot = half_hour(now, recipient.whom) if letter.at_once else recipient.slot(now)
+    if slot is not None:
+        with transaction.atomic():
+            _add(account, recipient, slot, letter.news, at_once=False)
+
+
 def replan(user_id: int, now: datetime) -> None:
-    """A user has chosen another frequency: mails of the active account that wait go by it."""
+    """A user wants mails at other times: what waits in digests of the active account goes with the next of those."""
     account = Account.objects.get(pk=tenancy.account_id())
     found = next((one for one in audience(account) if one.user is not None and one.user.pk == user_id), None)
     slot = found.slot(now) if found else None
-    waiting = AlertMail.objects.filter(user_id=user_id, mail__retry_at__isnull=False, mail__tries=0)
-    mails = Mail.objects.filter(pk__in=list(waiting.values_list("mail_id", flat=True)))
-    mails.update(retry_at=slot, **({"created_at": slot} if slot else {}))  # None: there is nothing more to do
+    with transaction.atomic():
+        planned = AlertMail.objects.filter(user_id=user_id, at_once=False).values("mail_id")
+        waiting = Mail.objects.select_for_update().filter(pk__in=planned, retry_at__isnull=False, tries=0)
+        mails = [mail.pk for mail in waiting]
+        letters = AlertMail.objects.filter(mail__in=mails)
+        news = dict.fromkeys(pk for letter in letters.order_by("slot") for pk in letter.news)
+        letters.delete()
+        Mail.objects.filter(pk__in=mails).delete()
+        if found and slot and news:
+            _add(account, found, slot, list(news), at_once=False)

@@ -251,6 +251,21 @@ def test_another_frequency_counts_at_once(desk: Desk, post: Post) -> None:
     assert len(to(post)) == 1, "Never is never"
 
 
+def test_another_hour_moves_what_waits_into_the_digest_of_that_hour(desk: Desk, post: Post) -> None:
+    wants(desk, "daily", hour=8)
+    happens(desk, key="one")
+    passes(post, NOON)
+    with clock.frozen(NOON + timedelta(minutes=1)):
+        wants(desk, "daily", hour=10)
+    happens(desk, key="two")
+    begin = NOON + timedelta(hours=20, minutes=50)  # 8 in Berlin is past, it is nearly 10
+    passes(post, NOON + timedelta(minutes=2), begin, step=timedelta(hours=1))
+    assert to(post) == []
+    passes(post, begin, begin + timedelta(minutes=30))
+    (made,) = to(post)
+    assert "About one" in text_of(made) and "About two" in text_of(made)
+
+
 # ── who ──
 
 
@@ -424,6 +439,28 @@ def test_a_refusal_that_is_not_about_the_mailbox_is_tried_again(desk: Desk, post
     assert to(post) == [], "not at once"
     passes(post, NOON + timedelta(seconds=30), NOON + timedelta(minutes=5))
     assert len(to(post)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "frequency"), [("credentials", "hourly"), ("stock_refused", "hourly"), ("stock_refused", "daily")]
+)
+def test_a_weekend_without_a_mail_server_leaves_nobody_untold(
+    desk: Desk, post: Post, kind: str, frequency: str
+) -> None:
+    """What is over by then is not told, and what lasts is not told as often as it was tried."""
+    wants(desk, frequency)
+    happens(desk, kind, "lasts")
+    happens(desk, kind, "ends")
+    post.sender_answer = "550 5.4.5 Daily sending quota exceeded"
+    back = NOON + timedelta(hours=60)
+    passes(post, NOON, back, step=timedelta(minutes=30))
+    assert Mail.objects.filter(problem__startswith="550", retry_at=None).exists(), "given up"
+    ends(desk, kind, "ends", back)
+    post.sender_answer = ""
+    passes(post, back, back + timedelta(hours=25), step=timedelta(minutes=30))
+    (made,) = to(post)
+    assert "About lasts" in text_of(made)
+    assert "About ends" not in text_of(made).partition("Resolved meanwhile")[0]
 
 
 def test_a_server_that_hangs_up_and_one_that_hangs(desk: Desk, post: Post, settings: Any) -> None:

@@ -2,13 +2,17 @@
 
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
 
-from accounts.models import User
-from alerts import contacts
+from accounts.models import Membership, User
+from alerts import contacts, planning
+from alerts.models import AlertMail
+from alerts.raising import raise_alert
 from integration_manager import tenancy
+from integration_manager.kit import clock
 from tests import desk as desks
 from tests.desk import Desk
 
@@ -49,6 +53,23 @@ def test_how_often_is_a_matter_of_each_account(desk: Desk) -> None:
     other = desks.build("Elsewhere", orders=0)
     with tenancy.activate(other.account.pk):
         assert contacts.preference(desk.users["owner"]).frequency == "hourly"
+
+
+def test_in_another_time_zone_mails_that_wait_come_at_its_hour_in_each_account(desk: Desk) -> None:
+    owner, other = desk.users["owner"], desks.build("Elsewhere", orders=0)
+    for one in (desk, other):
+        with tenancy.activate(one.account.pk):
+            if one is other:
+                Membership.objects.create(user=owner, role="admin")
+            contacts.set_preference(owner, "daily", 8)
+            raise_alert("stock_refused", "k", "About k", now=clock.now(), merchant_id=one.merchants[0].pk)
+            planning.plan(one.account, clock.now())
+    assert save(desk, **{"mail-at_hour": "8"}).status_code == 302
+    for one in (desk, other):
+        with tenancy.activate(one.account.pk):
+            letter = AlertMail.objects.select_related("mail").get(user=owner)
+            assert letter.slot.astimezone(ZoneInfo("Asia/Tokyo")).hour == 8
+            assert letter.mail is not None and letter.mail.retry_at == letter.slot
 
 
 @pytest.mark.parametrize(
