@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.mail import WRITERS, Writer, link
 from accounts.models import Account, Mail
 from alerts import kinds, links, planning, stopping
-from alerts.audience import Recipient, audience, shown_merchants
+from alerts.audience import Recipient, audience
 from alerts.kinds import Acts
 from alerts.models import Alert, AlertMail, Preference
 from alerts.planning import KIND
@@ -21,6 +21,7 @@ from integration_manager.kit import clock
 
 MOST = 15  # causes in one mail
 MOST_RESOLVED = 3
+MOST_ROWS = 500  # causes that are counted
 SAID = 200  # characters of the other system's own words
 OPEN = Q(resolved_at__isnull=True, dismissed_at__isnull=True)
 HOW_OFTEN = {
@@ -47,11 +48,8 @@ def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
         letter, to = _letter(mail, account)
         if not letter or not to:
             return None
-        shown = shown_merchants()
-        rows = [a for a in _rows(letter, with_orders) if a.merchant_id is None or a.merchant_id in shown]
-        mine = [alert for alert in rows if to.hears_of(alert.merchant_id)]
         with timezone.override(_zone(to.zone)):
-            return written(account, letter, to, mine)
+            return written(account, letter, to, _rows(letter, to, with_orders))
 
 
 def _letter(mail: Mail, account: Account) -> tuple[AlertMail | None, Recipient | None]:
@@ -66,13 +64,19 @@ def _is_for(letter: AlertMail, one: Recipient) -> bool:
     return one.user is None and one.address == letter.address
 
 
-def _rows(letter: AlertMail, with_orders: WithOrders) -> list[Any]:
-    """What the mail may be about: its news, in a digest all other causes that are open, what was resolved lately."""
+def _rows(letter: AlertMail, to: Recipient, with_orders: WithOrders) -> list[Any]:
+    """What the mail may be about: its news first, in a digest all other causes that are open, what was resolved lately.
+
+    Of the merchants of whom this person is told.
+    """
+    whose = Q(merchant__archived_at=None)  # so are alerts of no merchant
+    if not to.everywhere:
+        whose &= Q(merchant__in=to.merchants)
     about = Q(pk__in=letter.news)
     if not letter.at_once:
         about |= OPEN | Q(resolved_at__gt=letter.slot - timedelta(hours=24))
-    rows = Alert.objects.filter(about).select_related("merchant", "cart")
-    return list(with_orders(rows).order_by("-last_seen")[:500])
+    rows = Alert.objects.filter(about, whose).select_related("merchant", "cart")
+    return list(with_orders(rows).order_by(Case(When(pk__in=letter.news, then=0), default=1), "-last_seen")[:MOST_ROWS])
 
 
 def written(account: Account, letter: AlertMail, to: Recipient, rows: Sequence[Any]) -> dict[str, Any] | None:

@@ -178,6 +178,25 @@ def test_a_digest_names_what_is_new_what_is_still_open_and_what_ended(desk: Desk
     assert len(to(post)) == 2, "nothing new, no mail"
 
 
+def test_news_are_told_however_many_others_are_open_and_whosever(
+    desk: Desk, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.mail.MOST_ROWS", 5)
+    at = NOON + timedelta(minutes=1)
+    for key, merchant in (("mine", desk.merchants[0]), ("theirs", desk.merchants[1])):
+        happens(desk, key=key, merchant=merchant)
+    passes(post, at)
+    for merchant in desk.merchants:
+        for number in range(10):
+            happens(desk, "address_incomplete", f"{merchant.pk}-{number}", at=at, merchant=merchant)
+    with tenancy.activate(desk.account.pk):
+        Alert.objects.filter(kind="address_incomplete").update(news_at=None)
+    passes(post, at, NOON + timedelta(hours=2), step=timedelta(minutes=5))
+    assert all("About mine" in text_of(made) and "About theirs" in text_of(made) for made in to(post)) and to(post)
+    (made,) = to(post, OTHER)
+    assert "About theirs" in text_of(made) and f"About {desk.merchants[0].pk}-" not in text_of(made)
+
+
 def test_many_at_once_are_not_as_many_mails(desk: Desk, post: Post) -> None:
     for number in range(20):
         at = NOON + timedelta(minutes=number)
