@@ -44,9 +44,9 @@ class Writer:
     """Who writes the mails of a kind, of an app above this one, at the moment when they are sent.
 
     `write` gives what the templates mail/<kind>.subject.txt, .txt and .html say, as JSON could, or None where
-    nothing is left to say. With `unsubscribe` in it, an address of ours, mail programs offer that. `refused`
-    is told what the mail server said where it takes no mail for this address; `given_up` is told of a mail that could
-    not be sent for so long that it is not tried any more.
+    nothing is left to say; it changes the mail's `to` where its reader has another address by now. With `unsubscribe`
+    in it, an address of ours, mail programs offer that. `refused` is told what the mail server said where it takes no
+    mail for this address; `given_up` is told of a mail that could not be sent for so long that it is tried no more.
     """
 
     write: Callable[[Mail], dict[str, Any] | None]

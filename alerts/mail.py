@@ -48,6 +48,9 @@ def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
         letter, to = _letter(mail, account)
         if not letter or not to:
             return None
+        if mail.to != to.address:  # they have another one since it was planned
+            mail.to = to.address
+            mail.save(update_fields=["to"])
         with timezone.override(_zone(to.zone)):
             return written(account, letter, to, _rows(letter, to, with_orders))
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db import connection
 from django.test import Client
 
@@ -343,6 +344,17 @@ def test_two_accounts_of_one_person_are_two_mails_and_strangers_get_none(desk: D
     passes(post, NOON, NOON + timedelta(hours=1), step=timedelta(minutes=5))
     assert sorted(text_of(m).count("About north") for m in to(post)) == [0, 1]
     assert "About north" not in "".join(text_of(m) for m in post.mails if m["To"] != OWNER)
+
+
+def test_a_mail_that_waits_goes_to_the_address_that_the_person_has_by_then(desk: Desk, post: Post) -> None:
+    happens(desk)
+    passes(post, NOON)
+    User.objects.filter(email=OWNER).update(email="new@northquay.example")
+    EmailAddress.objects.filter(email=OWNER).update(email="new@northquay.example")
+    passes(post, NOON + timedelta(hours=2))
+    (made,) = post.mails
+    assert made["To"] == "new@northquay.example" and unsubscribe(made)
+    assert Mail.objects.get(kind="alerts").to == "new@northquay.example", "what is said of it is of that address"
 
 
 # ── additional addresses ──
