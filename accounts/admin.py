@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from accounts import people
 from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
+from alerts import contacts
 from integration_manager.kit import clock
 from integration_manager.operators import OperatorAdmin, site
 from orders import delaying
@@ -79,12 +80,14 @@ class UserAdmin(OperatorAdmin):
         return (*super().get_readonly_fields(request, obj), *mine)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Who loses rights is signed out; a new user has no password yet."""
+        """Who loses rights is signed out, who moves is mailed by the new time zone; a new user has no password yet."""
         if not change:
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
         if change and {"is_active", "is_staff", "is_superuser"} & set(form.changed_data):
             people.end_sessions(obj)
+        if change and "timezone" in form.changed_data:
+            transaction.on_commit(lambda: contacts.moved(obj))
 
 
 @admin.register(Membership, site=site)

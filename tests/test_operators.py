@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -12,7 +13,9 @@ from django.urls import reverse
 
 from accounts import addresses
 from accounts.models import Account, AuditEntry, Invitation, Mail, Membership, SignInLink, User
-from alerts.models import ErrorEmail
+from alerts import contacts, planning
+from alerts.models import AlertMail, ErrorEmail
+from alerts.raising import raise_alert
 from carts.models import Access, Attempt, Cart, DryRun, SetupLink
 from integration_manager import tenancy
 from integration_manager.im.admin import run as make_operator
@@ -194,6 +197,21 @@ def test_another_time_zone_is_another_hour_for_what_waits(desk: Desk, django_cap
         assert desk.client("root").post(page, data).status_code == 302
     with tenancy.activate(desk.account.pk):
         assert not marks & set(Cart.objects.values_list("rules_mark", flat=True)), "their orders were looked at again"
+
+
+def test_the_mails_that_wait_for_somebody_come_by_the_time_zone_that_an_operator_chose(
+    desk: Desk, django_capture_on_commit_callbacks: Any
+) -> None:
+    owner = desk.users["owner"]
+    with tenancy.activate(desk.account.pk):
+        contacts.set_preference(owner, "daily", 8)
+        raise_alert("stock_refused", "k", "About k", now=clock.now(), merchant_id=desk.merchants[0].pk)
+        planning.plan(desk.account, clock.now())
+    page = reverse("admin:accounts_user_change", args=[owner.pk])
+    with django_capture_on_commit_callbacks(execute=True):
+        desk.client("root").post(page, {"name": "Owner", "timezone": "Asia/Tokyo", "is_active": "on"})
+    with tenancy.activate(desk.account.pk):
+        assert AlertMail.objects.get(user=owner).slot.astimezone(ZoneInfo("Asia/Tokyo")).hour == 8
 
 
 def test_a_time_zone_that_nobody_knows_would_stop_an_accounts_services(desk: Desk) -> None:
