@@ -45,11 +45,13 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
     data = {name: value for name, value in data.items() if name not in row.edited_fields} | kept
     incoming = Incoming(row.cart_key, detail.raw, from_json(Canonical, data), data=data)
     incoming.hash = source_hash(source) if source is not None else row.source_hash
-    intake.judge(incoming, row.created_at, anyway=row.anyway)  # it has waited already
+    right = detail.right_for(data)
+    intake.judge(incoming, row.created_at, anyway=row.anyway, address_right=right)  # it has waited already
     ids = insert_orders(intake, [incoming], now, stored := Stored(), revision=row.revision + 1, anyway=row.anyway)
     if not ids:
         return None
     Order.objects.filter(pk=ids[0]).update(edited_fields=row.edited_fields, test=row.test)
+    OrderDetail.objects.filter(order__in=ids).update(address_right=right)
     fresh: Order = Order.objects.get(pk=ids[0])
     managed.hand_over(row, fresh)
     note(ids, "revision", f"Sent again as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)

@@ -36,11 +36,18 @@ def retime(cart: Cart, now: datetime, *, actor: str, why: str = "The cart's Deli
     last, changed = 0, list[int]()
     while group := list(rows.filter(pk__gt=last)[:BATCH]):
         last = group[-1].pk
-        stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data")
-        contents = {order_id: from_json(Canonical, data) for order_id, data in stored}
+        stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "address_right")
+        contents = {order_id: from_json(Canonical, data) for order_id, data, _ in stored}
+        right = {order_id: word for order_id, _, word in stored}
         item_codes.know(rules, item_codes.codes_of(contents.values()))
         for order in group:
-            hold = judge(contents[order.pk], rules, anyway=order.anyway, loaded_at=order.created_at).hold
+            hold = judge(
+                contents[order.pk],
+                rules,
+                anyway=order.anyway,
+                address_right=right[order.pk],
+                loaded_at=order.created_at,
+            ).hold
             moment = max(hold.until, now) if hold is not None and hold.until is not None else now
             if moment != order.retry_at:
                 Order.objects.filter(pk=order.pk).update(retry_at=moment, updated_at=now)

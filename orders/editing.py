@@ -165,7 +165,13 @@ def use_suggested(order: Order, shown: Sequence[str], actor: str) -> None:
     with transaction.atomic():
         intake, row, detail = _locked(order)
         source = from_json(Canonical, detail.data)
-        found = judge(source, intake.rules, anyway=row.anyway, loaded_at=row.created_at).suggested
+        found = judge(
+            source,
+            intake.rules,
+            anyway=row.anyway,
+            address_right=detail.address_right,
+            loaded_at=row.created_at,
+        ).suggested
         if not found or [address.in_a_line(where) for where in found.values()] != list(shown):
             raise NotNow("That is not what is suggested any more. Look at it again.")
         data = {**detail.data, **{side: to_json(where) for side, where in found.items()}}

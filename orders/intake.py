@@ -31,7 +31,7 @@ class Incoming:
     data: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
     outcome: Outcome | None = None  # what the rules made of it
-    judged_by: tuple[Rules, datetime, bool] | None = None  # by which rules, as loaded when, and whether anyway
+    judged_by: tuple[Rules, datetime, bool, bool] | None = None  # rules, loaded when, anyway, address right
 
     @property
     def problem(self) -> Problem | None:
@@ -117,13 +117,17 @@ class Intake:
             self._listed = set(self.rules.ship_methods.listed)
         return self._listed
 
-    def judge(self, incoming: Incoming, loaded_at: datetime, *, anyway: bool = False) -> None:
-        """Lets the rules see an order, if it could be read. `anyway`: a person wants it, whatever filters say."""
-        by = (self.rules, loaded_at, anyway)
+    def judge(
+        self, incoming: Incoming, loaded_at: datetime, *, anyway: bool = False, address_right: bool = False
+    ) -> None:
+        """Lets the rules see an order, if it could be read. `anyway`, `address_right`: as for `judge`."""
+        by = (self.rules, loaded_at, anyway, address_right)
         known = incoming.judged_by
         if incoming.order is None or (known is not None and known[0] is by[0] and known[1:] == by[1:]):
             return
-        incoming.outcome = judge(incoming.order, self.rules, anyway=anyway, loaded_at=loaded_at)
+        incoming.outcome = judge(
+            incoming.order, self.rules, anyway=anyway, address_right=address_right, loaded_at=loaded_at
+        )
         incoming.judged_by = by
 
 

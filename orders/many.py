@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from merchants.models import Service
 from merchants.rules import HOLDS, address
+from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, changes, parcel_alerts
-from orders.models import Event, Order, Shipment, Status
+from orders.models import Event, Order, OrderDetail, Shipment, Status
 from orders.states import Each, move, note
 
 Act = Callable[[Sequence[Order], str, datetime], list[int]]
@@ -52,16 +53,24 @@ def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[i
 
 
 def undo_cancel(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Lets held orders be sent after all; the rules that held them do so no more."""
-    Order.objects.filter(pk__in=_ids(orders), status=Status.HELD, held_by__in=HOLDS).update(anyway=True)
+    """Lets held orders be sent after all; the rules that held them do so no more.
+
+    What waits for its look-up goes without one; whatever else is released does not.
+    """
+    held = Order.objects.filter(pk__in=_ids(orders), status=Status.HELD, held_by__in=HOLDS)
+    held.exclude(held_by=ADDRESS_LOOKUP).update(anyway=True)
+    _right(held.filter(held_by=ADDRESS_LOOKUP))
     freed = causes.free(_ids(orders), Status.HELD, "It is sent after all.", now, actor=actor)
     return _delivered(freed, orders, now)
 
 
 def address_is_right(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Sends orders to their addresses as they are, whatever the rules say against them."""
-    Order.objects.filter(pk__in=_ids(orders), status=Status.ERROR, error_code=address.ERROR).update(anyway=True)
-    freed = causes.free(_ids(orders), Status.ERROR, "A person says that the address is right.", now, actor=actor)
+    """Sends orders to their addresses as they are, in their time and unless something else holds them."""
+    found = Order.objects.filter(pk__in=_ids(orders), status=Status.ERROR, error_code=address.ERROR)
+    goes = {pk: max(now, when or now) for pk, when in found.values_list("pk", "retry_at")}
+    _right(found)
+    message = "A person says that the address is right."
+    freed = causes.free(list(goes), Status.ERROR, message, now, actor=actor, retry_at=Each(goes.values()))
     return _delivered(freed, orders, now)
 
 
@@ -184,6 +193,11 @@ KINDS = {
 
 def _ids(orders: Iterable[Order], *statuses: Status) -> list[int]:
     return [order.pk for order in orders if not statuses or order.status in statuses]
+
+
+def _right(orders: QuerySet[Order]) -> None:
+    """A person vouches for the addresses of these."""
+    OrderDetail.objects.filter(order__in=orders).update(address_right=True)
 
 
 def _causes(orders: Iterable[Order], moved: Iterable[int]) -> list[str]:

@@ -4,6 +4,7 @@ Order is narrow, so that its many updates stay cheap; OrderDetail holds what is 
 Event, EventDetail, Run and Exchange are plain append-only tables (docs/scale.md).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
@@ -65,7 +66,8 @@ class Order(OwnedModel):
     # State.
     status = models.CharField(max_length=9, choices=Status, default=Status.RECEIVED)
     held_by = models.CharField(max_length=20, blank=True, default="")  # person, source, reopened, a rule
-    anyway = models.BooleanField(default=False, db_default=False)  # a person wants it, whatever refuses or holds it
+    # A person wants it, whatever refuses or holds it. Of its addresses that says nothing: OrderDetail.address_right.
+    anyway = models.BooleanField(default=False, db_default=False)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_by = models.CharField(max_length=254, blank=True, default="")
     short = models.BooleanField(default=False)  # closed by the WMS with units missing
@@ -168,6 +170,7 @@ class OrderDetail(OwnedModel):
 
     order = TenantKey(Order, models.CASCADE, related_name="+", db_index=False)
     data = models.JSONField()  # the canonical order as it now stands, edits included
+    address_right = models.BooleanField(default=False, db_default=False)  # a person says so of those in `data`
     raw = models.JSONField(null=True)  # the source's own form, as last seen
     newer = models.JSONField(null=True)  # a source version that arrived while it was being sent
     # What the rules did to it when they were last told in its timeline: {field, why, before, after} each.
@@ -189,6 +192,10 @@ class OrderDetail(OwnedModel):
             models.Index(fields=["account", "company_key"], name="search_company"),
             models.Index(fields=["account", "email_key"], name="search_email"),
         ]
+
+    def right_for(self, data: Mapping[str, Any]) -> bool:
+        """Whether a person has said that the addresses are right, and another content of the order has the same."""
+        return self.address_right and all(data.get(side) == self.data.get(side) for side in ("ship", "bill"))
 
 
 class OrderLine(OwnedModel):

@@ -198,7 +198,11 @@ def _previewed(
     waiting = row.status in (*UNSENT, Status.SENDING)
     # What is with the WMS waits for nothing any more, whatever the rules say by now.
     outcome = rules.judge(
-        order, intake.rules, anyway=row.anyway or not waiting, loaded_at=row.created_at if waiting else None
+        order,
+        intake.rules,
+        anyway=row.anyway or not waiting,
+        address_right=detail.right_for(version) or not waiting,
+        loaded_at=row.created_at if waiting else None,
     )
     shown.applied = [*rules.named(order, row.wms_ref), *outcome.applied]
     if row.status == Status.CANCELED:

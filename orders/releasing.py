@@ -102,15 +102,21 @@ def see(group: Sequence[Order], known: Rules, now: datetime, *, other_items: boo
 
     Without those that they cannot see, which is logged. `other_items`: only those of which other items are sent now.
     """
-    stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "applied")
-    details = {order_id: (data, told) for order_id, data, told in stored}
-    lines = (line for data, _ in details.values() for line in data.get("lines", ()))
+    stored = OrderDetail.objects.filter(order__in=group).values_list("order_id", "data", "applied", "address_right")
+    details = {order_id: about for order_id, *about in stored}
+    lines = (line for data, *_ in details.values() for line in data.get("lines", ()))
     item_codes.know(known, [line["item"] for line in lines if line.get("item")])
     judged: dict[int, Outcome] = {}
     for order in group:
         try:
-            content = from_json(Canonical, details[order.pk][0])
-            judged[order.pk] = judge(content, known, anyway=order.anyway, loaded_at=order.created_at)
+            data, _, right = details[order.pk]
+            judged[order.pk] = judge(
+                from_json(Canonical, data),
+                known,
+                anyway=order.anyway,
+                address_right=right,
+                loaded_at=order.created_at,
+            )
         except Exception:  # a mistake of ours about one of them stops no other
             log.exception("the rules cannot see order %s", order.pk)
     if other_items:

@@ -36,13 +36,14 @@ def rewrite(
     """
     order = from_json(Order, data)
     judged = Incoming(row.cart_key, raw, order)
-    intake.judge(judged, row.created_at, anyway=row.anyway)
+    right = detail.right_for(data)
+    intake.judge(judged, row.created_at, anyway=row.anyway, address_right=right)
     assert judged.outcome is not None
     record_change(row.pk, detail.data, data, now, kind=kind, actor=actor, message=message)
     keys = {name: values[0] for name, values in search_keys([data]).items()}
     if raw is not None:
         keys["raw"] = raw
-    OrderDetail.objects.filter(pk=detail.pk).update(data=data, newer=None, **keys)
+    OrderDetail.objects.filter(pk=detail.pk).update(data=data, address_right=right, newer=None, **keys)
     OrderLine.objects.filter(order_id=row.pk).delete()
     insert_lines({row.pk: judged.outcome}, known=True)
     list_codes(intake, [judged], now)

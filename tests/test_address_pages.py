@@ -119,7 +119,8 @@ def test_a_person_may_say_that_the_address_is_right(desk: Desk) -> None:
     client.post(here + "do/address_is_right/")
     with tenancy.activate(desk.account.pk):
         waiting.refresh_from_db()
-        assert (waiting.status, waiting.anyway) == (Status.READY, True)
+        assert (waiting.status, waiting.anyway) == (Status.READY, False)
+        assert OrderDetail.objects.get(order=waiting).address_right
 
 
 @pytest.mark.parametrize(

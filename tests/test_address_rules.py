@@ -218,7 +218,9 @@ def test_a_corrected_address_is_sent_and_told_and_the_source_is_not_touched() ->
 )
 def test_the_settings_say_whose_addresses_are_verified_and_what_is_held(settings: Any, ship: Any, found: Any) -> None:
     assert codes(judge(order(ship=structs.replace(SALEM, **ship)), verified(**settings))) == found
-    assert codes(judge(order(ship=structs.replace(SALEM, **ship)), verified(**settings), anyway=True)) == []
+    assert codes(judge(order(ship=structs.replace(SALEM, **ship)), verified(**settings), address_right=True)) == []
+    released = judge(order(ship=structs.replace(SALEM, **ship)), verified(**settings), anyway=True)
+    assert codes(released) == found, "who releases an order says nothing of its address"
 
 
 def test_the_billing_address_is_verified_only_where_that_is_asked_for_and_there_is_one() -> None:
@@ -245,6 +247,10 @@ def test_a_look_up_is_waited_for_taken_at_its_word_or_done_without() -> None:
     assert (waiting.waits.by, to_ask(bad, verified(answer=lambda where: None).verify)) == (
         "address_lookup", [bad.ship],
     )  # fmt: skip
+    nobody = verified(answer=lambda where: None)
+    released = judge(order(ship=SALEM), nobody, anyway=True).waits
+    assert released is not None and released.by == "address_lookup"
+    assert judge(order(ship=SALEM), nobody, address_right=True).waits is None
     sure = asked(Answer(True, Address(address_1="14 Mill Ln", zip="97301-4321")))
     assert (sure.problems, sure.prepared("R").order.ship.zip) == ([], "97301-4321"), "it knows more than the rules"
     unsure = asked(Answer(False, Address(zip="97302"), "No such house."))
@@ -283,16 +289,16 @@ def test_nothing_of_an_address_is_lost_or_invented_and_a_second_look_changes_not
 
 @given(addresses, addresses, st.sampled_from(["", "ship", "both"]), st.booleans(), st.booleans())
 def test_whatever_the_addresses_an_order_is_sent_held_or_told_of(
-    ship: Address, bill: Address, sides: str, hold: bool, anyway: bool
+    ship: Address, bill: Address, sides: str, hold: bool, right: bool
 ) -> None:
     source = order(ship=ship, bill=bill)
-    outcome = judge(source, verified(sides=sides, hold=hold), anyway=anyway)
+    outcome = judge(source, verified(sides=sides, hold=hold), address_right=right)
     sent = outcome.prepared("R")
     assert sent.order.lines == source.lines
     assert (sent.order.ship == ship and sent.order.bill == bill) or outcome.story
     if not sides:
         assert (sent.order.ship, sent.order.bill) == (ship, bill)
-    if anyway or not hold:
+    if right or not hold:
         assert "address_error" not in codes(outcome)
 
 

@@ -81,6 +81,17 @@ def test_it_is_canceled_there_and_sent_as_it_is_now(world: World, key: str) -> N
     assert new.status == Status.SHIPPED
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_address_that_a_person_called_right_is_so_while_it_is_the_same(world: World, key: str, moved: bool) -> None:
+    OrderDetail.objects.update(address_right=True)
+    if moved:
+        change(world, key, ship_to={"last_name": "Okafor", "address_1": "1 Mill Lane", "city": "York", "country": "GB"})
+        run(world, DOWNLOAD)
+    again(world)
+    run(world, DELIVER, DELIVER)
+    assert list(OrderDetail.objects.order_by("pk").values_list("address_right", flat=True)) == [True, not moved]
+
+
 def test_what_was_edited_here_before_is_kept(world: World) -> None:
     key = place(world, 2, ("MUG-BLUE", 2))
     run(world, DOWNLOAD)

@@ -13,9 +13,9 @@ from msgspec import structs
 from integration_manager.kit.canonical import Address, Line, Order, SourceState
 from integration_manager.kit.verifier import Answer
 from merchants import rules
-from merchants.rules import Rules, judge
+from merchants.rules import HOLDS, Rules, judge
 from merchants.rules.countries import Countries
-from merchants.rules.draft import Applied, Draft, Hold
+from merchants.rules.draft import ADDRESS_LOOKUP, Applied, Draft, Hold
 from merchants.rules.methods import Method, Pattern, ShipMethods, cause_of, code_key
 from merchants.rules.verify import Verify
 
@@ -213,17 +213,23 @@ known = st.builds(
 )
 
 
-@given(lines, texts | st.none(), known, ships, st.booleans())
+def still_hold(*, anyway: bool, right: bool) -> list[str]:
+    """What may still hold an order of which a person has said so."""
+    return [by for by in HOLDS if not (right if by == ADDRESS_LOOKUP else anyway)]
+
+
+@given(lines, texts | st.none(), known, ships, st.booleans(), st.booleans())
 def test_no_rule_loses_or_invents_quantity_or_money(
-    items: Any, code: str | None, settings: Rules, ship: Address, anyway: bool
+    items: Any, code: str | None, settings: Rules, ship: Address, anyway: bool, right: bool
 ) -> None:
     source = order(ship_code=code, grand_total=Decimal("99.99"), sales_tax=Decimal("1.01"), ship=ship)
     source = structs.replace(
         source,
         lines=tuple(Line(str(n), sku, quantity, price=price) for n, (sku, quantity, price) in enumerate(items, 1)),
     )
-    outcome = judge(source, settings, anyway=anyway)
-    assert not (anyway and outcome.waits), "a person overrules what refuses and holds"
+    outcome = judge(source, settings, anyway=anyway, address_right=right)
+    assert {hold.by for hold in outcome.holds} <= {*still_hold(anyway=anyway, right=right)}
+    assert not (anyway and outcome.refused), "a person overrules it"
     if outcome.refused is not None:
         return
     sent = outcome.prepared("R")

@@ -16,7 +16,7 @@ from merchants.rules.delays import Delay
 from merchants.rules.filters import BLACKLIST, WHITELIST, ItemFilter, OrderFilter
 from merchants.rules.kits import OF_LINES, OF_UNITS, Component
 from tests.test_holds import hold_rules
-from tests.test_rules import maps, order, ruled, ships, texts, verifying
+from tests.test_rules import maps, order, ruled, ships, still_hold, texts, verifying
 
 SOLD = ("KIT", "KIT", "KIT", "A", "B", "BOX", "")  # what shops call it; "BOX" may mean the kit
 MONEY = (*OF_UNITS, *OF_LINES)
@@ -78,9 +78,9 @@ everything = st.builds(
 
 
 @settings(derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])  # first draws
-@given(st.lists(sold, min_size=1, max_size=5), everything, ships, texts | st.none(), st.booleans())
+@given(st.lists(sold, min_size=1, max_size=5), everything, ships, texts | st.none(), st.booleans(), st.booleans())
 def test_all_rules_together_lose_and_invent_nothing(
-    lines: list[Line], rules: Rules, ship: Any, code: str | None, anyway: bool
+    lines: list[Line], rules: Rules, ship: Any, code: str | None, anyway: bool, right: bool
 ) -> None:
     source = structs.replace(
         order(ship_code=code, ship=ship, bill=ship, grand_total=Decimal("99.99"), sales_tax=Decimal("1.01")),
@@ -89,10 +89,12 @@ def test_all_rules_together_lose_and_invent_nothing(
         shipping_handling=Decimal("4.95"),
         currency_code="USD",
     )
-    outcome = judge(source, rules, anyway=anyway, loaded_at=LOADED)
-    assert judge(source, rules, anyway=anyway, loaded_at=LOADED) == outcome, "the same again"
+    said: Any = {"anyway": anyway, "address_right": right, "loaded_at": LOADED}
+    outcome = judge(source, rules, **said)
+    assert judge(source, rules, **said) == outcome, "the same again"
     waits = outcome.waits
-    assert not (anyway and waits), "a person overrules what refuses and holds"
+    assert {hold.by for hold in outcome.holds} <= {*still_hold(anyway=anyway, right=right)}
+    assert not (anyway and outcome.refused), "a person overrules it"
     assert waits is None or (waits.by in HOLDS and waits.why and (waits.until is None or waits.until > LOADED))
     if outcome.refused is not None:
         assert outcome.refused.reason in REFUSALS and outcome.refused.message

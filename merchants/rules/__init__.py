@@ -57,12 +57,20 @@ ORDER: tuple[Callable[[Draft, Rules], None], ...] = (
 )
 
 
-def judge(order: Order, rules: Rules, *, anyway: bool = False, loaded_at: datetime | None = None) -> Outcome:
+def judge(
+    order: Order,
+    rules: Rules,
+    *,
+    anyway: bool = False,
+    address_right: bool = False,
+    loaded_at: datetime | None = None,
+) -> Outcome:
     """What is to become of an order. `anyway`: a person loaded or released it against what the rules say.
 
+    `address_right`: a person says so of its addresses, which `anyway` says nothing about.
     `loaded_at`: when it was loaded, by which delays count; None where nobody asks when it goes.
     """
-    draft = Draft.of(order, anyway=anyway, loaded_at=loaded_at)
+    draft = Draft.of(order, anyway=anyway, address_right=address_right, loaded_at=loaded_at)
     for rule in ORDER:
         rule(draft, rules)
         if draft.refused is not None:

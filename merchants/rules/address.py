@@ -47,8 +47,7 @@ def _verify(draft: Draft, known: Verify, side: str) -> None:
     if known.answer is not None and can_be_asked(found.address):
         answer = known.answer(found.address)
         if answer is None:
-            if not draft.anyway:
-                draft.wait(Hold(ADDRESS_LOOKUP, f"{SIDES[side]} address: {known.provider} is asked about it."))
+            draft.wait(Hold(ADDRESS_LOOKUP, f"{SIDES[side]} address: {known.provider} is asked about it."))
         elif answer.unasked:
             said = answer.said
         else:
@@ -86,7 +85,7 @@ def _tell(draft: Draft, side: str, found: Checked, said: str) -> None:
 def _stop(draft: Draft, known: Verify, side: str, found: Checked) -> None:
     """What is wrong, in the timeline; and, where the cart holds such orders, until somebody has looked at it."""
     where = f"{SIDES[side]} address"
-    held = known.hold and not draft.anyway
+    held = known.hold and not draft.address_right
     for fault in found.faults:
         draft.applied.append(Applied(where, fault.detail if held else f"{fault.detail} It is sent all the same."))
     if not held:

@@ -81,17 +81,20 @@ class Draft:
     hold: Hold | None = None
     holds: list[Hold] = field(default_factory=list)  # all that let it wait; `hold` is the longest
     refused: Refused | None = None
-    anyway: bool = False  # a person wants it sent: nothing refuses it or lets it wait any more
+    anyway: bool = False  # a person wants it sent: nothing refuses it or lets it wait any more, but for its address
+    address_right: bool = False  # a person says so: it waits for no look-up, and no address error stops it
     suggested: dict[str, Address] = field(default_factory=dict)  # by "ship" or "bill": what may have been meant
     loaded_at: datetime | None = None  # None: nobody asks when it goes
 
     @classmethod
-    def of(cls, order: Order, *, anyway: bool = False, loaded_at: datetime | None = None) -> "Draft":
+    def of(
+        cls, order: Order, *, anyway: bool = False, address_right: bool = False, loaded_at: datetime | None = None
+    ) -> "Draft":
         """An order that no rule has seen."""
         lines: dict[int, tuple[PreparedLine, ...]] = {}
         for position, line in enumerate(order.lines, 1):
             lines[position] = (prepared_line(line),)
-        return cls(order, lines, anyway=anyway, loaded_at=loaded_at)
+        return cls(order, lines, anyway=anyway, address_right=address_right, loaded_at=loaded_at)
 
     @property
     def sent(self) -> list[tuple[int, Line, tuple[PreparedLine, ...]]]:
@@ -127,7 +130,7 @@ class Draft:
     def wait(self, hold: Hold) -> None:
         """The order is to wait. The longest wait wins; one without an end is the longest."""
         known = self.hold
-        if self.anyway:
+        if self.address_right if hold.by == ADDRESS_LOOKUP else self.anyway:
             return
         self.holds.append(hold)
         if known is None or (known.until is not None and (hold.until is None or hold.until > known.until)):

@@ -63,7 +63,7 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
         return batch
     carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
     ruling.refresh(run.rules, run.merchant, carts.values())
-    datas, told = _load(run, claimed, carts)
+    datas, told, right = _load(run, claimed, carts)
     for cart_id, rules in run.rules.items():
         lines = (line for c in claimed if c.cart_id == cart_id for line in datas[c.id].get("lines", ()))
         item_codes.know(rules, [line["item"] for line in lines if line.get("item")])
@@ -72,7 +72,7 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
     for c in claimed:
         try:
             rules = run.rules[c.cart_id]
-            outcome = judge(from_json(Order, datas[c.id]), rules, anyway=c.anyway)
+            outcome = judge(from_json(Order, datas[c.id]), rules, anyway=c.anyway, address_right=c.id in right)
             prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
             first = c.starts == 1 or not c.sent_hash  # or answered: nothing that was sent before may be there
             other = outcome.story != told[c.id]
@@ -108,20 +108,23 @@ def _keep(retold: Mapping[int, Outcome], now: datetime) -> None:
         ruling.store_lines(retold)
 
 
-def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> tuple[dict[int, Any], dict[int, Any]]:
-    """The orders' contents, and what their timelines say that the rules did.
+def _load(
+    run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]
+) -> tuple[dict[int, Any], dict[int, Any], set[int]]:
+    """The orders' contents, what their timelines say that the rules did, and whose addresses a person says are right.
 
     A source version that arrived during an earlier send takes effect now.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT order_id, data::text, newer::text, applied::text FROM orders_orderdetail "
+            "SELECT order_id, data::text, newer::text, applied::text, address_right FROM orders_orderdetail "
             "WHERE account_id = %s AND order_id = ANY(%s)",
             [tenancy.account_id(), [c.id for c in claimed]],
         )
         rows = cursor.fetchall()
     datas, told, by_id = {}, {}, {c.id: c for c in claimed}
-    for order_id, data, newer, applied in rows:
+    right = {order_id for order_id, *_, word in rows if word}
+    for order_id, data, newer, applied, _ in rows:
         told[order_id] = [] if applied == "[]" else orjson.loads(applied)
         if by_id[order_id].cancel_requested:
             newer = None  # the cancellation is decided first
@@ -137,9 +140,11 @@ def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> tuple
                 intake.keep_rules()
                 following.apply_source(intake, order_id, Status.SENDING, incoming, run.now, Stored())
             # As stored: what a person edited wins over the source.
-            stored = OrderDetail.objects.values_list("data", "applied").get(order_id=order_id)
-            datas[order_id], told[order_id] = stored
-    return datas, told
+            stored = OrderDetail.objects.values_list("data", "applied", "address_right").get(order_id=order_id)
+            datas[order_id], told[order_id], word = stored
+            if not word:
+                right.discard(order_id)
+    return datas, told, right
 
 
 def _store_hashes(items: Sequence[Item]) -> None:

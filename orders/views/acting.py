@@ -51,7 +51,7 @@ ACTIONS: dict[str, tuple[Act, str]] = {
     ),
     "address_is_right": (
         lambda o, r: actions.address_is_right(o, _actor(r)),
-        "The order goes to this address within a minute or two.",
+        "Noted. The order goes to this address as it is, unless something else holds it.",
     ),
     "seen": (lambda o, r: cancelling.seen(o), "Noted. The order stays as the WMS has it."),
     "resend_parcel": (
