@@ -49,6 +49,8 @@ def ask(order: Order, able: Abilities, actor: str, *, again: bool = False) -> No
             raise NotNow("The WMS is asked to cancel it already.")
         if again and row.qty_shipped:
             raise NotNow("A part of it has shipped, so it cannot be sent again as a whole.")
+        if again and row.forgotten_at is not None:
+            raise NotNow("Its personal data was removed, so it cannot be sent again.")
         if again and row.cancel_requested_at is not None:
             raise NotNow("It was canceled, so it is not sent again.")
         if again:

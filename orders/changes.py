@@ -105,9 +105,15 @@ def request_cancel(order_id: int, now: datetime, *, actor: str, why: str) -> Non
 
 
 def cancel(
-    ids: Sequence[int], frm: Status, why: str, now: datetime, *, actor: str = "", tokens: Sequence[int] | None = None
+    ids: Sequence[int],
+    frm: Status | Sequence[Status],
+    why: str,
+    now: datetime,
+    *,
+    actor: str = "",
+    tokens: Sequence[int] | None = None,
 ) -> list[int]:
-    """Cancels orders of which it is certain that the WMS does not have them."""
+    """Cancels orders that the WMS does not have, as far as anybody knows."""
     held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
     with transaction.atomic(savepoint=False):  # what is not told with it is never told
         moved = move(

@@ -90,17 +90,18 @@ def _cancellation_waits(row_id: int, status: Status) -> bool:
 def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
     """Takes note of a source version without changing what we send. False: only its state is new, if anything.
 
-    Of an order whose personal data was removed nothing new is kept, and nobody is told: shops remove theirs too.
+    Of an order whose personal data was removed nothing new is kept; once it has shipped nobody is told, either: shops
+    remove theirs too.
     """
     rows = OrderRow.objects.filter(pk=row_id)
-    known, forgotten = rows.values_list("source_hash", "forgotten_at").get()
+    known, forgotten, status = rows.values_list("source_hash", "forgotten_at", "status").get()
     changed = known != incoming.hash and not same_but_state(known, incoming.data)
     if changed and incoming.data.get("shipped"):
         before = source_of(OrderDetail.objects.select_related("order__cart__merchant").get(order_id=row_id))
         changed = before is None or not same_but_shipped(before, incoming.data)
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
     if forgotten:
-        return False
+        return changed and status == Status.AT_WMS
     raw = {"raw": incoming.raw} if incoming.raw is not None else {}
     OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)
     return changed

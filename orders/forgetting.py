@@ -1,10 +1,11 @@
-"""Removes the personal data of orders that are done, so many days after, by the kind of cart they came from.
+"""Removes the personal data of orders that need it no more, so many days after, by the kind of cart they came from.
 
 Name, street, phone, e-mail, gift message, instructions, notes and extra fields become MARK wherever the order has
 left them: its content, the source's own form, before and after in its timeline, exchanges, search keys, what its
 events and alerts say. It cannot be taken back. Its keys, items, quantities, money, parcels and the place stay.
 
-Only what is done is forgotten: an order that can still be sent needs its address.
+The days begin when the WMS got an order, which has its address then, and anew when it shipped or was canceled. One
+that is not sent needs its address until it is canceled, which orders/abandoned.py sees to.
 """
 
 import math
@@ -27,6 +28,7 @@ from merchants.rules.address import SIDES, SUGGESTED
 from orders.models import Event, EventDetail, OrderDetail
 
 MARK = "**PII Removed**"
+USUAL = 180  # days
 PERSONAL = frozenset(
     (
         "company", "title", "first_name", "last_name", "address_1", "address_2", "address_3", "phone", "e_mail",
@@ -40,8 +42,8 @@ _SHORT = 4  # letters; a shorter value in a sentence may as well be another word
 # Walks the table by its key: an index by time would have to be written with each order, to be read once a night.
 _NEXT = """
     SELECT o.id FROM orders_order o JOIN carts_cart c ON c.account_id = o.account_id AND c.id = o.cart_id
-    WHERE o.id > %(last)s AND o.forgotten_at IS NULL AND o.status IN ('shipped', 'confirmed', 'canceled')
-      AND greatest(o.shipped_at, o.canceled_at) < %(now)s
+    WHERE o.id > %(last)s AND o.forgotten_at IS NULL AND o.status IN ('at_wms', 'shipped', 'confirmed', 'canceled')
+      AND coalesce(greatest(o.shipped_at, o.canceled_at), o.delivered_at) < %(now)s
           - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
     ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""
 
@@ -58,13 +60,17 @@ _SKIPPED = """
 
 
 def days_of(system: str) -> int:
-    """How many days after it was done an order of this kind of cart is forgotten: the operator's word, else its own."""
+    """How many days after it was done an order of this kind of cart is forgotten.
+
+    What the operator says of this kind counts; what is said of all of them makes no kind's own time longer.
+    """
     given: Mapping[str, int] = settings.IM_PERSONAL_DAYS
     if system in given:
         return given[system]
     own = registry().systems.get(system, CartConnector)
     assert issubclass(own, CartConnector)
-    return given.get("") or own.personal_days
+    of_all = given.get("", USUAL)
+    return of_all if own.personal_days is None else min(of_all, own.personal_days)
 
 
 def forget(now: datetime, until: float = math.inf) -> int:
@@ -78,7 +84,7 @@ def forget(now: datetime, until: float = math.inf) -> int:
             with transaction.atomic():
                 due = _due(now, last)
                 if due:
-                    _forget(due, now)
+                    remove(due, now)
             if not due:
                 break
             total, last = total + len(due), due[-1]
@@ -93,12 +99,12 @@ def _forget_skipped(now: datetime, until: float) -> None:
     """
     while time.monotonic() < until:
         with connection.cursor() as cursor:
-            cursor.execute(_SKIPPED, _times(now) | {"batch": BATCH, "said": _SAID})
+            cursor.execute(_SKIPPED, times(now) | {"batch": BATCH, "said": _SAID})
             if cursor.rowcount < BATCH:
                 return
 
 
-def _times(now: datetime) -> dict[str, Any]:
+def times(now: datetime) -> dict[str, Any]:
     """After how many days each kind of cart's is forgotten."""
     days = {key: days_of(key) for key in registry().systems}
     return {"now": now, "days": orjson.dumps(days).decode(), "otherwise": days_of("")}
@@ -107,11 +113,12 @@ def _times(now: datetime) -> dict[str, Any]:
 def _due(now: datetime, last: int) -> list[int]:
     """The next orders after `last`, locked."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, _times(now) | {"last": last, "batch": BATCH})
+        cursor.execute(_NEXT, times(now) | {"last": last, "batch": BATCH})
         return [row[0] for row in cursor.fetchall()]
 
 
-def _forget(ids: list[int], now: datetime) -> None:
+def remove(ids: list[int], now: datetime) -> None:
+    """Removes the personal data of these orders, which the caller has locked."""
     details = list(OrderDetail.objects.filter(order__in=ids).values_list("order_id", "data", "applied"))
     edits = list(EventDetail.objects.filter(order_id__in=ids).values_list("id", "order_id", "changes"))
     events = Event.objects.filter(order_id__in=ids).exclude(message="").values_list("id", "order_id", "message")

@@ -25,7 +25,7 @@ from integration_manager.log import context as log_context
 from merchants import at_wms, schedules
 from merchants.models import Schedule, Service
 from merchants.services import services_of
-from orders import bulk, expiry, forgetting
+from orders import abandoned, bulk, expiry, forgetting
 from orders.connections import open_cart, open_wms, wms_class
 from orders.journal import Journal
 from orders.models import CartProduct, Effect
@@ -101,6 +101,7 @@ def nightly() -> None:
     """
     now = clock.now()
     parts: dict[str, Callable[[datetime, float], object]] = {
+        "orders that nobody sends": abandoned.cancel,
         "personal data": forgetting.forget,
         "sweep": sweep,
         "orders past their time": expiry.expire,

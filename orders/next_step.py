@@ -151,7 +151,10 @@ def _being_sent(order: Order, around: Around) -> Next:
 
 def _held(order: Order, around: Around) -> Next:
     if order.held_by == "person":
-        return Next("It will not be sent.", "Sending was canceled by a person and can be taken up again.")
+        return Next(
+            "It will not be sent.",
+            "Sending was canceled by a person. Until its personal data is removed, it can be taken up again.",
+        )
     event = around.since(order)
     why = event.message if event is not None else ""
     if order.held_by == "reopened":

@@ -24,6 +24,9 @@ PERSON = ("Dana", "Whitfield", "14 Wellington Place", "dana@mail.example", "0113
           "14 wellington pl", "41 Wellington Road")  # fmt: skip
 
 
+_DONE = {"canceled": "canceled_at", "at_wms": "delivered_at"}
+
+
 @pytest.fixture
 def desk() -> Desk:
     return desks.build(orders=0)
@@ -34,7 +37,7 @@ def order(
 ) -> Order:
     """One order with Dana's traces everywhere, done so many days ago."""
     now = clock.now()
-    done = {"canceled_at" if status == "canceled" else "shipped_at": now - timedelta(days=days)}
+    done = {_DONE.get(status, "shipped_at"): now - timedelta(days=days)}
     made = make_order(desk.carts[0], number, status=status, **done)
     detail = OrderDetail.objects.get(order=made)
     detail.data |= {
@@ -111,8 +114,11 @@ def test_nothing_of_the_person_is_left_and_everything_else_is(desk: Desk) -> Non
 
 @pytest.mark.parametrize(
     ("status", "days", "gone"),
-    [("confirmed", 179, 0), ("shipped", 181, 1), ("canceled", 181, 1), ("at_wms", 900, 0), ("gave_up", 900, 0)],
-)
+    [
+        ("confirmed", 179, 0), ("shipped", 181, 1), ("canceled", 181, 1), ("ready", 900, 0), ("gave_up", 900, 0),
+        ("at_wms", 179, 0), ("at_wms", 181, 1),
+    ],
+)  # fmt: skip
 def test_only_what_is_done_is_forgotten_and_in_its_time(desk: Desk, status: str, days: int, gone: int) -> None:
     with tenancy.activate(desk.account.pk):
         order(desk, "A-1", status, days=days)
@@ -142,6 +148,14 @@ def test_each_kind_of_cart_has_its_time_and_the_operator_the_last_word(
     )
     settings.IM_PERSONAL_DAYS = {"": 30}
     assert forgetting.forget(clock.now()) == 1
+
+
+def test_a_number_for_all_kinds_makes_none_longer_than_its_own(settings: Any) -> None:
+    found = {}
+    for days in ({"": 365}, {"": 30}, {"": 30, "shopify": 90}, {}):
+        settings.IM_PERSONAL_DAYS = days
+        found[str(days)] = (forgetting.days_of("shopify"), forgetting.days_of("woocommerce"))
+    assert list(found.values()) == [(60, 365), (30, 30), (90, 30), (60, 180)]
 
 
 def test_a_carts_page_says_when(desk: Desk, settings: Any) -> None:

@@ -44,6 +44,7 @@ EVERYONE = {
     ("integration_manager/im/rotate_keys.py", "rotate_keys"),
     ("orders/bulk_run.py", "bulk actions"),  # of which nobody is at
     ("orders/jobs.py", "tick"),
+    ("orders/abandoned.py", "orders that nobody sends"),
     ("orders/forgetting.py", "personal data"),
     ("orders/retention.py", "retention"),
     ("orders/out_of_stock.py", "orders that wait for stock"),

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from alerts.models import Alert
+from integration_manager.kit import clock
 from merchants.models import Service
 from orders import abilities, actions, cancelling, comparing, editing
 from orders.actions import NotNow
-from orders.models import Effect, Event, OrderDetail, Status
+from orders.models import Effect, Event, Order, OrderDetail, Status
 from tests.world import World, alerts, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -90,6 +91,13 @@ def test_an_address_that_a_person_called_right_is_so_while_it_is_the_same(world:
     again(world)
     run(world, DELIVER, DELIVER)
     assert list(OrderDetail.objects.order_by("pk").values_list("address_right", flat=True)) == [True, not moved]
+
+
+def test_what_has_lost_its_address_is_not_canceled_there_to_be_sent_again(world: World, key: str) -> None:
+    Order.objects.update(forgotten_at=clock.now())
+    with pytest.raises(NotNow, match="personal data was removed"):
+        again(world)
+    assert not Effect.objects.exists()
 
 
 def test_what_was_edited_here_before_is_kept(world: World) -> None:

@@ -237,7 +237,7 @@ class Connector:
 class CartConnector(Connector):
     """An order source."""
 
-    personal_days: ClassVar[int] = 180  # after an order is done; then its personal data is removed
+    personal_days: ClassVar[int | None] = None  # that data is kept after an order is done, at most; None: as is usual
     # Whether `orders` tells of orders that are canceled there; files of orders do not.
     tells_canceled: ClassVar[bool] = True
     # Its order gets one status with the last parcel: where no further one comes after all, the last is told again.
