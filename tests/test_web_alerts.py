@@ -91,6 +91,20 @@ def test_all_of_a_kind_are_dismissed_at_once(desk: Desk) -> None:
         assert Alert.objects.filter(dismissed_at=None).get() == desk.alert
 
 
+def test_all_of_a_kind_are_those_of_the_cart_that_was_chosen(desk: Desk) -> None:
+    for number in range(3):
+        another(desk, "refused", f"refused {number}", cart=desk.carts[0])
+    another(desk, "refused", "of the other", merchant=desk.merchants[1], cart=desk.carts[1])
+    assert "Dismiss all 4 of this kind" in page(desk, "alerts/")
+    text = page(desk, f"alerts/?cart={desk.carts[0].public_id}")
+    assert "Dismiss all 3 of this kind" in text
+    assert page(desk, f"alerts/?cart={desk.carts[1].public_id}").count("of this kind") == 0, "one is no group"
+    answer = desk.client("owner").post(
+        desk.url("alerts/dismiss/"), {"kind": "refused", "cart": desk.carts[0].public_id}, follow=True
+    )
+    assert "3 alerts dismissed" in answer.content.decode()
+
+
 def test_a_merchant_user_dismisses_the_own_merchants_only(desk: Desk) -> None:
     another(desk, "refused", "of the first")
     another(desk, "refused", "of the second", merchant=desk.merchants[1])

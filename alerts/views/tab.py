@@ -48,11 +48,12 @@ def alerts(request: AccountRequest) -> HttpResponse:
     listed = Alert.objects.filter(TABS[state][1])
     if merchant is not None:
         listed = listed.filter(merchant=merchant)
-    choices = _choices(listed)
+    of_cart = cart if looks_like_one(cart) else ""
+    choices = _choices(listed, of_cart)
     if kind:
         listed = listed.filter(kind=kind.replace("\x00", "")[:40])
-    if looks_like_one(cart):
-        listed = listed.filter(cart__public_id=cart)
+    if of_cart:
+        listed = listed.filter(cart__public_id=of_cart)
     rows = with_orders(listed.select_related("merchant", "cart"))
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     page = search.keyset(rows, "last_seen", after, before, PAGE, lambda alert: alert.public_id)
@@ -171,13 +172,13 @@ def _same_files(account: Account, alert: Alert) -> list[StoredFile]:
     return list(files)
 
 
-def _choices(listed: QuerySet[Alert]) -> dict[str, Any]:
-    """What there is to filter by: kinds with how many there are of each, and carts."""
+def _choices(listed: QuerySet[Alert], of_cart: str) -> dict[str, Any]:
+    """What there is to filter by, kinds and carts; and how many of each kind there are, of one cart if it is named."""
     rows = listed.order_by().values_list("kind", "cart__public_id", "cart__name").annotate(Count("pk"))
     numbers: dict[str, int] = {}
     carts: dict[str, str] = {}
     for kind, cart, name, number in rows:
-        numbers[kind] = numbers.get(kind, 0) + number
+        numbers[kind] = numbers.get(kind, 0) + (number if of_cart in ("", cart) else 0)
         if cart:
             carts[cart] = name
     titled = sorted((kinds.of(kind).title, kind) for kind in numbers)
