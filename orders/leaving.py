@@ -20,6 +20,7 @@ from integration_manager.kit.errors import OUT_OF_STOCK, NeedsHuman
 from merchants.models import Schedule, Service, StockLevel
 from merchants.schedules import AT_WMS, start_over
 from orders import causes, out_of_stock, product_rows, purchase_rows
+from orders.agreed import more_than_agreed
 from orders.models import Effect, Order, OutFile, Status
 from orders.services import look_up, posting
 from orders.states import move
@@ -51,8 +52,7 @@ class OnTheirWay:
 
     def unconfirmed(self, posted: Mapping[str, str]) -> bool:
         """Whether these are more than the person who sent the form was shown."""
-        shown = posted.get("shown", "")
-        return not shown.isascii() or not shown.isdigit() or self.total > int(shown[:18])
+        return more_than_agreed(self.total, posted.get("shown", ""))
 
 
 def on_their_way() -> OnTheirWay:

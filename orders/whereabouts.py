@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from merchants.models import Merchant
+from orders.agreed import more_than_agreed
 from orders.models import Order, Status
 from orders.state_words import AT_WMS, SENDING
 
@@ -37,8 +38,7 @@ class AtWms:
 
     def unconfirmed(self, posted: Mapping[str, str]) -> bool:
         """Whether these are more than the person who sent the form was shown and agreed to."""
-        agreed = posted.get("confirmed", "")
-        return self.total > (int(agreed) if agreed.isascii() and agreed.isdigit() else 0)
+        return more_than_agreed(self.total, posted.get("confirmed", ""))
 
 
 def at_wms(merchant: Merchant | None = None) -> AtWms:

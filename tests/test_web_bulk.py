@@ -102,6 +102,28 @@ def test_everything_that_matches_is_what_the_filters_say_within_the_own_merchant
     assert desk.client("stranger").get(desk.url(f"orders/bulk/{bulk.public_id}/")).status_code == 404
 
 
+@pytest.mark.parametrize("action", ["it_did_not", "cancel_sending"])
+def test_more_orders_than_the_page_showed_are_asked_about_again(desk: Desk, action: str) -> None:
+    """An older order comes to a cause that a person is just looking into: the WMS may well have that one."""
+    code = "outcome_unknown" if action == "it_did_not" else "x"
+    with tenancy.activate(desk.account.pk):
+        Order.objects.filter(cust_po_no__startswith="ONE-").update(error_code=code, cause="k")
+        Order.objects.filter(cust_po_no="ONE-0").update(cause="")
+    client, address = desk.client("owner"), desk.url(f"orders/bulk/?action={action}&all=1&cause=k")
+    page = client.get(address).content.decode()
+    assert "2 of 3" in page
+    with tenancy.activate(desk.account.pk):
+        Order.objects.filter(cust_po_no="ONE-0").update(cause="k")
+    before = states(desk)
+    again = client.post(desk.url("orders/bulk/"), hidden(page))
+    assert again.status_code == 200 and "more of them by now" in again.content.decode()
+    assert states(desk) == before and "3 of 4" in again.content.decode()
+    with tenancy.activate(desk.account.pk):
+        Order.objects.filter(cust_po_no="ONE-2").update(cause="")  # fewer are no reason to ask
+    assert client.post(desk.url("orders/bulk/"), hidden(again.content.decode())).status_code == 302
+    assert {number for number, state in states(desk).items() if state != before[number]} == {"ONE-0", "ONE-1"}
+
+
 def test_a_large_one_runs_in_the_background_and_its_page_follows_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,10 +16,12 @@ from accounts.roles import require
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from orders import bulk_run, selection
+from orders.agreed import more_than_agreed
 from orders.many import KINDS
 from orders.models import BulkAction, BulkRow, Order
 
 LATELY = 50
+ASKED = ("action", "order", "key", "shown", "csrfmiddlewaretoken")  # in the form by themselves; the rest are filters
 SHOWN = 100  # orders that were not done, on the page itself
 HEAD = ["Order", "Merchant", "Cart", "Result", "Why not"]
 ACTIONS = ["Action", "State", "Orders", "By", "Done", "Not done", "To go", "When (UTC)", "What went wrong"]
@@ -28,7 +30,10 @@ ACTIONS = ["Action", "State", "Orders", "By", "Done", "Not done", "To go", "When
 @require("orders.act")
 @require_http_methods(["GET", "POST"])
 def orders_bulk(request: AccountRequest) -> HttpResponseBase:
-    """With an action it says what that would do to which orders; posted, it begins. Without: the actions of late."""
+    """With an action it says what that would do to which orders; posted, it begins, unless there are more by then.
+
+    Without one: the actions of late.
+    """
     data = request.POST if request.method == "POST" else request.GET
     if request.method == "GET" and "action" not in data:
         found: list[Any] = list(_mine(request).order_by("-pk")[:LATELY])
@@ -40,18 +45,22 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
     if kind is None or chosen.empty:
         messages.info(request, "Choose what is to be done." if kind is None else "No order was selected.")
         return redirect(back)
-    if request.method == "POST":
+    forecast = bulk_run.forecast(chosen.orders, kind)
+    # What was ticked is what was shown. What matches goes on changing: nothing is done to orders nobody knows of.
+    more = request.method == "POST" and not chosen.ticked and more_than_agreed(forecast.able, data.get("shown", ""))
+    if request.method == "POST" and not more:
         key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
         begun = bulk_run.begin(chosen.orders, kind, request.user, key, chosen.words, clock.now())
         return redirect("bulk", request.account.public_id, begun.public_id)
     context = {
         "kind": kind,
         "chosen": chosen,
-        "found": bulk_run.forecast(chosen.orders, kind),
+        "found": forecast,
+        "more": more,
         "most": bulk_run.MOST,
         "key": secrets.token_hex(16),
         "back": back,
-        "fields": [(name, value) for name, value in data.items() if name not in ("action", "order", "key")],
+        "fields": [(name, value) for name, value in data.items() if name not in ASKED],
     }
     return render(request, "orders/bulk_ask.html", context)
 

@@ -55,7 +55,7 @@ def save(
         changes = present is not None and present.system != chosen.key
         if changes:
             way = on_their_way()
-            if way.total and way.unconfirmed(request.POST):
+            if way.unconfirmed(request.POST):
                 return {"way": way, "asked": True}
         elif present is not None and values.changed_openly():
             there = orders_there()

@@ -204,8 +204,7 @@ def _stands_against(request: AccountRequest, context: dict[str, Any]) -> bool:
     if stale.overtaken(request.POST, context["mark"]):
         context |= saving.overtaken(context["label"])
     elif context["way"] is not None and context["way"].unconfirmed(request.POST):
-        context["asked"] = context["way"].total > 0 or "shown" in request.POST
-        return bool(context["way"].total)
+        context["asked"] = True
     elif context["there"] is not None and context["values"].changed_openly():
         context["asked"] = context["there"].unconfirmed(request.POST)
     return bool(context.get("asked") or context.get("overtaken"))

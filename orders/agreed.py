@@ -1,0 +1,6 @@
+"""What a person was shown and agreed to. Where more came before the form was sent, its page asks again."""
+
+
+def more_than_agreed(number: int, agreed: str) -> bool:
+    """Whether these are more than the form says, which may say anything. Fewer are no reason to ask."""
+    return number > (int(agreed[:18]) if agreed.isascii() and agreed.isdigit() else 0)
