@@ -16,7 +16,7 @@ from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, changes, parcel_alerts
 from orders.models import Event, Order, OrderDetail, Shipment, Status
-from orders.states import Each, move, note
+from orders.states import move, note
 
 Act = Callable[[Sequence[Order], str, datetime], list[int]]
 STOPPED = (Status.ERROR, Status.GAVE_UP)
@@ -77,7 +77,10 @@ def address_is_right(orders: Sequence[Order], actor: str, now: datetime) -> list
 def at_wms(
     orders: Sequence[Order], actor: str, now: datetime, message: str = "A person found it at the WMS.", key: str = ""
 ) -> list[int]:
-    """A person has found orders of unknown outcome at the WMS, under `key`, else under our references."""
+    """A person has found orders of unknown outcome at the WMS, under `key`, else under our references.
+
+    Of those the WMS's own number is not known: our reference may be that of another order there.
+    """
     changed = _changed_meanwhile(_ids(orders))
     moved = move(
         _ids(orders),
@@ -87,7 +90,7 @@ def at_wms(
         now=now,
         actor=actor,
         message=message,
-        wms_key=Each(key or order.wms_ref for order in orders),
+        wms_key=key,
         delivered_at=now,
         error_code="",
         error_message="",

@@ -7,10 +7,11 @@ import pytest
 from alerts.models import Alert
 from integration_manager.kit.errors import NeedsHuman, RateLimited, Transient
 from merchants.models import Service
-from orders import abilities, cancelling
-from orders.models import Effect, Status
+from orders import abilities, actions, cancelling
+from orders.models import Effect, Order, Status
 from tests.test_changes import cancel
-from tests.world import START, World, alerts, at, place, run
+from tests.world import START, World, alerts, asked, at, place, run
+from wms.models import Wms
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -110,6 +111,18 @@ def test_a_cancellation_that_a_person_has_to_help_says_how(
     world.warehouse.call_off(world.only().wms_key)
     run(world, Service.SHIP_CONFIRM)
     assert (world.only().status, alerts()) == (Status.CANCELED, []), "the hall has done it"
+
+
+def test_what_has_no_number_at_a_wms_that_cannot_be_asked_is_stopped_by_hand(world: World, key: str) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    run(world, DELIVER)
+    Order.objects.update(status=Status.ERROR, error_code="outcome_unknown", wms_key="")
+    actions.it_arrived(world.only(), "", "dana@example.com")
+    cancel(world, key)
+    run(world, DELIVER)
+    assert (Effect.objects.get().state, alerts()) == ("refused", ["cancel_refused"])
+    assert "nobody has said which number it has there" in Alert.objects.get().message
+    assert asked(world.warehouse, path="/cancel") == 0
 
 
 def test_a_mistake_of_ours_in_one_cancellation_stops_nothing_else(

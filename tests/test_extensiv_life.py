@@ -193,6 +193,31 @@ def test_cancellations_before_and_after_sending(world: World) -> None:
     assert world.orders()[2].status == Status.SHIPPED
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_person_found_is_canceled_by_its_own_number_not_by_our_reference(world: World, there: bool) -> None:
+    """The shop's number of the second order is the warehouse's own of the first."""
+    place(world, 1, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    other = world.only()
+    key = place(world, int(other.wms_key), ("MUG-BLUE", 1))
+    run(world, DOWNLOAD)
+    if there:
+        run(world, DELIVER)
+    mine = world.orders()[1]
+    assert mine.wms_ref == other.wms_key
+    Order.objects.filter(pk=mine.pk).update(status=Status.ERROR, error_code="outcome_unknown", wms_key="")
+    actions.it_arrived(mine, "", DANA)
+    change(world, key, status="canceled")
+    run(world, DOWNLOAD, DELIVER)
+    assert [row["key"] for row in world.warehouse.effects("cancel")] == ([mine.wms_ref] if there else [])
+    states = [Status.AT_WMS, Status.CANCELED if there else Status.AT_WMS]
+    assert [order.status for order in world.orders()] == states
+    assert alerts() == ([] if there else ["cancel_refused"])
+    if not there:
+        message = Alert.objects.get().message
+        assert f"it shows no order {mine.cust_po_no} under our reference {mine.wms_ref}" in message
+
+
 def test_somebody_works_on_the_order_while_it_is_canceled(world: World) -> None:
     """What was read is stale by then (412): it is read again, and canceled as it is now."""
     key = place(world, 1)

@@ -284,6 +284,14 @@ def test_it_is_not_asked_for_before_a_day_nor_twice_a_day(sent: World) -> None:
     assert counted == [0, 0, 1, 1, 1, 2]
 
 
+def test_what_has_no_number_at_the_wms_is_not_asked_for_by_our_reference(sent: World) -> None:
+    """Which would be the number of another order there."""
+    Order.objects.update(delivered_at=START - timedelta(days=29), wms_key="")
+    with at(0):
+        run(sent, CONFIRM)
+    assert not any("orders" in seen.request.query for seen in sent.warehouse.journal)
+
+
 # ── telling the cart: tried at every run, for 30 days or 100 tries ──
 
 

@@ -54,7 +54,8 @@ class Claimed:
     failures: int
     failed_at: datetime | None
     order_id: int
-    wms_key: str
+    wms_key: str  # "": only a person, or a parcel, has said that the WMS has it
+    wms_ref: str
     cart_key: str
     number: str
     status: str
@@ -227,7 +228,7 @@ def _claim(run: Run, kinds: list[str], lease: float, where: str, values: Sequenc
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE e.id = picked.id AND o.id = e.order_id
             RETURNING e.id, e.kind, e.key, e.data::text, e.actor, e.token, e.starts, e.failures, e.failed_at,
-                      o.id, o.wms_key, o.cart_key, o.cust_po_no, o.status, o.cancel_by, o.wms_id""",  # noqa: S608 (conditions of ours)
+                      o.id, o.wms_key, o.wms_ref, o.cart_key, o.cust_po_no, o.status, o.cancel_by, o.wms_id""",  # noqa: S608 (conditions of ours)
             [run.merchant.pk, run.now, kinds, *values, lease],
         )
         row = cursor.fetchone()

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from alerts.raising import resolve
 from integration_manager.kit.connector import WmsConnector
-from integration_manager.kit.errors import ConnectorError
+from integration_manager.kit.errors import ConnectorError, Permanent
 from orders.again import intake_of, send_again
 from orders.models import Effect, Order, Status
 from orders.run import Run
@@ -40,12 +40,20 @@ class _Cancel(Work):
             self._record(one, agreed=False, why="it is at the WMS of before, which is not asked any more")
         elif not self.connector.overrides("cancel"):
             self._record(one, agreed=False, why="this WMS cannot be asked for it")
+        elif not one.wms_key and not self.connector.overrides("find"):
+            self._record(one, agreed=False, why="nobody has said which number it has there")
         else:
             return True
         return False
 
     def call(self, one: Claimed) -> bool:
-        return self.connector.cancel(one.wms_key)
+        if one.wms_key:
+            return self.connector.cancel(one.wms_key)
+        # Our reference may be another order's number there, so it is never asked for by that.
+        found = self.connector.find(one.wms_ref)
+        if found is None or found.order_no != one.number:
+            raise Permanent(f"it shows no order {one.number} under our reference {one.wms_ref}.")
+        return found.canceled or self.connector.cancel(found.wms_key)
 
     def done(self, one: Claimed, answer: Any) -> None:
         # AlreadyDone brings the WMS's id instead of its consent.

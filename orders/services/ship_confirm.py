@@ -86,6 +86,7 @@ def _ask_one_by_one(run: Run, connector: WmsConnector) -> None:
         Order.objects.filter(merchant=run.merchant, status=Status.AT_WMS, delivered_at__lt=now - ASK_AFTER)
         .exclude(~Q(wms_id=run.wms_id), wms_id__isnull=False)  # what another WMS has is not asked for here
         .exclude(checked_at__gt=now - cursors.DAILY)
+        .exclude(wms_key="")
         .order_by("delivered_at")
         .values_list("id", "wms_key")[:ASK_AT_ONCE]
     )
@@ -176,7 +177,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> list[int]:
     for row in {row.id: row for row, _ in pairs}.values():
         if row.status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
             continue
-        key = next((s.wms_key for r, s in pairs if r is row and s.wms_key), row.wms_ref)
+        key = next((s.wms_key for r, s in pairs if r is row and s.wms_key), "")
         was = row.status
         moved.append(row.id)
         causes_of = list(Order.objects.filter(pk=row.id).exclude(cause="").values_list("cause", flat=True))
@@ -196,7 +197,7 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> list[int]:
             held_by="",
             out_file_id=None,
         )
-        row.status, row.wms_key = Status.AT_WMS, key or ""
+        row.status, row.wms_key = Status.AT_WMS, key
         causes.settle(causes_of, run.now)
         if was is Status.CANCELED:
             _alert_although_canceled(run, row)
