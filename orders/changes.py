@@ -174,3 +174,13 @@ def cancel_at_wms(ids: Sequence[int], now: datetime, *, actor: str, why: str, ag
     note(list(ids), "cancel_requested", message, now=now, actor=actor)
     for merchant_id in {order.merchant_id for order in rows}:
         wake(Service.DELIVER, now, merchant_id=merchant_id)
+
+
+def cancel_found(ids: Sequence[int], now: datetime) -> None:
+    """Of orders that turn out to be at the WMS, it is asked to cancel those that were to be canceled before that.
+
+    What had been canceled already is not: an alert says of it that it left all the same.
+    """
+    asked = Order.objects.filter(pk__in=ids, cancel_requested_at__isnull=False, canceled_at=None).order_by("pk")
+    for pk, by in list(asked.values_list("pk", "cancel_by")):
+        cancel_at_wms([pk], now, actor=by, why="Canceled before that was known.")

@@ -37,9 +37,7 @@ def arrived(file: OutFile, actor: str) -> None:
         orders = list(Order.objects.filter(out_file_id=file.pk, status=Status.SENDING).values_list("pk", flat=True))
         note(orders, "it_arrived", f"A person says that {file.name} arrived.", now=now, actor=actor)
         out_files.finished(ByHand(now), file)
-        canceled = Order.objects.filter(pk__in=orders, status=Status.AT_WMS, cancel_requested_at__isnull=False)
-        for pk, by in list(canceled.values_list("pk", "cancel_by")):
-            changes.cancel_at_wms([pk], now, actor=by, why="Canceled before that was known.")
+        changes.cancel_found(orders, now)
 
 
 def did_not(file: OutFile, actor: str) -> None:

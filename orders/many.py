@@ -97,9 +97,7 @@ def at_wms(
         cause="",
     )
     causes.settle(_causes(orders, moved), now)
-    for order in orders:
-        if order.cancel_requested_at and order.pk in moved:
-            changes.cancel_at_wms([order.pk], now, actor=order.cancel_by, why="Canceled before that was known.")
+    changes.cancel_found(moved, now)
     for order_id in sorted(changed.intersection(moved)):
         changes.changed_after_sending(order_id, {}, now)
     return moved

@@ -113,6 +113,23 @@ def test_a_cancellation_that_a_person_has_to_help_says_how(
     assert (world.only().status, alerts()) == (Status.CANCELED, []), "the hall has done it"
 
 
+@pytest.mark.parametrize("share", ["1", "0.5"])
+def test_what_turns_out_to_be_there_by_its_parcel_is_stopped_as_far_as_it_has_not_left(
+    world: World, key: str, share: str
+) -> None:
+    run(world, DELIVER)
+    there = world.only().wms_key
+    Order.objects.update(status=Status.ERROR, error_code="outcome_unknown", wms_key="")  # looked up in vain
+    cancel(world, key)
+    assert world.only().cancel_requested_at
+    world.warehouse.pack(there, share=share)
+    run(world, Service.SHIP_CONFIRM, DELIVER)
+    left = share == "1"
+    assert world.only().status == (Status.SHIPPED if left else Status.AT_WMS)
+    assert asked(world.warehouse, "POST", "/cancel") == (0 if left else 1)
+    assert alerts() == ["shipped_although_canceled" if left else "cancel_refused"]  # it cancels nothing it has packed
+
+
 def test_what_has_no_number_at_a_wms_that_cannot_be_asked_is_stopped_by_hand(world: World, key: str) -> None:
     Wms.objects.update(system="sandbox_wms_blind")
     run(world, DELIVER)

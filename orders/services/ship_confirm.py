@@ -21,6 +21,7 @@ from integration_manager.kit.errors import Permanent
 from merchants import schedules
 from merchants.models import Service
 from orders import bulk, causes, cursors, files_read, managed, parcel_alerts
+from orders.changes import cancel_found
 from orders.connections import cart_class
 from orders.content import fold
 from orders.models import Order, Status
@@ -138,6 +139,8 @@ def store(run: Run, shipments: Sequence[Shipment]) -> set[int]:
     if gone:  # before anybody is woken: stock is locked before schedules
         managed.settle(run.merchant, run.now, gone)
     _progress(run, list(touched.values()), closed)
+    if gone:  # what has left of them by now, their cancellation finds out
+        cancel_found(gone, run.now)
     run.counts["shipments"] += len(fresh)
     return {row.cart_id for row, _ in fresh} | {row.cart_id for _, row, _ in changed}
 
