@@ -170,7 +170,8 @@ def merged(row: OrderRow, detail: OrderDetail, version: Mapping[str, Any]) -> di
 def _names(intake: Intake, row: OrderRow, data: dict[str, Any]) -> dict[str, str]:
     """What an order goes by. Its reference follows as long as nobody outside can have seen it."""
     names = {"cust_ref": data["cust_ref"][:100], "cust_po_no": data["cust_po_no"][:100]}
-    if row.starts == 0 and names["cust_ref"] != row.cust_ref:
+    unseen = row.starts == 0 and row.status != Status.SENDING
+    if unseen and names["cust_ref"] != row.cust_ref:
         cart = intake.cart
         ref = wms_ref(cart.public_id, cart.number, row.cart_key, data["cust_ref"], row.revision, intake.prefix)
         if not OrderRow.objects.filter(merchant=row.merchant_id, wms_ref=ref).exclude(pk=row.pk).exists():

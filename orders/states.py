@@ -5,7 +5,7 @@ else, in one statement with the timeline's entry. Leases are PostgreSQL's clock;
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -89,7 +89,7 @@ class Each(list[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """One order taken for sending. `starts` counts this claim: from 2 on, look up before sending."""
+    """One order taken for sending. `starts` counts this one's: from 2 on, look up before sending."""
 
     id: int
     token: int
@@ -116,11 +116,14 @@ _CLAIMED = (
 _FOR_WMS = "wms_id = CASE WHEN o.starts = 0 THEN %s ELSE coalesce(o.wms_id, %s) END"
 
 
-def claim(merchant_id: int, limit: int, lease: float, now: datetime, wms_id: int | None = None) -> list[Claimed]:
+def claim(
+    merchant_id: int, limit: int, lease: float, now: datetime, wms_id: int | None = None, *, begins: bool = True
+) -> list[Claimed]:
     """Takes up to `limit` orders of a merchant for sending to this WMS, expired claims first.
 
     `lease`: seconds, by PostgreSQL's clock, that cover handing out, one call and its settling. An order
     whose sending was begun to another WMS keeps that one's id: nobody knows whether it has arrived there.
+    `begins`: whether its send may begin from now on. Into a file it goes later, and that counts as the start.
     """
     taken: list[Claimed] = []
     with connection.cursor() as cursor:
@@ -131,10 +134,10 @@ def claim(merchant_id: int, limit: int, lease: float, now: datetime, wms_id: int
                 SELECT id FROM orders_order
                 WHERE merchant_id = %s AND status = 'sending' AND lease_until < now() AND out_file_id IS NULL
                 ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED)
-            UPDATE orders_order o SET token = token + 1, starts = starts + 1,
+            UPDATE orders_order o SET token = token + 1, starts = starts + %s,
                    lease_until = now() + make_interval(secs => %s), {_FOR_WMS}
             FROM picked WHERE o.id = picked.id RETURNING {_CLAIMED}""",  # noqa: S608 (a constant list of columns)
-            [merchant_id, limit, lease, wms_id, wms_id],
+            [merchant_id, limit, int(begins), lease, wms_id, wms_id],
         )
         taken += [Claimed(*row) for row in cursor.fetchall()]
         if len(taken) < limit:
@@ -144,13 +147,13 @@ def claim(merchant_id: int, limit: int, lease: float, now: datetime, wms_id: int
                     SELECT id FROM orders_order
                     WHERE merchant_id = %s AND status = 'ready' AND retry_at <= %s
                     ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
-                UPDATE orders_order o SET status = 'sending', token = token + 1, starts = starts + 1,
+                UPDATE orders_order o SET status = 'sending', token = token + 1, starts = starts + %s,
                        out_file_id = NULL, lease_until = now() + make_interval(secs => %s), {_FOR_WMS}
                 FROM picked WHERE o.id = picked.id RETURNING {_CLAIMED}""",  # noqa: S608
-                [merchant_id, now, limit - len(taken), lease, wms_id, wms_id],
+                [merchant_id, now, limit - len(taken), int(begins), lease, wms_id, wms_id],
             )
             taken += [Claimed(*row) for row in cursor.fetchall()]
-    return taken
+    return taken if begins else [replace(one, starts=one.starts + 1) for one in taken]
 
 
 def release(claimed: Sequence[Claimed], retry_at: datetime | None = None) -> None:
@@ -159,11 +162,11 @@ def release(claimed: Sequence[Claimed], retry_at: datetime | None = None) -> Non
     One that had an earlier, undecided call stays `sending`, to be looked up again. `retry_at` moves
     the place in the line, where the other side asked for a pause.
     """
-    give_back([(c.id, c.token) for c in claimed], retry_at)
+    give_back([(c.id, c.token, c.starts - 1) for c in claimed], retry_at)
 
 
-def give_back(claims: Sequence[tuple[int, int]], retry_at: datetime | None = None) -> None:
-    """The same, for (id, token)."""
+def give_back(claims: Sequence[tuple[int, int, int]], retry_at: datetime | None = None) -> None:
+    """The same, for (id, token, sends begun before)."""
     if not claims:
         return
     with connection.cursor() as cursor:
@@ -172,10 +175,10 @@ def give_back(claims: Sequence[tuple[int, int]], retry_at: datetime | None = Non
             UPDATE orders_order o SET
                 status = CASE WHEN o.unknown_rounds > 0 OR o.handle <> '' THEN 'sending' ELSE 'ready' END,
                 lease_until = CASE WHEN o.unknown_rounds > 0 OR o.handle <> '' THEN now() + interval '1 minute' END,
-                starts = o.starts - 1, retry_at = coalesce(%s, o.retry_at)
-            FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
+                starts = g.starts, retry_at = coalesce(%s, o.retry_at)
+            FROM unnest(%s::bigint[], %s::bigint[], %s::int[]) AS g(id, token, starts)
             WHERE o.id = g.id AND o.token = g.token AND o.status = 'sending'""",
-            [retry_at, [pk for pk, _ in claims], [token for _, token in claims]],
+            [retry_at, *(list(column) for column in zip(*claims, strict=True))],
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import models
 
 from accounts.models import Account
@@ -18,7 +19,7 @@ from integration_manager.kit.sftp import SftpFolder
 from merchants import schedules
 from merchants.models import Merchant, Schedule, Service
 from merchants.schedules import CART_SERVICES
-from orders import connections, jobs
+from orders import actions, changes, connections, jobs, states
 from orders import run as run_module
 from orders.models import Order, OutFile, SkippedOrder, Status
 from orders.run import LostLease, Run
@@ -244,6 +245,71 @@ def test_news_of_an_order_wait_for_the_file_of_a_dead_worker_and_are_taken_up_wi
     files.run(Service.DELIVER)
     order = Order.objects.get()
     assert (order.status, order.source_changed) == (Status.AT_WMS, False)
+
+
+@pytest.mark.parametrize("backup", ["ready", "taken", "planned", "canceled"])
+def test_after_a_restore_a_person_says_whether_what_was_in_a_file_arrived(files: Files, backup: str) -> None:
+    """`backup`: how the order stood in it. The file that it has left in since is not known any more."""
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-1')}\n")
+    files.run(Service.DOWNLOAD)
+    files.run(Service.DELIVER)
+    known = {"status": Status.READY, "starts": 0, "wms_key": "", "delivered_at": None, "retry_at": clock.now()}
+    if backup in ("taken", "planned"):
+        known |= {"status": Status.SENDING, "lease_until": clock.now()}
+    if backup == "planned":
+        OutFile.objects.update(phase=OutFile.Phase.PLANNED, lease_until=None)
+        known |= {"starts": 1, "out_file_id": OutFile.objects.get().pk}
+    else:
+        OutFile.objects.all().delete()
+    Order.objects.update(**known)
+    call_command("im", "after-restore")
+    if backup == "canceled":
+        changes.request_cancel(Order.objects.get().pk, clock.now(), actor="", why="Canceled in the shop.")
+    files.expire()
+    files.run(Service.DELIVER)
+    order = Order.objects.get()
+    assert len(files.names("hall/orders")) == 1, "not a second time without a question"
+    assert (order.status, order.error_code) == (Status.ERROR, "outcome_unknown")
+    assert Alert.objects.get(resolved_at=None).kind == "outcome_unknown"
+    actions.it_did_not(order, "dana@example.com")
+    files.run(Service.DELIVER)
+    ended = Status.CANCELED if backup == "canceled" else Status.AT_WMS
+    assert (Order.objects.get().status, Alert.objects.filter(resolved_at=None).count()) == (ended, 0)
+    assert len(files.names("hall/orders")) == (1 if backup == "canceled" else 2)
+
+
+@pytest.mark.parametrize("given_back", [True, False])
+def test_what_was_taken_for_a_file_that_was_never_planned_goes_in_the_next_without_a_question(
+    files: Files, given_back: bool
+) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-2')}\n")
+    files.run(Service.DOWNLOAD)
+    wms = Wms.current()
+    assert wms is not None
+    taken = states.claim(files.merchant.pk, 1, 60, clock.now(), wms.pk, begins=False)
+    if given_back:
+        states.release(taken)  # the rules had changed meanwhile
+        assert Order.objects.get().status == Status.READY
+    files.expire()
+    files.run(Service.DELIVER)
+    assert (Order.objects.get().status, Order.objects.get().starts) == (Status.AT_WMS, 1)
+    assert len(files.names("hall/orders")) == 1
+
+
+def test_an_order_keeps_its_reference_while_it_is_taken_for_a_file(files: Files) -> None:
+    """Its shop gives it another number between the claim and the file: the file and we call it the same."""
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-3')}\n")
+    files.run(Service.DOWNLOAD)
+    Order.objects.update(cust_ref="OLD", wms_ref="PAPER-OLD")
+    states.claim(files.merchant.pk, 1, 60, clock.now(), begins=False)
+    files.put("shop/orders/tuesday.csv", f"{HEADER}\n{row('R-3', quantity='5')}\n")
+    files.run(Service.DOWNLOAD)
+    assert Order.objects.get().source_changed
+    files.expire()
+    files.run(Service.DELIVER)
+    order = Order.objects.get()
+    assert (order.status, order.cust_ref, order.wms_ref) == (Status.AT_WMS, "R-3", "PAPER-OLD")
+    assert "PAPER-OLD" in files.text("hall/orders")
 
 
 def test_a_server_that_is_away_drops_the_file_and_the_orders_wait_uncharged(files: Files) -> None:

@@ -35,6 +35,18 @@ def run(options: dict[str, Any]) -> None:
                 [account, [*UNSENT, "sending"]],
             )
             marked = cursor.rowcount
+            # A file that was only planned has long been taken, perhaps: its orders are asked about one by one.
+            cursor.execute(
+                """UPDATE orders_order o SET out_file_id = NULL, lease_until = now() FROM orders_outfile f
+                   WHERE o.account_id = %s AND f.account_id = o.account_id AND f.id = o.out_file_id
+                   AND f.kind = 'orders' AND f.phase = 'planned' AND o.status = 'sending'""",
+                [account],
+            )
+            cursor.execute(
+                "UPDATE orders_outfile SET phase = 'dropped' "
+                "WHERE account_id = %s AND kind = 'orders' AND phase = 'planned'",
+                [account],
+            )
             cursor.execute(
                 "UPDATE orders_shipment SET starts = greatest(starts, 1) WHERE account_id = %s AND uploaded_at IS NULL",
                 [account],

@@ -36,7 +36,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
     connector.ready("orders")
     while run.keep_alive() and not run.stopping.is_set():
         run.current()
-        claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now, run.wms_id)
+        claimed = claim(run.merchant.pk, RECORDS, LEASE, run.now, run.wms_id, begins=False)
         taken += [c.id for c in claimed]
         if not claimed:
             break
@@ -61,7 +61,7 @@ def deliver(run: Run, outcomes: Outcomes) -> list[int]:
             file = _plan(run, "orders", name, content, [item.id for item in items])
             with connection.cursor() as cursor:
                 cursor.execute(
-                    """UPDATE orders_order o SET out_file_id = %s
+                    """UPDATE orders_order o SET out_file_id = %s, starts = o.starts + 1
                        FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, token)
                        WHERE o.id = g.id AND o.token = g.token AND o.status = 'sending'""",
                     [file.pk, [item.id for item in items], [item.claimed.token for item in items]],
@@ -206,7 +206,7 @@ def _plan(run: Run, kind: str, name: str, content: bytes, records: list[Any]) ->
 
 
 def _drop_canceled(run: Run, claimed: Claimed) -> bool:
-    """An order in no file has certainly not been sent."""
+    """An order that has been in no file, not even one that is forgotten, has certainly not been sent."""
     if not claimed.cancel_requested:
         return False
     tokens = [claimed.token]

@@ -56,7 +56,7 @@ def _orders_dropped(run: Run, file: OutFile, error: ConnectorError, charged: boo
     again = [pk for pk, _, failures, _ in found if charged and failures < TRIES]
     move(again, Status.SENDING, Status.READY, "failed", now=now, message=str(error), retry_at=now + AGAIN)
     if not charged:
-        give_back([(pk, token) for pk, token, _, _ in found])
+        give_back([(pk, token, 0) for pk, token, _, _ in found])
     with connection.cursor() as cursor:
         # Nothing of a dropped file can ever be read by the other side: these starts did not happen.
         cursor.execute(

@@ -112,12 +112,15 @@ class Outcomes:
     def elsewhere(self, claimed: Sequence[Claimed]) -> list[Claimed]:
         """Those of `claimed` that may be sent. Where a send was begun to a WMS of before, a person decides.
 
-        This WMS could only say that it does not have it, and the other one may be packing it.
+        This WMS could only say that it does not have it, and the other one may be packing it. One that takes files
+        says nothing, so what may have been in a file that is not known any more is a person's to decide, too.
         """
         mine = []
         for one in claimed:
             if one.starts > 1 and one.wms_id not in (None, self.run.wms_id):
                 self._ask_person(one, "The order was sent to the WMS of before, and may have arrived there.")
+            elif one.starts > 1 and "orders" in self.connector.renders:
+                self._ask_person(one, "It may have gone in a file before, which is not known here any more.")
             else:
                 mine.append(one)
         return mine
