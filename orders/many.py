@@ -16,7 +16,7 @@ from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, changes, parcel_alerts
 from orders.models import Event, Order, OrderDetail, Shipment, Status
-from orders.states import move, note
+from orders.states import Each, move, note
 
 Act = Callable[[Sequence[Order], str, datetime], list[int]]
 STOPPED = (Status.ERROR, Status.GAVE_UP)
