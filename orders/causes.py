@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Case, Count, Exists, Min, OuterRef, Q, When
 
 from alerts import kinds
@@ -83,20 +83,21 @@ def to_error(
 ) -> list[int]:
     """Stops orders until somebody acts, with the cause on them, and opens its alert."""
     message = problem.message if isinstance(problem, Problem) else str(problem)
-    moved = move(
-        ids,
-        frm,
-        to,
-        "error" if to is Status.ERROR else "gave_up",
-        now=now,
-        message=message,
-        tokens=tokens,
-        error_code=problem.code,
-        error_message=message,
-        cause=cause.key,
-    )
-    if moved:
-        open_alert(cause, now, order_id=moved[0] if len(moved) == 1 else None, count=len(moved))
+    with transaction.atomic():  # what is not told with it is never told
+        moved = move(
+            ids,
+            frm,
+            to,
+            "error" if to is Status.ERROR else "gave_up",
+            now=now,
+            message=message,
+            tokens=tokens,
+            error_code=problem.code,
+            error_message=message,
+            cause=cause.key,
+        )
+        if moved:
+            open_alert(cause, now, order_id=moved[0] if len(moved) == 1 else None, count=len(moved))
     return moved
 
 
@@ -209,10 +210,17 @@ def bring_back(merchant_id: int, now: datetime) -> None:
 
 
 def settle(keys: Sequence[str], now: datetime) -> None:
-    """Resolves the alerts of causes that hold no order any more."""
+    """Resolves the alerts of causes that hold no order any more. Lock what orders you move before: alerts come last."""
     if not keys:
         return
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Whoever stops an order for one of them, or frees another, in this very moment is waited for; what that one
+        # did is seen by the next statement only.
+        cursor.execute(
+            """SELECT id FROM alerts_alert WHERE account_id = %s AND key = ANY(%s) AND resolved_at IS NULL
+               ORDER BY key COLLATE "C", id FOR NO KEY UPDATE""",
+            [tenancy.account_id(), list(keys)],
+        )
         cursor.execute(
             """UPDATE alerts_alert a SET resolved_at = %s
                WHERE a.account_id = %s AND a.key = ANY(%s) AND a.resolved_at IS NULL

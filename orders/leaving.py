@@ -16,8 +16,8 @@ from alerts import kinds
 from alerts.models import Alert
 from alerts.raising import resolve
 from integration_manager import tenancy
-from integration_manager.kit.errors import OUT_OF_STOCK, NeedsHuman
-from merchants.models import Schedule, Service, StockLevel
+from integration_manager.kit.errors import NeedsHuman
+from merchants.models import Schedule, StockLevel
 from merchants.schedules import AT_WMS, start_over
 from orders import causes, out_of_stock, product_rows, purchase_rows
 from orders.agreed import more_than_agreed
@@ -105,13 +105,9 @@ def leave(now: datetime, *, hold_new: bool, actor: str) -> None:
     StockLevel.objects.filter(merchant__managed_inventory=False).delete()
     schedules = Schedule.objects.filter(cart__isnull=True, service__in=AT_WMS)
     start_over(schedules, now, cursor=None, reached_back_at=None, state={}, failures=0, problem="")
-    # What the old one did not answer as it should is over; who waits for stock goes on, and ends it (out_of_stock.py).
+    # What the old one did not answer as it should is over; who waits for stock goes on, and its delivery ends that.
     told = Alert.objects.filter(kind__in=("credentials", *kinds.BY_ITSELF), cart=None, resolved_at=None)
     told.exclude(kind=look_up.KIND).update(resolved_at=now)
-    lacking = Alert.objects.filter(kind=OUT_OF_STOCK, resolved_at=None)
-    schedules.filter(service=Service.DELIVER, merchant__in=lacking.values("merchant")).update(
-        state={out_of_stock.MARK: True}
-    )
 
 
 def _undecided() -> list[tuple[int, str, list[int]]]:

@@ -1,5 +1,7 @@
 """The actions of orders/actions.py on many orders by a few statements. Each gives the ids of those that really moved.
 
+Whole or not at all: an alert that ends, or has to be told, does so with its orders.
+
 Who calls has asked what is allowed, and holds the rows; an order that changed all the same is left as it is.
 """
 
@@ -7,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -23,6 +26,7 @@ STOPPED = (Status.ERROR, Status.GAVE_UP)
 NOT_SENT = (Status.RECEIVED, Status.READY, *STOPPED)
 
 
+@transaction.atomic
 def resend(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Sends orders (again) as soon as possible."""
     waiting = _ids(orders, Status.READY)
@@ -33,6 +37,7 @@ def resend(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     return _delivered([*waiting, *freed], orders, now)
 
 
+@transaction.atomic
 def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Keeps orders from being sent until that is undone."""
     moved = move(
@@ -52,6 +57,7 @@ def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[i
     return moved
 
 
+@transaction.atomic
 def undo_cancel(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Lets held orders be sent after all; the rules that held them do so no more.
 
@@ -64,6 +70,7 @@ def undo_cancel(orders: Sequence[Order], actor: str, now: datetime) -> list[int]
     return _delivered(freed, orders, now)
 
 
+@transaction.atomic
 def address_is_right(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Sends orders to their addresses as they are, in their time and unless something else holds them."""
     found = Order.objects.filter(pk__in=_ids(orders), status=Status.ERROR, error_code=address.ERROR)
@@ -74,6 +81,7 @@ def address_is_right(orders: Sequence[Order], actor: str, now: datetime) -> list
     return _delivered(freed, orders, now)
 
 
+@transaction.atomic
 def at_wms(
     orders: Sequence[Order], actor: str, now: datetime, message: str = "A person found it at the WMS.", key: str = ""
 ) -> list[int]:
@@ -114,6 +122,7 @@ def _changed_meanwhile(ids: Sequence[int]) -> set[int]:
     return set(later.values_list("order_id", flat=True))
 
 
+@transaction.atomic
 def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """A person has made sure that the WMS does not have them: they are sent again."""
     ids = _ids(orders)
@@ -123,6 +132,7 @@ def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     return _delivered(causes.free(ids, Status.ERROR, message, now, actor=actor, kind="it_did_not"), orders, now)
 
 
+@transaction.atomic
 def resend_tracking(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Tells the carts of all parcels again."""
     ids = _ids(orders)

@@ -24,7 +24,6 @@ from orders.states import move
 HOUR, ZONE = 1, "America/Los_Angeles"
 SPREAD = 15 * 60  # seconds
 HELD_BY = "stock"
-MARK = "out_of_stock"  # in the state of the delivery: some wait for stock
 
 
 def again_at(merchant_id: int, now: datetime) -> datetime:
@@ -33,21 +32,19 @@ def again_at(merchant_id: int, now: datetime) -> datetime:
 
 
 def hold(run: Run, ids: Sequence[int]) -> None:
-    """Puts orders that were just refused on hold until the night. Their cause stays with them."""
+    """Puts orders that were just refused on hold until the night. Their cause stays with them.
+
+    Call it in the transaction that stopped them: nobody looks for those that stand in error.
+    """
     again = again_at(run.merchant.pk, run.now)
     message = "Held for lack of stock: it is sent again every night until the WMS takes it."
     move(ids, Status.ERROR, Status.HELD, "held", now=run.now, message=message, held_by=HELD_BY, retry_at=again)
-    run.state[MARK] = True
 
 
 def settle(run: Run) -> None:
     """Ends the alerts whose last order has gone out."""
-    if not run.state.get(MARK):
-        return
     waiting = Alert.objects.filter(kind=OUT_OF_STOCK, merchant=run.merchant.pk, resolved_at__isnull=True)
     causes.settle(list(waiting.values_list("key", flat=True)), run.now)
-    if not waiting.exists():
-        del run.state[MARK]
 
 
 def release_due(now: datetime) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from carts.models import Cart
 from integration_manager.kit.canonical import Order as Canonical
@@ -37,8 +37,10 @@ def release(merchant: Merchant, keys: Sequence[str], message: str, now: datetime
     if not keys:
         return 0
     released = 0
-    held = Order.objects.filter(cause__in=keys, status=Status.ERROR, merchant=merchant).order_by("id")
-    while rows := dict(held.values_list("pk", "retry_at")[:BATCH]):
+    held = Order.objects.filter(cause__in=keys, status=Status.ERROR, merchant=merchant)
+    waits = list(_locked(held).values_list("pk", "retry_at"))
+    for start in range(0, len(waits), BATCH):
+        rows = dict(waits[start : start + BATCH])
         goes = Each(max(now, when or now) for when in rows.values())
         released += len(causes.free(list(rows), Status.ERROR, message, now, actor=actor, retry_at=goes))
     causes.settle(keys, now)
@@ -84,12 +86,12 @@ def review(
     known = ruling.load(merchant, [cart])[cart.pk]
     found = Reviewed()
     mine = Q(status=Status.ERROR, error_code=code) | Q(status=Status.HELD, held_by=code)
-    rows = Order.objects.filter(mine, cart=cart).order_by("id").select_for_update(no_key=True)
+    rows = Order.objects.filter(mine, cart=cart)
     if items is not None:
         rows = rows.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), item__in=items)))
-    last = 0
-    while group := list(rows.filter(pk__gt=last)[:BATCH]):
-        last = group[-1].pk
+    ids = list(_locked(rows).values_list("pk", flat=True))
+    for start in range(0, len(ids), BATCH):
+        group = list(Order.objects.filter(pk__in=ids[start : start + BATCH]).order_by("id"))
         judged = see(group, known, now, other_items=other_items)
         _place([order for order in group if order.pk in judged], judged, cart, found, message, now, actor)
     if found.released or found.to_ask:
@@ -137,13 +139,18 @@ def try_again(
     by_id = {cart.pk: cart for cart in carts}
     refused = Order.objects.filter(cart__in=by_id, status=Status.ERROR, error_code=REFUSED)
     released = 0
-    for cart_id in refused.values_list("cart_id", flat=True).order_by("cart_id").distinct():
+    for cart_id in sorted(set(_locked(refused).values_list("cart_id", flat=True))):
         cart = by_id[cart_id]
         cart.refresh_from_db(fields=["rules_mark"])
         message = "Other items are sent for it now."
         seen = review(merchant, cart, REFUSED, message, now, actor=actor, other_items=True, items=items)
         released += seen.released
     return released
+
+
+def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Orders that are locked once asked for: all of them, before the first alert is."""
+    return orders.order_by("id").select_for_update(no_key=True)
 
 
 def _items(story: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from orders import causes, item_codes, managed
 from orders.following import update_known
 from orders.inserting import Plan, insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
-from orders.models import Status
+from orders.models import Order, Status
 from orders.reading import GONE, HANDLED, left_out
 
 
@@ -29,16 +29,17 @@ def store_page(
         return False
     known, over = known_of(intake, list(by_key))
     fresh = [incoming for key, incoming in by_key.items() if key not in known]
-    if fresh or any(by_key[key].hash != row[2] or row[4] for key, row in known.items()):
+    changed = [(*row, by_key[key]) for key, row in known.items() if by_key[key].hash != row[2] or row[4]]
+    changed.sort(key=lambda row: row[0])  # in the order of their ids, as everybody locks orders
+    if fresh or changed:
         intake.keep_rules()
     _insert_new(intake, fresh, over, now, stored, plan)
-    # In the order of their ids, as everybody locks orders.
-    news = any(incoming.key not in over for incoming in fresh)  # what is done with stays so
-    for key, (row_id, status, old_hash, canceled, waits) in sorted(known.items(), key=lambda item: item[1]):
-        incoming = by_key[key]
-        if incoming.hash != old_hash or waits:
-            news = True
-            update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
+    news = bool(changed) or any(incoming.key not in over for incoming in fresh)  # what is done with stays so
+    if len(changed) > 1:  # all before the first alert is
+        ids = [row[0] for row in changed]
+        list(Order.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    for row_id, status, _, canceled, _, incoming in changed:
+        update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
     if news:
         managed.settle(intake.merchant, now)
     return news
@@ -50,7 +51,7 @@ def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> 
     Call it in the same transaction, since nobody could later tell that its orders were never announced.
     """
     first = {cause.key: cause for cause in reversed(stored.causes)}
-    for key, count in Counter(cause.key for cause in stored.causes).items():
+    for key, count in sorted(Counter(cause.key for cause in stored.causes).items()):  # as everybody locks alerts
         causes.open_alert(first[key], now, count=count)
     stored.causes.clear()
     if news:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from alerts.raising import raise_alert, resolve
@@ -77,7 +77,7 @@ class Claimed:
 
 
 class Work:
-    """One kind of effect: what is called for it, and what is said of how that went."""
+    """One kind of effect: what is called for it, and what is said of how that went, in one transaction."""
 
     kind: ClassVar[Effect.Kind]
     name: ClassVar[str]  # of its alerts: <name>_failing while it is tried again, <name>_refused
@@ -115,8 +115,9 @@ class Work:
     def carry_out(self, one: Claimed) -> bool:
         """Carries out one effect. False: the other system is not to be called again in this run."""
         run = self.run
-        if not self.undecided(one):
-            return True
+        with transaction.atomic():  # what is decided and not told with it is never told
+            if not self.undecided(one):
+                return True
         try:
             answer = run.call(self.call, one, subject=one.order_id)
         except AuthFailed as error:
@@ -127,26 +128,32 @@ class Work:
             release(one)
             run.unreachable(error)
             return False
-        except RateLimited as error:
-            retry_at = error.retry_at or run.now + AGAIN
-            release(one, retry_at)
-            run.due_at(retry_at)
-        except AlreadyDone as error:
-            self.done(one, error.remote_id)
-        except Permanent as error:
-            self.refused(one, str(error), state=Effect.State.REFUSED, said=error.said)
-        except NeedsHuman as error:
-            self.refused(one, str(error), state=Effect.State.PARKED, fix=error.fix, said=error.said)
         except LostLease:
             raise
         except Exception as error:
-            self.unclear(one, error)
-        else:
-            if isinstance(answer, Pending):
-                self._pending(one, answer)
-            else:
-                self.done(one, answer)
+            answer = error
+        with transaction.atomic():
+            self._answered(one, answer)
         return True
+
+    def _answered(self, one: Claimed, answer: Any) -> None:
+        """What the call gave, or how it failed."""
+        if isinstance(answer, RateLimited):
+            retry_at = answer.retry_at or self.run.now + AGAIN
+            release(one, retry_at)
+            self.run.due_at(retry_at)
+        elif isinstance(answer, AlreadyDone):
+            self.done(one, answer.remote_id)
+        elif isinstance(answer, Permanent):
+            self.refused(one, str(answer), state=Effect.State.REFUSED, said=answer.said)
+        elif isinstance(answer, NeedsHuman):
+            self.refused(one, str(answer), state=Effect.State.PARKED, fix=answer.fix, said=answer.said)
+        elif isinstance(answer, Exception):
+            self.unclear(one, answer)
+        elif isinstance(answer, Pending):
+            self._pending(one, answer)
+        else:
+            self.done(one, answer)
 
     def _pending(self, one: Claimed, pending: Pending) -> None:
         """The other system works on it, and is asked again by the next call."""
@@ -183,9 +190,10 @@ class Work:
         ended = {"state": state, "lease_until": None, "error_message": why, **fields}
         if state != Effect.State.PARKED:
             ended["done_at"] = self.run.now
+        decided = bool(mine(one).update(**ended))
         if one.failures:
             resolve(f"{self.name}_failing", [self.subject(one)], self.run.now)
-        return bool(mine(one).update(**ended))
+        return decided
 
     def subject(self, one: Claimed) -> str:
         """The key of its alerts."""

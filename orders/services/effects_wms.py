@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
-
 from alerts.raising import resolve
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import ConnectorError, Permanent
@@ -84,22 +82,21 @@ class _Cancel(Work):
         if not agreed:
             self.refused(one, f"{why}.", state=Effect.State.REFUSED)
             return
-        with transaction.atomic():  # who is not told with it is never told
-            intake = intake_of(one.order_id) if again else None
-            Order.objects.select_for_update(no_key=True).get(pk=one.order_id)
-            if in_part := shipped_in_part.has_shipped(one.order_id):
-                moved = shipped_in_part.end(one.order_id, shipped_in_part.CANCELED, now)
-            else:
-                moved = move(
-                    [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now,
-                    message="Canceled at the WMS.", canceled_at=now,
-                )  # fmt: skip
-                if intake is not None:
-                    send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
-                elif moved and one.canceled_by:
-                    tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
-            if in_part and moved:
-                self.alert(one, "canceled_after_shipping", shipped_in_part.TOLD, shipped_in_part.FIX)
-            self.decide(one, Effect.State.DONE)
-            resolve("cancel_refused", [self.subject(one)], now)
+        intake = intake_of(one.order_id) if again else None
+        Order.objects.select_for_update(no_key=True).get(pk=one.order_id)
+        if in_part := shipped_in_part.has_shipped(one.order_id):
+            moved = shipped_in_part.end(one.order_id, shipped_in_part.CANCELED, now)
+        else:
+            moved = move(
+                [one.order_id], Status.AT_WMS, Status.CANCELED, "canceled", now=now,
+                message="Canceled at the WMS.", canceled_at=now,
+            )  # fmt: skip
+            if intake is not None:
+                send_again(intake, one.order_id, now, actor=one.actor, zone=run.account.timezone)
+            elif moved and one.canceled_by:
+                tell_of_cancellation(moved, now, actor=one.canceled_by, why="The WMS has canceled it.")
+        if in_part and moved:
+            self.alert(one, "canceled_after_shipping", shipped_in_part.TOLD, shipped_in_part.FIX)
+        self.decide(one, Effect.State.DONE)
+        resolve("cancel_refused", [self.subject(one)], now)
         run.counts["canceled"] += 1

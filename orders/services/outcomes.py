@@ -174,14 +174,14 @@ class Outcomes:
             self._canceled_there(item, found)
             return
         lines = same_lines(found, item.prepared)
-        with transaction.atomic():
+        with transaction.atomic():  # what is not told with it is never told
             moved = self._sent([item], [found.wms_key], "An earlier send had arrived: found there, not sent again.")
             if moved and lines:  # a later send of ours may be the one that arrived
                 keep(self.run.merchant, [item], now)
-        same = lines and item.claimed.sent_hash == item.hash
-        if moved and not same and not item.claimed.cancel_requested:
-            self._keep_found(item, found)
-            changed_after_sending(item.id, {}, now)
+            same = lines and item.claimed.sent_hash == item.hash
+            if moved and not same and not item.claimed.cancel_requested:
+                self._keep_found(item, found)
+                changed_after_sending(item.id, {}, now)
 
     def _already(self, item: Item, error: AlreadyDone) -> None:
         """The WMS says "duplicate": believed only if a call of ours had started, and after a look."""
