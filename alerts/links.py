@@ -1,6 +1,7 @@
 """The way from an alert to its fix: plain addresses of ours, which the login leads on to."""
 
 from functools import lru_cache
+from typing import Any
 
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -22,11 +23,10 @@ def page(account: Account, alert: Alert) -> str:
     return f"{to('alerts', account.public_id)}{alert.public_id}/"
 
 
-def orders(account: Account, alert: Alert) -> str:
+def orders(account: Account, alert: Any) -> str:
     """The orders that wait for it; a single one itself. The alert needs `with_orders` (orders/alerted.py)."""
-    one = getattr(alert, "order_page", None)
-    if one and getattr(alert, "waiting", 0) <= 1:
-        return f"{to('orders', account.public_id)}{one}/"
+    if alert.order_page and alert.waiting <= 1:
+        return f"{to('orders', account.public_id)}{alert.order_page}/"
     return to("orders", account.public_id) + "?" + urlencode({"cause": alert.key})
 
 
@@ -36,19 +36,15 @@ def resend(account: Account, alert: Alert) -> str:
     return to("orders_bulk", account.public_id) + "?" + urlencode(query)
 
 
-def fix(account: Account, alert: Alert) -> str:
-    """The page on which its cause is put right."""
+def fix(account: Account, alert: Any) -> str:
+    """The page on which its cause is put right. The alert needs `with_orders` (orders/alerted.py)."""
     known = kinds.of(alert.kind)
     merchant = alert.merchant.public_id if alert.merchant else ""
     cart = alert.cart.public_id if alert.cart else ""
     if known.fix is Fix.ORDERS:
         if alert.kind.startswith("stuck_"):
             return stuck(account, alert)
-        return (
-            orders(account, alert)
-            if getattr(alert, "order_page", None) or getattr(alert, "holds", True)
-            else (page(account, alert))
-        )
+        return orders(account, alert) if alert.order_page or alert.holds else page(account, alert)
     if known.fix is Fix.SHIP_METHODS:
         return _ship_methods(account, alert)
     if known.fix is Fix.CONNECTION and cart:
@@ -82,7 +78,7 @@ def stuck(account: Account, alert: Alert) -> str:
     return to("orders", account.public_id) + "?" + urlencode(query)
 
 
-def _ship_methods(account: Account, alert: Alert) -> str:
+def _ship_methods(account: Account, alert: Any) -> str:
     if alert.cart:
         return to("ship_map", account.public_id, alert.cart.public_id)
     return orders(account, alert)

@@ -7,11 +7,12 @@ days is switched off, with an alert.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from accounts.mail import link
@@ -32,6 +33,14 @@ GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=1)
 BUDGET = 20.0  # seconds of one task
 KIND = "channel_off"
+
+_with_orders: Callable[[QuerySet[Alert]], QuerySet[Alert]]
+
+
+def register(with_orders: Callable[[QuerySet[Alert]], QuerySet[Alert]]) -> None:
+    """Has posts lead to the orders of their alerts. `with_orders`: orders/alerted.py, which is above this app."""
+    global _with_orders
+    _with_orders = with_orders
 
 
 def plan(news: Sequence[Alert], now: datetime) -> None:
@@ -131,7 +140,7 @@ def _claim(now: datetime) -> tuple[int, int] | None:
 
 def _send(post: Post) -> bool:
     channel, mine = post.channel, Post.objects.filter(pk=post.pk, tries=post.tries)
-    alert = Alert.objects.select_related("merchant", "cart").filter(pk=post.alert_id).first()
+    alert: Any = _with_orders(Alert.objects.select_related("merchant", "cart").filter(pk=post.alert_id)).first()
     account = Account.objects.get(pk=post.account_id)
     gone = bool(channel.merchant and channel.merchant.archived_at) or account.suspended_at
     if alert is None or not alert.active or channel.off_at or gone:

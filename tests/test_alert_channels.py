@@ -23,8 +23,9 @@ from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.egress import Guard
+from orders.models import Order
 from tests import desk as desks
-from tests.desk import Desk
+from tests.desk import Desk, make_order
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2031, 3, 12, 12, 0, tzinfo=UTC)
@@ -147,6 +148,21 @@ def test_which_alerts_go_there(desk: Desk, listener: Listener) -> None:
     happens(desk, "credentials", "mine", at=later)
     passes(later)
     assert len(listener.got) == 2, "it opened again"
+
+
+def test_a_post_leads_to_the_order_it_is_about_or_to_those_that_wait(desk: Desk, listener: Listener) -> None:
+    channel(desk, listener)
+    with tenancy.activate(desk.account.pk):
+        short, one, other = (make_order(desk.carts[0], number, status="error") for number in ("A", "B", "C"))
+        Order.objects.filter(pk__in=[one.pk, other.pk]).update(cause="several")
+    happens(desk, "shipped_short", f"order:{short.pk}", order_id=short.pk)
+    happens(desk, "address_error", "several", NOON + timedelta(minutes=1), order_id=other.pk)
+    passes(NOON + timedelta(minutes=1))
+    found = {json.loads(body)["alert"]["kind"]: json.loads(body)["alert"]["fix_url"] for _, body in listener.got}
+    assert {kind: url.rpartition("/orders/")[2] for kind, url in found.items()} == {
+        "shipped_short": f"{short.public_id}/",
+        "address_error": "?cause=several",
+    }
 
 
 def test_it_is_tried_for_three_days_under_one_id_then_switched_off_with_an_alert(
