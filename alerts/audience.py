@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from django.db.models import F
 
 from accounts.models import Account, Membership, User
+from accounts.roles import permissions_of
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
 from alerts.slots import half_hour, next_slot
 from merchants.models import Merchant
@@ -19,7 +20,10 @@ UTC = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A user, or an address without one. `everywhere`: told of all merchants' and of the account's own."""
+    """A user, or an address without one. `everywhere`: told of all merchants' and of the account's own.
+
+    `permissions`: the user's; None: nobody knows who reads it.
+    """
 
     address: str
     zone: str
@@ -28,6 +32,11 @@ class Recipient:
     everywhere: bool
     merchants: frozenset[int]
     user: User | None = None
+    permissions: frozenset[str] | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether they may open a page that takes this; "" takes nothing."""
+        return not permission or self.permissions is None or permission in self.permissions
 
     @property
     def whom(self) -> str:
@@ -77,7 +86,7 @@ def _users() -> list[Recipient]:
         everywhere = sees is None and chosen.get((pk, None), True)
         if wish.frequency != Preference.Frequency.NEVER and (everywhere or own):
             user = member.user
-            told = (everywhere, frozenset(own), user)
+            told = (everywhere, frozenset(own), user, permissions_of(member))
             found.append(Recipient(user.email, user.timezone, wish.frequency, wish.at_hour, *told))
     return found
 

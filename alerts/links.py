@@ -11,6 +11,9 @@ from alerts import kinds
 from alerts.kinds import Fix
 from alerts.models import Alert
 
+# What is said instead to those who may not change it: only some may not, and only what is the WMS's (`needed`).
+NOT_YOURS = "That takes the WMS Setup, which your role may not change: ask who set it up."
+
 
 @lru_cache(maxsize=5000)  # many alerts are of the same few carts and merchants
 def to(name: str, *args: str) -> str:
@@ -69,6 +72,14 @@ def fix(account: Account, alert: Any) -> str:
     if known.fix in simple:
         return to(simple[known.fix], account.public_id)
     return page(account, alert)
+
+
+def needed(alert: Alert) -> str:
+    """The permission that the page with its fix takes, "" where all who see alerts have it: see accounts/roles.py."""
+    known = kinds.of(alert.kind)
+    if known.fix is Fix.CONNECTION:  # what a merchant has of its own for the WMS is of the WMS Setup, too
+        return "carts.edit" if alert.cart_id else "wms.edit"
+    return "alerts.edit" if known.fix is Fix.CHANNELS else ""
 
 
 def stuck(account: Account, alert: Alert) -> str:

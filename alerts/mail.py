@@ -91,7 +91,7 @@ def written(account: Account, letter: AlertMail, to: Recipient, rows: Sequence[A
         return None
     listed = new + [alert for alert in active if alert.pk not in letter.news]
     resolved = [alert for alert in rows if alert.resolved_at and _worth_it(alert)]
-    items = [_item(account, alert) for alert in listed[:MOST]]
+    items = [_item(account, alert, may_fix=to.may(links.needed(alert))) for alert in listed[:MOST]]
     more = len(listed) - MOST
     return {
         "to": to.address,
@@ -121,8 +121,9 @@ def headline(alert: Any) -> str:
     return f"{number} orders: {alert.message}" if number > 1 else str(alert.message)
 
 
-def _item(account: Account, alert: Any) -> dict[str, str]:
+def _item(account: Account, alert: Any, *, may_fix: bool) -> dict[str, str]:
     known = kinds.of(alert.kind)
+    fix = (alert.fix or known.text) if may_fix else links.NOT_YOURS
     number = alert.waiting
     one = getattr(alert, "order_number", None) if number <= 1 else None
     which = [f"Order {one}"] if one and one not in alert.message else []
@@ -130,14 +131,15 @@ def _item(account: Account, alert: Any) -> dict[str, str]:
     first, last = _short(alert.first_seen), _short(alert.last_seen)
     when = f"First {first}." if first == last else f"First {first}, last {last}."
     said = " ".join(alert.said.split())
+    button = f"{known.button} for {number} orders" if number > 1 and known.at_once else known.button
     return {
         "word": "Error" if known.acts is Acts.PERSON else "Look",
         "tone": "bad" if known.acts is Acts.PERSON else "wait",
         "title": headline(alert),
-        "text": " ".join(part for part in (f"{whose}." if whose else "", when, alert.fix or known.text) if part),
+        "text": " ".join(part for part in (f"{whose}." if whose else "", when, fix) if part),
         "said": said if len(said) <= SAID else f"{said[:SAID]}…",
-        "button": f"{known.button} for {number} orders" if number > 1 and known.at_once else known.button,
-        "url": link(links.fix(account, alert)),
+        "button": button if may_fix else "See what it says",
+        "url": link(links.fix(account, alert) if may_fix else links.page(account, alert)),
     }
 
 

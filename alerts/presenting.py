@@ -10,25 +10,24 @@ from alerts.mail import headline
 
 
 def present(account: Account, alerts: Sequence[Any], permissions: Collection[str]) -> list[Any]:
-    """Adds `headline`, `about` (their kind), `fix_url`, `button` and `resend_url` to alerts (with their orders)."""
+    """Adds `headline`, `about` (their kind), `fix_url`, `button` and `resend_url` to alerts (with their orders).
+
+    Who may not use the page with the fix is told so in its place.
+    """
     for alert in alerts:
         alert.about = kinds.of(alert.kind)
         alert.headline = headline(alert)
         alert.fix_url = alert.button = ""
-        if alert.active and set(_needed(alert)) <= set(permissions):
+        needed = links.needed(alert)
+        if needed and needed not in permissions:
+            alert.fix = links.NOT_YOURS
+        elif alert.active:
             url = links.fix(account, alert)
             if url != links.page(account, alert):
                 alert.fix_url, alert.button = url, _button(alert)
         again = alert.active and alert.about.resend and alert.waiting > 1 and "orders.act" in permissions
         alert.resend_url = links.resend(account, alert) if again else ""
     return list(alerts)
-
-
-def _needed(alert: Any) -> tuple[str, ...]:
-    """What a viewer needs for the page with the fix; without it the alert's own page explains."""
-    if alert.about.fix is Fix.CONNECTION:
-        return ("carts.edit", "merchants.edit") if alert.merchant_id else ("wms.edit",)
-    return ("alerts.edit",) if alert.about.fix is Fix.CHANNELS else ()
 
 
 def _button(alert: Any) -> str:

@@ -300,6 +300,26 @@ def test_everybody_is_told_of_their_own_merchants_only(desk: Desk, post: Post) -
     assert "About two" in theirs and "About one" not in theirs and "About all" not in theirs
 
 
+def test_who_may_not_change_what_is_wrong_is_told_so_and_led_to_no_page_without_it(desk: Desk, post: Post) -> None:
+    """What a merchant has of its own for the WMS takes the right to WMS Setup; a cart's credentials do not."""
+    two = desk.merchants[1]
+    happens(desk, "credentials", "of the WMS", merchant=two)
+    passes(post, NOON + timedelta(seconds=15))
+    with tenancy.activate(desk.account.pk):
+        alert = Alert.objects.get()
+    for who, address in (("owner", OWNER), ("colleague", OTHER)):
+        (made,) = to(post, address)
+        may = who == "owner"
+        edit, own = f"/merchants/{two.public_id}/edit/", f"/alerts/{alert.public_id}/"
+        assert (edit in text_of(made), own in text_of(made)) == (may, not may)
+        assert ("your role may not change" in text_of(made), "Do this." in text_of(made)) == (not may, may)
+        page = desk.client(who).get(desk.url(f"alerts/{alert.public_id}/")).content.decode()
+        assert (edit in page, "your role may not change" in page) == (may, not may)
+    happens(desk, "credentials", "of a cart", NOON + timedelta(hours=1), merchant=two, cart_id=desk.carts[1].pk)
+    passes(post, NOON + timedelta(hours=1, seconds=15))
+    assert f"/carts/{desk.carts[1].public_id}/edit/" in text_of(to(post, OTHER)[-1])
+
+
 @pytest.mark.parametrize("how", ["membership", "user", "unverified", "suspended", "archived", "quiet", "moved"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_who_gets_none(desk: Desk, post: Post, how: str, when: str) -> None:
