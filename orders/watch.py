@@ -16,7 +16,7 @@ from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
-from orders import out_of_stock
+from orders import lacking, out_of_stock
 from orders.stuck import AT_WMS, LATE, READY, SINCE, WATCHED
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND a.kin
         SELECT 1 FROM merchants_schedule s
         WHERE s.account_id = a.account_id AND s.merchant_id = a.merchant_id AND s.cart_id IS NOT DISTINCT FROM a.cart_id
           AND (s.every > 0 OR s.next_run IS NOT NULL)
+          AND (a.kind <> 'unreachable' OR s.failures > 0 OR a.last_seen >= %s)
           AND s.service = CASE a.kind WHEN 'tracking_failing' THEN 'upload_shipments'
                                       WHEN 'stock_without_orders' THEN 'upload_inventory'
                                       WHEN 'delivery_failing' THEN 'deliver' ELSE s.service END)
@@ -108,8 +109,13 @@ def _end_what_is_gone(now: datetime) -> None:
 
     But for a person who says whether a mailed file has arrived: nowhere else that can be said.
     """
-    with tenancy.everyone("alerts about what is gone"), connection.cursor() as cursor:
-        cursor.execute(_ENDED, [now, list(_OF_SERVICES), now - JUST_TOLD])
+    with tenancy.everyone("alerts about what is gone"):
+        with connection.cursor() as cursor:
+            cursor.execute(_ENDED, [now, list(_OF_SERVICES), now - JUST_TOLD, now - JUST_TOLD])
+        accounts = list(Alert.objects.filter(kind=lacking.KIND, resolved_at=None).values_list("account_id", flat=True))
+    for account in accounts:
+        with tenancy.activate(account):
+            lacking.look_again(now)
 
 
 def _tell(late: list[Late], told: set[tuple[str, str]], now: datetime) -> None:

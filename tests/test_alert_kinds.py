@@ -24,7 +24,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.errors import Permanent, Transient
 from integration_manager.kit.folder_system import FolderSystem
 from merchants.models import Merchant, Schedule, Service
-from orders import actions, filters, jobs, out_of_stock, parcel_alerts
+from orders import actions, filters, jobs, lacking, out_of_stock, parcel_alerts
 from orders import watch as the_watch
 from orders.alerted import with_orders
 from orders.models import Order, Shipment, Status
@@ -39,7 +39,6 @@ from tests.test_inventory import count, refusing
 from tests.world import START, World, alerts, answers, asked, at, change, pack, place, run
 from wms.models import Wms
 from wms.systems.sandbox_wms import SandboxWms
-from wms.views.saving import tell_of_missing
 
 pytestmark = pytest.mark.django_db
 DOWNLOAD, DELIVER, CONFIRM = Service.DOWNLOAD, Service.DELIVER, Service.SHIP_CONFIRM
@@ -64,7 +63,7 @@ def missing_wms(world: World) -> Callable[[], object]:
 
     def cure() -> None:
         archived.update(archived_at=None)
-        tell_of_missing(SandboxWms)  # what saving the WMS Setup does
+        lacking.tell(SandboxWms, START)  # what saving the WMS Setup does
 
     return cure
 
@@ -364,7 +363,7 @@ def test_another_merchant_without_the_wmss_values_opens_what_was_dismissed(world
         one.schedule(STOCK)
         Merchant.objects.filter(pk=one.merchant.pk).update(wms_values={})
         for turn in range(2):
-            tell_of_missing(SandboxWms)
+            lacking.tell(SandboxWms, START)
             alert = Alert.objects.get(kind="wms_values_missing")
             assert (alert.active, alert.count) == (turn == 0, 1 if one is world else 2)
             Alert.objects.update(dismissed_at=START)
@@ -426,10 +425,10 @@ def test_of_a_connection_the_service_that_fails_longest_counts() -> None:
 # ── the WMS's own credentials are those of all its merchants ──
 
 
-def of_another(world: World) -> World:
+def of_another(world: World, code: str = "ELM") -> World:
     """The same, with another merchant of this account."""
     values = dict(world.merchant.wms_values)
-    return replace(world, merchant=Merchant.objects.create(name="Merchant ELM", code="ELM", wms_values=values))
+    return replace(world, merchant=Merchant.objects.create(name=f"Merchant {code}", code=code, wms_values=values))
 
 
 def test_a_wrong_key_of_the_wms_is_one_alert_for_all_merchants_and_ends_with_the_first_success(world: World) -> None:
@@ -622,7 +621,7 @@ def test_a_cart_or_a_wms_whose_services_are_off_needs_nobody(tenant: Any) -> Non
     for kind, (key, cart_id) in whose.items():
         raise_alert(kind, key, "x", now=NOW, merchant_id=merchant.pk, cart_id=cart_id)
     raise_alert("credentials", f"wms:{merchant.pk}", "x", now=NOW, merchant_id=merchant.pk)
-    Schedule.objects.update(every=300, next_run=NOW)
+    Schedule.objects.update(every=300, next_run=NOW, failures=1)
     left = alerts()
 
     def off(**what: Any) -> list[str]:
@@ -642,6 +641,40 @@ def test_a_cart_or_a_wms_whose_services_are_off_needs_nobody(tenant: Any) -> Non
     ]
     assert off(cart=None, service=DELIVER) == ["delivery_failing"]
     assert off(cart=None) == ["credentials"]
+
+
+def test_that_a_system_is_away_ends_with_the_service_that_found_it(tenant: Any) -> None:
+    """The others of its connection work: nothing heals of them."""
+    cart = tenant.carts[0]
+    services = Schedule.objects.filter(cart=cart)
+    assert services.count() > 1 and services.update(every=300, next_run=NOW, failures=0)
+    found = services.filter(service=UPLOAD)
+    raise_alert("unreachable", f"cart:{cart.pk}", "x", now=NOW, merchant_id=cart.merchant_id, cart_id=cart.pk)
+    for minutes, failures, every, told in ((1, 0, 300, True), (60, 3, 300, True), (61, 3, 0, False)):
+        found.update(failures=failures, every=every, next_run=NOW if every else None)
+        the_watch._end_what_is_gone(NOW + timedelta(minutes=minutes))
+        assert (alerts() == ["unreachable"]) is told, minutes
+
+
+def test_who_lacks_what_the_wms_needs_is_told_of_no_more_once_archived_or_off(world: World) -> None:
+    others = [of_another(world, code) for code in ("ELM", "ASH")]
+    for one in (world, *others):
+        one.schedule(STOCK)
+        Merchant.objects.filter(pk=one.merchant.pk).update(wms_values={})
+    lacking.tell(SandboxWms, START)
+
+    def named() -> list[str]:
+        the_watch._end_what_is_gone(START)
+        alert = Alert.objects.filter(kind="wms_values_missing", resolved_at=None).first()
+        return [one.merchant.code for one in (world, *others) if alert and one.merchant.name in alert.message]
+
+    assert named() == ["OAK", "ELM", "ASH"]
+    Merchant.objects.filter(pk=others[0].merchant.pk).update(archived_at=START)
+    assert named() == ["OAK", "ASH"]
+    Schedule.objects.filter(merchant=others[1].merchant).update(every=0)
+    assert named() == ["OAK"]
+    Schedule.objects.filter(merchant=world.merchant).update(every=0)
+    assert (named(), alerts()) == ([], [])
 
 
 @pytest.mark.parametrize("what", ["merchants", "carts"])

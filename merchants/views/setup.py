@@ -27,10 +27,9 @@ from merchants.models import Merchant, Schedule
 from merchants.schedules import MERCHANT_SERVICES, start_over
 from merchants.services import services_of
 from merchants.views.page import merchant_or_404, merchant_schedules
-from orders import listings
+from orders import lacking, listings
 from orders.whereabouts import at_wms as orders_there
 from wms.models import Wms
-from wms.views import saving
 from wms.views.ship_methods import load_first
 
 ONE_FORM = timedelta(minutes=2)  # the same form again within that is the same merchant
@@ -262,7 +261,7 @@ def _save(request: AccountRequest, setup: Setup) -> bool:
             start_over(Schedule.objects.filter(merchant=merchant, cart__isnull=True), clock.now())
         said = [] if before.archived_at else _set_services(request, setup)
         if setup.system is not None and values is not None:
-            saving.tell_of_missing(setup.system)
+            lacking.tell(setup.system, clock.now())
     codes = load_first(request) if values is not None and not before.archived_at else ""
     messages.success(request, " ".join(filter(None, ["Saved.", *(f"{words}." for words in said), codes])))
     return True

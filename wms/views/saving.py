@@ -7,7 +7,6 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.requests import AccountRequest
-from alerts.raising import raise_alert, resolve
 from integration_manager import stale
 from integration_manager.connector_form import ConnectorForm
 from integration_manager.kit import clock
@@ -15,6 +14,7 @@ from integration_manager.kit.connector import Connector
 from merchants import at_wms, frequencies
 from merchants.models import Merchant, Schedule, Service
 from merchants.schedules import AT_WMS, start_over
+from orders import lacking
 from orders.connections import wms_class
 from orders.leaving import leave, on_their_way
 from orders.whereabouts import at_wms as orders_there
@@ -78,28 +78,8 @@ def save(
         if moved:
             saved.asked_again = at_wms.forget_secrets(chosen)
         audit.record(request.user, "wms.changed", chosen.label, values.changes())
-        tell_of_missing(chosen)
+        lacking.tell(chosen, now)
     return saved
-
-
-def tell_of_missing(system: type[Connector]) -> None:
-    """One alert for all merchants that have services on and lack what the WMS needs of each of them."""
-    now = clock.now()
-    resolve("missing_wms", ["wms"], now)
-    on = set(Schedule.objects.filter(cart__isnull=True, every__gt=0).values_list("merchant_id", flat=True).distinct())
-    names = [merchant.name for merchant in at_wms.lacking(system) if merchant.pk in on]
-    if not names:
-        resolve("wms_values_missing", ["wms"], now)
-        return
-    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    raise_alert(
-        "wms_values_missing",
-        "wms",
-        f"{system.label} needs more of {len(names)} merchant{'s' if len(names) > 1 else ''}: {shown}.",
-        fix="Enter it under Merchants, Edit Setup. WMS Setup lists who lacks what.",
-        now=now,
-        total=len(names),
-    )
 
 
 def _replace(request: AccountRequest, old: type[Connector], new: type[Connector]) -> int:
