@@ -33,6 +33,7 @@ class Cause:
     fix: str
     said: str = ""
     cart_id: int | None = None  # where its fix is the cart's
+    of_many: str = ""  # its words about several orders, where `message` names the one
 
 
 def of_problem(merchant_id: int, problem: Problem, cart_id: int | None = None) -> Cause:
@@ -50,8 +51,10 @@ def of_error(merchant_id: int, error: ConnectorError, *, own: Sequence[str] = ()
     """
     message = words or str(error)
     fix = error.fix if isinstance(error, NeedsHuman) else "Correct the order and send it again by hand."
-    key = key_of(merchant_id, error.code, general(message, own))
-    return Cause(error.code, key, merchant_id, message, fix, error.said)
+    of_many = general(message, own)
+    return Cause(
+        error.code, key_of(merchant_id, error.code, of_many), merchant_id, message, fix, error.said, of_many=of_many
+    )
 
 
 def report_of(error: BaseException) -> str:
@@ -114,10 +117,12 @@ def instead(order: Order, problem: Problem, cause: Cause, now: datetime) -> None
 def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, count: int = 1) -> None:
     """Opens the alert of a cause, or counts it again: by all orders that it holds, where more of them are news."""
     more = kinds.of(cause.kind).anew is Anew.MORE
+    held = Order.objects.filter(cause=cause.key).exclude(cause="")
+    named = cause.of_many in ("", cause.message) or not held[1:2].exists()
     raise_alert(
         cause.kind,
         cause.key,
-        cause.message,
+        cause.message if named else cause.of_many,
         now=now,
         fix=cause.fix,
         said=cause.said,
@@ -125,7 +130,7 @@ def open_alert(cause: Cause, now: datetime, *, order_id: int | None = None, coun
         cart_id=cause.cart_id,
         order_id=order_id,
         count=count,
-        total=Order.objects.filter(cause=cause.key).exclude(cause="").count() if more else None,
+        total=held.count() if more else None,
     )
 
 

@@ -25,21 +25,25 @@ def open_alerts(
     These names make no other cause of what is said of each.
     """
     found: dict[str, list[tuple[int, int]]] = {}
+    of_many: dict[str, str] = {}
     for pk, order_id, names in parcels:
-        words = f"{error.code} {causes.general(str(error), names)}"
-        found.setdefault(BEGIN + causes.key_of(cart.pk, kind, words), []).append((pk, order_id))
+        words = causes.general(str(error), names)
+        key = BEGIN + causes.key_of(cart.pk, kind, f"{error.code} {words}")
+        found.setdefault(key, []).append((pk, order_id))
+        of_many[key] = words
     for key, rows in found.items():
         Shipment.objects.filter(pk__in=[pk for pk, _ in rows]).update(cause=key)
+        total = Shipment.objects.filter(cause=key).count()
         raise_alert(
             kind,
             key,
-            f"Tracking did not reach {cart.name}: {error}",
+            f"Tracking did not reach {cart.name}: {error if total == 1 else of_many[key]}",
             fix=getattr(error, "fix", "") or "Correct it in the shop, then resend the tracking from the order.",
             said=error.said,
             merchant_id=cart.merchant_id,
             cart_id=cart.pk,
             order_id=rows[-1][1],
-            total=Shipment.objects.filter(cause=key).count(),
+            total=total,
             now=now,
         )
 

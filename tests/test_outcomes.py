@@ -82,6 +82,20 @@ def refused(world: World) -> None:
     answers(world.warehouse, "POST", "/v1/orders", answer)
 
 
+def test_the_alert_of_one_order_names_it_and_that_of_several_none(world: World) -> None:
+    refused(world)
+    said = []
+    for number in (1, 2):
+        place(world, number)
+        run(world, DOWNLOAD, DELIVER)
+        said.append(Alert.objects.get().message)
+    assert said == [f"No dock takes order {world.orders()[0].cust_po_no} yet.", "No dock takes order … yet."]
+    many.cancel_sending(world.orders(), DANA, START)
+    place(world, 3)
+    run(world, DOWNLOAD, DELIVER)
+    assert world.orders()[2].cust_po_no in Alert.objects.get(resolved_at=None).message
+
+
 def references_taken(world: World) -> None:
     for order in world.orders():
         taken(world, order.wms_ref, f"ELSES-{order.pk}")
@@ -109,6 +123,8 @@ def test_what_differs_by_the_name_of_the_order_alone_is_one_cause(
     first, second = world.orders()
     assert (first.error_code, alerts(), Alert.objects.get().count) == (code, [code], 2)
     assert first.cause == second.cause == Alert.objects.get().key
+    names = {name for order in (first, second) for name in (order.cust_po_no, order.wms_ref)}
+    assert not any(name in Alert.objects.get().message for name in names), "it is about both"
     if code == "reference_taken":
         assert first.wms_ref in first.error_message and second.wms_ref in second.error_message
     many.cancel_sending([first], DANA, START)

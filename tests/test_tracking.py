@@ -363,6 +363,7 @@ def test_parcels_refused_for_the_same_reason_are_one_alert_until_none_is_left(wo
     assert alerts() == ["tracking_refused", "tracking_refused"]
     held = {alert.count: alert for alert in with_orders(Alert.objects.all())}
     assert (held[2].waiting, held[1].waiting, held[1].order_number) == (2, 1, third.cust_po_no)
+    assert held[2].message == f"Tracking did not reach {world.cart.name}: … has no such status."
     of_two = search.filtered(search.Filters(cause=held[2].key))
     assert set(of_two) == {first, second} and set(search.filtered(search.Filters(cause=held[1].key))) == {third}
     assert search.Filters(cause=held[2].key).cause.startswith(parcel_alerts.BEGIN)
