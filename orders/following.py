@@ -7,6 +7,7 @@ from typing import Any
 from alerts.raising import raise_alert, resolve
 from integration_manager.kit.canonical import Order, SourceState, from_json
 from merchants.models import Merchant
+from merchants.rules import Hold
 from orders import causes as because
 from orders.changes import changed_after_sending, here_and_there, request_cancel
 from orders.content import same_but_shipped, same_but_state, source_hash
@@ -17,10 +18,13 @@ from orders.models import Effect, OrderDetail, Status
 from orders.models import Order as OrderRow
 from orders.reading import source_of
 from orders.references import wms_ref
-from orders.rewriting import place, rewrite
-from orders.states import UNSENT, move, note
+from orders.rewriting import SOURCE, place, rewrite
+from orders.states import UNSENT, note
 
 _SENT = (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED)
+_BY_PEOPLE = ("person", "reopened")  # who hold an order whatever its source says
+_NOT_YET = Hold(SOURCE, "In its present state the shop's order cannot be shipped.")
+_CLOSED = Hold(SOURCE, "The shop has closed the order before it was sent.")
 
 
 def update_known(
@@ -35,12 +39,7 @@ def update_known(
             stored.canceled += 1
         return
     if order is None or order.source_state is SourceState.NOT_YET:
-        # Unreadable, or not ready any more (a payment taken back): what is not sent yet stays here.
-        edited = _set_hash(row_id, incoming, now)
-        if not _hold(row_id, status, "In its present state the shop's order cannot be shipped.", now):
-            note([row_id], "changed", "The shop's order cannot be shipped in its present state.", now=now)
-        if edited and order is not None and status in _SENT:  # once it can be shipped again, that is no news any more
-            changed_after_sending(row_id, incoming.data, now)
+        _withdraw(row_id, incoming, _NOT_YET, now)
         return
     if status is Status.CANCELED:
         if order.source_state is SourceState.ELIGIBLE:
@@ -50,12 +49,7 @@ def update_known(
         _keep_newer(row_id, incoming)  # canceled and opened again: the cancellation is decided first
         return
     if order.source_state is SourceState.CLOSED:
-        # Our own doing once it has our tracking; before we sent it, somebody else has shipped it. What was
-        # edited before it was closed, or since, is a change like any other.
-        edited = _set_hash(row_id, incoming, now)
-        _hold(row_id, status, "The shop has closed the order before it was sent.", now)
-        if edited and status in _SENT:
-            changed_after_sending(row_id, incoming.data, now)
+        _withdraw(row_id, incoming, _CLOSED, now)
         return
     stored.changed += 1
     if status in (Status.RECEIVED, Status.READY, Status.HELD, Status.ERROR, Status.GAVE_UP):
@@ -66,17 +60,42 @@ def update_known(
         changed_after_sending(row_id, incoming.data, now)
 
 
-def _hold(row_id: int, status: Status, why: str, now: datetime) -> bool:
-    """Keeps an order here that its source has withdrawn, until the source or a person wants it sent."""
-    if status not in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP):
-        return False
-    held_up = list(OrderRow.objects.filter(pk=row_id).exclude(cause="").values_list("cause", flat=True))
-    moved = move(
-        [row_id], status, Status.HELD, "held", now=now, message=why, held_by="source", cause="", error_code="",
-        error_message="",
-    )  # fmt: skip
-    because.settle(held_up, now)
-    return bool(moved)
+def withdrawn(order: Order | None) -> Hold | None:
+    """What an order waits for that its source does not want shipped, as it stands there; None if it does.
+
+    `order`: None if it cannot be read.
+    """
+    if order is None or order.source_state is SourceState.NOT_YET:  # for one thing, a payment was taken back
+        return _NOT_YET
+    return _CLOSED if order.source_state is SourceState.CLOSED else None
+
+
+def _withdraw(row_id: int, incoming: Incoming, hold: Hold, now: datetime) -> None:
+    """Keeps an order here that its source has withdrawn, until the source or a person wants it sent.
+
+    While it is being sent, or nobody knows whether it was, this waits as `newer`: no call is begun before it is seen.
+    """
+    row = OrderRow.objects.select_for_update(no_key=True).get(pk=row_id)
+    if row.status == Status.SENDING:
+        _keep_newer(row_id, incoming)
+        return
+    edited = _set_hash(row_id, incoming, now)
+    undecided = row.status == Status.ERROR and row.error_code == "outcome_unknown"
+    if undecided:  # the question stays, and so does what is to follow from its answer
+        OrderDetail.objects.filter(order_id=row_id).update(newer=_version(row_id, incoming))
+    if row.status not in UNSENT or undecided or row.cancel_requested_at or row.held_by in _BY_PEOPLE:
+        # To close what has our tracking is our own doing.
+        if row.status in UNSENT or hold is not _CLOSED:
+            note([row_id], "changed", hold.why, now=now)
+    elif row.status == Status.HELD:
+        OrderRow.objects.filter(pk=row_id).update(cause="", error_code="", error_message="")
+        because.hold_instead({row_id: hold}, now)
+        because.settle([row.cause], now)
+    else:
+        because.hold([row_id], Status(row.status), hold.by, hold.why, now)
+    # What was edited before, or since, is a change like any other; that it can be shipped again is no news later.
+    if edited and incoming.order is not None and row.status in _SENT:
+        changed_after_sending(row_id, incoming.data, now)
 
 
 def _cancellation_waits(row_id: int, status: Status) -> bool:
@@ -113,7 +132,15 @@ def _keep_newer(row_id: int, incoming: Incoming) -> None:
     The hash stays the old one, so that the next look at the source decides what to say if it was sent.
     """
     OrderRow.objects.filter(pk=row_id).update(source_changed=True)
-    OrderDetail.objects.filter(order_id=row_id).update(newer=incoming.data, raw=incoming.raw)
+    OrderDetail.objects.filter(order_id=row_id).update(newer=_version(row_id, incoming), raw=incoming.raw)
+
+
+def _version(row_id: int, incoming: Incoming) -> dict[str, Any]:
+    """A source version as it is kept for later; one that cannot be read is the order as it was, withdrawn."""
+    if incoming.order is not None:
+        return incoming.data
+    data: dict[str, Any] = OrderDetail.objects.values_list("data", flat=True).get(order_id=row_id)
+    return {**data, "source_state": SourceState.NOT_YET.value}
 
 
 def apply_source(

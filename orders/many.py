@@ -114,7 +114,7 @@ def at_wms(
 def _changed_meanwhile(ids: Sequence[int]) -> set[int]:
     """Those that were changed while nobody knew whether the WMS has them: it has them as they were before."""
     same = Event.objects.filter(order_id=OuterRef("order_id"))
-    decided = same.filter(kind__in=("it_did_not", "new_reference")).order_by("-id").values("id")[:1]
+    decided = same.filter(kind__in=("it_did_not", "new_reference", "not_there")).order_by("-id").values("id")[:1]
     why = Order.objects.filter(pk=OuterRef("order_id")).values("error_message")[:1]
     unknown = Q(kind="unknown") | Q(kind="error", message=Subquery(why))
     begun = same.filter(unknown, id__gt=Coalesce(Subquery(decided), 0)).order_by("id").values("id")[:1]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from alerts.raising import resolve
 from integration_manager.kit import canonical, clock
@@ -51,16 +52,18 @@ def why_not(order: Order, at_wms: str = "") -> str:
 def _may_be_there(order: Order) -> bool:
     """Whether a try to send it ended without an answer that says that the WMS does not have it.
 
-    Its timeline knows, whatever has been done to the order since: a clear refusal came after the try, or not.
+    Its timeline knows, whatever has been done to the order since: a clear refusal came after the try, or not. What a
+    call was to carry is kept until it is answered (`sent_hash`).
     """
-    if order.failures:
+    if order.failures or order.sent_hash:
         return True
-    kinds = Event.objects.filter(order_id=order.pk, kind__in=("failed", "unknown", *_CLEAR)).order_by("-id")
-    last = kinds.values_list("kind", flat=True).first()
+    events = Event.objects.filter(order_id=order.pk, kind__in=("failed", "unknown", *_CLEAR))
+    of_rules = Q(kind="error") & ~Q(frm__in=(Status.SENDING, Status.AT_WMS))  # which know nothing of the WMS
+    last = events.exclude(of_rules).order_by("-id").values_list("kind", flat=True).first()
     return last is not None and last not in _CLEAR
 
 
-_CLEAR = ("error", "it_did_not", "new_reference")
+_CLEAR = ("error", "it_did_not", "new_reference", "not_there")
 
 
 def left_of(order: Order, data: dict[str, object]) -> Left:

@@ -13,6 +13,7 @@ from orders.intake import Incoming, Intake
 from orders.models import Order as OrderRow
 from orders.models import OrderDetail, OrderLine, Status
 
+SOURCE = "source"  # holds an order that its source does not want shipped, as it stands there
 # Errors that another content does not cure: a person has to say what is so at the WMS.
 DECIDED_BY_PEOPLE = ("outcome_unknown", "reference_taken", "canceled_at_wms")
 
@@ -72,26 +73,25 @@ def place(
     `message`: why it goes on, if it does; `actor`: the person who changed it, "" its source.
     """
     where, problem = placing(judged, now), judged.problem
-    if status is Status.SENDING or (actor and status is Status.ERROR and row.error_code in DECIDED_BY_PEOPLE):
-        return
+    asked = status is Status.ERROR and row.error_code in DECIDED_BY_PEOPLE
+    if status is Status.SENDING or (asked and (actor or where.status != Status.READY)):
+        return  # nothing takes the place of what a person is asked
     if status is Status.READY:  # failed before, perhaps: what is new is tried at once, unless a rule says when
         waiting = OrderRow.objects.filter(pk=row.pk, status=status)
         waiting.update(retry_at=where.retry_at, failures=0, first_failed_at=None, error_code="", error_message="")
+    holders = HOLDS if actor else (SOURCE, *HOLDS)  # what the source holds it lets go itself
+    held = status is Status.HELD and row.held_by in holders
     if problem is not None:
         cause = because.of_problem(intake.merchant.pk, problem, intake.cart.pk)
-        if status in (Status.RECEIVED, Status.READY):
+        if held or status in (Status.RECEIVED, Status.READY, Status.GAVE_UP):
             because.to_error([row.pk], status, problem, cause, now)
+            because.settle([row.cause], now)
         elif status is Status.ERROR and row.cause != cause.key:
             because.instead(row, problem, cause, now)
-        return
-    holders = HOLDS if actor else ("source", *HOLDS)  # what the source holds it lets go itself
-    may_go = status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP) or (
-        status is Status.HELD and row.held_by in holders
-    )
-    if where.status == Status.HELD:
-        if status is not Status.HELD:
-            because.hold([row.pk], status, where.held_by, where.why, now)
-        elif row.held_by in HOLDS:
+    elif where.status == Status.HELD:
+        if held:
             because.hold_instead({row.pk: Hold(where.held_by, where.why)}, now)
-    elif may_go:
+        elif status is not Status.HELD:
+            because.hold([row.pk], status, where.held_by, where.why, now)
+    elif held or status in (Status.RECEIVED, Status.ERROR, Status.GAVE_UP):
         because.free([row.pk], status, message, now, actor=actor, retry_at=where.retry_at)

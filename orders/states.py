@@ -55,6 +55,7 @@ TRANSITIONS: Mapping[Status, Mapping[Status, frozenset[str]]] = {
         },
         S.GAVE_UP: {
             S.READY: "engine person",
+            S.ERROR: "engine",
             S.HELD: "engine person",
             S.CANCELED: "engine person",
             S.AT_WMS: "person evidence",

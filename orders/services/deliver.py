@@ -17,6 +17,7 @@ from integration_manager.kit.errors import ConnectorError, OutcomeUnknown, Trans
 from orders import following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
+from orders.rewriting import DECIDED_BY_PEOPLE
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import file_batches
 from orders.services.effects_wms import cancel_at_wms
@@ -114,7 +115,8 @@ def take_up_what_came(run: Run, ids: Sequence[int]) -> None:
     if not ids:
         return
     waiting = Order.objects.filter(pk__in=ids).exclude(status__in=[Status.SENDING, Status.CANCELED])
-    asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code="outcome_unknown")
+    # What a person is asked says first whether there is anything to cancel.
+    asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code__in=DECIDED_BY_PEOPLE)
     rows = waiting.filter(Q(source_changed=True) | asked).values_list("id", "cancel_requested_at")
     for order_id, canceled in list(rows):
         with transaction.atomic():
@@ -173,12 +175,13 @@ def _send(connector: WmsConnector, item: Item) -> Any:
     if item.claimed.starts > 1:
         if dedupe is Dedupe.NONE:
             return OutcomeUnknown("A send was begun and never answered; this WMS cannot be asked about it.")
-        if connector.overrides("find") and (dedupe is Dedupe.LOOKUP or item.claimed.cancel_requested or item.problem):
+        unwanted = item.claimed.cancel_requested or item.problem or item.hold
+        if connector.overrides("find") and (dedupe is Dedupe.LOOKUP or unwanted):
             try:
                 found = connector.find(ref)
             except ConnectorError as error:
                 return LookupFailed(error)
-            if found is not None or item.claimed.cancel_requested or item.problem:
+            if found is not None or unwanted:
                 return Looked(found)
     crash_here("before_send")
     wms_key = connector.send(item.prepared, ref)

@@ -29,6 +29,7 @@ from orders.content import same_lines
 from orders.models import Order, OrderDetail, Status
 from orders.run import Run
 from orders.services.preparing import Item, keep
+from orders.services.stopping import hold_back
 from orders.states import Claimed, Each, move, note, release
 
 log = logging.getLogger(__name__)
@@ -161,10 +162,8 @@ class Outcomes:
             if item.claimed.cancel_requested:
                 why = "Canceled; the WMS does not have it."
                 cancel([item.id], Status.SENDING, why, now, tokens=[item.claimed.token])
-            elif item.problem:
-                keep(self.run.merchant, [item], now)
-                cause = causes.of_problem(self.run.merchant.pk, item.problem)
-                causes.to_error([item.id], Status.SENDING, item.problem, cause, now, tokens=[item.claimed.token])
+            else:
+                self._not_there(item)
             return
         if found.order_no != item.prepared.order.cust_po_no:
             self._taken(item, found)
@@ -238,6 +237,32 @@ class Outcomes:
         OrderDetail.objects.filter(order_id=item.id).update(there=to_json(found) if found else None)
 
     # ── it is not, or nobody knows ──
+
+    def _not_there(self, item: Item) -> None:
+        """What was only looked up, since it must not be sent, stays here: by the rules of this very moment."""
+        now, claimed = self.run.now, item.claimed
+        with transaction.atomic():
+            same = ruling.lock(claimed.cart_id) == item.mark
+            moved = move(
+                [item.id],
+                Status.SENDING,
+                Status.READY,
+                "not_there",
+                now=now,
+                message="The WMS does not have it.",
+                tokens=[claimed.token],
+                retry_at=now,
+                unknown_rounds=0,
+                sent_hash="",
+            )
+            if not moved or not same:  # by other rules it may go: they see it at the next claim
+                return
+            keep(self.run.merchant, [item], now)
+            if item.problem:
+                cause = causes.of_problem(self.run.merchant.pk, item.problem, claimed.cart_id)
+                causes.to_error(moved, Status.READY, item.problem, cause, now)
+            elif item.hold:
+                hold_back(self.run, item, item.hold)
 
     def _pending(self, claimed: Claimed, pending: Pending) -> None:
         """The WMS works on it. The claim stays until it wants to be asked again."""
@@ -370,7 +395,7 @@ class Outcomes:
         """A person has to help. `words`: what is said of all orders of which this is so."""
         if error.code != "outcome_unknown":
             Order.objects.filter(pk=claimed.id, token=claimed.token).update(
-                sent_hash="", handle="", **self._not_begun()
+                sent_hash="", handle="", unknown_rounds=0, **self._not_begun()
             )
         own = (claimed.cust_po_no, claimed.wms_ref)
         cause = causes.of_error(self.run.merchant.pk, error, own=own, words=words)

@@ -1,7 +1,7 @@
 """Turns claimed orders into what the WMS is to get."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,8 @@ from orders.states import Claimed
 class Item:
     """One order on its way out, as the rules with this mark made it.
 
-    `problem`: why it must not be sent; it is only looked up then.
+    `problem`, `hold`: why it must not be sent; it is only looked up then. With a `hold`, and no look-up, only the
+    same call again can tell whether an earlier one has arrived.
     `retold`: what the rules make of it now, to be kept (`keep`) once it is sent like that.
     """
 
@@ -35,6 +36,7 @@ class Item:
     hash: str
     mark: str
     problem: Problem | None = None
+    hold: Hold | None = None
     retold: Outcome | None = None  # other than told so far, and what was told may be what the WMS has
 
     @property
@@ -43,13 +45,23 @@ class Item:
         return self.claimed.id
 
 
+@dataclass(slots=True)
+class _Contents:
+    """What is stored of claimed orders, by id."""
+
+    datas: dict[int, Any] = field(default_factory=dict)
+    told: dict[int, Any] = field(default_factory=dict)  # what their timelines say that the rules did
+    right: set[int] = field(default_factory=set)  # a person says so of their addresses
+    withdrawn: dict[int, Hold] = field(default_factory=dict)  # by the source, since a send began
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Claimed orders, made ready. An order that we cannot handle must not stop the others."""
 
     items: list[Item]
     stopped: list[tuple[Item, Problem]]  # by a rule
-    waiting: list[tuple[Item, Hold]]  # by a rule that came after they were loaded
+    waiting: list[tuple[Item, Hold]]  # by a rule that came after they were loaded, or since the source withdrew them
     broken: list[tuple[Claimed, Exception]]  # by a mistake of ours
 
 
@@ -63,26 +75,33 @@ def prepare(run: Run, connector: WmsConnector, claimed: Sequence[Claimed]) -> Ba
         return batch
     carts = {cart.pk: cart for cart in Cart.objects.filter(pk__in={c.cart_id for c in claimed})}
     ruling.refresh(run.rules, run.merchant, carts.values())
-    datas, told, right = _load(run, claimed, carts)
+    found = _load(run, claimed, carts)
     for cart_id, rules in run.rules.items():
-        lines = (line for c in claimed if c.cart_id == cart_id for line in datas[c.id].get("lines", ()))
+        lines = (line for c in claimed if c.cart_id == cart_id for line in found.datas[c.id].get("lines", ()))
         item_codes.know(rules, [line["item"] for line in lines if line.get("item")])
     payload = connector.mapper("payload")
+    in_files = "orders" in connector.renders
     retold: dict[int, Outcome] = {}
     for c in claimed:
         try:
             rules = run.rules[c.cart_id]
-            outcome = judge(from_json(Order, datas[c.id]), rules, anyway=c.anyway, address_right=c.id in right)
+            order = from_json(Order, found.datas[c.id])
+            outcome = judge(order, rules, anyway=c.anyway, address_right=c.id in found.right)
             prepared, problem, hold = outcome.prepared(c.wms_ref), outcome.problem, outcome.waits
+            if c.id in found.withdrawn:
+                problem, hold = None, found.withdrawn[c.id]
+            elif hold is not None and hold.until is not None:
+                hold = None  # claimed, so its time has come
             first = c.starts == 1 or not c.sent_hash  # or answered: nothing that was sent before may be there
-            other = outcome.story != told[c.id]
+            other = outcome.story != found.told[c.id]
             kept = outcome if other and not first else None
             if problem is not None:
-                batch.stopped.append((Item(c, prepared, c.sent_hash, rules.mark, problem, kept), problem))
-            elif hold is not None and hold.until is None and first:
+                batch.stopped.append((Item(c, prepared, c.sent_hash, rules.mark, problem, retold=kept), problem))
+            elif hold is not None and (first or in_files):  # what is in no file has not left
                 batch.waiting.append((Item(c, prepared, c.sent_hash, rules.mark), hold))
             else:
-                batch.items.append(Item(c, prepared, payload_hash(payload(prepared)), rules.mark, retold=kept))
+                digest = payload_hash(payload(prepared))
+                batch.items.append(Item(c, prepared, digest, rules.mark, hold=hold, retold=kept))
             if other and first:
                 retold[c.id] = outcome
         except Exception as error:
@@ -108,12 +127,11 @@ def _keep(retold: Mapping[int, Outcome], now: datetime) -> None:
         ruling.store_lines(retold)
 
 
-def _load(
-    run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]
-) -> tuple[dict[int, Any], dict[int, Any], set[int]]:
-    """The orders' contents, what their timelines say that the rules did, and whose addresses a person says are right.
+def _load(run: Run, claimed: Sequence[Claimed], carts: dict[int, Cart]) -> "_Contents":
+    """What is stored of them.
 
-    A source version that arrived during an earlier send takes effect now.
+    A source version that arrived during an earlier send takes effect now. One that withdraws the order does once it
+    is known that the WMS does not have it: until then its content is what may be there.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -122,29 +140,30 @@ def _load(
             [tenancy.account_id(), [c.id for c in claimed]],
         )
         rows = cursor.fetchall()
-    datas, told, by_id = {}, {}, {c.id: c for c in claimed}
-    right = {order_id for order_id, *_, word in rows if word}
-    for order_id, data, newer, applied, _ in rows:
-        told[order_id] = [] if applied == "[]" else orjson.loads(applied)
+    found, by_id = _Contents(), {c.id: c for c in claimed}
+    for order_id, data, newer, applied, word in rows:
+        found.told[order_id] = [] if applied == "[]" else orjson.loads(applied)
         if by_id[order_id].cancel_requested:
             newer = None  # the cancellation is decided first
-        datas[order_id] = orjson.loads(newer or data)
+        found.datas[order_id] = orjson.loads(data)
         if newer:
-            cart = carts[by_id[order_id].cart_id]
-            intake = Intake(run.merchant, cart, "")
-            version = datas[order_id]
+            version = orjson.loads(newer)
             incoming = Incoming(
                 version["cart_key"], None, from_json(Order, version), data=version, hash=source_hash(version)
             )
-            with transaction.atomic():
-                intake.keep_rules()
-                following.apply_source(intake, order_id, Status.SENDING, incoming, run.now, Stored())
-            # As stored: what a person edited wins over the source.
-            stored = OrderDetail.objects.values_list("data", "applied", "address_right").get(order_id=order_id)
-            datas[order_id], told[order_id], word = stored
-            if not word:
-                right.discard(order_id)
-    return datas, told, right
+            if hold := following.withdrawn(incoming.order):
+                found.withdrawn[order_id] = hold
+            else:
+                intake = Intake(run.merchant, carts[by_id[order_id].cart_id], "")
+                with transaction.atomic():
+                    intake.keep_rules()
+                    following.apply_source(intake, order_id, Status.SENDING, incoming, run.now, Stored())
+                # As stored: what a person edited wins over the source.
+                stored = OrderDetail.objects.values_list("data", "applied", "address_right").get(order_id=order_id)
+                found.datas[order_id], found.told[order_id], word = stored
+        if word:
+            found.right.add(order_id)
+    return found
 
 
 def _store_hashes(items: Sequence[Item]) -> None:

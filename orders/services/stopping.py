@@ -1,4 +1,4 @@
-"""Claimed orders that a rule does not let go: in error with their cause, or on hold. None is sent."""
+"""Claimed orders that a rule, or their source, does not let go: in error with their cause, or on hold. None is sent."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,8 +6,9 @@ from django.db import transaction
 
 from merchants.rules import Hold, Problem
 from merchants.rules.draft import ADDRESS_LOOKUP
-from orders import causes, ruling
+from orders import causes, following, ruling
 from orders.models import Status
+from orders.rewriting import SOURCE
 from orders.run import Run
 from orders.services.preparing import Item
 from orders.states import release
@@ -31,10 +32,18 @@ def stop(run: Run, stopped: Iterable[tuple[Item, Problem]], waiting: Iterable[tu
         with transaction.atomic():
             if _still(run, item.claimed.cart_id, [item]):
                 release([item.claimed])
-                causes.hold([item.id], Status.READY, hold.by, hold.why, run.now)
-                if hold.by == ADDRESS_LOOKUP:  # this run's are done
-                    run.due_at(run.now)
-                run.counts["held"] += 1
+                hold_back(run, item, hold)
+
+
+def hold_back(run: Run, item: Item, hold: Hold) -> None:
+    """Keeps a ready order here. Call it with the rules kept as they are."""
+    if hold.by == SOURCE:
+        following.take_newer(run.merchant, item.id, run.now)
+    else:
+        causes.hold([item.id], Status.READY, hold.by, hold.why, run.now)
+    if hold.by == ADDRESS_LOOKUP:  # this run's are done
+        run.due_at(run.now)
+    run.counts["held"] += 1
 
 
 def _still(run: Run, cart_id: int, items: Sequence[Item]) -> bool:

@@ -21,6 +21,7 @@ _KINDS = {
     "found_at_wms": ("Found at the WMS", "s-wms"),
     "it_arrived": ("Arrived at the WMS", "s-wms"),
     "it_did_not": ("Did not arrive", "resend"),
+    "not_there": ("Not at the WMS", "s-wms"),
     "failed": ("Sending failed", "resend"),
     "unknown": ("No answer", "warn"),
     "waiting": ("Waits", "clock"),
