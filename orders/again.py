@@ -1,7 +1,7 @@
 """Cancel at the WMS and send again: what was changed at its source after it was sent becomes a new order there.
 
 The WMS is asked to cancel the one that it has. Once it has agreed, the next revision is made of what the source
-says now, with what was edited here, and goes the usual way.
+says now, with what was edited here, and goes the usual way; where the source does not want it shipped, it waits.
 """
 
 from datetime import datetime
@@ -9,11 +9,12 @@ from datetime import datetime
 from alerts.raising import resolve
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import SourceState, from_json
-from orders import managed
+from orders import causes, managed
 from orders.content import source_hash
+from orders.following import withdrawn
 from orders.inserting import insert_orders
 from orders.intake import Incoming, Intake, Stored
-from orders.models import Order, OrderDetail
+from orders.models import Order, OrderDetail, Status
 from orders.reading import source_of
 from orders.states import note
 from orders.storing import announce
@@ -43,19 +44,27 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
         return None
     kept = {name: detail.data[name] for name in row.edited_fields if name in detail.data}
     data = {name: value for name, value in data.items() if name not in row.edited_fields} | kept
-    incoming = Incoming(row.cart_key, detail.raw, from_json(Canonical, data), data=data)
+    order, unreadable = from_json(Canonical, data), source is None and detail.raw is not None
+    hold = withdrawn(None if unreadable else order)
+    incoming = Incoming(row.cart_key, detail.raw, order, data=data)
     incoming.hash = source_hash(source) if source is not None else row.source_hash
     right = detail.right_for(data)
     intake.judge(incoming, row.created_at, anyway=row.anyway, address_right=right)  # it has waited already
-    ids = insert_orders(intake, [incoming], now, stored := Stored(), revision=row.revision + 1, anyway=row.anyway)
+    ids = insert_orders(
+        intake, [incoming], now, stored := Stored(), revision=row.revision + 1, anyway=row.anyway,
+        status=Status.HELD if hold else None,
+    )  # fmt: skip
     if not ids:
         return None
     Order.objects.filter(pk=ids[0]).update(edited_fields=row.edited_fields, test=row.test)
     OrderDetail.objects.filter(order__in=ids).update(address_right=right)
     fresh: Order = Order.objects.get(pk=ids[0])
     managed.hand_over(row, fresh)
-    note(ids, "revision", f"Sent again as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)
-    note([row.pk], "revision", f"Sent again as {fresh.wms_ref}.", now=now, actor=actor)
+    if hold:  # it goes once its source wants it shipped
+        causes.hold_instead({ids[0]: hold}, now)
+    again = "To be sent again" if hold else "Sent again"
+    note(ids, "revision", f"{again} as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)
+    note([row.pk], "revision", f"{again} as {fresh.wms_ref}.", now=now, actor=actor)
     resolve("changed_after_sending", [f"order:{row.pk}"], now)
     announce(row.merchant_id, stored, now, news=True)
     return fresh

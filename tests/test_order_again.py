@@ -10,6 +10,7 @@ from merchants.models import Service
 from orders import abilities, actions, cancelling, comparing, editing
 from orders.actions import NotNow
 from orders.models import Effect, Event, Order, OrderDetail, Status
+from orders.next_step import Around, next_of
 from tests.world import World, alerts, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
@@ -138,6 +139,26 @@ def test_the_shop_cancels_while_it_is_to_be_sent_again(world: World, key: str) -
     run(world, DOWNLOAD, DELIVER)
     (order,) = world.orders()
     assert order.status == Status.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("state", "why"), [("unpaid", "cannot be shipped"), ("shipped", "has closed the order"), ("nonsense", "")]
+)
+def test_what_the_shop_has_taken_back_is_made_anew_and_held_until_it_wants_it(
+    world: World, key: str, state: str, why: str
+) -> None:
+    change(world, key, status=state)
+    run(world, DOWNLOAD)
+    again(world)
+    run(world, DELIVER)
+    run(world, DELIVER)
+    old, new = world.orders()
+    assert (old.status, new.status, new.held_by, len(sent(world))) == ("canceled", "held", "source", 1)
+    assert why in next_of(new, Around(events=list(Event.objects.filter(order_id=new.pk).order_by("-id")))).first
+    change(world, key, status="paid")
+    run(world, DOWNLOAD, DELIVER)
+    assert [said["note"] for said in sent(world)] == [None, "Ring twice."]
+    assert world.orders()[1].status == Status.AT_WMS
 
 
 def test_the_warehouse_tells_of_the_cancellation_before_its_answer_came(
