@@ -23,7 +23,7 @@ TROUBLE = st.one_of(
     st.tuples(
         st.just("meanwhile"),
         st.integers(0, 24),
-        st.sampled_from(["edit", "cancel", "reopen", "hold", "confirm", "deliver"]),
+        st.sampled_from(["edit", "cancel", "reopen", "take_back", "hold", "confirm", "deliver"]),
         NUMBERS,
     ),
 )

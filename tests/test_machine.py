@@ -29,7 +29,7 @@ from orders.models import Effect, Order, OrderDetail, Status
 from tests import services
 from tests.dying import at_statement, dying, mortal
 from tests.machine_books import CUSTOMER, Books, content
-from tests.machine_trouble import LATE, NUMBERS, POINTS, SETTLE, SHARES, TROUBLE
+from tests.machine_trouble import LATE, LOST, NUMBERS, OTHER, POINTS, SETTLE, SHARES, TROUBLE
 from tests.world import build, fake
 from wms.systems.sandbox_wms import SandboxWms, SandboxWmsBlind, SandboxWmsKey
 
@@ -71,6 +71,7 @@ class Machine(Books, RuleBasedStateMachine):
         self.must_alert = {}  # changed at the shop, and the warehouse has the old version under this key
         self.typed = {}  # what a person wrote into an order
         self.refunds = set()  # asked for by a person, by their keys
+        self.taken_back = set()  # unpaid again, as a download has seen, and nobody has released them
         self.place(["plain", "plain", "plain"])
 
     # ── the shop ──
@@ -108,6 +109,15 @@ class Machine(Books, RuleBasedStateMachine):
         if order["status"] == "canceled":
             self.change(order["id"], status="paid")
 
+    @rule(number=NUMBERS)
+    def take_back(self, number: int) -> None:
+        """A payment is taken back; or it comes after all."""
+        order = self.shop_orders[self.key(number)]
+        other = {"paid": "unpaid", "unpaid": "paid"}.get(order["status"])
+        if other:
+            self.taken_back.discard(order["id"])
+            self.change(order["id"], status=other)
+
     # ── our services: whole, in trouble, dying, or with something happening meanwhile ──
 
     @rule(trouble=TROUBLE)
@@ -118,7 +128,7 @@ class Machine(Books, RuleBasedStateMachine):
     def deliver(self, trouble: Any) -> None:
         self.try_to(Service.DELIVER, trouble)
 
-    @rule(number=NUMBERS, what=st.sampled_from(["edit", "cancel", "reopen"]), trouble=TROUBLE)
+    @rule(number=NUMBERS, what=st.sampled_from(["edit", "cancel", "reopen", "take_back"]), trouble=TROUBLE)
     def change_and_download(self, number: int, what: str, trouble: Any) -> None:
         self.edit(number, "more") if what == "edit" else getattr(self, what)(number)
         self.try_to(Service.DOWNLOAD, trouble)
@@ -128,6 +138,15 @@ class Machine(Books, RuleBasedStateMachine):
         self.place([kind, "plain"])
         self.complete(Service.DOWNLOAD)
         self.try_to(Service.DELIVER, trouble)
+
+    @rule(fault=st.sampled_from([*LOST, *OTHER]))
+    def take_back_what_is_under_way(self, fault: Fault) -> None:
+        """An order is sent without an answer, and its payment is taken back before anybody looks."""
+        self.place(["plain"])
+        self.complete(Service.DOWNLOAD)
+        self.try_to(Service.DELIVER, ("fault", fault, False))
+        self.take_back(len(self.shop_orders) - 1)
+        self.complete(Service.DOWNLOAD)
 
     @rule(trouble=TROUBLE)
     def deliver_once_more(self, trouble: Any) -> None:
@@ -183,7 +202,7 @@ class Machine(Books, RuleBasedStateMachine):
 
     def meanwhile(self, service: Service, what: str, number: int) -> None:
         """Another worker, or a person, does something between two statements of a run."""
-        if what in ("edit", "cancel", "reopen"):
+        if what in ("edit", "cancel", "reopen", "take_back"):
             self.edit(number, "more") if what == "edit" else getattr(self, what)(number)
             if service is not Service.DOWNLOAD:
                 self.complete(Service.DOWNLOAD)
@@ -254,6 +273,7 @@ class Machine(Books, RuleBasedStateMachine):
     def let_go(self, number: int) -> None:
         if self.act(actions.undo_cancel, number):
             self.held.discard(self.key(number))
+            self.taken_back.discard(self.key(number))
 
     @rule(number=NUMBERS)
     def resend(self, number: int) -> None:
@@ -292,7 +312,7 @@ class Machine(Books, RuleBasedStateMachine):
         order = self.latest(number)
         if order is None:
             return
-        if order.status == Status.HELD and any(
+        if (order.status, order.held_by) == (Status.HELD, "person") and any(
             row["status"] != "canceled" for row in self.at_warehouse(order.cart_key)
         ):
             return  # the person has looked, as the page says
@@ -349,9 +369,11 @@ class Machine(Books, RuleBasedStateMachine):
         self.world.shop.faults.clear()
         self.world.warehouse.faults.clear()
         for order in list(self.shop_orders.values()):
-            if order["status"] == "paid" and order["ship_to"] != order["bill_to"]:
+            if order["status"] == "unpaid":
+                self.take_back(list(self.shop_orders).index(order["id"]))
+            if order["status"] != "canceled" and order["ship_to"] != order["bill_to"]:
                 self.change(order["id"], ship_to=order["bill_to"])
-        for order in Order.objects.filter(held_by="reopened"):
+        for order in Order.objects.filter(status=Status.HELD, held_by="reopened"):
             actions.undo_cancel(order, PERSON)
         for _ in range(6):
             Machine.offset += DAY
@@ -359,7 +381,7 @@ class Machine(Books, RuleBasedStateMachine):
             self.answer()
             self.answer_for_the_shop()
             self.complete(Service.DOWNLOAD)
-            for order in Order.objects.filter(held_by="reopened"):
+            for order in Order.objects.filter(status=Status.HELD, held_by="reopened"):
                 actions.undo_cancel(order, PERSON)
             self.complete(Service.DELIVER)
             self.complete(Service.SHIP_CONFIRM)
@@ -383,12 +405,23 @@ class Machine(Books, RuleBasedStateMachine):
 
     def complete(self, service: Service) -> None:
         """One run. A download that came through has seen every order of the shop."""
+        begun, unwanted = time.time(), {*self.taken_back}
+        stood = {key: order["status"] for key, order in self.shop_orders.items()}  # when the shop was asked
         run = self.world.run(service)
+        sent = {
+            seen.request.json["order_number"]
+            for seen in [*self.warehouse.journal]
+            if seen.began >= begun and (seen.request.method, seen.request.path) == ("POST", "/v1/orders")
+        }
+        assert not sent & {f"OAK-{key}" for key in unwanted & self.taken_back}, "what the shop had taken back was sent"
         if service is not Service.DOWNLOAD or self.world.schedule(service).problem or run is None:
             return
         known = set(Order.objects.values_list("cart_key", flat=True))
         for key, order in self.shop_orders.items():
-            assert order["status"] != "paid" or key in known, "an order was not loaded"
+            if order["status"] == stood.get(key) == "paid":
+                assert key in known, "an order was not loaded"
+            if order["status"] == stood.get(key) == "unpaid":
+                self.taken_back.add(key)
             there = [row for row in self.at_warehouse(key) if row["status"] != "canceled"]
             if order["status"] == "paid" and there and content(order) != content(there[0]):
                 self.must_alert[key] = there[0]["key"]
