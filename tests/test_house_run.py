@@ -67,6 +67,11 @@ class Run:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=30) as answer:
             return str(json.loads(answer.read())["status"])
 
+    def listening(self) -> bool:
+        """Whether every worker has found Redis: one that starts without it ends, and is started again."""
+        logs = list((self.data / "log").glob("*-worker.log"))
+        return bool(logs) and all(" ready." in log.read_text() for log in logs)
+
     def stop(self, sig: int = signal.SIGINT) -> tuple[int, float]:
         """Signal it; its exit code, and the seconds until it was gone."""
         assert self.process is not None
@@ -125,8 +130,8 @@ def test_a_life_of_make_run(run: Run) -> None:
     assert taken.returncode == 1
     assert f"Port {run.port} is taken" in taken.stdout
 
-    # What crashes is started again, and said in one line.
-    # The worker last: one that starts while there is no Redis ends, and is started again, as often as that happens.
+    # What crashes is started again, and said in one line. The worker last: it starts anew, and needs Redis for it.
+    assert wait_for(run.listening)
     for killed in (("Redis", "PostgreSQL"), ("runs worker",)):
         for name in killed:
             os.kill(first[name], signal.SIGKILL)
