@@ -22,7 +22,7 @@ def can(row: Row) -> set[str]:
     """What can be done with it now, by the names of the functions below."""
     found = set()
     refused = row.state == State.REFUSED and row.out_file_id is None
-    if row.state == State.WAITING and not row.starts and not row.wms_key and row.out_file_id is None:
+    if row.state == State.WAITING and not (row.starts or row.at_wms) and row.out_file_id is None:
         found.add("keep_here")
     if refused and row.error_code in (UNKNOWN, TAKEN):
         found.add("it_arrived")
@@ -30,7 +30,7 @@ def can(row: Row) -> set[str]:
         found.add("it_did_not")
     elif refused or (row.state == State.HELD and row.data["status"] == PurchaseStatus.OPEN):
         found.add("send_again")
-    if refused and (row.error_code in BY_HAND or row.wms_key):
+    if refused and (row.error_code in BY_HAND or row.at_wms):
         found.add("settle")
     if row.tell_error and row.receipt and row.tell_file_id is None:
         found.add("tell_again")
@@ -50,9 +50,9 @@ def keep_here(row: Row, actor: str, now: datetime) -> None:
 
 
 def it_arrived(row: Row, actor: str, now: datetime) -> None:
-    """The WMS has it, as it was sent. It is known by our reference from now on. Raises NotNow."""
+    """The WMS has it, as it was sent, under a number that is not known. Raises NotNow."""
     with _deciding(row, "it_arrived", "A person says that it arrived.", actor, now) as mine:
-        purchase_rows.arrived(mine, mine.wms_key or mine.ref, mine.wms_id, mine.sent_hash or mine.content_hash, now)
+        purchase_rows.arrived(mine, mine.wms_key, mine.wms_id, mine.sent_hash or mine.content_hash, now)
 
 
 def it_did_not(row: Row, actor: str, now: datetime) -> None:
@@ -64,7 +64,7 @@ def it_did_not(row: Row, actor: str, now: datetime) -> None:
 def settle(row: Row, actor: str, now: datetime) -> None:
     """A person has put right at the WMS what it does not take from here. Raises NotNow."""
     with _deciding(row, "settle", "A person has settled it at the WMS.", actor, now) as mine:
-        purchase_rows.arrived(mine, mine.wms_key or mine.ref, mine.wms_id, mine.content_hash, now)
+        purchase_rows.arrived(mine, mine.wms_key, mine.wms_id, mine.content_hash, now)
 
 
 def tell_again(row: Row, actor: str, now: datetime) -> None:

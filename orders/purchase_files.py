@@ -26,8 +26,8 @@ def _rows(file: OutFile) -> list[Row]:
 def sent(file: OutFile, now: datetime) -> int:
     """The file is where it was to go: so are its purchase orders, as they were when it was made. How many."""
     rows = _rows(file)
-    for row in rows:  # a file has no key of the WMS: it goes by our reference
-        purchase_rows.arrived(row, row.ref, row.wms_id, row.sent_hash, now)
+    for row in rows:  # a file brings no number of the WMS
+        purchase_rows.arrived(row, row.wms_key, row.wms_id, row.sent_hash, now)
     note(rows, "sent", f"In the file {file.name}.", now)
     return len(rows)
 
@@ -40,7 +40,7 @@ def not_sent(file: OutFile, now: datetime, code: str, why: str, *, charged: bool
         row.retry_at = now + (HOUR if charged else AGAIN)
         row.out_file_id, row.lease_until, row.starts = None, None, 0
         row.error_code, row.error_message = code[:40], why
-        if not row.wms_key:
+        if not row.at_wms:
             row.sent, row.sent_hash = {}, ""
         if row.failures >= TRIES or (row.first_failed_at and now - row.first_failed_at >= DAYS):
             row.state, row.error_code = State.REFUSED, "gave_up"

@@ -36,12 +36,12 @@ class PurchaseOrder(TenantModel):
     created_at = models.DateTimeField(default=clock.now)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     # At the WMS.
-    wms_key = models.CharField(max_length=100, blank=True, default="")
+    wms_key = models.CharField(max_length=100, blank=True, default="")  # its own number; "": not known, or not there
     wms_id = models.BigIntegerField(null=True, blank=True)  # the WMS that a send was begun to, and that key is of
     sent = models.JSONField(default=dict, blank=True)  # canonical.PurchaseOrder with which the last call was begun
     # The content_hash with which a send, or a file, was begun; a change counts once the WMS has taken it.
     sent_hash = models.CharField(max_length=32, blank=True, default="")
-    sent_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)  # when it was there; None: it is not, as far as is known
     # The claim, and how the tries went.
     out_file_id = models.BigIntegerField(null=True, blank=True)  # the file it leaves in
     retry_at = models.DateTimeField(default=clock.now)
@@ -94,6 +94,11 @@ class PurchaseOrder(TenantModel):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def at_wms(self) -> bool:
+        """Whether the WMS has it, under a number that we know or not."""
+        return bool(self.wms_key) or self.sent_at is not None
 
 
 class PurchaseEvent(TenantModel):

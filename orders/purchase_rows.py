@@ -160,9 +160,17 @@ def _free_ref(intake: Intake, key: str, number: str) -> str:
 
 
 def arrived(row: Row, wms_key: str, wms_id: int | None, content_hash: str, now: datetime) -> None:
-    """The WMS has a purchase order as it was when its `content_hash` was this. `row` is locked."""
-    row.wms_key, row.wms_id = storable(wms_key, 100), wms_id
-    row.sent_hash, row.sent_at = content_hash, now
+    """The WMS has a purchase order as it was when its `content_hash` was this. `row` is locked.
+
+    `wms_key`: "" where nobody has said its number there. Our reference may be the number of another one.
+    """
+    row.wms_key, row.wms_id, row.sent_at = storable(wms_key, 100), wms_id, now
+    know(row, content_hash, now)
+
+
+def know(row: Row, content_hash: str, now: datetime) -> None:
+    """The WMS knows what it has to of one as it was when its `content_hash` was this. `row` is locked."""
+    row.sent_hash = content_hash
     row.lease_until, row.first_failed_at, row.out_file_id = None, None, None
     row.starts = row.rounds = row.failures = 0
     row.error_code = row.error_message = ""
@@ -340,7 +348,9 @@ def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
 
 def stop(cart: Cart, now: datetime) -> None:
     """Purchase orders of the cart were switched off: what no call was begun for stays here."""
-    rows = list(Row.objects.select_for_update().filter(cart=cart, state=State.WAITING, starts=0, wms_key=""))
+    rows = list(
+        Row.objects.select_for_update().filter(cart=cart, state=State.WAITING, starts=0, wms_key="", sent_at=None)
+    )
     for row in rows:
         row.state, row.error_code, row.error_message = State.HELD, "", ""
         row.save(update_fields=["state", "error_code", "error_message"])
@@ -360,7 +370,8 @@ def codes_changed(merchant_id: int, now: datetime) -> None:
 def leave_wms(now: datetime) -> None:
     """Another WMS takes the place of the old one: what that has is not at the new one, and nothing goes by itself."""
     waited = set(Row.objects.filter(state=State.REFUSED).values_list("cart", flat=True))
-    gone = Row.objects.filter(state__in=[State.WAITING, State.REFUSED, State.EXPECTED]).exclude(starts=0, wms_key="")
+    gone = Row.objects.filter(state__in=[State.WAITING, State.REFUSED, State.EXPECTED])
+    gone = gone.exclude(starts=0, wms_key="", sent_at=None)
     gone.update(
         state=State.HELD,
         error_code="other_wms",

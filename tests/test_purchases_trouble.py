@@ -313,14 +313,85 @@ def test_what_a_person_says_has_arrived_is_changed_and_canceled_under_the_wmss_k
     strange(world)
     sync(world)
     purchase_acts.it_arrived(only(), "ada@example.com", START)
-    assert only().wms_key == only().ref, "nobody has said by which key"
+    assert only().wms_key == "", "nobody has said by which key"
     order(world, "PO1", ("MUG", 12), minutes=5)
     sync(world)
     assert quantities(world) == ["12"] and (only().state, only().wms_key) == (State.EXPECTED, "E9")
-    PurchaseOrder.objects.update(wms_key="OAK-PO1")
+    PurchaseOrder.objects.update(wms_key="")
     order(world, status="canceled", minutes=9)
     sync(world)
     assert there(world)[0]["status"] == "canceled" and only().state == State.CANCELED
+
+
+@pytest.mark.parametrize("there_too", [True, False])
+def test_what_a_person_found_is_canceled_by_its_own_number_not_by_our_reference(world: World, there_too: bool) -> None:
+    """The shop's number of the second one is the warehouse's own of the first."""
+    order(world)
+    sync(world)
+    order(world, "PO2", number="E00001", minutes=1)
+    run(world, PURCHASES)
+    if there_too:
+        run(world, RECEIVING)
+    mine = PurchaseOrder.objects.get(number="E00001")
+    assert (mine.ref, there(world)[0]["key"]) == ("E00001", "E00001")
+    lost = {"state": State.REFUSED, "error_code": "outcome_unknown", "wms_key": "", "sent_at": None,
+            "wms_id": Wms.objects.get().pk}  # fmt: skip
+    PurchaseOrder.objects.filter(pk=mine.pk).update(**lost)
+    purchase_acts.it_arrived(PurchaseOrder.objects.get(pk=mine.pk), "ada@example.com", START)
+    order(world, "PO2", number="E00001", status="canceled", minutes=5)
+    sync(world)
+    assert [row["status"] for row in there(world)] == (["open", "canceled"] if there_too else ["open"])
+    mine.refresh_from_db()
+    if there_too:
+        assert (mine.state, mine.wms_key) == (State.CANCELED, "E00002")
+    else:
+        assert (mine.state, mine.error_code, alerts()) == (State.REFUSED, "cancel_by_hand", ["purchase_refused"])
+        assert "which number it has there is not known" in mine.error_message
+
+
+@pytest.mark.parametrize("status", ["open", "canceled"])
+def test_where_nobody_can_be_asked_what_has_no_number_is_changed_and_canceled_by_hand(
+    world: World, status: str
+) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    order(world)
+    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.DROP_AFTER)
+    sync(world)
+    purchase_acts.it_arrived(only(), "ada@example.com", START)
+    order(world, "PO1", ("MUG", 12), status=status, minutes=5)
+    sync(world)
+    code = "changed_after_sending" if status == "open" else "cancel_by_hand"
+    assert (only().state, only().error_code) == (State.REFUSED, code)
+    assert "which number it has there is not known" in only().error_message
+    assert len(there(world)) == 1 and asked(world.warehouse, path="purchase-orders/") == 0
+    purchase_acts.settle(only(), "ada@example.com", START)
+    assert only().state == (State.EXPECTED if status == "open" else State.CANCELED) and alerts() == []
+
+
+def test_goods_of_another_one_whose_number_is_our_reference_are_not_ours(world: World) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    order(world, number="E9")
+    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.BAD_GATEWAY)
+    sync(world)
+    purchase_acts.it_arrived(only(), "ada@example.com", START)
+    row = {"key": "E9", "customer": "C1", "reference": "OTHER", "number": "OTHER", "status": "open", "received": {},
+           "lines": [{"item": "MUG", "quantity": "10"}]}  # fmt: skip
+    world.warehouse.table("purchases").put("E9", row)
+    unload(world)
+    sync(world)
+    assert (only().ref, only().receipt, told(world)) == ("E9", {}, {})
+
+
+def test_what_was_over_before_it_was_sent_is_sent_when_it_is_open_again(world: World) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    order(world)
+    run(world, PURCHASES)
+    order(world, status="canceled", minutes=5)
+    sync(world)
+    assert only().state == State.CANCELED and there(world) == []
+    order(world, minutes=9)
+    sync(world)
+    assert only().state == State.EXPECTED and len(there(world)) == 1
 
 
 def test_settings_that_change_meanwhile_are_no_failure(world: World, monkeypatch: Any) -> None:

@@ -54,13 +54,13 @@ def _store(run: Run, receipts: Sequence[Receipt]) -> tuple[int, set[int]]:
     _lock(run, receipts)
     for receipt in receipts:
         row = _of(run, receipt)
-        if row is None or not (row.wms_key or row.sent) or (not row.wms_key and row.error_code == TAKEN):
+        if row is None or not (row.at_wms or row.sent) or (not row.at_wms and row.error_code == TAKEN):
             continue  # what the WMS has under our reference is not known to be ours
         refused = row.state == State.REFUSED
-        if not row.wms_key:  # so it had arrived: nobody has to be asked any more
-            purchase_rows.arrived(row, receipt.wms_key or row.ref, run.wms_id, row.sent_hash, run.now)
+        if not row.at_wms:  # so it had arrived: nobody has to be asked any more
+            purchase_rows.arrived(row, receipt.wms_key or "", run.wms_id, row.sent_hash, run.now)
             note([row], "sent", "Goods of it have come, so the WMS has it.", run.now)
-        if receipt.wms_key and row.wms_key == row.ref:  # a person has said that it arrived: now we know as what
+        if receipt.wms_key and not row.wms_key:  # that it arrived was known: now we know as what
             row.wms_key = storable(receipt.wms_key, 100)
         if purchase_rows.receive(row, receipt, run.now):
             stored += 1

@@ -149,16 +149,16 @@ class _Sending:
         key, wanted = row.wms_key, False
         none = connector.dedupe("send_purchase_order") is Dedupe.NONE
         canceled = order.status is PurchaseStatus.CANCELED
-        if looks and key in ("", row.ref):  # a person's word that it arrived says not by which key
+        if looks and not key:
             found: Found | None = self.run.call(connector.find_purchase_order, row.ref)
-            if found is not None:
-                wanted = not key and self._same(row, order, found)
+            if found is not None:  # that it is this one a person may have said already
+                wanted = not row.at_wms and self._same(row, order, found)
                 key = found.wms_key
-        elif not key and row.sent and row.starts > 1 and (canceled or none):
+        elif not row.at_wms and row.sent and row.starts > 1 and (canceled or none):
             raise _Undecided  # of one that is canceled also where sending it again would tell
         if order.status is not PurchaseStatus.OPEN:
             return self._end(row, order, key)
-        if not key:
+        if not (key or row.at_wms):
             self._begin(row, order)
             crash_here("before_purchase")
             key = self.run.call(connector.send_purchase_order, order, row.ref)
@@ -166,14 +166,16 @@ class _Sending:
             return Done("sent", key)
         if wanted:
             return Done("found" if row.starts == 1 else "sent", key)
-        if connector.overrides("change_purchase_order"):
+        changes = connector.overrides("change_purchase_order")
+        if key and changes:
             self._begin(row, order, key)
             self.run.call(connector.change_purchase_order, key, order)
             return Done("changed", key)
         if row.sent_hash == row.content_hash:
             return Done("found", key)
+        why = _NAMELESS if changes else "the WMS takes no changes from here"
         raise NeedsHuman(
-            "It was changed after the WMS had it, and the WMS takes no changes from here.",
+            f"It was changed after the WMS had it, and {why}.",
             code="changed_after_sending",
             fix="Change it there, then press It Is Settled.",
         )
@@ -201,11 +203,13 @@ class _Sending:
 
     def _end(self, row: Row, order: PurchaseOrder, key: str) -> Done:
         """Nothing is to come any more: the source has canceled or closed it."""
-        if not key or order.status is PurchaseStatus.CLOSED:
+        if not (key or row.at_wms) or order.status is PurchaseStatus.CLOSED:
             return Done("ended", key)
-        if not self.connector.overrides("cancel_purchase_order"):
+        cancels = self.connector.overrides("cancel_purchase_order")
+        if not (key and cancels):
+            why = _NAMELESS if cancels else "the WMS takes no cancellations from here"
             raise NeedsHuman(
-                "It was canceled after the WMS had it, and the WMS takes no cancellations from here.",
+                f"It was canceled after the WMS had it, and {why}.",
                 code="cancel_by_hand",
                 fix="Cancel it there, then press It Is Settled.",
             )
@@ -253,7 +257,10 @@ class _Sending:
             mine = self._mine(row)
             if mine is None:
                 return
-            purchase_rows.arrived(mine, done.wms_key, self.run.wms_id, row.content_hash, now)
+            if done.wms_key or mine.at_wms:
+                purchase_rows.arrived(mine, done.wms_key, self.run.wms_id, row.content_hash, now)
+            else:  # it never had to know
+                purchase_rows.know(mine, row.content_hash, now)
             note([mine], done.did, SAID[done.did], now)
         self.run.counts[f"purchases_{done.did}"] += 1
 
@@ -274,7 +281,7 @@ class _Sending:
             self._stopped(row, error.code, f"{error} {getattr(error, 'fix', '')}".strip())
         elif isinstance(error, AlreadyDone):
             self._already(row, error)
-        elif isinstance(error, _Undecided | OutcomeUnknown) and not row.wms_key:
+        elif isinstance(error, _Undecided | OutcomeUnknown) and not row.at_wms:
             self._unknown(row, str(error), blind=isinstance(error, _Undecided))
         else:
             self._later(row, error)
@@ -379,6 +386,9 @@ SAID = {
 }
 
 
+_NAMELESS = "which number it has there is not known"
+
+
 class _Gone(Exception):
     """Another run has taken this one over."""
 
@@ -419,9 +429,10 @@ def claim(run: Run, limit: int, lease: float) -> list[Row]:
                 ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
             UPDATE orders_purchaseorder p SET token = p.token + 1, starts = p.starts + 1,
                    wms_key = CASE WHEN p.wms_id = %s THEN p.wms_key ELSE '' END,
+                   sent_at = CASE WHEN p.wms_id = %s THEN p.sent_at END,
                    wms_id = %s, lease_until = now() + make_interval(secs => %s)
             FROM picked WHERE p.id = picked.id RETURNING p.id""",
-            [run.merchant.pk, run.now, limit, run.wms_id, run.wms_id, lease],
+            [run.merchant.pk, run.now, limit, run.wms_id, run.wms_id, run.wms_id, lease],
         )
         ids = [row[0] for row in cursor.fetchall()]
     return list(Row.objects.select_related("cart").filter(pk__in=ids).order_by("retry_at", "id"))
