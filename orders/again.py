@@ -20,10 +20,10 @@ from orders.states import note
 from orders.storing import announce
 
 
-def intake_of(order_id: int) -> Intake:
+def intake_of(order_id: int, restored_at: datetime | None = None) -> Intake:
     """Where the order came in, with its rules kept as they are. Call it before orders are locked."""
     cart = Order.objects.select_related("cart__merchant").get(pk=order_id).cart
-    intake = Intake(cart.merchant, cart)
+    intake = Intake(cart.merchant, cart, restored_at=restored_at)
     intake.keep_rules()
     return intake
 

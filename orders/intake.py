@@ -1,7 +1,7 @@
 """What comes in from an order source: one order as read, where it goes, and what became of a page."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from integration_manager.kit.errors import Unmappable
 from merchants.models import Merchant
 from merchants.rules import Outcome, Problem, Rules, judge
 from orders import causes as because
-from orders import ruling
+from orders import restored, ruling
 from orders.connections import wms_class
 from orders.content import source_hash, source_json
 from wms.models import Wms
@@ -64,15 +64,8 @@ class Intake:
     _listed: set[str] | None = None
 
     def forgot(self, order: Order | None) -> bool:
-        """Whether an order may have been sent without our knowing: forgotten by a restored backup, or after its time.
-
-        By the day, since that is how exactly a source dates its orders; one more for the time zones.
-        """
-        if self.again:
-            return True
-        if self.restored_at is None:
-            return False
-        return order is None or order.order_date <= (self.restored_at + timedelta(days=1)).date()
+        """Whether one may have been sent without our knowing: forgotten by a restored backup, or after its time."""
+        return self.again or restored.forgot(order.order_date if order else None, self.restored_at)
 
     @property
     def prefix(self) -> str:

@@ -11,7 +11,7 @@ from merchants import schedules
 from merchants.models import Service
 from orders import purchase_rows
 from orders.actions import NotNow
-from orders.purchase_rows import TAKEN, UNKNOWN, Row, State, note
+from orders.purchase_rows import OTHER_WMS, TAKEN, UNKNOWN, Row, State, note
 from orders.services import purchase_orders
 
 # What a person mends at the WMS, and then says so.
@@ -40,6 +40,8 @@ def can(row: Row) -> set[str]:
 def send_again(row: Row, actor: str, now: datetime) -> None:
     """It goes to the WMS once more, now; what a person kept here goes after all. Raises NotNow."""
     with _deciding(row, "send_again", "Sent again.", actor, now) as mine:
+        if mine.error_code == OTHER_WMS:  # what was begun there says nothing of this one
+            mine.starts, mine.sent, mine.sent_hash = 0, {}, ""
         _waits(mine, now)
 
 
@@ -58,6 +60,7 @@ def it_arrived(row: Row, actor: str, now: datetime) -> None:
 def it_did_not(row: Row, actor: str, now: datetime) -> None:
     """The WMS does not have it: it is sent again. Raises NotNow."""
     with _deciding(row, "it_did_not", "A person says that it did not arrive.", actor, now) as mine:
+        mine.starts = 0
         _waits(mine, now)
 
 
@@ -75,7 +78,7 @@ def tell_again(row: Row, actor: str, now: datetime) -> None:
 
 def _waits(row: Row, now: datetime) -> None:
     row.state, row.retry_at = State.WAITING, now
-    row.starts = row.rounds = row.failures = 0
+    row.rounds = row.failures = 0
     row.first_failed_at, row.error_code, row.error_message = None, "", ""
 
 

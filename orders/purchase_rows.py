@@ -32,6 +32,7 @@ from orders import models
 from orders.intake import Intake
 from orders.models import PurchaseEvent
 from orders.references import wms_ref
+from orders.restored import forgot
 
 Row = models.PurchaseOrder
 State = Row.State
@@ -44,18 +45,20 @@ REFUSED, DIFFERS, FAILING, UNTOLD = (
     "purchase_refused", "purchase_differs", "purchases_failing", "receipt_refused",
 )  # fmt: skip
 # Error codes.
-ITEM_CODE, ITEM, TAKEN, UNKNOWN, FILE_UNKNOWN = (
-    "item_code_unknown", "item_unknown", "reference_taken", "outcome_unknown", "file_unknown",
+ITEM_CODE, ITEM, TAKEN, UNKNOWN, FILE_UNKNOWN, OTHER_WMS = (
+    "item_code_unknown", "item_unknown", "reference_taken", "outcome_unknown", "file_unknown", "other_wms",
 )  # fmt: skip
 
 
-def store(cart: Cart, orders: Sequence[PurchaseOrder], now: datetime) -> Counter[str]:
+def store(
+    cart: Cart, orders: Sequence[PurchaseOrder], now: datetime, restored_at: datetime | None = None
+) -> Counter[str]:
     """Keeps what a page says of a cart's purchase orders. What is new or changed waits for the WMS; how many of each.
 
-    In the page's transaction. The rows are few: they are taken one by one.
+    In the page's transaction. The rows are few: they are taken one by one. `restored_at`: when a backup was restored.
     """
     counts: Counter[str] = Counter()
-    intake = Intake(cart.merchant, cart)
+    intake = Intake(cart.merchant, cart, restored_at=restored_at)
     known = Row.objects.select_for_update().filter(merchant=cart.merchant_id, source=cart.source)
     # All of them first, always in one order: what reads the WMS locks the same rows.
     list(known.filter(key__in=[_key(order.key) for order in orders]).order_by("pk").values_list("pk"))
@@ -68,7 +71,9 @@ def store(cart: Cart, orders: Sequence[PurchaseOrder], now: datetime) -> Counter
 
 def _add(intake: Intake, key: str, order: PurchaseOrder, now: datetime) -> str:
     data = to_json(order)
-    if order.status is not PurchaseStatus.OPEN:
+    # As far as its source says when it was made: the WMS may have heard of it, and we have forgotten that.
+    forgotten = forgot(order.ordered_on or (order.modified_at and order.modified_at.date()), intake.restored_at)
+    if order.status is not PurchaseStatus.OPEN and not (forgotten and order.status is PurchaseStatus.CANCELED):
         return "found"  # it was over before we heard of it: nothing is to come
     row: Row = Row.objects.create(
         merchant=intake.merchant,
@@ -78,6 +83,8 @@ def _add(intake: Intake, key: str, order: PurchaseOrder, now: datetime) -> str:
         ref=_free_ref(intake, key, order.number),
         created_at=now,
         retry_at=now,
+        starts=int(forgotten),
+        sent=data if forgotten else {},
         **_facts(order, data),
     )
     note([row], "loaded", "From the cart.", now)
@@ -374,7 +381,7 @@ def leave_wms(now: datetime) -> None:
     gone = gone.exclude(starts=0, wms_key="", sent_at=None)
     gone.update(
         state=State.HELD,
-        error_code="other_wms",
+        error_code=OTHER_WMS,
         error_message="The WMS was changed. Send it if the new one is to expect it.",
         out_file_id=None,
         lease_until=None,

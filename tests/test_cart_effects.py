@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from msgspec import structs
@@ -132,6 +133,23 @@ def test_a_part_leaves_the_order_held_and_not_canceled(world: World, key: str) -
     actions.undo_cancel(order, PERSON)
     run(world, DELIVER)
     assert world.only().status == Status.AT_WMS
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_after_a_restore_a_refund_is_looked_for_and_not_paid_again(
+    world: World, key: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`asked`: whether the shop can say that it was made since the backup."""
+    if not asked:
+        monkeypatch.setattr(SandboxShop, "find_refund", CartConnector.find_refund)
+    refunding.ask(world.only(), some(world.only(), {"1": 1}), PERSON)
+    run(world, UPLOAD)
+    Effect.objects.update(state=Effect.State.WAITING, starts=0, remote_id="", done_at=None)
+    call_command("im", "after-restore")
+    run(world, UPLOAD)
+    assert len(paid_back(world)) == 1
+    assert Effect.objects.get().state == (Effect.State.DONE if asked else Effect.State.PARKED)
+    assert alerts() == ([] if asked else ["refund_unknown"])
 
 
 def test_two_posts_of_one_form_are_one_refund(world: World, key: str) -> None:

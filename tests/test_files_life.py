@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ from integration_manager import tenancy
 from integration_manager.kit import clock, crash, file_pages, inbox
 from integration_manager.kit.sftp import SftpFolder
 from merchants import schedules
-from merchants.models import Merchant, Schedule, Service
+from merchants.models import Merchant, ReadFile, Schedule, Service
 from merchants.schedules import CART_SERVICES
-from orders import actions, changes, connections, jobs, states
+from orders import actions, changes, connections, jobs, parcel_actions, restored, states
 from orders import run as run_module
-from orders.models import Order, OutFile, SkippedOrder, Status
+from orders.models import Order, OutFile, Shipment, SkippedOrder, Status
 from orders.run import LostLease, Run
+from orders.services import parcel_claims
 from tests.dying import dying
 from tests.sftp_server import SftpServer
 from wms.models import Wms
@@ -276,6 +278,69 @@ def test_after_a_restore_a_person_says_whether_what_was_in_a_file_arrived(files:
     ended = Status.CANCELED if backup == "canceled" else Status.AT_WMS
     assert (Order.objects.get().status, Alert.objects.filter(resolved_at=None).count()) == (ended, 0)
     assert len(files.names("hall/orders")) == (1 if backup == "canceled" else 2)
+
+
+@pytest.mark.parametrize("backup", ["waiting", "planned", "gone"])
+def test_after_a_restore_a_person_says_whether_a_parcel_that_was_in_a_file_is_known(files: Files, backup: str) -> None:
+    """`backup`: how it stood in it. The file that has told the cart of it since is not known any more."""
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-9')}\n")
+    for service in (Service.DOWNLOAD, Service.DELIVER):
+        files.run(service)
+    confirm(files)
+    for service in (Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS):
+        files.run(service)
+    told = OutFile.objects.filter(kind="confirmations")
+    if backup == "planned":
+        told.update(phase=OutFile.Phase.PLANNED, lease_until=None)
+        Shipment.objects.update(uploaded_at=None, remote_id="", out_file_id=told.get().pk)
+    else:
+        told.delete()
+        Shipment.objects.update(uploaded_at=None, remote_id="", starts=0)
+    Order.objects.update(status=Status.SHIPPED)
+    if backup == "gone":
+        Shipment.objects.all().delete()
+        Order.objects.update(status=Status.AT_WMS)
+        ReadFile.objects.all().delete()
+    call_command("im", "after-restore")
+    if backup == "gone":
+        confirm(files)
+    for service in (Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS):
+        files.run(service)
+    parcel = Shipment.objects.get()
+    assert len(files.names("shop/confirmations")) == 1, "not a second time without a question"
+    assert (parcel.parked_at is None, parcel.error_code) == (False, "outcome_unknown")
+    assert Alert.objects.filter(resolved_at=None).count() == 1
+    parcel_actions.resend(Order.objects.get(), parcel.key, "dana@example.com")
+    files.run(Service.UPLOAD_SHIPMENTS)
+    assert len(files.names("shop/confirmations")) == 2 and Order.objects.get().status == Status.CONFIRMED
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_a_parcel_without_a_date_that_comes_after_a_restore_is_told_without_a_question(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-7')}\n")
+    for service in (Service.DOWNLOAD, Service.DELIVER):
+        files.run(service)
+    files.schedule(Service.SHIP_CONFIRM)
+    Schedule.objects.update(state={restored.KEY: (clock.now() - timedelta(hours=1)).isoformat()})
+    ref = Order.objects.get().wms_ref
+    files.put("hall/confirmations/confirmed.csv", f"cust_ref,carrier,tracking,item,qty\n{ref},UPS,1Z,MUG,2\n")
+    for service in (Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS):
+        files.run(service)
+    assert Shipment.objects.get().shipped_at is None
+    assert len(files.names("shop/confirmations")) == 1 and Order.objects.get().status == Status.CONFIRMED
+
+
+def test_a_parcel_that_was_taken_for_a_file_that_was_never_planned_goes_in_the_next(files: Files) -> None:
+    files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-8')}\n")
+    for service in (Service.DOWNLOAD, Service.DELIVER):
+        files.run(service)
+    confirm(files)
+    files.run(Service.SHIP_CONFIRM)
+    run: Any = SimpleNamespace(cart=files.cart, merchant=files.merchant, now=clock.now())
+    (taken,) = parcel_claims.claim(run, 1, 60, begins=False)
+    Shipment.objects.update(lease_until=None)
+    files.run(Service.UPLOAD_SHIPMENTS)
+    assert len(files.names("shop/confirmations")) == 1 and Shipment.objects.get().token == taken.token + 1
 
 
 @pytest.mark.parametrize("given_back", [True, False])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from alerts.models import Alert
 from integration_manager.kit import clock
@@ -11,7 +12,7 @@ from orders import abilities, actions, cancelling, comparing, editing
 from orders.actions import NotNow
 from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.next_step import Around, next_of
-from tests.world import World, alerts, change, leases_expire, pack, place, run
+from tests.world import World, alerts, at, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
 DOWNLOAD, DELIVER, CONFIRM = Service.DOWNLOAD, Service.DELIVER, Service.SHIP_CONFIRM
@@ -81,6 +82,24 @@ def test_it_is_canceled_there_and_sent_as_it_is_now(world: World, key: str) -> N
     run(world, CONFIRM)
     new.refresh_from_db()
     assert new.status == Status.SHIPPED
+
+
+def test_after_a_restore_it_is_looked_up_before_it_is_sent_again(world: World, key: str) -> None:
+    """It was canceled there and sent as it is now, and the backup only knows that it is to be."""
+    again(world)
+    run(world, DELIVER)
+    run(world, DELIVER)
+    old, new = world.orders()
+    new.delete()
+    Order.objects.filter(pk=old.pk).update(status=Status.AT_WMS, cancel_requested_at=None, cancel_by="")
+    Effect.objects.update(state=Effect.State.WAITING, done_at=None, starts=0)
+    with at(0):
+        call_command("im", "after-restore")
+    run(world, DELIVER)
+    run(world, DELIVER)
+    old, new = world.orders()
+    assert (old.status, new.status, new.revision) == ("canceled", "at_wms", 1)
+    assert len(sent(world)) == 2, "once as it was, once as it is now"
 
 
 @pytest.mark.parametrize("moved", [False, True])

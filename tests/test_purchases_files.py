@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from accounts.models import Account
@@ -14,8 +15,8 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock, crash
 from integration_manager.kit.csvpurchases import purchase_rows
-from merchants.models import Service
-from orders import purchase_files
+from merchants.models import ReadFile, Service
+from orders import purchase_acts, purchase_files
 from orders.models import OutFile, PurchaseOrder
 from tests.dying import dying
 from tests.test_files_again import Disk
@@ -86,6 +87,44 @@ def test_a_later_file_says_what_has_changed_and_an_older_one_nothing(disk: Disk)
     sync(disk)
     assert sorted(sent(disk), key=len) == [[("PO-2", "canceled", "TEA", "20")], ALL]
     assert PurchaseOrder.objects.get(number="PO-2").state == "canceled"
+
+
+@pytest.mark.parametrize("backup", ["waiting", "planned", "gone"])
+def test_after_a_restore_a_person_says_whether_what_was_in_a_file_arrived(disk: Disk, backup: str) -> None:
+    """`backup`: how they stood in it. The file that they have left in since is not known any more."""
+    disk.put("shop/purchase-orders/monday.csv", GOODS)
+    sync(disk)
+    if backup == "planned":
+        OutFile.objects.update(phase=OutFile.Phase.PLANNED, lease_until=None)
+        file = OutFile.objects.get()
+        PurchaseOrder.objects.update(state="waiting", starts=1, wms_id=None, sent_at=None, out_file_id=file.pk)
+    else:
+        OutFile.objects.all().delete()
+        PurchaseOrder.objects.update(state="waiting", sent={}, sent_hash="", wms_id=None, sent_at=None)
+    if backup == "gone":
+        PurchaseOrder.objects.all().delete()
+        ReadFile.objects.all().delete()
+        disk.put("shop/purchase-orders/monday.csv", GOODS)
+    call_command("im", "after-restore")
+    sync(disk)
+    assert len(sent(disk)) == 1, "not a second time without a question"
+    assert set(PurchaseOrder.objects.values_list("state", "error_code")) == {("refused", "outcome_unknown")}
+    assert Alert.objects.get(resolved_at=None).kind == "purchase_refused"
+    first, second = PurchaseOrder.objects.order_by("number")
+    purchase_acts.it_arrived(first, "dana@example.com", clock.now())
+    purchase_acts.it_did_not(second, "dana@example.com", clock.now())
+    sync(disk)
+    assert sorted(sent(disk), key=len) == [[("PO-2", "open", "TEA", "20")], ALL]
+    assert set(PurchaseOrder.objects.values_list("state", flat=True)) == {"expected"}
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_what_was_taken_for_a_file_that_was_never_planned_goes_in_the_next_without_a_question(disk: Disk) -> None:
+    disk.put("shop/purchase-orders/monday.csv", GOODS)
+    disk.run(PURCHASES)
+    PurchaseOrder.objects.update(starts=1, token=1)
+    disk.run(RECEIVING)
+    assert sent(disk) == [ALL]
 
 
 @pytest.mark.parametrize("point", ["after_put", "after_uploaded", "after_rename"])

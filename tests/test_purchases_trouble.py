@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from alerts.models import Alert
 from carts.models import Cart
 from carts.systems import sandbox_shop
 from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.faults import Fault
-from merchants.models import Product, ProductAlias
+from merchants.models import Product, ProductAlias, Schedule
 from orders import aliases, purchase_acts, purchase_rows
 from orders.models import PurchaseOrder
 from orders.run import LostLease, Run
@@ -185,6 +186,75 @@ def test_telling_is_tried_again_once_an_hour(world: World) -> None:
     with at(3):
         sync(world)
     assert told(world) == {"MUG": "6", "POT": "0"} and only().tell_failures == 0
+
+
+# ── after the restore of a backup ──
+
+
+@pytest.mark.parametrize("backup", ["waiting", "held", "refused", "gone"])
+@pytest.mark.parametrize("wms", ["sandbox_wms", "sandbox_wms_key", "sandbox_wms_blind"])
+def test_after_a_restore_none_is_sent_twice(world: World, wms: str, backup: str) -> None:
+    """`backup`: how it stood in it. That it was sent since is not known any more."""
+    Wms.objects.update(system=wms)
+    order(world)
+    sync(world)
+    restore(backup)
+    if backup in ("held", "refused"):
+        purchase_acts.send_again(only(), "ada@example.com", START)
+    with at(1):
+        sync(world)
+    assert len(there(world)) == 1
+    if wms == "sandbox_wms_blind":
+        assert (only().state, only().error_code, alerts()) == (State.REFUSED, "outcome_unknown", ["purchase_refused"])
+        purchase_acts.it_did_not(only(), "ada@example.com", START)
+        with at(2):
+            sync(world)
+        assert len(there(world)) == 2, "whoever says so is believed"
+    assert (only().state, alerts()) == (State.EXPECTED, [])
+
+
+def test_after_a_restore_one_that_is_canceled_meanwhile_is_canceled_at_the_wms(world: World) -> None:
+    order(world)
+    sync(world)
+    restore("gone")
+    order(world, status="canceled", minutes=5)
+    sync(world)
+    assert there(world)[0]["status"] == "canceled" and only().state == State.CANCELED
+
+
+def test_what_is_ordered_long_after_a_restore_is_sent_without_a_question(world: World) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    with at(-72):
+        call_command("im", "after-restore")
+    order(world)
+    sync(world)
+    assert only().state == State.EXPECTED and alerts() == []
+
+
+def test_what_is_sent_after_all_to_another_wms_was_not_begun_there(world: World) -> None:
+    Wms.objects.update(system="sandbox_wms_blind")
+    order(world)
+    world.warehouse.faults.script("POST /v1/purchase-orders", Fault.BAD_GATEWAY)
+    sync(world)
+    purchase_rows.leave_wms(START)
+    assert (only().state, only().starts) == (State.HELD, 1)
+    purchase_acts.send_again(only(), "ada@example.com", START)
+    with at(1):
+        sync(world)
+    assert only().state == State.EXPECTED and len(there(world)) == 1
+
+
+def restore(backup: str) -> None:
+    """A backup from before the one purchase order was sent: it was waiting then, or not there at all."""
+    if backup == "gone":
+        PurchaseOrder.objects.all().delete()
+        Schedule.objects.filter(service=PURCHASES).update(cursor=None)
+    else:
+        PurchaseOrder.objects.update(
+            state=backup, starts=0, wms_key="", wms_id=None, sent={}, sent_hash="", sent_at=None
+        )
+    with at(0):
+        call_command("im", "after-restore")
 
 
 # ── what the WMS has not taken ──

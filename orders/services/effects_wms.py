@@ -7,6 +7,7 @@ from integration_manager.kit.connector import WmsConnector
 from integration_manager.kit.errors import ConnectorError, Permanent
 from orders.again import intake_of, send_again
 from orders.models import Effect, Order, Status
+from orders.restored import restored_at
 from orders.run import Run
 from orders.services import shipped_in_part
 from orders.services.effects import Claimed, Work, carry_out
@@ -82,7 +83,7 @@ class _Cancel(Work):
         if not agreed:
             self.refused(one, f"{why}.", state=Effect.State.REFUSED)
             return
-        intake = intake_of(one.order_id) if again else None
+        intake = intake_of(one.order_id, restored_at(run)) if again else None
         Order.objects.select_for_update(no_key=True).get(pk=one.order_id)
         if in_part := shipped_in_part.has_shipped(one.order_id):
             moved = shipped_in_part.end(one.order_id, shipped_in_part.CANCELED, now)

@@ -9,14 +9,17 @@ from django.db import connection, transaction
 from integration_manager.ids import public_id
 from integration_manager.kit.canonical import Product, PurchaseOrder, Receipt, Stock
 from integration_manager.kit.connector import Connector
+from integration_manager.kit.errors import OutcomeUnknown
 from orders import product_files, purchase_files
 from orders.changes import cancel
 from orders.models import OutFile, Status
 from orders.out_file import LEASE, Lost, advance
 from orders.purchase_rows import Row as PurchaseRow
 from orders.run import Run
+from orders.services.failed_parcels import failed
 from orders.services.out_files import carry, recover
 from orders.services.outcomes import Outcomes
+from orders.services.parcel_claims import Parcel
 from orders.services.parcel_claims import claim as claim_parcels
 from orders.services.preparing import keep, prepare
 from orders.services.stopping import stop
@@ -103,9 +106,15 @@ def confirm(run: Run) -> None:
     recover(run, "confirmations")
     run.connector.ready("confirmations")
     while run.keep_alive() and not run.stopping.is_set():
-        parcels = claim_parcels(run, RECORDS, LEASE)
+        parcels = claim_parcels(run, RECORDS, LEASE, begins=False)
         if not parcels:
             break
+        forgotten = [(p.id, p.token) for p in parcels if _forgotten(p)]
+        if forgotten:
+            failed(run, forgotten, OutcomeUnknown(_FORGOTTEN), park=True)
+            parcels = [p for p in parcels if not _forgotten(p)]
+        if not parcels:
+            continue
         items = [
             ({"cust_ref": p.cust_ref, "cust_po_no": p.number, "cart_key": p.cart_key}, p.shipment) for p in parcels
         ]
@@ -123,6 +132,14 @@ def confirm(run: Run) -> None:
                 if cursor.rowcount != len(parcels):
                     raise Lost
         carry(run, file)
+
+
+_FORGOTTEN = "It may have gone in a file before, which is not known here any more."
+
+
+def _forgotten(parcel: Parcel) -> bool:
+    """Whether the cart may have been told of it in a file that a restored backup made us forget."""
+    return parcel.starts > 0 and not parcel.remote_id
 
 
 def tell_stock_left(run: Run) -> None:

@@ -39,8 +39,11 @@ class Parcel:
     start_before: float = 0.0  # until when its call may be begun, by time.monotonic()
 
 
-def claim(run: Run, limit: int, lease: float, window: float = math.inf) -> list[Parcel]:
-    """Takes parcels that wait; those with an expired claim too. Their calls begin within `window` seconds."""
+def claim(run: Run, limit: int, lease: float, window: float = math.inf, *, begins: bool = True) -> list[Parcel]:
+    """Takes parcels that wait; those with an expired claim too. Their calls begin within `window` seconds.
+
+    `begins`: whether an upload may begin from now on. For a file it does not: the file is known, until that is decided.
+    """
     assert run.cart is not None
     start_before = time.monotonic() + window
     with connection.cursor() as cursor:
@@ -51,7 +54,7 @@ def claim(run: Run, limit: int, lease: float, window: float = math.inf) -> list[
                 WHERE cart_id = %s AND uploaded_at IS NULL AND parked_at IS NULL AND retry_at <= %s AND for_cart
                   AND (lease_until IS NULL OR lease_until < now()) AND out_file_id IS NULL
                 ORDER BY retry_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
-            UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + 1,
+            UPDATE orders_shipment s SET token = s.token + 1, starts = s.starts + %s,
                    lease_until = now() + make_interval(secs => %s)
             FROM picked, orders_order o WHERE s.id = picked.id AND o.id = s.order_id
             RETURNING s.id, s.token, s.starts, s.failures, s.unknown_rounds, o.id, o.cart_key, o.cust_ref,
@@ -70,7 +73,7 @@ def claim(run: Run, limit: int, lease: float, window: float = math.inf) -> list[
                       (SELECT string_agg(n.tracking_no, ', ' ORDER BY n.id) FROM orders_shipment n
                        WHERE n.account_id = s.account_id AND n.order_id = o.id AND n.remote_id = s.remote_id
                        AND s.remote_id <> ALL(%s) AND n.voided_at IS NULL AND n.tracking_no <> '')""",
-            [run.cart.pk, run.now, limit, lease, ["", *UNNAMED]],
+            [run.cart.pk, run.now, limit, int(begins), lease, ["", *UNNAMED]],
         )
         return _as_carts_say([_parcel(row, start_before) for row in cursor.fetchall()], run.merchant.pk, run.now)
 

@@ -166,7 +166,9 @@ def insert_parcels(run: Run, fresh: Sequence[tuple[Row, Shipment]]) -> None:
             "created_at": now,
             "retry_at": now,
             # The cart may have been told in the time that the restore of a backup made us forget.
-            "starts": each(int(bool(restored and (s.shipped_at or restored) <= restored)) for _, s in fresh),
+            "starts": each(
+                int(bool(restored and (s.shipped_at or s.modified_at or restored) <= restored)) for _, s in fresh
+            ),
         },
         conflict="ON CONFLICT (account_id, order_id, key) DO NOTHING",
         returning=("id", "order_id", "key"),

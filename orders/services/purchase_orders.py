@@ -26,6 +26,7 @@ from merchants.models import Schedule, Service
 from orders import cursors, files_read, purchase_rows
 from orders.connections import wms_class
 from orders.purchase_rows import AGAIN, DAYS, HOUR, TRIES, Row, State, note
+from orders.restored import restored_at
 from orders.run import LostLease, Run
 from orders.services import file_batches, out_files
 from wms.models import Wms
@@ -67,7 +68,7 @@ def _read(run: Run, connector: CartConnector, cart: Cart) -> None:
         if newest is not None and (cursor is None or newest > cursor):
             cursor = newest
         with transaction.atomic():
-            stored = purchase_rows.store(cart, page.rows, run.now)
+            stored = purchase_rows.store(cart, page.rows, run.now, restored_at(run))
             if deep:
                 cursors.passed(run, newest)
             cursors.save(run, cursor)

@@ -118,6 +118,8 @@ class _Sending:
             batch = []
             for row in rows:
                 try:
+                    if row.sent and row.starts > 1 and not row.at_wms:
+                        raise _Undecided  # it may be in a file that a restored backup made us forget
                     done = self._without_a_file(row)
                     order = self._prepared(row)
                 except Exception as error:  # as above
