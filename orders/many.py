@@ -134,9 +134,11 @@ def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
 
 @transaction.atomic
 def resend_tracking(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Tells the carts of all parcels again."""
+    """Tells the carts of all parcels again. Where nobody knew whether a cart has one, the person's word decides."""
     ids = _ids(orders)
     parcels = Shipment.objects.filter(order__in=ids, voided_at__isnull=True)
+    unknown = parcels.filter(error_code="outcome_unknown", parked_at__isnull=False)
+    unknown.update(starts=0, unknown_rounds=0)  # the next upload is the first
     parcels.update(uploaded_at=None, parked_at=None, retry_at=now, failures=0, first_failed_at=None, failed_at=None)
     parcel_alerts.settle(parcels, now)
     note(ids, "resend_tracking", "Tracking is sent to the cart again.", now=now, actor=actor)

@@ -280,8 +280,13 @@ def test_after_a_restore_a_person_says_whether_what_was_in_a_file_arrived(files:
     assert len(files.names("hall/orders")) == (1 if backup == "canceled" else 2)
 
 
-@pytest.mark.parametrize("backup", ["waiting", "planned", "gone"])
-def test_after_a_restore_a_person_says_whether_a_parcel_that_was_in_a_file_is_known(files: Files, backup: str) -> None:
+@pytest.mark.parametrize(
+    ("backup", "again"),
+    [("waiting", "the parcel"), ("planned", "the parcel"), ("gone", "the parcel"), ("gone", "all of the order")],
+)
+def test_after_a_restore_a_person_says_whether_a_parcel_that_was_in_a_file_is_known(
+    files: Files, backup: str, again: str
+) -> None:
     """`backup`: how it stood in it. The file that has told the cart of it since is not known any more."""
     files.put("shop/orders/monday.csv", f"{HEADER}\n{row('R-9')}\n")
     for service in (Service.DOWNLOAD, Service.DELIVER):
@@ -310,7 +315,10 @@ def test_after_a_restore_a_person_says_whether_a_parcel_that_was_in_a_file_is_kn
     assert len(files.names("shop/confirmations")) == 1, "not a second time without a question"
     assert (parcel.parked_at is None, parcel.error_code) == (False, "outcome_unknown")
     assert Alert.objects.filter(resolved_at=None).count() == 1
-    parcel_actions.resend(Order.objects.get(), parcel.key, "dana@example.com")
+    if again == "the parcel":
+        parcel_actions.resend(Order.objects.get(), parcel.key, "dana@example.com")
+    else:
+        actions.resend_tracking(Order.objects.get(), "dana@example.com")
     files.run(Service.UPLOAD_SHIPMENTS)
     assert len(files.names("shop/confirmations")) == 2 and Order.objects.get().status == Status.CONFIRMED
     assert not Alert.objects.filter(resolved_at=None).exists()
