@@ -37,6 +37,8 @@ FORMS = ("subject.txt", "txt", "html")
 SAYS_WHAT = re.compile(r"5\.\d+\.\d+\b")
 NO_MAILBOX = re.compile(r"5\.1\.(?![78]\b)\d+\b|5\.2\.1\b")  # 5.1.7 and 5.1.8 are about the sender's address
 ABOUT_US = re.compile(r"5\.[47]\.\d+\b")  # its network and its policy: quota, relaying, blocklists
+# The same in the words of servers that do not say it so.
+US = re.compile(r"relay|sender|black|block|spam|quota|limit|polic|reputation|not permitted|denied|verif", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +188,10 @@ def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
     code, said = _answer(error)
     refused = _refused(error, code, said)
     log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
-    if refused and isinstance(error, smtplib.SMTPRecipientsRefused) and mail.kind in WRITERS:
-        WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
     over = now - mail.created_at > GIVE_UP
-    if over and not refused and mail.kind in WRITERS:
+    if mail.kind in WRITERS and refused and isinstance(error, smtplib.SMTPRecipientsRefused):
+        WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
+    elif mail.kind in WRITERS and (refused or over):
         WRITERS[mail.kind].given_up(mail)
     if refused or over:
         _done(mail, problem=f"{code} {said}"[:200] if code else said[:200])
@@ -204,9 +206,10 @@ def _refused(error: Exception, code: int, said: str) -> bool:
 
     All else is between the server and us, whatever its code, and passes once somebody has seen to it.
     """
+    about_us = ABOUT_US.match(said) if SAYS_WHAT.match(said) else US.search(said)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return bool(NO_MAILBOX.match(said)) if SAYS_WHAT.match(said) else code in (550, 551, 553)
-    return isinstance(error, smtplib.SMTPDataError) and code >= 500 and not ABOUT_US.match(said)
+        return bool(NO_MAILBOX.match(said)) if SAYS_WHAT.match(said) else code in (550, 551, 553) and not about_us
+    return isinstance(error, smtplib.SMTPDataError) and code >= 500 and not about_us
 
 
 def _answer(error: Exception) -> tuple[int, str]:

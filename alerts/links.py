@@ -11,7 +11,7 @@ from alerts import kinds
 from alerts.kinds import Fix
 from alerts.models import Alert
 
-# What is said instead to those who may not change it: only some may not, and only what is the WMS's (`needed`).
+# What is said instead to those who may not change what is the WMS's (`needed`).
 NOT_YOURS = "That takes the WMS Setup, which your role may not change: ask who set it up."
 
 

@@ -123,7 +123,8 @@ def headline(alert: Any) -> str:
 
 def _item(account: Account, alert: Any, *, may_fix: bool) -> dict[str, str]:
     known = kinds.of(alert.kind)
-    fix = (alert.fix or known.text) if may_fix else links.NOT_YOURS
+    theirs = may_fix or links.needed(alert) != "wms.edit"
+    fix = (alert.fix or known.text) if theirs else links.NOT_YOURS
     number = alert.waiting
     one = getattr(alert, "order_number", None) if number <= 1 else None
     which = [f"Order {one}"] if one and one not in alert.message else []

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.urls import reverse
 
 from accounts.mail import link
@@ -46,9 +46,18 @@ def register(with_orders: Callable[[QuerySet[Alert]], QuerySet[Alert]]) -> None:
 def plan(news: Sequence[Alert], now: datetime) -> None:
     """A post for every alert and channel that wants it, in the transaction of the plan."""
     channels = list(Channel.objects.filter(off_at__isnull=True))
+    away = [channel.pk for channel in channels if channel.failing_since]
+    waiting = Post.objects.filter(channel__in=away, retry_at__gt=now).values_list("channel")
+    due = dict(waiting.annotate(Min("retry_at"))) if away else {}
     Post.objects.bulk_create(
         [
-            Post(channel=channel, alert_id=alert.pk, news_at=alert.news_at, created_at=now, retry_at=now)
+            Post(
+                channel=channel,
+                alert_id=alert.pk,
+                news_at=alert.news_at,
+                created_at=now,
+                retry_at=due.get(channel.pk, now),
+            )
             for channel in channels
             for alert in news
             if alert.news_at and wants(channel, alert)
@@ -163,7 +172,8 @@ def _failed(post: Post, mine: Any, channel: Channel, error: ConnectorError, now:
     log.warning("post %s to channel %s: %s", post.key, channel.public_id, error.code)
     since = channel.failing_since or now
     over = now - post.created_at >= GIVE_UP
-    pause = PAUSES[min(post.tries, len(PAUSES)) - 1]
+    # By how long the channel is away, too: each post that waits for it has its first try some time.
+    pause = max(PAUSES[min(post.tries, len(PAUSES)) - 1], min(now - since, PAUSES[-1]))
     mine.update(retry_at=None if over else now + pause, lease_until=None)
     if isinstance(error, Transient):  # of the channel, not of this post
         Post.objects.filter(channel=channel, retry_at__lt=now + pause).update(retry_at=now + pause)

@@ -19,9 +19,10 @@ def present(account: Account, alerts: Sequence[Any], permissions: Collection[str
         alert.headline = headline(alert)
         alert.fix_url = alert.button = ""
         needed = links.needed(alert)
-        if needed and needed not in permissions:
+        allowed = not needed or needed in permissions
+        if alert.active and not allowed and needed == "wms.edit":
             alert.fix = links.NOT_YOURS
-        elif alert.active:
+        elif alert.active and allowed:
             url = links.fix(account, alert)
             if url != links.page(account, alert):
                 alert.fix_url, alert.button = url, _button(alert)

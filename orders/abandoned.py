@@ -25,9 +25,12 @@ WHY = "It was not sent, and nobody has touched it for so long that its personal 
 _NEXT = """
     SELECT o.account_id, o.id, o.updated_at FROM orders_order o
     JOIN carts_cart c ON c.account_id = o.account_id AND c.id = o.cart_id
-    WHERE o.id > %(last)s AND o.status = ANY(%(unsent)s) AND o.updated_at < %(now)s - make_interval(days => CASE
+    CROSS JOIN LATERAL (SELECT %(now)s - make_interval(days => CASE
           WHEN o.status = 'gave_up' OR (o.status = 'held' AND o.held_by = 'person')
-          THEN coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s) ELSE %(kept)s END)
+          THEN coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s) ELSE %(kept)s END) AS before) due
+    WHERE o.id > %(last)s AND o.status = ANY(%(unsent)s) AND o.updated_at < due.before
+      AND NOT EXISTS (SELECT 1 FROM orders_event e WHERE e.account_id = o.account_id AND e.order_id = o.id
+                      AND e.kind = 'note' AND e.at >= due.before)  -- a person has written about it
     ORDER BY o.id LIMIT %(batch)s"""
 
 

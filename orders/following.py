@@ -119,8 +119,8 @@ def _set_hash(row_id: int, incoming: Incoming, now: datetime) -> bool:
         before = source_of(OrderDetail.objects.select_related("order__cart__merchant").get(order_id=row_id))
         changed = before is None or not same_but_shipped(before, incoming.data)
     rows.update(source_hash=incoming.hash, source_changed=False, updated_at=now)
-    if forgotten:
-        return changed and status == Status.AT_WMS
+    if forgotten:  # a parcel of ours that the shop shows is no news, and nothing is left to tell it from more
+        return changed and status == Status.AT_WMS and not incoming.data.get("shipped")
     raw = {"raw": incoming.raw} if incoming.raw is not None else {}
     OrderDetail.objects.filter(order_id=row_id).update(newer=None, **raw)
     return changed

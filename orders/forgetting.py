@@ -45,6 +45,10 @@ _NEXT = """
     WHERE o.id > %(last)s AND o.forgotten_at IS NULL AND o.status IN ('at_wms', 'shipped', 'confirmed', 'canceled')
       AND coalesce(greatest(o.shipped_at, o.canceled_at), o.delivered_at) < %(now)s
           - make_interval(days => coalesce((%(days)s::jsonb ->> c.system)::int, %(otherwise)s))
+      -- What is to be sent again once the WMS has canceled it needs its address.
+      AND NOT (o.status = 'at_wms' AND EXISTS (
+          SELECT 1 FROM orders_effect e
+          WHERE e.account_id = o.account_id AND e.order_id = o.id AND e.kind = 'cancel_at_wms' AND e.state = 'waiting'))
     ORDER BY o.id LIMIT %(batch)s FOR UPDATE OF o SKIP LOCKED"""
 
 # A filter's reason quotes the order, which may be somebody's name or address.

@@ -15,7 +15,8 @@ from orders.models import OrderDetail, OrderLine, Status
 
 SOURCE = "source"  # holds an order that its source does not want shipped, as it stands there
 # Errors that another content does not cure: a person has to say what is so at the WMS.
-DECIDED_BY_PEOPLE = ("outcome_unknown", "reference_taken", "canceled_at_wms")
+ASKED = ("outcome_unknown", "reference_taken")  # of these also whether the WMS has it at all
+DECIDED_BY_PEOPLE = (*ASKED, "canceled_at_wms")
 
 
 def rewrite(

@@ -10,7 +10,7 @@ from alerts.raising import raise_alert
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Service
-from orders import abandoned, expiry
+from orders import abandoned, changes, expiry
 from orders.models import Event, Order, OrderDetail, Status
 from tests import desk as desks
 from tests.counter import text
@@ -63,6 +63,15 @@ def test_what_is_not_sent_has_its_time(desk: Desk, status: str, held_by: str, da
         made.refresh_from_db()
         assert (made.status == Status.CANCELED, made.forgotten_at is not None) == (bool(gone), bool(gone))
         assert ("Whitfield" in str(OrderDetail.objects.get(order=made).data)) is not bool(gone)
+
+
+@pytest.mark.parametrize(("written", "gone"), [(179, 0), (181, 1)])
+def test_what_somebody_wrote_about_is_not_left_alone(desk: Desk, written: int, gone: int) -> None:
+    now = clock.now()
+    with tenancy.activate(desk.account.pk):
+        made = unsent(desk, "A-1", "held", 200, held_by="person")
+        changes.add_note(made.pk, "The customer wants it in March.", now - timedelta(days=written), actor="dana")
+    assert abandoned.cancel(now) == gone
 
 
 def test_each_kind_of_cart_has_its_time(desk: Desk, settings: Any) -> None:

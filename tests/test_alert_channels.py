@@ -232,6 +232,16 @@ def test_one_that_never_answers_is_asked_once_and_keeps_nobody_waiting(
         assert not Post.objects.filter(sent_at=None).exists()
 
 
+def test_one_that_is_away_is_asked_less_and_less_however_many_wait(desk: Desk, listener: Listener) -> None:
+    channel(desk, listener)
+    listener.status = 503
+    for second in range(0, 600, 10):
+        if second < 200:
+            happens(desk, key=f"k{second}")
+        passes(NOON + timedelta(seconds=second))
+    assert 5 <= len(listener.got) <= 10, "after 10, 20, 40 … seconds"
+
+
 def test_a_slow_one_takes_no_more_than_the_time_of_one_task(
     desk: Desk, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

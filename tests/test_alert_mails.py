@@ -12,12 +12,13 @@ from django.test import Client
 
 from accounts import mail
 from accounts.models import Account, AuditEntry, Mail, Membership, User
-from alerts import contacts, planning, slots
+from alerts import contacts, planning, presenting, slots
 from alerts.models import Alert, AlertMail, Preference, Silenced
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
+from orders.alerted import with_orders
 from orders.models import Order
 from tests import desk as desks
 from tests.desk import Desk, make_order
@@ -318,6 +319,10 @@ def test_who_may_not_change_what_is_wrong_is_told_so_and_led_to_no_page_without_
     happens(desk, "credentials", "of a cart", NOON + timedelta(hours=1), merchant=two, cart_id=desk.carts[1].pk)
     passes(post, NOON + timedelta(hours=1, seconds=15))
     assert f"/carts/{desk.carts[1].public_id}/edit/" in text_of(to(post, OTHER)[-1])
+    with tenancy.activate(desk.account.pk):
+        (of_cart,) = with_orders(Alert.objects.filter(cart=desk.carts[1]))
+    [shown] = presenting.present(desk.account, [of_cart], {"alerts.view"})  # staff
+    assert (shown.fix, shown.button) == ("Do this.", "")
 
 
 @pytest.mark.parametrize("how", ["membership", "user", "unverified", "suspended", "archived", "quiet", "moved"])

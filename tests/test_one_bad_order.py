@@ -1,5 +1,7 @@
 """One order that we cannot handle, or that nobody can tell us about, must not stop the others."""
 
+from typing import Any
+
 import pytest
 
 from alerts.models import Alert
@@ -7,6 +9,7 @@ from merchants.models import Service
 from orders import actions
 from orders.models import Order, OrderDetail, Status
 from tests.world import World, alerts, at, change, leases_expire, place, run
+from wms.systems.sandbox_wms import SandboxWms
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 
@@ -113,6 +116,29 @@ def test_canceled_at_the_wms_meanwhile_is_a_persons_to_decide(world: World) -> N
     world.warehouse.orders.change(there["wms_key"], status="canceled")
     run(world, DELIVER)
     assert (world.only().status, world.only().error_code) == (Status.ERROR, "canceled_at_wms")
+
+
+def test_canceled_at_both_ends_during_the_look_up_it_is_canceled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = place(world, 1)
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "drop_after")
+    run(world, DELIVER)
+    leases_expire()
+    (there,) = world.warehouse.effects("order")
+    world.warehouse.orders.change(there["wms_key"], status="canceled")
+    find = SandboxWms.find
+
+    def meanwhile(*args: Any) -> Any:
+        change(world, key, status="canceled")
+        run(world, DOWNLOAD)
+        return find(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxWms, "find", meanwhile)
+        run(world, DELIVER)
+    leases_expire()
+    run(world, DELIVER)
+    assert (world.only().status, alerts()) == (Status.CANCELED, [])
 
 
 def test_a_taken_reference_is_replaced_by_a_new_one(world: World) -> None:

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from alerts.models import Alert
 from integration_manager.kit import clock
 from merchants.models import Service
-from orders import abilities, actions, cancelling, comparing, editing
+from orders import abilities, actions, cancelling, comparing, editing, forgetting
 from orders.actions import NotNow
 from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.next_step import Around, next_of
@@ -118,6 +118,19 @@ def test_what_has_lost_its_address_is_not_canceled_there_to_be_sent_again(world:
     with pytest.raises(NotNow, match="personal data was removed"):
         again(world)
     assert not Effect.objects.exists()
+
+
+def test_what_waits_to_be_sent_again_keeps_its_address(world: World) -> None:
+    with at(0):
+        place(world)
+        run(world, DOWNLOAD, DELIVER)
+    with at(24 * 179):
+        again(world)
+    with at(24 * 181):
+        assert forgetting.forget(clock.now()) == 0
+        run(world, DELIVER)
+        run(world, DELIVER)
+    assert [(order.status, order.revision) for order in world.orders()] == [(Status.CANCELED, 0), (Status.AT_WMS, 1)]
 
 
 def test_what_was_edited_here_before_is_kept(world: World) -> None:

@@ -26,7 +26,7 @@ from integration_manager.kit.errors import AuthFailed, Transient
 from integration_manager.kit.oauth import ACCESS
 from integration_manager.kit.tokens import Token
 from merchants.models import Schedule, Service
-from orders import actions, connections, refunding, refunds
+from orders import actions, connections, forgetting, refunding, refunds
 from orders.journal import Journal
 from orders.models import Effect, Order, OrderDetail, OrderLine, Shipment, ShipmentLine, Status
 from orders.next_step import Around, next_of
@@ -566,3 +566,15 @@ def test_variants_follow_the_shop_to_the_warehouse(world: World) -> None:
     run(world, Service.PRODUCTS, DELIVER)
     assert {sku for sku, _, _ in GOODS} | set(names) == set(there())
     assert (world.schedule(Service.PRODUCTS).problem, alerts()) == ("", [])
+
+
+def test_a_parcel_of_ours_is_no_edit_of_an_order_whose_personal_data_was_removed(world: World) -> None:
+    shop_of(world).order_of(1, ("MUG-BLUE", 2))
+    with at(0):
+        run(world, DOWNLOAD, DELIVER)
+    with at(24 * 61):
+        assert forgetting.forget(clock.now()) == 1
+        pack(world, world.only(), share="0.5")
+        run(world, CONFIRM, UPLOAD)
+        run(world, DOWNLOAD)
+        assert (world.only().status, alerts()) == (Status.AT_WMS, [])

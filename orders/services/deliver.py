@@ -17,7 +17,7 @@ from integration_manager.kit.errors import ConnectorError, OutcomeUnknown, Trans
 from orders import following
 from orders.changes import cancel, request_cancel
 from orders.models import Order, Status
-from orders.rewriting import DECIDED_BY_PEOPLE
+from orders.rewriting import ASKED
 from orders.run import AHEAD, THREADS, Run, Unstarted
 from orders.services import file_batches
 from orders.services.effects_wms import cancel_at_wms
@@ -116,7 +116,7 @@ def take_up_what_came(run: Run, ids: Sequence[int]) -> None:
         return
     waiting = Order.objects.filter(pk__in=ids).exclude(status__in=[Status.SENDING, Status.CANCELED])
     # What a person is asked says first whether there is anything to cancel.
-    asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code__in=DECIDED_BY_PEOPLE)
+    asked = Q(cancel_requested_at__isnull=False, status__in=UNSENT) & ~Q(error_code__in=ASKED)
     rows = waiting.filter(Q(source_changed=True) | asked).values_list("id", "cancel_requested_at")
     for order_id, canceled in list(rows):
         with transaction.atomic():
