@@ -66,5 +66,5 @@ def send_again(intake: Intake, order_id: int, now: datetime, *, actor: str, zone
     note(ids, "revision", f"{again} as it is now; {row.wms_ref} was canceled at the WMS.", now=now, actor=actor)
     note([row.pk], "revision", f"{again} as {fresh.wms_ref}.", now=now, actor=actor)
     resolve("changed_after_sending", [f"order:{row.pk}"], now)
-    announce(row.merchant_id, stored, now, news=True)
+    announce(row.merchant, stored, now, news=True)
     return fresh

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,7 +105,11 @@ def to_error(
 
 
 def instead(order: Order, problem: Problem, cause: Cause, now: datetime) -> None:
-    """Another problem stands against an order in error than before, since it was changed."""
+    """Another problem stands against an order in error than before, since it was changed.
+
+    Call it in a transaction.
+    """
+    lock([order.cause, cause.key])
     Order.objects.filter(pk=order.pk, status=Status.ERROR).update(
         error_code=problem.code, error_message=cause.message, cause=cause.key, updated_at=now
     )
@@ -214,18 +218,29 @@ def bring_back(merchant_id: int, now: datetime) -> None:
         raise_alert(kind, key, message, merchant_id=merchant_id, count=number, now=now)
 
 
+def lock(keys: Iterable[str]) -> None:
+    """Waits for whoever opens, counts or settles the alerts of these causes, and keeps them from others.
+
+    Call it in a transaction, once its orders are locked, with the causes of all of them: each of these may be settled
+    then, in any order.
+    """
+    if wanted := {key for key in keys if key}:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT id FROM alerts_alert WHERE account_id = %s AND key = ANY(%s) AND resolved_at IS NULL
+                   ORDER BY key COLLATE "C", id FOR NO KEY UPDATE""",
+                [tenancy.account_id(), list(wanted)],
+            )
+
+
 def settle(keys: Sequence[str], now: datetime) -> None:
-    """Resolves the alerts of causes that hold no order any more. Lock what orders you move before: alerts come last."""
+    """Resolves the alerts of causes that hold no order any more. Who settles several times locks them all before."""
     if not keys:
         return
     with transaction.atomic(), connection.cursor() as cursor:
         # Whoever stops an order for one of them, or frees another, in this very moment is waited for; what that one
         # did is seen by the next statement only.
-        cursor.execute(
-            """SELECT id FROM alerts_alert WHERE account_id = %s AND key = ANY(%s) AND resolved_at IS NULL
-               ORDER BY key COLLATE "C", id FOR NO KEY UPDATE""",
-            [tenancy.account_id(), list(keys)],
-        )
+        lock(keys)
         cursor.execute(
             """UPDATE alerts_alert a SET resolved_at = %s
                WHERE a.account_id = %s AND a.key = ANY(%s) AND a.resolved_at IS NULL

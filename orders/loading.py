@@ -44,7 +44,7 @@ def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, n
         SkippedOrder.objects.filter(pk=skipped.pk).delete()
         if ids:
             note(ids, "loaded", f"Loaded by hand; it had been skipped: {skipped.message}", now=now, actor=actor)
-        announce(skipped.merchant_id, stored, now, news=bool(ids))
+        announce(skipped.merchant, stored, now, news=bool(ids))
     pk = ids[0] if ids else known[incoming.key][0] if known else None
     found: Order = Order.objects.get(pk=pk) if pk else Order.objects.get(source=cart.source, cart_key=incoming.key)
     return found

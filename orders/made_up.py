@@ -91,5 +91,5 @@ def load(cart: Cart, raws: Sequence[Any], account: Account, now: datetime, *, ac
             rows.filter(status=Status.HELD).update(held_by="person")
             many.cancel_sending(list(rows.filter(pk__in=quick)), actor, now)
         note(ids, "test", "Made up to try the set-up.", now=now, actor=actor)
-        announce(cart.merchant_id, stored, now, news=not hold)
+        announce(cart.merchant, stored, now, news=not hold)
     return list(Order.objects.filter(pk__in=ids).order_by("id"))

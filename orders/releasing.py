@@ -39,6 +39,7 @@ def release(merchant: Merchant, keys: Sequence[str], message: str, now: datetime
     released = 0
     held = Order.objects.filter(cause__in=keys, status=Status.ERROR, merchant=merchant)
     waits = list(_locked(held).values_list("pk", "retry_at"))
+    causes.lock(keys)
     for start in range(0, len(waits), BATCH):
         rows = dict(waits[start : start + BATCH])
         goes = Each(max(now, when or now) for when in rows.values())
@@ -89,7 +90,9 @@ def review(
     rows = Order.objects.filter(mine, cart=cart)
     if items is not None:
         rows = rows.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), item__in=items)))
-    ids = list(_locked(rows).values_list("pk", flat=True))
+    held_by = dict(_locked(rows).values_list("pk", "cause"))
+    causes.lock(held_by.values())
+    ids = list(held_by)
     for start in range(0, len(ids), BATCH):
         group = list(Order.objects.filter(pk__in=ids[start : start + BATCH]).order_by("id"))
         judged = see(group, known, now, other_items=other_items)
@@ -139,7 +142,9 @@ def try_again(
     by_id = {cart.pk: cart for cart in carts}
     refused = Order.objects.filter(cart__in=by_id, status=Status.ERROR, error_code=REFUSED)
     released = 0
-    for cart_id in sorted(set(_locked(refused).values_list("cart_id", flat=True))):
+    waiting = list(_locked(refused).values_list("cart_id", "cause"))
+    causes.lock(cause for _, cause in waiting)
+    for cart_id in sorted({cart_id for cart_id, _ in waiting}):
         cart = by_id[cart_id]
         cart.refresh_from_db(fields=["rules_mark"])
         message = "Other items are sent for it now."

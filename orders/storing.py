@@ -8,7 +8,7 @@ from django.db import connection
 
 from integration_manager import tenancy
 from merchants import schedules
-from merchants.models import Service
+from merchants.models import Merchant, Service
 from orders import causes, item_codes, managed
 from orders.following import update_known
 from orders.inserting import Plan, insert_orders, skip_order
@@ -35,18 +35,16 @@ def store_page(
         intake.keep_rules()
     _insert_new(intake, fresh, over, now, stored, plan)
     news = bool(changed) or any(incoming.key not in over for incoming in fresh)  # what is done with stays so
-    if len(changed) > 1:  # all before the first alert is
-        ids = [row[0] for row in changed]
-        list(Order.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    if len(changed) > 1:  # all of them, then all that holds them, since each is followed by itself
+        rows = Order.objects.filter(pk__in=[row[0] for row in changed]).order_by("pk")
+        causes.lock(rows.select_for_update(no_key=True).values_list("cause", flat=True))
     for row_id, status, _, canceled, _, incoming in changed:
         update_known(intake, row_id, Status(status), canceled, incoming, now, stored)
-    if news:
-        managed.settle(intake.merchant, now)
     return news
 
 
-def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> None:
-    """Opens the alerts of what was stored, and wakes who waits for it.
+def announce(merchant: Merchant, stored: Stored, now: datetime, *, news: bool) -> None:
+    """Opens the alerts of what was stored, takes its stock, and wakes who waits for it.
 
     Call it in the same transaction, since nobody could later tell that its orders were never announced.
     """
@@ -55,8 +53,9 @@ def announce(merchant_id: int, stored: Stored, now: datetime, *, news: bool) -> 
         causes.open_alert(first[key], now, count=count)
     stored.causes.clear()
     if news:
-        schedules.wake(Service.DELIVER, now, merchant_id=merchant_id)
-        schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant_id)
+        managed.settle(merchant, now)
+        schedules.wake(Service.DELIVER, now, merchant_id=merchant.pk)
+        schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
 
 
 Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, newer waits

@@ -38,7 +38,7 @@ def held(desk: Desk, **ship: Any) -> Order:
         source: Canonical = order(ship=structs.replace(SHIP, **{"state": "oregon", "zip": "02134", **ship}))
         intake, stored = Intake(cart.merchant, cart), Stored()
         (made,) = insert_orders(intake, [read({}, "1", source, None)], clock.now(), stored)
-        announce(cart.merchant_id, stored, clock.now(), news=True)
+        announce(cart.merchant, stored, clock.now(), news=True)
         found: Order = Order.objects.get(pk=made)
         return found
 

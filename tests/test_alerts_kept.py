@@ -8,11 +8,12 @@ import pytest
 from django.db import connection, transaction
 
 from alerts.models import Alert
+from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.errors import Permanent
 from merchants.models import Service
-from orders import causes, many, releasing, storing
+from orders import causes, managed, many, releasing, ruling, storing
 from orders.models import Effect, Order, Status
 from orders.out_of_stock import HELD_BY, release_due
 from orders.services import outcomes
@@ -20,6 +21,7 @@ from tests.dying import Killed, dying, mortal
 from tests.test_cancellations import failing
 from tests.test_changes import cancel
 from tests.test_outcomes import taken
+from tests.test_tracking import shipped_at_the_warehouse
 from tests.world import START, World, alerts, answers, change, leases_expire, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -204,9 +206,9 @@ def two_at_once(world: World, first: Callable[[], None], second: Callable[[], No
     assert acted.is_set()
 
 
-def stops(order: Order) -> None:
-    cause = causes.of_error(order.merchant_id, NO_DOCK)
-    assert causes.to_error([order.pk], Status(order.status), NO_DOCK, cause, START)
+def stops(order: Order, error: Permanent = NO_DOCK) -> None:
+    cause = causes.of_error(order.merchant_id, error)
+    assert causes.to_error([order.pk], Status(order.status), error, cause, START)
 
 
 def resends(order: Order) -> None:
@@ -252,26 +254,62 @@ def test_killed_while_a_person_sends_it_again_its_alert_ends_with_it_or_stays(ca
     assert (one.status, alerts()) == (Status.READY, []), number
 
 
-def download(world: World, key: str) -> None:
+def download(world: World, keys: list[str]) -> None:
     for order in world.orders():
-        change(world, order.cart_key, shipping_method="EXPRESS")
+        if order.status == Status.ERROR:
+            change(world, order.cart_key, shipping_method="EXPRESS")
     run(world, DOWNLOAD)
 
 
-def release(world: World, key: str) -> None:
+def release(world: World, keys: list[str]) -> None:
     with transaction.atomic():
-        assert releasing.release(world.merchant, [key], "Mapped.", START, actor="") == 2
+        assert releasing.release(world.merchant, keys, "Mapped.", START, actor="") == 2
 
 
-def review(world: World, key: str) -> None:
+def review(world: World, keys: list[str]) -> None:
     with transaction.atomic():
         assert releasing.review(world.merchant, world.cart, "no_dock", "Mapped.", START, actor="").released == 2
 
 
-@pytest.mark.parametrize(
+class Resend:
+    """A person sends orders again, in a thread of its own: `moved` once it is done."""
+
+    def __init__(self, world: World, orders: list[Order]) -> None:
+        self.world, self.orders = world, orders
+        self.moved: list[int] | None = None
+        self.thread = threading.Thread(target=self._run)
+        self.join = lambda: self.thread.join(20)
+
+    def _run(self) -> None:
+        try:
+            with tenancy.activate(self.world.account.pk):
+                self.moved = many.resend(self.orders, "dana@mail.example", START)
+        finally:
+            connection.close()
+
+
+def resent_after(world: World, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, orders: list[Order]) -> Resend:
+    """Once this function has been called for the first time, a person sends these again."""
+    does, resend = getattr(module, name), Resend(world, orders)
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        done = does(*args, **kwargs)
+        if resend.thread.ident is None:
+            resend.thread.start()
+            resend.thread.join(0.5)
+        return done
+
+    monkeypatch.setattr(module, name, slowly)
+    return resend
+
+
+MANY = pytest.mark.parametrize(
     ("go_on", "module", "name"),
     [(download, storing, "update_known"), (release, causes, "free"), (review, releasing, "_place")],
 )
+
+
+@MANY
 def test_who_sends_an_order_again_waits_for_what_is_done_to_many_that_have_its_cause(
     world: World, monkeypatch: pytest.MonkeyPatch, go_on: Any, module: Any, name: str
 ) -> None:
@@ -280,24 +318,95 @@ def test_who_sends_an_order_again_waits_for_what_is_done_to_many_that_have_its_c
     for order in two_orders(world):
         stops(order)
     _, other = world.orders()
-    does, threads, said = getattr(module, name), [], []
+    said = resent_after(world, monkeypatch, module, name, [other])
+    go_on(world, [other.cause])
+    said.join()
+    assert ([order.status for order in world.orders()], alerts(), said.moved) == ([Status.READY] * 2, [], [])
 
-    def resend() -> None:
-        try:
-            with tenancy.activate(world.account.pk):
-                said.append(many.resend([other], "dana@mail.example", START))
-        finally:
-            connection.close()
 
-    def slowly(*args: Any, **kwargs: Any) -> Any:
-        done = does(*args, **kwargs)
-        if not threads:
-            threads.append(threading.Thread(target=resend))
-            threads[0].start()
-            threads[0].join(0.5)
-        return done
+def of_two_causes(world: World) -> list[Order]:
+    """Two orders in error, the first by the cause that is locked later. Gives one more of each."""
+    for number in range(1, 5):
+        place(world, number)
+    run(world, DOWNLOAD)
+    both = [Permanent(f"No {what} takes it.", code="no_dock") for what in ("dock", "gate")]
+    both.sort(key=lambda error: causes.of_error(world.merchant.pk, error).key)
+    first, second, *others = world.orders()
+    stops(first, both[1])
+    stops(second, both[0])
+    for order, error in zip(others, both, strict=True):
+        stops(order, error)
+    Order.objects.filter(pk__in=[order.pk for order in others]).update(status=Status.GAVE_UP)
+    return world.orders()[2:]
 
-    monkeypatch.setattr(module, name, slowly)
-    go_on(world, causes.of_error(world.merchant.pk, NO_DOCK).key)
-    threads[0].join(20)
-    assert ([order.status for order in world.orders()], alerts(), said) == ([Status.READY] * 2, [], [[]])
+
+@MANY
+def test_who_sends_orders_of_two_causes_again_waits_for_what_is_done_to_others_of_both(
+    world: World, monkeypatch: pytest.MonkeyPatch, go_on: Any, module: Any, name: str
+) -> None:
+    """Order by order, the later cause is settled first: its alerts are locked before, in the order of everybody."""
+    monkeypatch.setattr(releasing, "BATCH", 1)
+    others = of_two_causes(world)
+    first, second, *_ = world.orders()
+    resend = resent_after(world, monkeypatch, module, name, others)
+    go_on(world, [first.cause, second.cause])
+    resend.join()
+    assert [order.status for order in world.orders()] == [Status.READY] * 4
+    assert (resend.moved, alerts()) == ([order.pk for order in others], [])
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *names: tuple[Any, str]) -> list[str]:
+    """What of these is called from now on."""
+    told: list[str] = []
+
+    def tells(module: Any, name: str) -> None:
+        does = getattr(module, name)
+
+        def says(*args: Any, **kwargs: Any) -> Any:
+            told.append(name)
+            return does(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, says)
+
+    for module, name in names:
+        tells(module, name)
+    return told
+
+
+def test_what_is_loaded_and_stops_is_told_before_its_stock_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds a merchant's stock waits for no alert: who holds that waits for the stock."""
+    Cart.objects.update(reject_unmapped=True)
+    change(world, place(world), shipping_method="HOVERCRAFT")
+    told = called(monkeypatch, (causes, "open_alert"), (managed, "settle"))
+    run(world, DOWNLOAD)
+    assert (world.only().status, told) == (Status.ERROR, ["open_alert", "settle"])
+
+
+def test_what_was_not_there_and_stops_is_told_before_its_stock_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(world, place(world), shipping_method="HOVERCRAFT")
+    run(world, DOWNLOAD)
+    world.warehouse.faults.script("POST /v1/orders", "drop")
+    run(world, DELIVER)
+    ruling.change([world.cart.pk])
+    Cart.objects.update(reject_unmapped=True)
+    leases_expire()
+    told = called(monkeypatch, (causes, "open_alert"), (outcomes, "keep"))
+    run(world, DELIVER)
+    assert (world.only().status, told[-2:]) == (Status.ERROR, ["open_alert", "keep"])
+
+
+def test_who_sends_orders_of_two_causes_again_waits_for_what_the_wms_has_shipped_of_both(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = of_two_causes(world)
+    for number, order in enumerate(world.orders()[:2], 1):
+        shipped_at_the_warehouse(world, order, number)
+    resend = resent_after(world, monkeypatch, causes, "settle", others)
+    run(world, Service.SHIP_CONFIRM)
+    resend.join()
+    assert [order.status for order in world.orders()] == [Status.SHIPPED] * 2 + [Status.READY] * 2
+    assert (resend.moved, alerts()) == ([order.pk for order in others], [])

@@ -208,15 +208,16 @@ def test_a_parcel_voided_before_we_ever_saw_it_is_nothing(sent: World) -> None:
 # ── evidence: the WMS has shipped what we did not believe it has ──
 
 
-def shipped_at_the_warehouse(world: World, order: Order) -> None:
+def shipped_at_the_warehouse(world: World, order: Order, number: int = 1) -> None:
     """The warehouse shows a parcel under our reference, however it came by the order."""
     now = stamp(world.warehouse.clock())
     row = {
-        "key": "P-1", "order": "W-777", "reference": order.wms_ref, "carrier": "UPS", "method": "GROUND",
-        "tracking_number": "1ZEVIDENCE", "tracking_url": None, "shipped_at": now, "modified_at": now,
+        "key": f"P-{number}", "order": f"W-{776 + number}", "reference": order.wms_ref,
+        "carrier": "UPS", "method": "GROUND", "tracking_number": "1ZEVIDENCE", "tracking_url": None,
+        "shipped_at": now, "modified_at": now,
         "weight_lb": None, "cost": None, "last": True, "voided": False, "lines": [],
     }  # fmt: skip
-    parcels(world).put("P-1", row)
+    parcels(world).put(f"P-{number}", row)
 
 
 @pytest.mark.parametrize(

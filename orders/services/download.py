@@ -59,7 +59,7 @@ def download(run: Run, *, save_cursor: bool = True) -> None:
                 for reject in page.rejects:
                     _store_reject(run, reject)
                 files_read.note(run, page, left_out)
-                announce(run.merchant.pk, stored, run.now, news=news)
+                announce(run.merchant, stored, run.now, news=news)
                 if pull is not None:
                     pull.note(run, len(page.rows), stored)
                 if moved and save_cursor:

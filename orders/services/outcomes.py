@@ -257,11 +257,11 @@ class Outcomes:
             )
             if not moved or not same:  # by other rules it may go: they see it at the next claim
                 return
-            keep(self.run.merchant, [item], now)
             if item.problem:
                 cause = causes.of_problem(self.run.merchant.pk, item.problem, claimed.cart_id)
                 causes.to_error(moved, Status.READY, item.problem, cause, now)
-            elif item.hold:
+            keep(self.run.merchant, [item], now)  # alerts before stock; and before a newer version takes its place
+            if item.hold and not item.problem:
                 hold_back(self.run, item, item.hold)
 
     def _pending(self, claimed: Claimed, pending: Pending) -> None:

@@ -176,14 +176,14 @@ def _differs(old: ShipmentRow, new: Shipment) -> bool:
 
 def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> list[int]:
     """The WMS has shipped it, so it has it: in whatever state it is here, it is at the WMS. Gives those moved."""
-    moved: list[int] = []
+    moved, held_by = list[int](), list[str]()
     for row in {row.id: row for row, _ in pairs}.values():
         if row.status in (Status.AT_WMS, Status.SHIPPED, Status.CONFIRMED):
             continue
         key = next((s.wms_key for r, s in pairs if r is row and s.wms_key), "")
         was = row.status
         moved.append(row.id)
-        causes_of = list(Order.objects.filter(pk=row.id).exclude(cause="").values_list("cause", flat=True))
+        held_by += Order.objects.filter(pk=row.id).exclude(cause="").values_list("cause", flat=True)
         move(
             [row.id],
             was,
@@ -201,9 +201,9 @@ def _by_evidence(run: Run, pairs: Sequence[tuple[Row, Shipment]]) -> list[int]:
             out_file_id=None,
         )
         row.status, row.wms_key = Status.AT_WMS, key
-        causes.settle(causes_of, run.now)
         if was is Status.CANCELED:
             _alert_although_canceled(run, row)
+    causes.settle(held_by, run.now)  # of all at once: alerts are locked in one order, after the orders
     return moved
 
 
