@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
+from psycopg2.errors import DeadlockDetected
 
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
@@ -185,8 +186,12 @@ def run_schedule(schedule_id: int, token: int) -> Run | None:
     except ConnectorError as error:
         problem = error
     except Exception as error:
-        log.exception("run of schedule %s failed", schedule_id)
-        problem = error
+        if isinstance(error.__cause__, DeadlockDetected):  # somebody did as much to the same rows: what is left waits
+            log.warning("schedule %s gave way to another transaction", schedule_id)
+            problem = RateLimited("Others were at the same rows. It goes on in a moment.", retry_at=clock.now())
+        else:
+            log.exception("run of schedule %s failed", schedule_id)
+            problem = error
     finally:
         if run is not None:
             run.close()
