@@ -184,7 +184,7 @@ KINDS = {
             "are sent after all", "resend", "undo_cancel", undo_cancel, held_by_person=True,
         ),
         Kind(
-            "release", "Release", "They are sent now, whatever holds them.",
+            "release", "Release", "They are sent now, whatever holds them. Their addresses are checked all the same.",
             "are released", "resend", "undo_cancel", undo_cancel, held_by_person=False,
         ),
         Kind(
