@@ -59,13 +59,12 @@ def wants(desk: Desk, frequency: str, who: str = "owner", hour: int = 8) -> None
 
 
 def passes(post: Post, at: datetime, until: datetime | None = None, step: timedelta = timedelta(minutes=1)) -> None:
-    """The two tasks, at `at`, or each `step` until `until`."""
-    while True:
+    """The two tasks, at `at`, or each `step` until `until` and not after it."""
+    until = until or at
+    while at <= until:
         with clock.frozen(at):
             planning.plan_all(at)
             mail.send_due(at)
-        if until is None or at >= until:
-            return
         at += step
 
 

@@ -239,12 +239,12 @@ def test_skipped_orders_by_reason_cart_number_and_date_and_as_a_file(desk: Desk)
     client = desk.client("owner")
 
     def shown(query: str, who: Client = client) -> set[str]:
-        return set(re.findall(r"\b[ST]-\d\b", who.get(desk.url(f"orders/skipped/?{query}")).content.decode()))
+        return set(re.findall(r"\b([ST]-\d)</th>", who.get(desk.url(f"orders/skipped/?{query}")).content.decode()))
 
     assert shown("") == {"S-1", "S-2", "T-1"}
     assert shown("reason=too_old") == {"S-1"}
     assert shown("reason=other") == {"S-2"}
-    assert shown("q=s-") - {"S-"} == {"S-1", "S-2"}
+    assert shown("q=s-") == {"S-1", "S-2"}
     assert shown(f"cart={desk.carts[1].public_id}") == {"T-1"}
     assert shown(f"until={(now - timedelta(days=3)).date()}") == {"S-2", "T-1"}
     assert shown("", desk.client("colleague")) == {"T-1"}
