@@ -14,7 +14,7 @@ from integration_manager.kit.connector import Dedupe, Pending, writes
 from merchants.models import Service
 from orders import models
 from orders.models import Order, Status
-from tests.world import World, asked, leases_expire, pack, place, run
+from tests.world import World, alerts, asked, change, leases_expire, pack, place, run
 from wms.models import Wms
 from wms.systems import registry as wms_systems
 from wms.systems.sandbox_wms import SandboxWms
@@ -99,3 +99,16 @@ def test_a_pending_order_that_could_not_be_asked_for_stays_with_its_handle(slow:
     run(slow, Service.DELIVER)
     assert slow.only().status == Status.AT_WMS
     assert len(slow.warehouse.effects("order")) == 1
+
+
+def test_what_was_changed_in_the_shop_while_the_wms_worked_on_it_is_told(slow: World) -> None:
+    key = place(slow, 1, ("MUG-BLUE", 1))
+    run(slow, Service.DOWNLOAD, Service.DELIVER)
+    assert slow.only().handle[:4] == "job:"
+    change(slow, key, lines=[{"id": f"{key}-1", "sku": "MUG-BLUE", "title": "Mug", "price": "5.00", "quantity": 3}])
+    run(slow, Service.DOWNLOAD)
+    leases_expire()
+    run(slow, Service.DELIVER)
+    assert slow.only().status == Status.AT_WMS
+    assert len(slow.warehouse.effects("order")) == 1, "it has what it was sent first"
+    assert alerts() == ["changed_after_sending"]

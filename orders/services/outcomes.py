@@ -74,7 +74,11 @@ class Outcomes:
         sent = [(item, result) for item, result in group if isinstance(result, str)]
         with transaction.atomic():  # who finds them at the WMS finds with them what that has
             moved = set(self._sent([item for item, _ in sent], [key for _, key in sent]))
-            keep(self.run.merchant, (item for item, _ in sent if item.id in moved), self.run.now)
+            there = [item for item, _ in sent if item.id in moved]
+            keep(self.run.merchant, (item for item in there if not item.claimed.handle), self.run.now)
+            for item in there:  # what a WMS has worked on is what it was sent, whatever became of it here meanwhile
+                if item.claimed.handle and item.claimed.sent_hash != item.hash and not item.claimed.cancel_requested:
+                    changed_after_sending(item.id, {}, self.run.now)
         for item, result in group:
             if not isinstance(result, str):
                 self._one(item, result)
