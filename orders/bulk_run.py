@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import shared_task
 from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from accounts import audit
@@ -42,21 +42,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What an action could do to the orders as they are now. `capped`: there are more than one action takes."""
+    """What an action could do to the orders as they are now. `capped`: there are more than one action takes.
+
+    `later`: so many more have come, or changed, since they were shown.
+    """
 
     total: int
     able: int
     reasons: list[tuple[str, int]]  # why the others cannot, the most frequent first
     capped: bool
+    later: int = 0
 
 
-def forecast(orders: QuerySet[Order], kind: Kind) -> Forecast:
-    """Counts the orders by what decides, and asks once for each kind of them."""
-    alike = orders.order_by().values(*actions.DECIDED_BY, some=Q(qty_shipped__gt=0))
+def forecast(orders: QuerySet[Order], kind: Kind, shown_at: datetime | None = None) -> Forecast:
+    """Counts the orders by what decides, and asks once for each kind of them. `shown_at`: those as they were then."""
+    late = Q(updated_at__gt=shown_at) if shown_at else Value(False)
+    alike = orders.order_by().values(*actions.DECIDED_BY, some=Q(qty_shipped__gt=0), late=late)
     sql, params = alike[: MOST + 1].query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT m.*, count(*) FROM ({sql}) m GROUP BY 1, 2, 3, 4", params)  # noqa: S608 (the ORM's)
-        rows = cursor.fetchall()
+        cursor.execute(f"SELECT m.*, count(*) FROM ({sql}) m GROUP BY 1, 2, 3, 4, 5", params)  # noqa: S608 (the ORM's)
+        found = cursor.fetchall()
+    rows = [(*decided, number) for *decided, late, number in found if not late]
     able, reasons = 0, Counter[str]()
     for *decided, some, number in rows:
         order = Order(qty_shipped=int(some), **dict(zip(actions.DECIDED_BY, decided, strict=True)))
@@ -66,7 +72,8 @@ def forecast(orders: QuerySet[Order], kind: Kind) -> Forecast:
         else:
             able += number
     total = sum(row[-1] for row in rows)
-    return Forecast(min(total, MOST), able, reasons.most_common(), total > MOST)
+    later = sum(number for *_, late, number in found if late)
+    return Forecast(min(total, MOST), able, reasons.most_common(), total > MOST, later)
 
 
 def why_not(order: Order, kind: Kind) -> str:

@@ -15,7 +15,7 @@ from orders.saved_views import filters_of
 from orders.state_words import BY_KEY
 
 MOST_TICKED = 500
-_NOT_FILTERS = ("action", "all", "order", "key", "shown", "csrfmiddlewaretoken", "what", "columns")
+_NOT_FILTERS = ("action", "all", "order", "key", "shown", "shown_at", "csrfmiddlewaretoken", "what", "columns")
 
 
 @dataclass(frozen=True, slots=True)

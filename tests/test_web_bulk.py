@@ -12,8 +12,9 @@ from django.test import Client
 from accounts.models import AuditEntry
 from integration_manager import tenancy
 from integration_manager.kit import clock
-from orders import bulk_run
-from orders.models import BulkAction, Order, SavedView, SkippedOrder
+from integration_manager.kit.errors import Permanent
+from orders import actions, bulk_run, causes
+from orders.models import BulkAction, Order, SavedView, SkippedOrder, Status
 from tests import desk as desks
 from tests.desk import Desk, make_order
 from tests.statements import counted
@@ -122,6 +123,24 @@ def test_more_orders_than_the_page_showed_are_asked_about_again(desk: Desk, acti
         Order.objects.filter(cust_po_no="ONE-2").update(cause="")  # fewer are no reason to ask
     assert client.post(desk.url("orders/bulk/"), hidden(again.content.decode())).status_code == 302
     assert {number for number, state in states(desk).items() if state != before[number]} == {"ONE-0", "ONE-1"}
+
+
+def test_an_order_that_takes_the_place_of_another_one_is_left_as_it_is(desk: Desk) -> None:
+    """As many as were shown, but not the same: one has left, and one that nobody has seen has come."""
+    client = desk.client("owner")
+    page = client.get(desk.url("orders/bulk/?action=resend&all=1&state=error")).content.decode()
+    assert "Resend to WMS: 4 of 4" in page
+    with tenancy.activate(desk.account.pk):
+        gone, comes = Order.objects.get(cust_po_no="ONE-0"), make_order(desk.carts[0], "ONE-3", status="ready")
+        actions.cancel_sending(gone, "somebody@example.com")
+        refused = Permanent("No such method.", code="x")
+        assert causes.to_error(
+            [comes.pk], Status.READY, refused, causes.of_error(comes.merchant_id, refused), clock.now()
+        )
+    done = client.post(desk.url("orders/bulk/"), hidden(page), follow=True).content.decode()
+    assert "<b>3</b> of 3 orders go to the WMS again" in done
+    assert "1 order came, or changed, after you were shown them" in done
+    assert (states(desk)["ONE-3"], states(desk)["ONE-2"]) == ("error", "ready")
 
 
 def test_a_large_one_runs_in_the_background_and_its_page_follows_it(

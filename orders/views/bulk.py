@@ -16,14 +16,16 @@ from accounts.roles import require
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from orders import bulk_run, selection
-from orders.agreed import more_than_agreed
+from orders.agreed import more_than_agreed, shown_at
 from orders.many import KINDS
 from orders.models import BulkAction, BulkRow, Order
 
 LATELY = 50
-ASKED = ("action", "order", "key", "shown", "csrfmiddlewaretoken")  # in the form by themselves; the rest are filters
+# What is in the form by itself; the rest are filters.
+ASKED = ("action", "order", "key", "shown", "shown_at", "csrfmiddlewaretoken")
 SHOWN = 100  # orders that were not done, on the page itself
 HEAD = ["Order", "Merchant", "Cart", "Result", "Why not"]
+LATER = "{} order{} came, or changed, after you were shown them: left as they are."
 ACTIONS = ["Action", "State", "Orders", "By", "Done", "Not done", "To go", "When (UTC)", "What went wrong"]
 
 
@@ -45,14 +47,22 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
     if kind is None or chosen.empty:
         messages.info(request, "Choose what is to be done." if kind is None else "No order was selected.")
         return redirect(back)
+    now, more = clock.now(), False  # before they are counted
+    if request.method == "POST":
+        # What was ticked is what was shown. What matches goes on changing: nothing is done to orders nobody knows of.
+        seen = None if chosen.ticked else shown_at(data.get("shown_at", ""))
+        forecast = bulk_run.forecast(chosen.orders, kind, seen)
+        more = not chosen.ticked and more_than_agreed(forecast.able, data.get("shown", ""))
+        if not more:
+            orders = chosen.orders.filter(updated_at__lte=seen) if seen else chosen.orders
+            key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
+            begun = bulk_run.begin(orders, kind, request.user, key, chosen.words, now)
+            if forecast.later:
+                messages.info(request, LATER.format(forecast.later, "" if forecast.later == 1 else "s"))
+            return redirect("bulk", request.account.public_id, begun.public_id)
     forecast = bulk_run.forecast(chosen.orders, kind)
-    # What was ticked is what was shown. What matches goes on changing: nothing is done to orders nobody knows of.
-    more = request.method == "POST" and not chosen.ticked and more_than_agreed(forecast.able, data.get("shown", ""))
-    if request.method == "POST" and not more:
-        key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
-        begun = bulk_run.begin(chosen.orders, kind, request.user, key, chosen.words, clock.now())
-        return redirect("bulk", request.account.public_id, begun.public_id)
     context = {
+        "now": now,
         "kind": kind,
         "chosen": chosen,
         "found": forecast,
