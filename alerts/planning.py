@@ -52,15 +52,19 @@ def plan(account: Account, now: datetime) -> int:
 
 def _plan_for(account: Account, recipient: Recipient, news: Sequence[Alert], now: datetime) -> None:
     mine = [alert for alert in news if recipient.hears_of(alert.merchant_id)]
-    at_once = [alert for alert in mine if recipient.user is not None and kinds.of(alert.kind).at_once]
+    at_once = [alert for alert in mine if _at_once(recipient, alert)]
     if at_once:
         crowded = _lately(recipient, now) >= MOST_AT_ONCE
         slot = half_hour(now, recipient.whom) if crowded else now
         _add(account, recipient, slot, [alert.pk for alert in at_once], at_once=not crowded)
-    rest = [alert for alert in mine if alert not in at_once]
+    rest = [alert for alert in mine if not _at_once(recipient, alert)]
     slot_of_rest = recipient.slot(now)
     if rest and slot_of_rest is not None:
         _add(account, recipient, slot_of_rest, [alert.pk for alert in rest], at_once=False)
+
+
+def _at_once(recipient: Recipient, alert: Alert) -> bool:
+    return recipient.user is not None and kinds.of(alert.kind).at_once
 
 
 def _lately(recipient: Recipient, now: datetime) -> int:

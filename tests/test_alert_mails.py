@@ -107,6 +107,19 @@ def test_one_order_that_waits_is_named_and_opened_whichever_came_last(desk: Desk
     assert f"/orders/{waits.public_id}/" in text
 
 
+def test_many_news_at_once_are_not_compared_with_each_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows are locked meanwhile, and every service that tells of something waits for them."""
+    for number in range(40):
+        happens(desk, ("ship_method_unmapped", "stock_refused")[number % 2], f"k{number}")
+    compared: list[Any] = []
+    monkeypatch.setattr(Alert, "__eq__", lambda self, other: compared.append(other) or self is other)
+    monkeypatch.setattr(Alert, "__hash__", lambda self: hash(self.pk))
+    assert planning.plan_all(NOON) == 40
+    with tenancy.activate(desk.account.pk):
+        assert sorted(len(row.news) for row in AlertMail.objects.filter(user=desk.users["owner"])) == [20, 20]
+    assert not compared
+
+
 def test_the_rest_waits_for_the_slot_of_each_person(desk: Desk, post: Post) -> None:
     happens(desk)
     passes(post, NOON + timedelta(seconds=15), NOON + timedelta(minutes=44))
