@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -13,10 +14,11 @@ from accounts.roles import require
 from carts.models import Cart
 from carts.views.lookup import label_of
 from integration_manager.context import chosen_merchant
+from integration_manager.searched import search_text
 from merchants.models import Merchant, Schedule
 from merchants.views.listing import HEALTHY, OFF, PAUSED, REFUSED, Health
 
-MOST = 500
+PAGE = 50
 FAILED = Health("Last run failed", "warn", "wait")
 
 
@@ -24,20 +26,24 @@ FAILED = Health("Last run failed", "warn", "wait")
 @require_GET
 def carts(request: AccountRequest) -> HttpResponse:
     """All carts, with how they fare. Those that are deleted are on a page of their own."""
-    deleted = "deleted" in request.GET
-    found = faring(asked(request).order_by("merchant__name", "name")[:MOST])
+    deleted, text = "deleted" in request.GET, search_text(request, 60)
+    page = Paginator(asked(request).order_by("merchant__name", "name", "pk"), PAGE).get_page(request.GET.get("page"))
+    page.object_list = faring(page.object_list)
     context = {
-        "carts": found,
+        "page": page,
+        "text": text,
+        "searchable": page.paginator.num_pages > 1 or bool(text),
         "deleted": deleted,
         "any_deleted": not deleted and Cart.objects.filter(archived_at__isnull=False).exists(),
-        "has_merchants": bool(found) or Merchant.objects.exists(),
+        "has_merchants": bool(page.object_list) or Merchant.objects.exists(),
     }
     return render(request, "carts/list.html", context)
 
 
 def asked(request: AccountRequest) -> "QuerySet[Cart]":
-    """The carts that the address asks for: of one merchant or all, those that are deleted or the others."""
-    return of_scope(request, deleted="deleted" in request.GET)
+    """The carts that the address asks for: of one merchant or all, those that are deleted or the others, by a text."""
+    rows, text = of_scope(request, deleted="deleted" in request.GET), search_text(request, 60)
+    return rows.filter(Q(name__icontains=text) | Q(merchant__name__icontains=text)) if text else rows
 
 
 def of_scope(request: AccountRequest, *, deleted: bool = False) -> "QuerySet[Cart]":

@@ -63,7 +63,7 @@ def cart_webhooks_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 @require_GET
 def ship_methods_csv(request: AccountRequest) -> HttpResponseBase:
     """Every cart with what of its codes is mapped; those of one merchant, or those that are searched for."""
-    rows = ship_methods.asked(request)[1]
+    rows = ship_methods.with_codes(ship_methods.asked(request)[1])
     return spreadsheet.streamed(request, "ship-methods", METHODS, lambda: _methods(rows))
 
 

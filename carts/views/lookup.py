@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 
@@ -21,6 +21,8 @@ from merchants.models import Merchant, Schedule, Service
 from merchants.schedules import CART_SERVICES
 from merchants.services import services_of
 from orders.connections import cart_class
+
+MOST_CHOICES = 500
 
 
 def cart_or_404(public_id: str, request: AccountRequest | None = None) -> Cart:
@@ -47,6 +49,15 @@ def live_cart_or_404(public_id: str, request: AccountRequest | None = None) -> C
     found = cart_or_404(public_id, request)
     if found.archived_at is not None:
         raise Http404
+    return found
+
+
+def to_choose(carts: QuerySet[Cart], named: str = "") -> list[Cart]:
+    """Carts for a form to choose from, by their merchants: the first MOST_CHOICES, and the one that is named."""
+    ordered = carts.select_related("merchant").order_by("merchant__name", "name")
+    found = list(ordered[:MOST_CHOICES])
+    if looks_like_one(named) and len(found) == MOST_CHOICES and all(one.public_id != named for one in found):
+        found += ordered.filter(public_id=named)
     return found
 
 

@@ -11,7 +11,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import NumberForm, WhyForm
 from carts.models import Cart
-from carts.views.lookup import cart_or_404, label_of
+from carts.views.lookup import cart_or_404, label_of, to_choose
 from integration_manager import trying
 from integration_manager.converters import looks_like_one
 from integration_manager.kept import typed
@@ -21,8 +21,6 @@ from orders import preview, whynot
 from orders.connections import cart_class
 from orders.models import Order
 from orders.reading import reader_of
-
-MOST = 500
 
 
 @require("carts.edit")
@@ -112,9 +110,7 @@ def _shown(
 @require_http_methods(["GET", "POST"])
 def why_not(request: AccountRequest) -> HttpResponse:
     """Why don't I see order X? What we know of it; else its cart is asked for that one order."""
-    carts = list(
-        Cart.objects.filter(archived_at__isnull=True).select_related("merchant").order_by("merchant__name", "name")
-    )[:MOST]
+    carts = to_choose(Cart.objects.filter(archived_at__isnull=True), (request.POST or request.GET).get("cart", ""))
     initial = {name: request.GET.get(name, "").replace("\x00", "")[:100] for name in ("cart", "number")}
     form = WhyForm(typed(request), carts=carts, initial=initial)
     context: dict[str, Any] = {"form": form, "carts": carts}

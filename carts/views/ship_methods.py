@@ -1,6 +1,6 @@
 """Ship Methods: what each cart calls a method, and what the WMS gets for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -34,10 +34,14 @@ FILTERS = {"": "All", "waiting": "Waiting", "unmapped": "Not mapped"}
 def ship_methods(request: AccountRequest) -> HttpResponse:
     """Every cart with what of its codes is mapped, those with waiting orders first."""
     text, rows = asked(request)
-    carts = waiting(rows.order_by("merchant__name", "name"))
-    carts.sort(key=lambda cart: not cart.waits)
+    ids = list(rows.order_by("merchant__name", "name").values_list("pk", flat=True))
+    waits = maps.waiting(ids)
+    ids.sort(key=lambda pk: pk not in waits)
+    page = Paginator(ids, PAGE).get_page(request.GET.get("page"))
+    carts = {cart.pk: cart for cart in with_codes(rows.filter(pk__in=page.object_list))}
+    page.object_list = [told(carts[pk], waits) for pk in page.object_list if pk in carts]
     context = {
-        "page": Paginator(carts, PAGE).get_page(request.GET.get("page")),
+        "page": page,
         "text": text,
         "methods": WmsMethods.current(),
     }
@@ -45,7 +49,7 @@ def ship_methods(request: AccountRequest) -> HttpResponse:
 
 
 def asked(request: AccountRequest) -> tuple[str, "QuerySet[Cart]"]:
-    """What is searched for, and the carts that have it, each with the number of its codes and of those mapped."""
+    """What is searched for, and the carts that have it."""
     rows = Cart.objects.filter(archived_at__isnull=True).select_related("merchant")
     merchant = chosen_merchant(request)()
     if merchant is not None:
@@ -53,8 +57,13 @@ def asked(request: AccountRequest) -> tuple[str, "QuerySet[Cart]"]:
     text = search_text(request, 60)
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(merchant__name__icontains=text))
+    return text, rows
+
+
+def with_codes(rows: "QuerySet[Cart]") -> "QuerySet[Cart]":
+    """Each with the number of its codes, and of those mapped."""
     exact = Q(ship_methods__match="exact")
-    return text, rows.annotate(
+    return rows.annotate(
         codes=Count("ship_methods", filter=exact),
         mapped=Count("ship_methods", filter=exact & ~Q(ship_methods__wms_code="")),
     )
@@ -63,10 +72,14 @@ def asked(request: AccountRequest) -> tuple[str, "QuerySet[Cart]"]:
 def waiting(rows: Iterable[Any]) -> list[Any]:
     """These carts, each with how many orders wait for its map."""
     carts = list(rows)
-    numbers = maps.waiting([cart.pk for cart in carts])
-    for cart in carts:
-        cart.waits = sum(numbers.get(cart.pk, {}).values())
-    return carts
+    waits = maps.waiting([cart.pk for cart in carts])
+    return [told(cart, waits) for cart in carts]
+
+
+def told(cart: Any, waits: Mapping[int, Mapping[str, int]]) -> Any:
+    """A cart with how many orders wait for its map. `waits`: of all of them."""
+    cart.waits = sum(waits.get(cart.pk, {}).values())
+    return cart
 
 
 @require("carts.view")

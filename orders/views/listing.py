@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
+from carts.views.lookup import to_choose
 from integration_manager.chips import Chip, chips
 from integration_manager.context import chosen_merchant
 from integration_manager.navigation import one_merchant
@@ -86,7 +87,7 @@ def orders(request: AccountRequest) -> HttpResponseBase:
 @require_GET
 def order_filter(request: AccountRequest) -> HttpResponse:
     """The form for choosing filters, on a page of its own or inside the list."""
-    carts = Cart.objects.select_related("merchant").order_by("merchant__name", "name")[:MOST_CHOICES]
+    carts = to_choose(Cart.objects.all(), request.GET.get("cart", ""))
     newest = list(Order.objects.order_by("-pk").values_list("ship_code", "ship_country")[:NEWEST])
     context = {
         "form": FilterForm(request.GET),

@@ -20,6 +20,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.models import Cart
+from carts.views.lookup import to_choose
 from integration_manager import spreadsheet, trying
 from integration_manager.chips import chips
 from integration_manager.context import chosen_merchant
@@ -31,7 +32,6 @@ from orders.models import Order, SkippedOrder
 from orders.reading import GONE
 from orders.views.tabs import tabs
 
-MOST_CHOICES = 500
 MOST_AT_ONCE = 50
 SECONDS = 12.0  # after which no further shop is asked
 HEAD = ["Order", "Merchant", "Cart", "Reason", "Why it was not loaded", "Placed", "Seen (UTC)"]
@@ -52,9 +52,11 @@ class SkippedFilter(forms.Form):
         self.is_valid()
         data: dict[str, Any] = self.cleaned_data
         found: QuerySet[SkippedOrder] = SkippedOrder.objects.all()
+        chosen = (("merchant__public_id", data.get("merchant")), ("public_id", data.get("cart")))
+        if of := {name: value for name, value in chosen if value}:
+            # Their ids by themselves: by what PostgreSQL knows of how many each has, it walks the list or picks them.
+            found = found.filter(cart__in=list(Cart.objects.filter(**of).values_list("pk", flat=True)))
         for name, value in (
-            ("merchant__public_id", data.get("merchant")),
-            ("cart__public_id", data.get("cart")),
             ("seen_at__gte", _midnight(data.get("since"))),
             ("seen_at__lt", _midnight(data.get("until"), 1)),
         ):
@@ -82,7 +84,7 @@ def skipped(request: AccountRequest) -> HttpResponse:
         row.reason_word = skip_reasons.label_of(row.reason)
     data = form.cleaned_data
     merchant = chosen_merchant(request)() if data.get("merchant") else None
-    carts = list(Cart.objects.select_related("merchant").order_by("merchant__name", "name")[:MOST_CHOICES])
+    carts = to_choose(Cart.objects.all(), data.get("cart") or "")
     cart = next((one for one in carts if one.public_id == data.get("cart")), None)
     given = [
         ("q", "Number begins with", data.get("q") or ""),
