@@ -17,6 +17,7 @@ from orders.alerted import with_orders
 from orders.models import Event, Order, Shipment, Status
 from orders.services import failed_parcels
 from orders.services import told as told_of
+from orders.services.parcels import Row
 from tests.world import START, World, alerts, asked, at, leases_expire, pack, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -52,6 +53,24 @@ def tries(world: World) -> int:
 
 
 # ── partial shipments, several parcels ──
+
+
+def test_a_large_page_of_parcels_does_not_compare_its_orders_with_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a file has a thousand: each with each would be half a million times, while all of them are locked."""
+    for number in range(1, 7):
+        place(world, number, ("MUG-BLUE", 2))
+    run(world, DOWNLOAD, DELIVER)
+    for order, (share, close) in zip(world.orders(), [("1", None), ("0.5", True), ("0.5", None)] * 2, strict=True):
+        pack(world, order, share=share, close=close)
+    compared: list[Any] = []
+    monkeypatch.setattr(Row, "__eq__", lambda self, other: compared.append(other) or self is other)
+    run(world, CONFIRM)
+    assert not compared
+    became = [(order.status, order.short, int(order.qty_shipped)) for order in world.orders()]
+    whole, short, partial = (Status.SHIPPED, False, 2), (Status.SHIPPED, True, 1), (Status.AT_WMS, False, 1)
+    assert became == [whole, short, partial] * 2
 
 
 def test_a_partial_shipment_is_told_at_once_and_the_order_waits_for_the_rest(sent: World) -> None:

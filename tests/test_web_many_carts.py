@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Forms offer one cart by themselves: that of merchant One. The cart of merchant Two, and one of files, are behind."""
+    """Forms offer one cart by themselves, that of merchant One. That of merchant Two, and one of files, are behind."""
     monkeypatch.setattr(lookup, "MOST_CHOICES", 1)
     found = desks.build(orders=0)
     with tenancy.activate(found.account.pk):

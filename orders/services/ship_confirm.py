@@ -271,9 +271,11 @@ def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
             else [[], [], [], tenancy.account_id()],
         )
     shipped = {row.id: sum((line.shipped for line in row.lines), ZERO) for row in rows}
-    full = [r for r in rows if r.status is Status.AT_WMS and all(ln.shipped >= ln.quantity for ln in r.lines)]
-    short = [r for r in rows if r.status is Status.AT_WMS and r.id in closed and r not in full]
-    done = full + short
+    there = [row for row in rows if row.status is Status.AT_WMS]
+    full = [row for row in there if all(line.shipped >= line.quantity for line in row.lines)]
+    whole = {row.id for row in full}
+    short = [row for row in there if row.id in closed and row.id not in whole]
+    done, lacking = full + short, {row.id for row in short}
     move(
         [row.id for row in done],
         Status.AT_WMS,
@@ -282,16 +284,16 @@ def _progress(run: Run, rows: Sequence[Row], closed: set[int]) -> None:
         now=run.now,
         qty_shipped=Each(shipped[row.id] for row in done),
         shipped_at=run.now,
-        short=Each(row in short for row in done),
+        short=Each(row.id in lacking for row in done),
     )
     _stop_nothing_more(run, done)
-    ended = [row for row in rows if row in short or row.status is not Status.AT_WMS]
+    ended = [row for row in rows if row.id in lacking or row.status is not Status.AT_WMS]
     begun_kits.tell([row.id for row in ended if any(line.parts for line in row.lines)], run.now)
     # The cart may know all of their parcels already: a void or a close came after the upload.
     if short:
         tell_end([row.id for row in short], run.now)
-    confirm_complete({row.id for row in done}, run.now)
-    partial = [row for row in rows if row not in done]
+    confirm_complete(whole | lacking, run.now)
+    partial = [row for row in rows if row.id not in whole and row.id not in lacking]
     if partial:
         _count_shipped(partial, shipped)
     for row in short:
