@@ -127,7 +127,7 @@ def it_did_not(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """A person has made sure that the WMS does not have them: they are sent again."""
     ids = _ids(orders)
     # What had begun is decided by the person's word: the next send is the first.
-    Order.objects.filter(pk__in=ids, status=Status.ERROR).update(starts=0, unknown_rounds=0)
+    Order.objects.filter(pk__in=ids, status=Status.ERROR).update(starts=0, unknown_rounds=0, handle="")
     message = "A person says that it did not arrive; it is sent again."
     return _delivered(causes.free(ids, Status.ERROR, message, now, actor=actor, kind="it_did_not"), orders, now)
 

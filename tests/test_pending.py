@@ -12,8 +12,9 @@ from integration_manager.kit import clock
 from integration_manager.kit.canonical import Prepared, Shipment
 from integration_manager.kit.connector import Dedupe, Pending, writes
 from merchants.models import Service
-from orders import models
+from orders import actions, models
 from orders.models import Order, Status
+from orders.services.outcomes import TRIES
 from tests.world import World, alerts, asked, change, leases_expire, pack, place, run
 from wms.models import Wms
 from wms.systems import registry as wms_systems
@@ -48,6 +49,7 @@ class SlowShop(SandboxShop):
         return Pending(f"feed:{super().ship(order_key, shipment)}", clock.now() + AGAIN)
 
     def resume(self, handle: str) -> Any:
+        self.http.get("/api/shop")
         return handle.removeprefix("feed:")
 
 
@@ -112,3 +114,40 @@ def test_what_was_changed_in_the_shop_while_the_wms_worked_on_it_is_told(slow: W
     assert slow.only().status == Status.AT_WMS
     assert len(slow.warehouse.effects("order")) == 1, "it has what it was sent first"
     assert alerts() == ["changed_after_sending"]
+
+
+def test_what_a_person_says_did_not_arrive_is_sent_again_whatever_the_wms_was_working_on(slow: World) -> None:
+    place(slow, 1)
+    run(slow, Service.DOWNLOAD, Service.DELIVER)
+    Order.objects.update(failures=TRIES - 1)
+    slow.warehouse.faults.script("GET /v1/ping", "error", times=9)
+    leases_expire()
+    run(slow, Service.DELIVER)
+    assert slow.only().error_code == "outcome_unknown"
+    sent = asked(slow.warehouse, "POST", "/v1/orders")
+    actions.it_did_not(slow.only(), "dana@mail.example")
+    run(slow, Service.DELIVER)
+    assert asked(slow.warehouse, "POST", "/v1/orders") == sent + 1
+
+
+def test_a_parcel_that_the_cart_works_on_is_not_told_twice_because_it_could_not_be_asked(slow: World) -> None:
+    """A feed may show nothing of it before it is through, so a look-up says nothing."""
+    place(slow, 1)
+    run(slow, Service.DOWNLOAD, Service.DELIVER)
+    leases_expire()
+    run(slow, Service.DELIVER)
+    pack(slow)
+    run(slow, Service.SHIP_CONFIRM, Service.UPLOAD_SHIPMENTS)
+    told = asked(slow.shop, "POST", "/shipments")
+    (handle,) = models.Shipment.objects.values_list("handle", flat=True)
+    assert handle[:5] == "feed:"
+    slow.shop.faults.script("GET /api/shop", "error", times=9)
+    leases_expire()
+    run(slow, Service.UPLOAD_SHIPMENTS)
+    parcel = models.Shipment.objects.get()
+    assert (parcel.handle, parcel.failures, parcel.uploaded_at) == (handle, 1, None)
+    slow.shop.faults.clear()
+    models.Shipment.objects.update(retry_at=clock.now())
+    run(slow, Service.UPLOAD_SHIPMENTS)
+    assert slow.only().status == Status.CONFIRMED
+    assert asked(slow.shop, "POST", "/shipments") == told

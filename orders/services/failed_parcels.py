@@ -16,11 +16,18 @@ SOON = timedelta(minutes=1)  # a failed one is not claimed again in the same run
 
 
 def failed(
-    run: Run, claims: Sequence[tuple[int, int]], error: ConnectorError, *, park: bool = False, anew: bool = False
+    run: Run,
+    claims: Sequence[tuple[int, int]],
+    error: ConnectorError,
+    *,
+    park: bool = False,
+    anew: bool = False,
+    going_on: bool = False,
 ) -> bool:
     """Notes a failed try of parcels, (id, token) each, in one statement. True: of one it was the last, and is told.
 
     `park`: however few there were. `anew`: nothing of it can have arrived, so the next try is like a first one.
+    `going_on`: the cart works on an earlier one, and is asked about that again as long as there are tries.
     """
     assert run.cart is not None
     now = run.now
@@ -36,7 +43,8 @@ def failed(
                    WHERE s.account_id = %(account)s ORDER BY s.id FOR UPDATE OF s),
                decided AS (
                    SELECT *, failures + counts::int >= %(tries)s OR first <= %(days_ago)s AS over FROM tried)
-               UPDATE orders_shipment s SET lease_until = NULL, out_file_id = NULL, handle = '', retry_at = %(again)s,
+               UPDATE orders_shipment s SET lease_until = NULL, out_file_id = NULL, retry_at = %(again)s,
+                      handle = CASE WHEN %(going_on)s AND NOT (%(park)s OR d.over) THEN s.handle ELSE '' END,
                       failures = d.failures + d.counts::int, first_failed_at = d.first,
                       failed_at = CASE WHEN d.counts THEN %(now)s ELSE s.failed_at END,
                       error_code = %(code)s, error_message = %(why)s,
@@ -56,6 +64,7 @@ def failed(
                 "why": str(error),
                 "park": park,
                 "anew": anew,
+                "going_on": going_on,
             },
         )
         last = [row for row in sorted(cursor.fetchall()) if park or row[3]]

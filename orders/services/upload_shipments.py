@@ -216,10 +216,13 @@ class _Uploads:
     def _failed(self, parcel: Parcel, error: ConnectorError, *, park: bool = False) -> None:
         run = self.run
         assert run.cart is not None
+        # What the cart works on is only asked about: that fails without a word on the parcel itself.
+        going_on = parcel.handle != "" and isinstance(error, Transient)
         # An answer says that it is not there; with no look-up, the next try must not count as a second one.
-        anew = self.connector.dedupe("ship") is Dedupe.NONE and not isinstance(error, OutcomeUnknown)
+        anew = self.connector.dedupe("ship") is Dedupe.NONE and not isinstance(error, OutcomeUnknown) and not going_on
         run.counts["failed"] += 1
-        if not failed(run, [(parcel.id, parcel.token)], error, park=park, anew=anew) and not self._told:
+        claims = [(parcel.id, parcel.token)]
+        if not failed(run, claims, error, park=park, anew=anew, going_on=going_on) and not self._told:
             self._told, self._failing = True, self._failing + 1
             raise_alert(
                 "tracking_failing",
