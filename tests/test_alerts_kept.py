@@ -1,7 +1,6 @@
 """Whatever stops is told: by a worker that dies at any moment, and by two who act at once."""
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from orders import causes, jobs, managed, many, releasing, ruling, storing
 from orders.models import Effect, Order, Status
 from orders.out_of_stock import HELD_BY, release_due
 from orders.services import outcomes
+from tests.crossing import crossing
 from tests.dying import Killed, dying, mortal
 from tests.test_cancellations import failing
 from tests.test_changes import cancel
@@ -417,45 +417,14 @@ def test_who_sends_orders_of_two_causes_again_waits_for_what_the_wms_has_shipped
 def test_a_run_that_would_wait_for_ever_gives_way_and_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL undoes one of two that wait for each other. That is nobody's failure, and nobody is told."""
     run(world, DOWNLOAD)
-    theirs = threading.Event()
-
-    def lock(number: int) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-
-    def somebody_waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database
-                   WHERE locktype = 'advisory' AND NOT granted AND datname = current_database())"""
-            )
-            return bool(cursor.fetchone()[0])
-
-    def others() -> None:
-        try:
-            with transaction.atomic():
-                lock(2)
-                theirs.set()
-                # Who waits first finds out first that it is for ever, a second later, and gives way.
-                until = time.monotonic() + 10
-                while not somebody_waits() and time.monotonic() < until:
-                    time.sleep(0.02)
-                lock(1)
-        finally:
-            connection.close()
 
     def service(_: Any) -> None:
         with transaction.atomic():
-            lock(1)
-            theirs.wait(10)
-            lock(2)
+            meet()
 
-    thread = threading.Thread(target=others)
-    thread.start()
-    with monkeypatch.context() as patched:
+    with crossing() as meet, monkeypatch.context() as patched:
         patched.setitem(jobs.SERVICES, DOWNLOAD, service)
         run(world, DOWNLOAD)
-    thread.join(20)
     schedule = world.schedule(DOWNLOAD)
     assert (schedule.failures, alerts()) == (0, [])
     assert "goes on in a moment" in schedule.problem and schedule.next_run <= clock.now() + timedelta(seconds=10)

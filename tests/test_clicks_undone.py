@@ -1,0 +1,54 @@
+"""What PostgreSQL undoes of a click, for another transaction, is done all the same."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from integration_manager import tenancy
+from orders import causes
+from orders.models import Event, Order, Status
+from tests import desk as desks
+from tests.crossing import crossing
+from tests.desk import Desk, make_order
+
+
+@pytest.fixture
+def desk(transactional_db: None) -> Desk:
+    return desks.build(orders=0)
+
+
+def resend(desk: Desk, monkeypatch: pytest.MonkeyPatch, *meets: Callable[[], None]) -> tuple[Order, Any]:
+    """A person sends an order again; each time before that is committed, it meets another transaction."""
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "OAK-1", status="error", cause="a cause")
+    does, left = causes.free, list(meets)
+
+    def frees(*args: Any, **kwargs: Any) -> Any:
+        done = does(*args, **kwargs)
+        if left:
+            left.pop(0)()
+        return done
+
+    monkeypatch.setattr(causes, "free", frees)
+    client = desk.client("owner")
+    client.raise_request_exception = False
+    answer = client.post(desk.url(f"orders/{order.public_id}/do/resend/"), follow=True)
+    with tenancy.activate(desk.account.pk):
+        order.refresh_from_db()
+    return order, answer
+
+
+def test_a_click_that_would_wait_for_ever_gives_way_and_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with crossing() as meet:
+        order, answer = resend(desk, monkeypatch, meet)
+    assert (answer.status_code, order.status) == (200, Status.READY)
+    assert answer.content.decode().count("The order goes to the WMS within a minute or two.") == 1
+    with tenancy.activate(desk.account.pk):
+        assert Event.objects.filter(order_id=order.pk, kind="resend").count() == 1
+
+
+def test_one_that_gives_way_again_is_not_done_without_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with crossing() as meet, crossing(3, 4) as again:
+        order, answer = resend(desk, monkeypatch, meet, again)
+    assert (answer.status_code, order.status) == (500, Status.ERROR)
