@@ -37,8 +37,12 @@ FORMS = ("subject.txt", "txt", "html")
 SAYS_WHAT = re.compile(r"5\.\d+\.\d+\b")
 NO_MAILBOX = re.compile(r"5\.1\.(?![78]\b)\d+\b|5\.2\.1\b")  # 5.1.7 and 5.1.8 are about the sender's address
 ABOUT_US = re.compile(r"5\.[47]\.\d+\b")  # its network and its policy: quota, relaying, blocklists
-# The same in the words of servers that do not say it so.
-US = re.compile(r"relay|sender|black|block|spam|quota|limit|polic|reputation|not permitted|denied|verif", re.IGNORECASE)
+# The same in the words of servers that do not say it so; an address among them may be called anything.
+US = re.compile(
+    r"relay|sender|black|block|spam|quota|limit|polic|reputation|not permitted|denied|verif|prohibit|authenti|\bhelo\b",
+    re.IGNORECASE,
+)
+ADDRESS = re.compile(r"\S+@\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +190,12 @@ def _claim(now: datetime) -> Mail | None:
 def _failed(mail: Mail, error: Exception, now: datetime) -> bool:
     """Records it. True where the server may take others."""
     code, said = _answer(error)
-    refused = _refused(error, code, said)
     log.warning("mail %s (%s): %s %s", mail.key, mail.kind, code or type(error).__name__, said)
     over = now - mail.created_at > GIVE_UP
+    # Who gives no reason at all is believed once that has lasted.
+    refused = _refused(error, code, said) and (over or bool(said.strip()))
     if mail.kind in WRITERS and refused and isinstance(error, smtplib.SMTPRecipientsRefused):
-        WRITERS[mail.kind].refused(mail, f"{code} {said}"[:200])
+        WRITERS[mail.kind].refused(mail, f"{code} {said}".strip()[:200])
     elif mail.kind in WRITERS and (refused or over):
         WRITERS[mail.kind].given_up(mail)
     if refused or over:
@@ -206,7 +211,7 @@ def _refused(error: Exception, code: int, said: str) -> bool:
 
     All else is between the server and us, whatever its code, and passes once somebody has seen to it.
     """
-    about_us = ABOUT_US.match(said) if SAYS_WHAT.match(said) else US.search(said)
+    about_us = ABOUT_US.match(said) if SAYS_WHAT.match(said) else US.search(ADDRESS.sub("", said))
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return bool(NO_MAILBOX.match(said)) if SAYS_WHAT.match(said) else code in (550, 551, 553) and not about_us
     return isinstance(error, smtplib.SMTPDataError) and code >= 500 and not about_us

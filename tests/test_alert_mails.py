@@ -496,7 +496,30 @@ def test_a_refused_user_is_marked_among_the_contacts(desk: Desk, post: Post) -> 
     assert "550 5.1.1 unknown" in desk.client("owner").get(desk.url("wms/")).content.decode()
 
 
-@pytest.mark.parametrize("answer", ["450 later", "421 busy", "554 5.7.1 Relay access denied", "550 5.7.1 blocked"])
+def test_one_whose_name_sounds_like_a_blocklist_is_refused_like_others(desk: Desk, post: Post) -> None:
+    name = "t.blackwell@unlimited.example"
+    with tenancy.activate(desk.account.pk):
+        contacts.set_emails(None, [name])
+    post.answers[name] = f"550 <{name}>: user unknown"
+    happens(desk, "credentials", "one")
+    passes(post, NOON, NOON + timedelta(hours=1), step=timedelta(minutes=5))
+    with tenancy.activate(desk.account.pk):
+        assert Silenced.objects.get().address == name
+
+
+def test_a_server_that_gives_no_reason_is_believed_after_half_a_day(desk: Desk, post: Post) -> None:
+    post.answers[OWNER] = "550"
+    happens(desk, "credentials", "one")
+    shown = []
+    for begin, end in ((0, 11), (12, 14)):
+        passes(post, NOON + timedelta(hours=begin), NOON + timedelta(hours=end), step=timedelta(minutes=30))
+        shown.append("Refused by the mail server" in desk.client("owner").get(desk.url("wms/")).content.decode())
+    assert shown == [False, True]
+
+
+@pytest.mark.parametrize(
+    "answer", ["450 later", "421 busy", "554 5.7.1 Relay access denied", "550 5.7.1 blocked", "550"]
+)
 def test_a_refusal_that_is_not_about_the_mailbox_is_tried_again(desk: Desk, post: Post, answer: str) -> None:
     """Nor does it silence anybody."""
     post.answers[OWNER] = answer

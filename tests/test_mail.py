@@ -136,6 +136,8 @@ def test_a_refused_recipient_does_not_keep_the_next_mail_waiting(post: Post) -> 
         ("recipient", "554 no"),
         ("recipient", "550 relay not permitted"),
         ("recipient", "550 Sender verify failed"),
+        ("recipient", "550 Administrative prohibition"),
+        ("recipient", "550"),
         ("recipient", "550 Rejected because 192.0.2.1 is in a black list"),
         ("content", "554 Message rejected: Email address is not verified."),
         ("content", "554 Sending quota exceeded"),
