@@ -58,10 +58,12 @@ def audience(account: Account) -> list[Recipient]:
     """Everybody who is mailed about the active account; nobody of a suspended one."""
     if account.suspended_at:
         return []
-    silenced = set(Silenced.objects.values_list("address", flat=True))
-    users = [one for one in _users() if one.address.lower() not in silenced]
-    known = {one.address.lower() for one in users}
-    return users + [one for one in _addresses(account) if one.address not in silenced | known]
+    silenced = dict(Silenced.objects.values_list("address", "why"))
+    # A user's own choice counts for them, wherever else their address stands, and not what it chose without a login.
+    never = Preference.objects.filter(frequency=Preference.Frequency.NEVER).values_list("user__email", flat=True)
+    users = [one for one in _users() if silenced.get(one.address.lower()) != Silenced.Why.REFUSED]
+    known = {one.address.lower() for one in users} | {address.lower() for address in never}
+    return users + [one for one in _addresses(account) if one.address not in silenced.keys() | known]
 
 
 def shown_merchants() -> set[int]:

@@ -10,7 +10,7 @@ from accounts.audit import record
 from accounts.requests import AccountRequest
 from alerts import contacts
 from alerts.forms import EmailsForm
-from alerts.models import Silenced
+from alerts.models import Preference, Silenced
 from integration_manager import spreadsheet, stale
 from merchants.models import Merchant
 
@@ -48,7 +48,12 @@ def as_file(request: AccountRequest, merchant: Merchant | None) -> StreamingHttp
 
 
 def _mailed(silenced: dict[str, Any] | None) -> str:
-    return f"No: {Silenced.Why(silenced['why']).label}" if silenced else "Yes"
+    return f"No: {_why(silenced)}" if silenced else "Yes"
+
+
+def _why(silenced: dict[str, Any]) -> str:
+    chose_never = silenced["why"] == Preference.Frequency.NEVER
+    return "Chose Never as how often" if chose_never else Silenced.Why(silenced["why"]).label
 
 
 def change(request: AccountRequest, merchant: Merchant | None) -> tuple[str, EmailsForm | None]:
@@ -89,8 +94,8 @@ def _move(request: AccountRequest, merchant: Merchant | None, *, alerted: bool) 
 
 
 def _shown(address: str, silenced: dict[str, Any]) -> dict[str, Any]:
-    why = Silenced.Why(silenced["why"])
-    return {**silenced, "address": address, "label": why.label, "at": datetime.fromisoformat(silenced["at"])}
+    at = datetime.fromisoformat(silenced["at"]) if "at" in silenced else None
+    return {**silenced, "address": address, "label": _why(silenced), "at": at}
 
 
 def _again(request: AccountRequest, merchant: Merchant | None) -> str:

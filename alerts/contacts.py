@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
-from django.db.models.functions import JSONObject, Lower
+from django.db.models.functions import Coalesce, JSONObject, Lower
 
 from accounts.models import Membership, User
 from accounts.switching import accounts_of
@@ -45,7 +45,7 @@ class Contact:
     user: User
     alerted: bool
     everywhere: bool = False  # told of this merchant's alerts because they are told of all
-    silenced: dict[str, Any] | None = None  # gets no mails: why, said, at
+    silenced: dict[str, Any] | None = None  # gets no mails: why, and where that is known, said and at
 
     def __str__(self) -> str:
         name = f"{self.user.name} ({self.user.email})" if self.user.name else self.user.email
@@ -59,7 +59,7 @@ def contacts(merchant: Merchant | None, *, own_only: bool = False) -> list[Conta
     """
     people = Membership.objects.filter(user__is_active=True, deactivated_at=None).select_related("user")
     found = []
-    silenced = _silenced("user__email")
+    silenced = _silenced("user__email", why=Silenced.Why.REFUSED)
     for person in people.annotate(here=_chosen(merchant), overall=_chosen(None), silenced=silenced):
         sees = person.merchant_ids
         if own_only and sees is None:
@@ -137,7 +137,11 @@ def _chosen(merchant: Merchant | None) -> Subquery:
     return Subquery(said.values("alerted")[:1])
 
 
-def _silenced(address: str) -> Subquery:
+def _silenced(address: str, **which: str) -> Coalesce:
     """Why this address gets no mails; null where it gets them."""
-    found = Silenced.objects.filter(address=Lower(OuterRef(address)))
-    return Subquery(found.values(json=JSONObject(why="why", said="said", at="at"))[:1])
+    found = Silenced.objects.filter(address=Lower(OuterRef(address)), **which)
+    never = Preference.objects.filter(user__email__iexact=OuterRef(address), frequency=Preference.Frequency.NEVER)
+    return Coalesce(
+        Subquery(found.values(json=JSONObject(why="why", said="said", at="at"))[:1]),
+        Subquery(never.values(json=JSONObject(why="frequency"))[:1]),
+    )

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts import mail
 from accounts.models import Account, AuditEntry, Mail, Membership, User
-from alerts import contacts, planning, presenting, slots
+from alerts import contacts, planning, presenting, slots, stopping
 from alerts.models import Alert, AlertMail, Preference, Silenced
 from alerts.raising import raise_alert, resolve
 from integration_manager import tenancy
@@ -21,7 +21,7 @@ from merchants.models import Merchant
 from orders.alerted import with_orders
 from orders.models import Order
 from tests import desk as desks
-from tests.desk import Desk, make_order
+from tests.desk import Desk, file_of, make_order
 from tests.smtp_server import Post, html_of, post, serving, text_of
 
 pytestmark = pytest.mark.django_db
@@ -463,6 +463,40 @@ def test_a_user_stops_them_for_this_account(desk: Desk, post: Post) -> None:
         assert contacts.preference(desk.users["owner"]).frequency == Preference.Frequency.NEVER
     User.objects.filter(pk=desk.users["owner"].pk).update(email="moved@northquay.example")
     assert Client().post(link).status_code == 404
+
+
+def test_who_stops_them_as_a_user_gets_none_as_an_additional_address_either(desk: Desk, post: Post) -> None:
+    """And who looks after the contacts sees it."""
+    with tenancy.activate(desk.account.pk):
+        contacts.set_emails(None, [OWNER])
+    happens(desk, "credentials", "one")
+    passes(post, NOON)
+    (made,) = to(post)
+    assert Client().post(unsubscribe(made)).status_code == 200
+    begin = NOON + timedelta(hours=1)
+    happens(desk, "credentials", "two", at=begin)
+    passes(post, begin, begin + timedelta(hours=1), step=timedelta(minutes=5))
+    assert len(to(post)) == 1
+    client = desk.client("owner")
+    assert client.get(desk.url("wms/")).content.decode().count("Chose Never as how often") == 2
+    told = file_of(client.get(desk.url("wms/contacts/export/"))).decode()
+    assert told.count("No: Chose Never as how often") == 2
+    assert Client().post(unsubscribe(made), {"want": "again"}).status_code == 200
+    begin = NOON + timedelta(hours=3)
+    happens(desk, "credentials", "three", at=begin)
+    passes(post, begin, begin + timedelta(hours=1), step=timedelta(minutes=5))
+    assert len(to(post)) == 2, "as a user, and not twice"
+
+
+def test_who_stopped_them_without_a_login_gets_them_again_as_a_user(desk: Desk, post: Post) -> None:
+    """Their link lies in a mail of long ago, and their own page says that they get mails."""
+    with tenancy.activate(desk.account.pk):
+        stopping.stop(None, OWNER, NOON)
+        contacts.set_emails(None, [OWNER])
+    happens(desk, "credentials", "one")
+    passes(post, NOON, NOON + timedelta(hours=1), step=timedelta(minutes=5))
+    (made,) = to(post)
+    assert "/profile/" in text_of(made)
 
 
 # ── a mail server that does not take it ──
