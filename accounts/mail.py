@@ -109,6 +109,10 @@ def send_due(now: datetime) -> int:
             mail = _claim(now)
             if mail is None:
                 break
+            if WRITTEN in mail.context:  # it says what was so then; what still is goes with the next one
+                WRITERS[mail.kind].given_up(mail)
+                _done(mail, problem="there was no mail server when it was due")
+                continue
             try:
                 made = message(mail)
                 if made is None:
@@ -156,7 +160,7 @@ def _keep_written(now: datetime) -> None:
         if written is None:
             _done(mail, problem="nothing was left to say")
         else:
-            mail.context = {WRITTEN: json.dumps(written)}
+            mail.context = {**mail.context, WRITTEN: json.dumps(written)}
             mail.tries = 1
             mail.save(update_fields=["context", "tries"])
 

@@ -189,7 +189,7 @@ def _refused(mail: Mail, said: str) -> None:
 
 
 def _given_up(mail: Mail) -> None:
-    account = Account.objects.filter(pk=mail.context["account"]).first()
+    account = Account.objects.filter(pk=mail.context.get("account")).first()
     if account is not None:
         with tenancy.activate(account.pk):
             letter, to = _letter(mail, account)

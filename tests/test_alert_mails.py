@@ -588,6 +588,24 @@ def test_a_weekend_without_a_mail_server_leaves_nobody_untold(
     assert "About ends" not in text_of(made).partition("Resolved meanwhile")[0]
 
 
+def test_the_first_mail_server_after_days_sends_no_mails_of_days_ago(desk: Desk, settings: Any) -> None:
+    """What was due without one lies there as it was then."""
+    settings.EMAIL_URL = ""
+    for hours in range(0, 48, 4):
+        happens(desk, "bad_rows", f"ends {hours}", at=NOON + timedelta(hours=hours))
+        happens(desk, "credentials", f"lasts {hours}", at=NOON + timedelta(hours=hours))
+        passes(Post(), NOON + timedelta(hours=hours), NOON + timedelta(hours=hours + 3), step=timedelta(minutes=30))
+        ends(desk, "bad_rows", f"ends {hours}", NOON + timedelta(hours=hours + 3))
+    assert Mail.objects.filter(to=OWNER, tries=1).count() > 20
+    begin = NOON + timedelta(hours=48)
+    with serving(settings) as post:
+        passes(post, begin, begin + timedelta(hours=2), step=timedelta(minutes=5))
+    (made,) = to(post)
+    text = text_of(made)
+    assert all(f"About lasts {hours}" in text for hours in range(0, 48, 4))
+    assert "About ends" not in text.partition("Resolved meanwhile")[0]
+
+
 def test_a_server_that_hangs_up_and_one_that_hangs(desk: Desk, post: Post, settings: Any) -> None:
     settings.EMAIL_TIMEOUT = 0.5
     happens(desk, "credentials", "one")
