@@ -39,8 +39,8 @@ def _button(alert: Any) -> str:
     return str(alert.about.button)
 
 
-def groups(found: Sequence[Any]) -> list[dict[str, Any]]:
-    """Presented alerts by who acts: what holds orders first, what cures itself last."""
+def groups(found: Sequence[Any], *, active: bool = True) -> list[dict[str, Any]]:
+    """Presented alerts by who acts: what holds orders first, what cures itself last. `active`: nobody has acted yet."""
     held = [alert for alert in found if alert.about.acts is Acts.PERSON and alert.waiting]
     person = [alert for alert in found if alert.about.acts is Acts.PERSON and not alert.waiting]
     know = [alert for alert in found if alert.about.acts is Acts.KNOW]
@@ -49,7 +49,7 @@ def groups(found: Sequence[Any]) -> list[dict[str, Any]]:
     number = f"{orders} order{'' if orders == 1 else 's'}, nothing is retried until someone acts."
     parts = [
         ("held", "Orders are held", number, held),
-        ("person", "Connections and setup", "Each needs a person.", person),
+        ("person", "Connections and setup" if active else "Needed a person", "Each needs a person.", person),
         ("know", "To know", "Dismiss what is settled.", know),
         ("alone", "Tried again by itself", "Ends by itself; nothing to do.", alone),
     ]

@@ -77,9 +77,9 @@ def _actions(account: Account, alert: Any, dismissing: bool) -> Iterator[str]:
         yield _button(links.to("merchant", account.public_id, alert.merchant.public_id), "Open merchant")
     if dismissing and alert.like > 1:
         yield markup(
+            '<input type="hidden" name="shown-{}" value="{}">'
             '<button class="btn btn-sm" type="submit" name="kind" value="{}">Dismiss all {} of this kind</button>',
-            alert.kind,
-            alert.like,
+            *(alert.kind, alert.like) * 2,
         )
 
 

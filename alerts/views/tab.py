@@ -63,7 +63,7 @@ def alerts(request: AccountRequest) -> HttpResponse:
     context = {
         "page": page,
         "state": state,
-        "groups": groups(found),
+        "groups": groups(found, active=not state),
         "filters": {"kind": kind, "cart": cart},
         "kinds": choices["kinds"],
         "carts": choices["carts"].items(),
@@ -101,15 +101,19 @@ def alert(request: AccountRequest, alert: str) -> HttpResponse:
 @require("alerts.act")
 @require_POST
 def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
-    """Dismisses the alerts that were selected, or all of one kind."""
-    kind, merchant = request.POST.get("kind", "")[:40], request.POST.get("merchant", "")
+    """Dismisses the alerts that were selected, or all of one kind in the list, whose filters stand in the address."""
+    kind, back = request.POST.get("kind", "")[:40], _list_again(request)
     rows = Alert.objects.filter(TABS[""][1])
     if kind:
         rows = rows.filter(kind=kind)
-        if looks_like_one(merchant):  # the list showed this one's only
+        if looks_like_one(merchant := request.GET.get("merchant", "")):
             rows = rows.filter(merchant__public_id=merchant)
-        if looks_like_one(cart := request.POST.get("cart", "")):
+        if looks_like_one(cart := request.GET.get("cart", "")):
             rows = rows.filter(cart__public_id=cart)
+        shown = request.POST.get(f"shown-{kind}", "")[:9]
+        if shown.isdecimal() and (by_now := rows.count()) > int(shown):
+            messages.warning(request, f"There are {by_now} of this kind by now: look at them, then dismiss them.")
+            return back
     else:
         rows = rows.filter(public_id__in=request.POST.getlist("alert")[:MOST_SELECTED])
     number = rows.update(dismissed_at=clock.now())
@@ -122,7 +126,12 @@ def alerts_dismiss(request: AccountRequest) -> HttpResponseBase:
         )
     else:
         messages.info(request, "No alert was selected.")
-    return redirect("alerts", request.account.public_id)
+    return back
+
+
+def _list_again(request: AccountRequest) -> HttpResponseBase:
+    """Back to the list with its filters."""
+    return redirect(reverse("alerts", args=[request.account.public_id]) + (address(request) if request.GET else ""))
 
 
 @require("alerts.act")
