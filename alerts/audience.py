@@ -9,13 +9,12 @@ from datetime import datetime
 from allauth.account.models import EmailAddress
 from django.db.models import F
 
+from accounts.middleware import zone_of
 from accounts.models import Account, Membership, User
 from accounts.roles import permissions_of
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
 from alerts.slots import half_hour, next_slot
 from merchants.models import Merchant
-
-UTC = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def _users() -> list[Recipient]:
         if wish.frequency != Preference.Frequency.NEVER and (everywhere or own):
             user = member.user
             told = (everywhere, frozenset(own), user, permissions_of(member))
-            found.append(Recipient(user.email, user.timezone, wish.frequency, wish.at_hour, *told))
+            found.append(Recipient(user.email, zone_of(user).key, wish.frequency, wish.at_hour, *told))
     return found
 
 

@@ -31,8 +31,11 @@ def plan_all(now: datetime) -> int:
         accounts = sorted(set(rows.values_list("account_id", flat=True)))
     told = 0
     for account in accounts:
-        with tenancy.activate(account):
-            told += plan(Account.objects.get(pk=account), now)
+        try:
+            with tenancy.activate(account):
+                told += plan(Account.objects.get(pk=account), now)
+        except Exception:  # a mistake of ours too: the others are told, and it is tried again the next time
+            log.exception("the news of account %s wait", account)
     return told
 
 

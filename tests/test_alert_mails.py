@@ -394,6 +394,36 @@ def test_a_mail_that_waits_goes_to_the_address_that_the_person_has_by_then(desk:
     assert Mail.objects.get(kind="alerts").to == "new@northquay.example", "what is said of it is of that address"
 
 
+def test_a_time_zone_that_nobody_knows_any_more_keeps_nobody_waiting(desk: Desk, post: Post) -> None:
+    User.objects.filter(email=OWNER).update(timezone="Mars/Olympus_Mons")
+    wants(desk, "daily", hour=13)
+    happens(desk, key="one")
+    passes(post, NOON, NOON + timedelta(hours=1, minutes=20), step=timedelta(minutes=10))
+    (made,) = to(post)
+    assert "13:" in text_of(made) and "UTC time" in text_of(made)
+
+
+def test_a_mistake_about_one_account_leaves_no_other_untold(
+    desk: Desk, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desks.build("Eastport", orders=0)
+    for each in (desk, other):
+        happens(each, "credentials", "one")
+    plans = planning.plan
+
+    def fails(account: Account, now: datetime) -> int:
+        if account.pk == desk.account.pk:
+            raise RuntimeError
+        return plans(account, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "plan", fails)
+        passes(post, NOON)
+    assert [made["To"] for made in post.mails] == ["owner@eastport.example"]
+    passes(post, NOON + timedelta(seconds=15))
+    assert len(to(post)) == 1
+
+
 # ── additional addresses ──
 
 DOCK = "dock@cove.example"
