@@ -99,17 +99,24 @@ def _add(account: Account, recipient: Recipient, slot: datetime, ids: Sequence[i
 
 def again(account: Account, recipient: Recipient, letter: AlertMail, now: datetime) -> None:
     """Its mail could not be sent for so long that it is given up: its news goes with the next one."""
-    slot = half_hour(now, recipient.whom) if letter.at_once else recipient.slot(now)
-    if slot is not None:
-        with transaction.atomic():
-            _add(account, recipient, slot, letter.news, at_once=False)
+    with transaction.atomic():
+        _later(account, recipient, letter.news, now)
+
+
+def _later(account: Account, recipient: Recipient, news: Sequence[int], now: datetime) -> None:
+    """News that was planned already goes with the next digest; what would have come at once, with the half hour."""
+    found = Alert.objects.filter(pk__in=news)
+    urgent = {alert.pk for alert in found if recipient.user is not None and kinds.of(alert.kind).at_once}
+    slots = (half_hour(now, recipient.whom), urgent), (recipient.slot(now), set(news) - urgent)
+    for slot, ids in slots:
+        if slot is not None and ids:
+            _add(account, recipient, slot, [pk for pk in news if pk in ids], at_once=False)
 
 
 def replan(user_id: int, now: datetime) -> None:
     """A user wants mails at other times: what waits in digests of the active account goes with the next of those."""
     account = Account.objects.get(pk=tenancy.account_id())
     found = next((one for one in audience(account) if one.user is not None and one.user.pk == user_id), None)
-    slot = found.slot(now) if found else None
     with transaction.atomic():
         planned = AlertMail.objects.filter(user_id=user_id, at_once=False).values("mail_id")
         waiting = Mail.objects.select_for_update().filter(pk__in=planned, retry_at__isnull=False, tries=0)
@@ -118,5 +125,5 @@ def replan(user_id: int, now: datetime) -> None:
         news = dict.fromkeys(pk for letter in letters.order_by("slot") for pk in letter.news)
         letters.delete()
         Mail.objects.filter(pk__in=mails).delete()
-        if found and slot and news:
-            _add(account, found, slot, list(news), at_once=False)
+        if found:
+            _later(account, found, list(news), now)

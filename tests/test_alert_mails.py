@@ -299,6 +299,23 @@ def test_another_hour_moves_what_waits_into_the_digest_of_that_hour(desk: Desk, 
     assert "About one" in text_of(made) and "About two" in text_of(made)
 
 
+def test_what_stops_orders_does_not_wait_for_another_hour(desk: Desk, post: Post) -> None:
+    """Of many at once the later ones wait for the half hour, whichever digest their reader changes to meanwhile."""
+    for number in range(planning.MOST_AT_ONCE + 1):
+        at = NOON + timedelta(minutes=number)
+        happens(desk, "credentials", f"c{number}", at=at)
+        passes(post, at)
+    happens(desk, key="other", at=at)
+    with clock.frozen(at):
+        planning.plan_all(at)
+        wants(desk, "daily", hour=8)
+    passes(post, at, at + timedelta(minutes=40))
+    assert len(to(post)) == planning.MOST_AT_ONCE + 1
+    with tenancy.activate(desk.account.pk):
+        waits = AlertMail.objects.get(mail__retry_at__isnull=False)
+        assert [Alert.objects.get(pk=pk).key for pk in waits.news] == ["other"]
+
+
 # ── who ──
 
 
