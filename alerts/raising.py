@@ -65,7 +65,7 @@ def raise_alert(
                     CASE WHEN %(count)s >= %(patience)s THEN %(now)s END)
             ON CONFLICT (account_id, kind, key) DO UPDATE SET
                 message = excluded.message, fix = excluded.fix, said = excluded.said,
-                order_id = excluded.order_id, last_seen = excluded.last_seen,
+                cart_id = excluded.cart_id, order_id = excluded.order_id, last_seen = excluded.last_seen,
                 count = CASE WHEN a.resolved_at IS NULL THEN {added} ELSE excluded.count END,
                 first_seen = CASE WHEN a.resolved_at IS NULL THEN a.first_seen ELSE excluded.first_seen END,
                 dismissed_at = CASE WHEN a.resolved_at IS NULL AND NOT {again} THEN a.dismissed_at END,

@@ -26,7 +26,7 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
     went_on = releasing.Reviewed()
     with transaction.atomic():
         ruling.keep_all(merchant)
-        carts = list(Cart.objects.filter(merchant=merchant, archived_at__isnull=True).order_by("id"))
+        carts = list(Cart.objects.filter(merchant=merchant).order_by("id"))  # of a deleted one orders are still sent
         translating = [cart for cart in carts if cart.translate_items]
         # First of all: nobody who works by the old codes can stop an order any more.
         ruling.change([cart.pk for cart in translating])

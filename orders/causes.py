@@ -39,7 +39,7 @@ class Cause:
 def of_problem(merchant_id: int, problem: Problem, cart_id: int | None = None) -> Cause:
     """The cause that a rule's problem stands for. `cart_id`: the order's cart, for rules that are the cart's."""
     key = problem.cause or key_of(merchant_id, problem.code, problem.message)
-    of_cart = cart_id if problem.cause else None
+    of_cart = cart_id if problem.of_cart else None
     return Cause(problem.code, key, merchant_id, problem.message, problem.fix, cart_id=of_cart)
 
 

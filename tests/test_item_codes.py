@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from carts.models import Cart
 from integration_manager.kit import clock
 from merchants import catalog
 from merchants.models import Product, ProductAlias, Schedule, Service, StockLevel
 from merchants.rules.kits import Component
-from orders import aliases, cart_settings, filters, item_codes, kits, ruling
+from orders import aliases, cart_settings, filters, item_codes, kits, ruling, watch
 from orders.intake import Intake
 from orders.models import Event, Order, OrderDetail, OrderLine, Status
 from orders.stock import offered, stock_rules
@@ -108,6 +109,35 @@ def test_orders_with_a_code_that_nobody_knows_are_one_cause_and_go_on_when_it_is
     assert OrderLine.objects.filter(item="111").values_list("sent_item", flat=True)[0] == MUG
     run(world, DELIVER)
     assert sent(world) == [[MUG, TIN], [MUG, TIN]]
+
+
+def test_what_a_deleted_cart_has_left_goes_on_too_when_its_code_is_added(world: World) -> None:
+    """Its orders are still sent, as its page of deletion says; so what they wait for is told, and can be mended."""
+    by(world, "UPC")
+    place(world, 1, ("111", 1))
+    run(world, DOWNLOAD)
+    Cart.objects.update(archived_at=clock.now())
+    watch._end_what_is_gone(clock.now())
+    assert (world.only().status, alerts()) == (Status.ERROR, ["item_code_unknown"])
+    alias(world, MUG, "UPC", "111")
+    assert (world.only().status, alerts()) == (Status.READY, [])
+    run(world, DELIVER)
+    assert sent(world) == [[MUG]]
+
+
+def test_a_code_that_orders_of_two_carts_wait_for_stays_told_once_one_of_them_is_deleted(world: World) -> None:
+    by(world, "UPC")
+    for number in (1, 2):
+        place(world, number, ("111", 1))
+    run(world, DOWNLOAD)
+    began = world.cart.earliest_order_date
+    other = Cart.objects.create(
+        merchant=world.merchant, system=world.cart.system, name="B", number=2, shop="b", earliest_order_date=began
+    )
+    Order.objects.filter(pk=world.orders()[1].pk).update(cart=other)
+    Cart.objects.filter(pk=world.cart.pk).update(archived_at=clock.now())
+    watch._end_what_is_gone(clock.now())
+    assert alerts() == ["item_code_unknown"], "that is mended at the merchant's products, whichever cart has it"
 
 
 def test_an_order_that_waits_for_two_codes_then_waits_for_the_other(world: World) -> None:

@@ -39,7 +39,8 @@ class Applied:
 class Problem:
     """Why an order cannot go to the WMS: a stable code, the field, and what to do, in plain words.
 
-    `cause`: what it has in common with the other orders that the same fix releases; "": its message.
+    `cause`: what it has in common with the other orders that the same fix releases; "": its message. `of_cart`: these
+    are of one cart, and so is the fix.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Problem:
     message: str
     fix: str
     cause: str = ""
+    of_cart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

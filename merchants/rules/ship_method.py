@@ -31,6 +31,7 @@ def apply(draft: Draft, rules: Rules) -> None:
                 message=f"Ship method {shown(code)} of {rules.cart_name} is not mapped.",
                 fix="Map it under Ship Methods: all orders that wait for it are then sent.",
                 cause=cause_of(rules.cart, key),
+                of_cart=True,
             )
         )
 
