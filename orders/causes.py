@@ -173,25 +173,45 @@ def free(
     return moved
 
 
-def hold(ids: Sequence[int], frm: Status | Sequence[Status], by: str, why: str, now: datetime) -> list[int]:
+def hold(
+    ids: Sequence[int], frm: Status | Sequence[Status], by: str, why: str, now: datetime, *, actor: str = ""
+) -> list[int]:
     """Lets orders wait for a rule or a person, and settles what held them before."""
     held_by = list(Order.objects.filter(pk__in=ids).exclude(cause="").values_list("cause", flat=True).distinct())
     moved = move(
-        ids, frm, Status.HELD, "held", now=now, message=why, held_by=by, cause="", error_code="", error_message=""
+        ids,
+        frm,
+        Status.HELD,
+        "held",
+        now=now,
+        actor=actor,
+        message=why,
+        held_by=by,
+        cause="",
+        error_code="",
+        error_message="",
     )
     settle(held_by, now)
     return moved
 
 
-def hold_instead(holds: Mapping[int, Hold], now: datetime) -> None:
-    """Orders that a rule holds already (by id) are held for what it says now: told where that is something else."""
+def hold_instead(holds: Mapping[int, Hold], now: datetime, *, actor: str = "") -> None:
+    """Orders that are held already (by id) are held for this now: told where that is something else.
+
+    What they lacked stock for, if they did, is settled.
+    """
     told = Event.objects.filter(order_id__in=list(holds), to=Status.HELD).order_by("order_id", "-id")
     reasons = dict(told.distinct("order_id").values_list("order_id", "message"))
-    rows = Order.objects.filter(pk__in=list(holds), status=Status.HELD).values_list("pk", "held_by")
-    other = [pk for pk, by in rows if (by, reasons.get(pk)) != (holds[pk].by, holds[pk].why)]
+    rows = Order.objects.filter(pk__in=list(holds), status=Status.HELD).values_list("pk", "held_by", "cause")
+    other = {pk: cause for pk, by, cause in rows if (by, reasons.get(pk)) != (holds[pk].by, holds[pk].why)}
     for pk in other:
-        Order.objects.filter(pk=pk, status=Status.HELD).update(held_by=holds[pk].by, updated_at=now)
-        Event.objects.create(order_id=pk, at=now, kind="held", frm=Status.HELD, to=Status.HELD, message=holds[pk].why)
+        Order.objects.filter(pk=pk, status=Status.HELD).update(
+            held_by=holds[pk].by, cause="", error_code="", error_message="", updated_at=now
+        )
+        Event.objects.create(
+            order_id=pk, at=now, kind="held", frm=Status.HELD, to=Status.HELD, actor=actor, message=holds[pk].why
+        )
+    settle(sorted({cause for cause in other.values() if cause}), now)
 
 
 def bring_back(merchant_id: int, now: datetime) -> None:

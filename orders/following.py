@@ -88,9 +88,7 @@ def _withdraw(row_id: int, incoming: Incoming, hold: Hold, now: datetime) -> Non
         if row.status in UNSENT or hold is not _CLOSED:
             note([row_id], "changed", hold.why, now=now)
     elif row.status == Status.HELD:
-        OrderRow.objects.filter(pk=row_id).update(cause="", error_code="", error_message="")
         because.hold_instead({row_id: hold}, now)
-        because.settle([row.cause], now)
     else:
         because.hold([row_id], Status(row.status), hold.by, hold.why, now)
     # What was edited before, or since, is a change like any other; that it can be shipped again is no news later.

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 from alerts.models import Alert
 from integration_manager import tenancy
@@ -17,7 +17,7 @@ from integration_manager.kit.errors import OUT_OF_STOCK
 from merchants.models import Service
 from merchants.schedules import daily, wake
 from orders import causes
-from orders.models import Status
+from orders.models import Order, Status
 from orders.run import Run
 from orders.states import move
 
@@ -66,10 +66,13 @@ def release_due(now: datetime) -> int:
             due[account, merchant].append(order)
     released = 0
     for (account, merchant), ids in sorted(due.items()):
-        with tenancy.activate(account):
+        with tenancy.activate(account), transaction.atomic():
+            # Once more, and kept so: a person or the shop may hold it for something else meanwhile.
+            still = Order.objects.filter(pk__in=ids, status=Status.HELD, held_by=HELD_BY, retry_at__lte=now)
+            mine = list(still.order_by("id").select_for_update(no_key=True).values_list("id", flat=True))
             message = "Sent again, as every night, in case there is stock now."
             released += len(
-                move(ids, Status.HELD, Status.READY, "released", now=now, message=message, held_by="", retry_at=now)
+                move(mine, Status.HELD, Status.READY, "released", now=now, message=message, held_by="", retry_at=now)
             )
             wake(Service.DELIVER, now, merchant_id=merchant)
     return released

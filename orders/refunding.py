@@ -10,12 +10,13 @@ from alerts.raising import resolve
 from integration_manager.kit import canonical, clock
 from integration_manager.kit.canonical import Refund, SourceState, from_json
 from merchants.models import Schedule, Service
-from orders import changes, refunds
+from merchants.rules import Hold
+from orders import causes, changes, refunds
 from orders.actions import NotNow
 from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.reading import source_of
 from orders.refunds import Left, NotPossible
-from orders.states import UNSENT, move, note
+from orders.states import UNSENT, note
 from orders.telling import cancel_in_cart, refund_in_cart, system_of, wake_cart
 
 _ASKED = ("cancel_requested", "cart_cancel_asked", "refund_asked")  # events that come with an effect
@@ -169,30 +170,10 @@ def _here(order: Order, refund: Refund | None, actor: str, now: datetime) -> Non
     if status is Status.HELD and order.held_by == "person":
         return
     said = "Held, since a part of it is refunded. Send it after all once its quantities are right."
-    held = (
-        move(
-            [order.pk],
-            status,
-            Status.HELD,
-            "held",
-            now=now,
-            actor=actor,
-            message=said,
-            held_by="person",
-            cause="",
-            error_code="",
-            error_message="",
-        )
-        if status is not Status.HELD
-        else _held(order)
-    )
-    if not held:
+    if status is Status.HELD:  # by a rule, or for lack of stock: from now on by a person
+        causes.hold_instead({order.pk: Hold("person", said)}, now, actor=actor)
+    elif not causes.hold([order.pk], status, "person", said, now, actor=actor):
         raise NotNow("The order has just changed. Look at it again.")
-
-
-def _held(order: Order) -> int:
-    """One that a rule holds: from now on a person does."""
-    return int(Order.objects.filter(pk=order.pk, status=Status.HELD).update(held_by="person"))
 
 
 # ── a refund of which nobody knows whether it was made ──

@@ -12,6 +12,7 @@ from orders.inserting import insert_lines, list_codes, placing, search_keys
 from orders.intake import Incoming, Intake
 from orders.models import Order as OrderRow
 from orders.models import OrderDetail, OrderLine, Status
+from orders.out_of_stock import HELD_BY as LACK
 
 SOURCE = "source"  # holds an order that its source does not want shipped, as it stands there
 # Errors that another content does not cure: a person has to say what is so at the WMS.
@@ -80,8 +81,10 @@ def place(
     if status is Status.READY:  # failed before, perhaps: what is new is tried at once, unless a rule says when
         waiting = OrderRow.objects.filter(pk=row.pk, status=status)
         waiting.update(retry_at=where.retry_at, failures=0, first_failed_at=None, error_code="", error_message="")
-    holders = HOLDS if actor else (SOURCE, *HOLDS)  # what the source holds it lets go itself
+    holders = (LACK, *HOLDS) if actor else (LACK, SOURCE, *HOLDS)  # what the source holds it lets go itself
     held = status is Status.HELD and row.held_by in holders
+    if held and row.held_by == LACK:  # what is new is tried at once, and not in the night
+        OrderRow.objects.filter(pk=row.pk).update(retry_at=where.retry_at)
     if problem is not None:
         cause = because.of_problem(intake.merchant.pk, problem, intake.cart.pk)
         if held or status in (Status.RECEIVED, Status.READY, Status.GAVE_UP):

@@ -3,18 +3,21 @@
 Whatever holds them or is under way with them meanwhile, they are sent only once the shop wants them, or a person.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alerts.models import Alert
+from integration_manager import tenancy
 from integration_manager.kit import clock
-from integration_manager.kit.canonical import Found
+from integration_manager.kit.canonical import Found, Refund
 from merchants.models import Service
-from orders import actions, out_of_stock, refunding, states, storing
+from orders import actions, editing, out_of_stock, refunding, refunds, states, storing
 from orders.models import Event, Order, OrderDetail, OutFile, Status
 from orders.services import file_batches
+from orders.views.edit import _what_follows
 from tests.test_changes import while_sending
 from tests.test_holds import put as put_rule
 from tests.test_ship_methods import put as put_method
@@ -94,6 +97,86 @@ def test_what_waits_for_stock_is_not_sent_by_night_once_the_shop_has_taken_it_ba
         says(world, key, status="paid")
         run(world, DELIVER)
     assert (stands(world), sends(world)) == (GONE, before + 1)
+
+
+def waits_for_stock(world: World) -> Order:
+    """The WMS lacks what is in the order."""
+    refuse = world.warehouse.refuse(422, "out_of_stock", "Not enough of MUG-BLUE.")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(world.warehouse._exact, ("POST", "/v1/orders"), lambda _: refuse)
+        run(world, DELIVER)
+    assert (stands(world), alerts()) == ((Status.HELD, out_of_stock.HELD_BY), ["out_of_stock"])
+    return world.only()
+
+
+def in_part(order: Order) -> Refund:
+    """One of what it has is paid back."""
+    left = refunding.left_of(order, OrderDetail.objects.get(order=order).data)
+    return refunds.part(left, {left.lines[0].line_id: Decimal(1)}, Decimal(0), "k1", "")
+
+
+def test_what_waits_for_stock_waits_for_a_person_once_a_part_of_it_is_refunded(world: World, key: str) -> None:
+    with at(0):
+        order = waits_for_stock(world)
+        refunding.ask(order, in_part(order), DANA)
+        assert (stands(world), alerts()) == ((Status.HELD, "person"), []), "it waits for no stock any more"
+        told = Event.objects.filter(order_id=order.pk, kind="held").order_by("-id")[0]
+        assert (told.actor, "a part of it is refunded" in told.message) == (DANA, True)
+
+
+def test_refunded_in_the_very_moment_of_the_night_it_is_not_sent(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with at(0):
+        again = waits_for_stock(world).retry_at
+    assert again is not None
+    real = tenancy.activate
+
+    def just_before(account: int) -> Any:
+        monkeypatch.undo()
+        refunding.ask(world.only(), in_part(world.only()), DANA)
+        return real(account)
+
+    monkeypatch.setattr(out_of_stock.tenancy, "activate", just_before)
+    with at(seconds=(again - START).total_seconds()):
+        assert out_of_stock.release_due(again) == 0
+    assert stands(world) == (Status.HELD, "person")
+
+
+@pytest.mark.parametrize("who", ["shop", "person"])
+def test_what_waits_for_stock_is_tried_at_once_when_it_is_edited(world: World, key: str, who: str) -> None:
+    with at(0):
+        order = waits_for_stock(world)
+        if who == "shop":
+            says(world, key, ship_to={**world.shop.table("orders").rows[key]["ship_to"], "city": "Salem"})
+        else:
+            assert _what_follows(order).startswith("It is sent within a minute or two")
+            base = editing.values_of(OrderDetail.objects.get().data)
+            editing.save(order, base, editing.Values({**base.fields, "ship_city": "Salem"}, base.lines), DANA)
+        assert (stands(world), alerts()) == ((Status.READY, ""), [])
+        before = sends(world)
+        run(world, DELIVER)
+        assert (stands(world), sends(world)) == (GONE, before + 1)
+
+
+@pytest.mark.parametrize("what", ["a hold", "a problem"])
+def test_what_waits_for_stock_waits_for_something_else_once_an_edit_brings_that(
+    world: World, key: str, what: str
+) -> None:
+    with at(0):
+        again = waits_for_stock(world).retry_at
+        if what == "a hold":
+            put_rule(world, VIP)
+            says(world, key, note="With care.")
+            assert (stands(world), alerts()) == ((Status.HELD, "hold_rule"), [])
+        else:
+            world.cart.reject_unmapped = True
+            world.cart.save()
+            says(world, key, shipping_method="BALLOON")
+            assert (world.only().status, alerts()) == (Status.ERROR, ["ship_method_unmapped"])
+    assert again is not None
+    with at(seconds=(again - START).total_seconds()):
+        assert out_of_stock.release_due(again) == 0
 
 
 @WITHDRAWN

@@ -12,7 +12,7 @@ from accounts.roles import require
 from carts.models import CartShipMethod
 from integration_manager.kept import typed
 from integration_manager.kit import clock
-from orders import differences, editing
+from orders import differences, editing, out_of_stock
 from orders.actions import NotNow
 from orders.changes import add_note
 from orders.edit_forms import Editor
@@ -137,7 +137,7 @@ def _what_follows(order: Order) -> str:
     """What saving does, in words."""
     if order.status == "held" and order.held_by == "person":
         return "It stays on Cancel Sending."
-    if order.status == "held":
+    if order.status == "held" and order.held_by != out_of_stock.HELD_BY:
         return "It stays on hold until that is over."
     return "It is sent within a minute or two, if nothing else stands against it."
 
