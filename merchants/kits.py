@@ -91,6 +91,14 @@ def store(merchant: Merchant, wanted: Mapping[str, Contents], now: datetime) -> 
     catalog.learn(merchant.pk, [*wanted, *parts], Product.Origin.HAND, now)
 
 
+def unheard_of(merchant_id: int, parts: Iterable[str]) -> dict[str, str]:
+    """Components that no product is called by so far, perhaps by a slip: what is said of each, by SKU."""
+    wanted = list(dict.fromkeys(parts))
+    known = set(Product.objects.filter(merchant=merchant_id, sku__in=wanted).values_list("sku", flat=True))
+    said = "No product was called “{}” until now: the WMS has to know it by that SKU."
+    return {sku: said.format(sku) for sku in wanted if sku not in known}
+
+
 def matching(merchant_id: int, text: str) -> QuerySet[Kit]:
     """The kits whose SKU begins with a text, or that of a component."""
     key = fold(text)

@@ -566,6 +566,19 @@ def test_the_pages_add_find_change_and_delete_kits(desk: Desk) -> None:
     assert kits_of(desk) == {}
 
 
+def test_a_component_that_no_product_is_called_by_is_said(desk: Desk) -> None:
+    """Written the other way round, as "MUG 2", it would be a new SKU, and the WMS would refuse every order with it."""
+    client = desk.client("owner")
+    unknown = "No product was called {} until now: the WMS has to know it by that SKU."
+    assert unknown.format("“MUG 2”") in text(
+        client.post(of(desk, "new/"), {"sku": "GIFT", "parts": "MUG 2"}, follow=True)
+    )
+    content = b"Kit SKU,Component SKU,Quantity\nBOX,MUG 2,1\nBOX,TIN,1\n"
+    page = text(client.post(of(desk, "import/"), {"file": io.BytesIO(content)}))
+    assert unknown.format("“TIN”") in page and unknown.format("“MUG 2”") not in page, "that is one by now"
+    assert "No product was" not in text(client.post(of(desk, "new/"), {"sku": "SET", "parts": "3 MUG 2"}, follow=True))
+
+
 @pytest.mark.parametrize("number", ["0", "00", "10000", "00000000199999999", "99999999999999999999", "1.5", "-1", "²"])
 def test_what_is_no_quantity_is_refused_in_words(number: str) -> None:
     with pytest.raises(Refused, match="is no quantity"):

@@ -53,6 +53,7 @@ class KitImport:
             except kits.Refused as why:
                 plan.problems += [(row.line, str(why)) for row in group]
         known = kits.contents(self.merchant.pk, wanted)
+        new = kits.unheard_of(self.merchant.pk, (part.sku for kit in wanted.values() for part in kit))
         for sku, kit in wanted.items():
             try:
                 kits.refuse_nesting(self.merchant.pk, {sku: kit})
@@ -66,6 +67,8 @@ class KitImport:
                 plan.same += 1
             else:
                 plan.good += groups[sku]
+                rows_with_parts = zip(groups[sku], kit, strict=True)
+                plan.warnings += [(row.line, new[part.sku]) for row, part in rows_with_parts if part.sku in new]
                 before = kits.in_words(known[sku]) if sku in known else None
                 plan.changes.append(Change(sku, before, kits.in_words(kit)))
         return plan

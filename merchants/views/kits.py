@@ -102,12 +102,15 @@ def _form(request: AccountRequest, found: Merchant, one: Kit | None) -> HttpResp
             if (one is None or sku != one.sku) and Kit.objects.filter(merchant=found, sku=sku).exists():
                 raise stored.Refused(f"There is a kit {sku} already. Change that one.")
             gone = [one.sku] if one is not None and one.sku != sku else []
+            new = stored.unheard_of(found.pk, (part.sku for part in wanted))
             went_on = orders_kits.change(found, clock.now(), request.user, put={sku: wanted}, remove=gone)
         except stored.Refused as why:
             error = str(why)
         else:
             words = f"{sku} is sent as {stored.in_words(wanted)}.{go_on(went_on.released)}"
             messages.success(request, words)
+            if new:
+                messages.warning(request, " ".join(new.values()))
             return redirect("kits", request.account.public_id, found.public_id)
     context = {
         "shown": found,
