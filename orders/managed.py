@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
+from integration_manager.kit import csvcells
 from merchants import catalog, schedules
 from merchants.models import Adjustment, Merchant, Product, Schedule, Service, StockLevel, Taken, Warehouse
 from merchants.warehouses import ask_for_all
@@ -132,6 +133,14 @@ def adjust(merchant: Merchant, counts: Sequence[tuple[Warehouse, str, Decimal, s
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
             settle(merchant, now)  # what nobody had counted before may be waited for
     return len(changed)
+
+
+def how_many(text: str) -> Decimal:
+    """What a person has counted. Raises ValueError with the reason."""
+    found = csvcells.number(text)
+    if found != round(found, 4):  # finer than levels are kept
+        raise ValueError(f"{text} has more than four digits behind its point")
+    return found
 
 
 def lock(merchant: Merchant) -> None:

@@ -265,7 +265,12 @@ def test_stock_that_is_kept_here_is_adjusted_with_a_reason_and_logged(desk: Desk
         default = Warehouse.objects.get(merchant=desk.merchants[0], is_default=True)
     path = f"products/{candle(desk).public_id}/adjust/"
     assert "Say why" in do(desk, path, warehouse=default.public_id, quantity="20", reason=" ")
-    assert "Write a number" in do(desk, path, warehouse=default.public_id, quantity="many", reason="counted")
+    for text in ("many", "9.00001"):  # four digits behind the point are kept
+        assert "Write a number" in do(desk, path, warehouse=default.public_id, quantity=text, reason="counted")
+    file = BytesIO(b"SKU,Quantity\nCANDLE-8,9.00001\n")
+    file.name = "counts.csv"
+    preview = desk.client("owner").post(of(desk, "products/import/counts/"), {"file": file}).content.decode()
+    assert "more than four digits behind its point" in preview
     do(desk, path, warehouse=default.public_id, quantity="20", reason="counted")
     with tenancy.activate(desk.account.pk):
         entry = Adjustment.objects.exclude(actor="").get()

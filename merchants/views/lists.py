@@ -9,7 +9,6 @@ from django.urls import reverse
 from accounts import audit
 from accounts.requests import AccountRequest
 from integration_manager.kit import clock
-from integration_manager.kit.csvcells import number
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
 from merchants import catalog
@@ -169,7 +168,7 @@ class Counts(_Importer):
                 plan.problems.append((row.line, f"There is no warehouse “{row.cells['warehouse']}”."))
                 continue
             try:
-                quantity = number(row.cells["quantity"])
+                quantity = managed.how_many(row.cells["quantity"])
             except ValueError as why:
                 plan.problems.append((row.line, f"{why}."))
                 continue
@@ -199,7 +198,7 @@ class Counts(_Importer):
             (
                 self.places[row.cells["warehouse"]],
                 row.cells["sku"],
-                number(row.cells["quantity"]),
+                managed.how_many(row.cells["quantity"]),
                 row.cells["reason"] or "Imported",
             )
             for row in rows

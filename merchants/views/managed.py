@@ -17,7 +17,6 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import spreadsheet
 from integration_manager.kit import clock
-from integration_manager.kit.csvcells import number
 from merchants.models import Adjustment, Merchant, Product, Warehouse
 from merchants.offers import plain
 from merchants.views.page import merchant_or_404
@@ -86,7 +85,7 @@ def _managed(merchant: str) -> Merchant:
 
 def _quantity(text: str) -> Decimal | None:
     try:
-        return number(text.strip())
+        return managed.how_many(text.strip())
     except ValueError:
         return None
 
