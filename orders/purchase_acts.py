@@ -32,7 +32,7 @@ def can(row: Row) -> set[str]:
         found.add("send_again")
     if refused and (row.error_code in BY_HAND or row.at_wms):
         found.add("settle")
-    if row.tell_error and row.receipt and row.tell_file_id is None:
+    if row.tell_error and row.receipt and row.tell_file_id is None and row.cart.sync_purchases:
         found.add("tell_again")
     return found
 

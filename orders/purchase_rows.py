@@ -354,7 +354,7 @@ def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
 
 
 def stop(cart: Cart, now: datetime) -> None:
-    """Purchase orders of the cart were switched off: what no call was begun for stays here."""
+    """Purchase orders of the cart were switched off: what no call was begun for stays here, and it is told nothing."""
     rows = list(
         Row.objects.select_for_update().filter(cart=cart, state=State.WAITING, starts=0, wms_key="", sent_at=None)
     )
@@ -362,6 +362,7 @@ def stop(cart: Cart, now: datetime) -> None:
         row.state, row.error_code, row.error_message = State.HELD, "", ""
         row.save(update_fields=["state", "error_code", "error_message"])
     note(rows, "held", "Not sent: purchase orders were switched off.", now)
+    resolve(UNTOLD, [f"cart:{cart.pk}"], now)
 
 
 def codes_changed(merchant_id: int, now: datetime) -> None:

@@ -99,26 +99,37 @@ def next_words(row: Row) -> str:
     if row.state == State.CANCELED:
         return "Nothing is to come any more."
     if row.state == State.RECEIVED:
-        return _telling(row) or "Nothing: whatever was to come has come."
+        return _telling(row) or (
+            f"Whatever was to come has come. {_off(row)}" if _off(row) else "Nothing: whatever was to come has come."
+        )
     if row.state == State.WAITING:
         if row.out_file_id is not None:
             return row.error_message or "It leaves in a file."
         if row.error_message:
             return f"{row.error_message} It is tried again."
         return "The WMS is told what is new with the next run of Receiving."
-    if not _told(row):
-        return "The WMS receives the goods. The cart takes no word of what has come."
+    if not _told(row) or _off(row):
+        return f"The WMS receives the goods. {_off(row) or 'The cart takes no word of what has come.'}"
     return _telling(row) or "The WMS receives the goods, and the cart is told what has come."
 
 
 def _telling(row: Row) -> str:
     """What stands between the cart and what has come; "" where it knows."""
+    if _off(row):
+        return ""
     if row.tell_error and row.tell_at is None:
         return f"The cart does not take what has come: {row.tell_error}"
     if row.tell_at is None or not _told(row):
         return ""
     again = f" Last: {row.tell_error}" if row.tell_error else ""
     return f"The cart is told what has come with the next run of Purchase Orders.{again}"
+
+
+def _off(row: Row) -> str:
+    """That its cart is told nothing any more; "" where it is."""
+    if row.cart.sync_purchases:
+        return ""
+    return f"Purchase orders of {row.cart.name} are switched off, so it hears nothing of what comes."
 
 
 def _told(row: Row) -> bool:

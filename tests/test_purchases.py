@@ -10,6 +10,7 @@ from alerts.models import Alert
 from carts.models import Cart
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit.connector import CartConnector
+from integration_manager.kit.faults import Fault
 from merchants.models import Product, ProductAlias, Schedule
 from orders import purchase_acts, purchase_rows, purchase_words
 from orders.models import PurchaseOrder
@@ -291,6 +292,31 @@ def test_switched_off_what_a_person_sends_after_all_is_sent(world: World) -> Non
     with at(0.1):
         run(world, RECEIVING)
     assert len(there(world)) == 2
+
+
+def test_switched_off_its_page_promises_no_word_to_the_cart(world: World) -> None:
+    order(world)
+    sync(world)
+    off = "Purchase orders of Shop are switched off, so it hears nothing of what comes."
+    Cart.objects.update(sync_purchases=False)
+    assert purchase_words.next_words(only()) == f"The WMS receives the goods. {off}"
+    Cart.objects.update(sync_purchases=True)
+    unload(world, minutes=5)
+    run(world, RECEIVING)
+    assert "is told what has come" in purchase_words.next_words(only())
+    switch_off(world)
+    assert purchase_words.next_words(only()) == f"Whatever was to come has come. {off}"
+
+
+def test_switched_off_nobody_has_to_mend_what_the_cart_did_not_take(world: World) -> None:
+    order(world)
+    sync(world)
+    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
+    unload(world, ("MUG", 6))
+    sync(world)
+    assert (alerts(), "tell_again" in purchase_acts.can(only())) == (["receipt_refused"], True)
+    switch_off(world)
+    assert (alerts(), "tell_again" in purchase_acts.can(only())) == ([], False)
 
 
 def switch_off(world: World) -> None:
