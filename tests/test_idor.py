@@ -432,7 +432,8 @@ def stock_of(desk: Desk) -> dict[str, str]:
             defaults={"sku_key": "candle-8", "name": f"Candle of {desk.account.name}"},
         )
         if new:
-            managed.adjust(merchant, [(warehouse, product.sku, Decimal(9), "counted")], "x@x.example", clock.now())
+            why = f"https://counts.example/{'0123456789' * 12}"  # as people paste one
+            managed.adjust(merchant, [(warehouse, product.sku, Decimal(9), why)], "x@x.example", clock.now())
             catalog.add_alias(product, "UPC", "0123")
             kits.store(merchant, {"CANDLE-SET": (Component("CANDLE-8", 3),)}, clock.now())
         kit = Kit.objects.get(merchant=merchant)
