@@ -20,13 +20,17 @@ __all__ = ["Broken", "Column", "Row", "Rows", "read"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a list: its name for us, its header for people, and other headers that mean it."""
+    """A column of a list: its name for us, its header for people, and other headers that mean it.
+
+    `whole`: rows that say the same in it are one thing, a kit say, which is not taken up without one of them.
+    """
 
     name: str
     header: str
     also: tuple[str, ...] = ()
     needed: bool = True
     longest: int = 100  # characters
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +60,52 @@ def read(stream: IO[bytes], size: int, columns: Sequence[Column]) -> Rows:
         raise Broken("Its first line is longer than any line of a list.") from None
     if not first.strip():
         raise Broken("It is empty.")
-    reader = csv.reader(lines, delimiter=max(_DELIMITERS, key=first.count), strict=True)
-    found, places = Rows(), None
+    delimiter = max(_DELIMITERS, key=first.count)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    whole = next((column for column in columns if column.whole), None)
+    found, places, width = list[tuple[Row, str]](), None, 0
     while True:
         lines.begin()
         try:
             cells = next(reader)
         except StopIteration:
-            return found
+            return _apart(found, whole)
         except (csv.Error, Runaway):
             raise Broken(f"Its quotation marks are unbalanced from line {lines.number} on.") from None
         line = lines.number - len(lines.taken) + 1
         if not any(map(str.strip, cells)):
             continue
         if places is None:
-            places = _places(cells, columns)
+            places, width = _places(cells, columns), len(cells)
             continue
-        if len(found.rows) + len(found.problems) >= MOST_ROWS:
-            raise Broken(f"It has more than {MOST_ROWS:,} rows. Split it.")
+        if len(found) >= MOST_ROWS:
+            together = f" Leave the rows of each {whole.header} together." if whole else ""
+            raise Broken(f"It has more than {MOST_ROWS:,} rows. Split it.{together}")
         row = {name: _cell(cells[at]) if at < len(cells) else "" for name, at in places.items()}
         row = {column.name: row.get(column.name, "") for column in columns}
         too_long = next((column for column in columns if len(row[column.name]) > column.longest), None)
-        if too_long:
-            found.problems.append((line, f"{too_long.header} has more than {too_long.longest} characters."))
+        why = f"{too_long.header} has more than {too_long.longest} characters." if too_long else ""
+        if any(map(str.strip, cells[width:])):
+            why = f"It has more cells than the first row. A text with “{delimiter}” in it needs quotation marks."
+        found.append((Row(line, row), why))
+
+
+def _apart(found: Sequence[tuple[Row, str]], whole: Column | None) -> Rows:
+    """What can be taken up, and what is wrong with the others: with one row, all that it belongs to is wrong."""
+
+    def thing(row: Row) -> str:
+        return " ".join(row.cells[whole.name].split()).casefold() if whole else str(row.line)
+
+    wrong = {thing(row): row.line for row, why in reversed(found) if why}
+    apart = Rows()
+    for row, why in found:
+        if not why and thing(row) in wrong:
+            why = f"It belongs together with line {wrong[thing(row)]}, which is wrong."
+        if why:
+            apart.problems.append((row.line, why))
         else:
-            found.rows.append(Row(line, row))
+            apart.rows.append(row)
+    return apart
 
 
 def _places(header: Sequence[str], columns: Sequence[Column]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from orders import conditions, filters, ruling
 
 ITEM_COLUMNS = (Column("item", "Item", also=("SKU", "Item code", "Product code")),)
 ORDER_COLUMNS = (
-    Column("field", "Field"),
+    Column("field", "Field", whole=True),
     Column("kind", "Type"),
     Column("match", "Match", needed=False),
     Column("value", "Value", also=("Filter Value", "Filter Values")),

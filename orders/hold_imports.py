@@ -12,7 +12,7 @@ from orders import conditions, holds, ruling
 from orders.filters import Saved
 
 COLUMNS = (
-    Column("name", "Rule", also=("Name",)),
+    Column("name", "Rule", also=("Name",), whole=True),
     Column("field", "Field"),
     Column("match", "Match", needed=False),
     Column("value", "Value", also=("Values",)),

@@ -321,3 +321,52 @@ def test_a_file_does_what_its_preview_showed_and_nothing_else(desk: Desk, case: 
         case.aside()
     assert client.post(where, shown).status_code == (422 if case.refused else 302)
     assert look() == case.done
+
+
+LONG = "X" * 101
+# route → whose list it is, a file of two things, one of which has a row that is wrong, and what the other one changes
+BELONGING = {
+    "kits_import": ("merchant", f"Kit,Component,Quantity\nSET,MUG,2\nset ,TIN,1\nSET,{LONG},1\nDUO,CAN,2\n", "DUO"),
+    "hold_rules_import": (
+        "cart",
+        f"Rule,Field,Match,Value\nBig,Grand total,is at least,500\nbig,Tag,is,{LONG}\nWait,Tag,is,HOLD\n",
+        "Wait",
+    ),
+    "order_filters_import": (
+        "cart",
+        f"Field,Type,Match,Value\nTag,required,is,A\nTag,required,is,{LONG}\nItem,restricted,is,GIFT\n",
+        "Item",
+    ),
+}
+
+
+@pytest.mark.parametrize("route", BELONGING)
+def test_a_thing_of_several_rows_is_taken_up_whole_or_not_at_all(desk: Desk, route: str) -> None:
+    owner, content, other = BELONGING[route]
+    of = {"cart": desk.carts[1].public_id, "merchant": desk.merchants[1].public_id}[owner]
+    page = desk.client("owner").post(
+        reverse(route, args=[desk.account.public_id, of]), {"file": io.BytesIO(content.encode())}
+    )
+    plan = page.context["plan"]
+    assert [change.what for change in plan.changes] == [other], "without a row it would be another kit, rule or filter"
+    wrong = next(line for line, why in plan.problems if "more than 100 characters" in why)
+    assert f"It belongs together with line {wrong}, which is wrong." in dict(plan.problems).values()
+
+
+def test_a_text_that_falls_apart_into_cells_is_not_taken_up_by_half(desk: Desk) -> None:
+    where = reverse("item_filters_import", args=[desk.account.public_id, desk.carts[1].public_id])
+    content = 'Item\nBOLT 1,5 MM\n"NUT 1,5 MM"\nPIN,,\n'
+    plan = desk.client("owner").post(where, {"file": io.BytesIO(content.encode())}).context["plan"]
+    assert [change.what for change in plan.changes] == ["NUT 1,5 MM", "PIN"]
+    assert plan.problems == [(2, "It has more cells than the first row. A text with “,” in it needs quotation marks.")]
+
+
+def test_a_file_that_is_too_long_says_how_it_is_split(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integration_manager.list_files.MOST_ROWS", 2)
+    for route, of, head, more in (
+        ("kits_import", desk.merchants[1], "Kit,Component,Quantity", " Leave the rows of each Kit SKU together."),
+        ("item_filters_import", desk.carts[1], "Item", ""),
+    ):
+        where = reverse(route, args=[desk.account.public_id, of.public_id])
+        page = desk.client("owner").post(where, {"file": io.BytesIO(f"{head}\nA\nB\nC\n".encode())})
+        assert page.context["refused"] == f"It has more than 2 rows. Split it.{more}"

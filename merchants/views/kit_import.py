@@ -15,7 +15,7 @@ from orders import kits as orders_kits
 from orders import ruling
 
 COLUMNS = (
-    Column("kit", "Kit SKU", also=("Kit", "Bundle SKU", "Bundle")),
+    Column("kit", "Kit SKU", also=("Kit", "Bundle SKU", "Bundle"), whole=True),
     Column("sku", "Component SKU", also=("Component", "SKU", "Item")),
     Column("quantity", "Quantity", also=("Qty",), longest=10),
 )
