@@ -30,5 +30,5 @@ def change_verification(account: Account, wanted: str, now: datetime, actor: obj
 
 def review(cart: Cart, message: str, now: datetime, actor: str) -> int:
     """Lets the rules see again what stands still because of its address; says how many go on."""
-    codes = (address.ERROR, ADDRESS_LOOKUP)
+    codes = (address.ERROR, address.INCOMPLETE, ADDRESS_LOOKUP)  # a city found in another line completes it
     return sum(releasing.review(cart.merchant, cart, code, message, now, actor=actor).released for code in codes)

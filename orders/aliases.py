@@ -1,18 +1,22 @@
 """The other codes of products change: the rules of the carts that translate by them do too, and who waited goes on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from carts.models import Cart
 from merchants import schedules
 from merchants.models import Merchant, Service
 from merchants.rules import item_code
 from merchants.rules.codes import cause_of
-from orders import purchase_rows, releasing, ruling
+from orders import item_codes, purchase_rows, releasing, ruling
 from orders.models import Order, Status
+
+# A cart, what its orders wait as, and the items that they have to have; None: any.
+Waiting = tuple[Cart, str, list[str] | None]
 
 
 @contextmanager
@@ -31,9 +35,10 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
         # First of all: nobody who works by the old codes can stop an order any more.
         ruling.change([cart.pk for cart in translating])
         yield went_on
-        for cart in _waited_for(merchant, translating, codes):
+        for cart, code, items in [*_stopped(merchant, translating, codes), *_kept_back(translating, codes)]:
             cart.refresh_from_db(fields=["rules_mark"])
-            seen = releasing.review(merchant, cart, item_code.CODE, "The code means one product now.", now, actor=actor)
+            message = "The code means one product now." if code == item_code.CODE else "An item has another code now."
+            seen = releasing.review(merchant, cart, code, message, now, actor=actor, items=items)
             went_on.released += seen.released
             went_on.left += seen.left
         went_on.released += releasing.try_again(merchant, translating, now, actor=actor, items=codes)
@@ -43,10 +48,22 @@ def changing(merchant: Merchant, codes: list[str], now: datetime, *, actor: str)
             schedules.wake(Service.UPLOAD_INVENTORY, now, merchant_id=merchant.pk)
 
 
-def _waited_for(merchant: Merchant, carts: list[Cart], codes: Iterable[str]) -> list[Cart]:
+def _stopped(merchant: Merchant, carts: list[Cart], codes: list[str]) -> list[Waiting]:
+    """The carts with orders that one of these codes stopped."""
     keys = [cause_of(merchant.public_id, code) for code in codes]
     if not keys or not carts:
         return []
     waiting = Order.objects.filter(cause__in=keys, status=Status.ERROR, cart__in=carts)
     found = set(waiting.values_list("cart_id", flat=True).distinct())
-    return [cart for cart in carts if cart.pk in found]
+    return [(cart, item_code.CODE, None) for cart in carts if cart.pk in found]
+
+
+def _kept_back(carts: list[Cart], codes: list[str]) -> list[Waiting]:
+    """The carts with orders that another rule keeps back, which goes by the codes too."""
+    if not codes or not carts:
+        return []
+    kept = Q(status=Status.ERROR, error_code__in=item_codes.CURED) | Q(status=Status.HELD, held_by__in=item_codes.CURED)
+    rows = Order.objects.filter(kept, cart__in=carts).exclude(error_code=item_code.CODE)
+    found = {(at, code or by) for at, code, by in rows.values_list("cart_id", "error_code", "held_by")}
+    by_id = {cart.pk: cart for cart in carts}
+    return [(by_id[at], code, codes) for at, code in sorted(found)]

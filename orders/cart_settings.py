@@ -7,8 +7,7 @@ from typing import Any
 from carts.models import Cart
 from merchants import schedules
 from merchants.models import Service
-from merchants.rules import item_code
-from orders import address_changes, delaying, listings, purchase_rows, releasing, ship_methods
+from orders import address_changes, delaying, item_codes, listings, purchase_rows, releasing, ship_methods
 from orders.services import products, purchase_orders
 
 ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
@@ -30,7 +29,8 @@ def follow(cart: Cart, before: Mapping[str, Any], now: datetime, actor: str) -> 
         released += ship_methods.let_go(cart, now, actor)
     if changed("translate_items"):
         message = "Item codes of this cart are translated another way now."
-        released += releasing.review(cart.merchant, cart, item_code.CODE, message, now, actor=actor).released
+        for code in item_codes.CURED:
+            released += releasing.review(cart.merchant, cart, code, message, now, actor=actor).released
         released += releasing.try_again(cart.merchant, [cart], now, actor=actor)
         purchase_rows.codes_changed(cart.merchant_id, now)
     if changed(*ADDRESSES):

@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts import audit
 from carts.models import Cart, ItemFilter
 from merchants.models import Service
+from merchants.rules import item_code, kit
 from merchants.rules.draft import FILTERED, ITEMS_FILTERED, ORDER_FILTERED
 from merchants.rules.methods import code_key
 from merchants.schedules import wake
@@ -21,8 +22,8 @@ MOST_ITEMS = 20_000  # that a cart's filter lists
 MOST_FILTERS = 40  # of a cart's orders: each order is compared with every one
 MOST_TOLD = 50  # changes that one entry of the audit log names
 BLANK = "(no code)"  # how people write the entry for items without a code
-# What an item filter may cure besides what it held itself: an item that it leaves out need not have a code.
-_CURED = (FILTERED, "sku_missing", "item_code_unknown")
+# What an item filter may cure besides what it held itself: what it leaves out needs no code, and may be half a kit.
+_CURED = (FILTERED, "sku_missing", item_code.CODE, kit.CODE)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,12 @@ from carts.models import Cart
 from integration_manager import tenancy
 from integration_manager.kit.canonical import Order
 from merchants.models import Merchant
-from merchants.rules import Rules
+from merchants.rules import Rules, item_code, kit
 from merchants.rules.codes import MASTER, Hit, ItemCodes
+from merchants.rules.draft import FILTERED
+
+# What other codes may cure: kits and item filters go by them too.
+CURED = (item_code.CODE, kit.CODE, FILTERED)
 
 
 class Book:

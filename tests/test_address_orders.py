@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from accounts.models import Account
 from alerts.models import Alert
@@ -14,7 +15,7 @@ from integration_manager.kit.simulator import Reply
 from merchants.models import Schedule, Service
 from merchants.rules import address
 from merchants.rules.draft import ADDRESS_LOOKUP
-from orders import actions, address_changes, addresses, editing, holds
+from orders import actions, address_changes, addresses, cart_settings, editing, holds
 from orders.models import AddressAnswer, EventDetail, LookupCount, Order, OrderDetail, Status
 from orders.retention import sweep
 from orders.services import look_up
@@ -144,6 +145,22 @@ def test_switching_it_off_for_the_account_lets_go_what_it_held(world: World) -> 
     assert world.only().status == Status.ERROR
     assert address_changes.change_verification(world.account, "off", clock.now(), "dana@example.com") == 1
     assert (world.only().status, alerts()) == (Status.READY, [])
+
+
+def test_switching_it_on_lets_go_what_it_completes(world: World) -> None:
+    """Without verification nobody looks for the city in the street's line."""
+    world.cart.verify_addresses = ""
+    world.cart.save()
+    to(world, address_1="12 Mill Lane, Salem OR 97301", city="", state="", zip="")
+    run(world, DOWNLOAD)
+    assert world.only().error_code == "address_incomplete"
+    world.cart.verify_addresses = "ship"
+    world.cart.save()
+    with transaction.atomic():
+        assert cart_settings.follow(world.cart, {"verify_addresses": ""}, clock.now(), "dana@example.com") == 1
+    assert (world.only().status, alerts()) == (Status.READY, [])
+    run(world, DELIVER)
+    assert sent(world)[0]["city"] == "Salem"
 
 
 # ── look-ups ──

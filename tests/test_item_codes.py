@@ -187,6 +187,49 @@ def test_an_item_that_is_translated_or_filtered_out_is_not_unknown_any_more(worl
     assert (sorted(sent(world)), alerts()) == ([[MUG], [TIN]], [])
 
 
+@pytest.mark.parametrize("what", ["alias", "setting"])
+def test_a_code_that_the_item_filter_goes_by_lets_go_what_it_held(world: World, what: str) -> None:
+    if what == "setting":
+        alias(world, MUG, "UPC", "111")
+    by(world, "*" if what == "alias" else "")
+    place(world, 1, ("111", 1))
+    place(world, 2, ("222", 1))
+    run(world, DOWNLOAD)
+    filters.change_items(world.cart, clock.now(), "dana", kind="whitelist", add=[MUG])
+    run(world, DELIVER)
+    assert [(order.status, order.held_by) for order in world.orders()] == [(Status.HELD, "filter")] * 2
+    if what == "alias":
+        alias(world, MUG, "UPC", "111")
+    else:
+        world.cart.refresh_from_db()
+        by(world, "UPC")
+        with transaction.atomic():
+            assert cart_settings.follow(world.cart, {"translate_items": ""}, clock.now(), "dana") == 1
+    assert [order.status for order in world.orders()] == [Status.READY, Status.HELD]
+    run(world, DELIVER)
+    assert sent(world) == [[MUG]]
+
+
+@pytest.mark.parametrize("what", ["alias", "setting", "filter"])
+def test_half_a_kit_goes_on_when_it_is_sent_as_no_kit(world: World, what: str) -> None:
+    kits.change(world.merchant, clock.now(), "dana", put={"GIFT": (Component(MUG, 2),)})
+    code = alias(world, "GIFT", "UPC", "111")
+    by(world, "*")
+    place(world, 1, ("111", "0.5"), (TIN, 1))
+    run(world, DOWNLOAD)
+    assert world.only().error_code == "kit_not_whole"
+    if what == "alias":
+        with aliases.changing(world.merchant, ["111"], clock.now(), actor="dana"):
+            code.delete()
+    elif what == "filter":
+        filters.change_items(world.cart, clock.now(), "dana", kind="blacklist", add=["111"])
+    else:
+        by(world, "")
+        with transaction.atomic():
+            cart_settings.follow(world.cart, {"translate_items": "*"}, clock.now(), "dana")
+    assert (world.only().status, alerts()) == (Status.READY, [])
+
+
 @pytest.mark.parametrize("rule", ["alias", "ship method", "none"])
 def test_what_is_refused_while_its_rule_is_saved_goes_on_too(
     world: World, monkeypatch: pytest.MonkeyPatch, rule: str

@@ -10,7 +10,7 @@ from merchants.rules.draft import ADDRESS_LOOKUP, Applied, Draft, Hold, Problem
 from merchants.rules.known import Rules
 from merchants.rules.verify import Verify, can_be_asked
 
-ERROR = "address_error"
+ERROR, INCOMPLETE = "address_error", "address_incomplete"
 SIDES = {"ship": "Shipping", "bill": "Billing"}
 PLACE = (*STREETS, "city", "state", "zip")  # what a look-up says
 SUGGESTED = "Suggested"  # begins the field of what may have been meant
@@ -122,7 +122,7 @@ def _complete(draft: Draft) -> None:
     if missing:
         draft.stop(
             Problem(
-                code="address_incomplete",
+                code=INCOMPLETE,
                 field="ship",
                 message=f"The shipping address has no {', no '.join(missing)}.",
                 fix="Correct the address in the shop; the order is sent as soon as the correction arrives.",
