@@ -183,6 +183,39 @@ def test_what_is_exported_can_be_imported_again_and_changes_nothing(desk: Desk) 
     assert "5 as before" in html
 
 
+def patterns(desk: Desk) -> list[str]:
+    with tenancy.activate(desk.account.pk):
+        rows = CartShipMethod.objects.filter(cart=desk.carts[0], match__in=("starts", "contains"))
+        return list(rows.order_by("position").values_list("code", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("stored", "written", "expected"),
+    [
+        ("A B C", "C A B", "C A B"),
+        ("A B C", "C A", "C B A"),
+        ("A B", "N B A M", "N B A M"),
+        ("A B", "N B", "A N B"),
+        ("A B", "A B N", "A B N"),
+        ("", "B A", "B A"),
+    ],
+)
+def test_the_patterns_of_a_file_are_in_its_order_since_the_first_that_fits_wins(
+    desk: Desk, stored: str, written: str, expected: str
+) -> None:
+    client = desk.client("owner")
+    for code in stored.split():
+        client.post(url(desk), {"do": "pattern", "match": "starts", "text": code, "text_method": "UPSG"})
+    rows = "".join(f"{code},UPSG,Starts with\n" for code in written.split())
+    text = f"Code,WMS ship method,Match\nGround,UPSG,Is\n{rows}"
+    html = client.post(url(desk, "import/"), {"file": file(text)}).content.decode()
+    assert ("order of patterns" in html) is (expected[: len(stored)] != stored)
+    client.post(url(desk, "import/"), {"rows": html.partition('name="rows" value="')[2].partition('"')[0]})
+    assert patterns(desk) == expected.split()
+    exported = file_of(client.get(url(desk, "csv/"))).decode()
+    assert "says all of it already" in client.post(url(desk, "import/"), {"file": file(exported)}).content.decode()
+
+
 def test_an_import_shows_what_it_would_do_and_then_does_it(desk: Desk) -> None:
     client = desk.client("owner")
     text = (
