@@ -52,6 +52,9 @@ def holding(*conditions: Condition, name: str = "Careful") -> Any:
 # ── the rule alone ──
 
 
+LONG = "Please leave it with the neighbours. " * 9
+
+
 @pytest.mark.parametrize(
     ("condition", "fields", "held"),
     [
@@ -63,6 +66,9 @@ def holding(*conditions: Condition, name: str = "Careful") -> Any:
         (Condition("grand_total", ("500",), "at_least"), {"grand_total": Decimal("499.99")}, False),
         (Condition("grand_total", ("500",), "at_least"), {"grand_total": None}, False),
         (Condition("item", ("engrave-",), "starts"), {"lines": (("A", "1"), ("ENGRAVE-7", "1"))}, True),
+        (Condition("extra:Note", ("call  FIRST",), "contains"), {"extra_fields": {"Note": f"{LONG} Call first"}}, True),
+        (Condition("extra:Note", ("call first",), "ends"), {"extra_fields": {"Note": f"{LONG} Call first"}}, True),
+        (Condition("extra:Note", ("call first",), "ends"), {"extra_fields": {"Note": f"Call first {LONG}"}}, False),
         (Condition("units", ("5",), "at_least"), {"lines": (("A", "3"), ("B", "2"))}, True),
         (Condition("line_units", ("5",), "at_least"), {"lines": (("A", "3"), ("B", "2"))}, False),
         (Condition("line_units", ("3",), "at_least"), {"lines": (("A", "3"), ("B", "2"))}, True),

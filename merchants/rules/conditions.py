@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from integration_manager.kit.canonical import ZERO, Order
-from merchants.rules.methods import code_key
+from merchants.rules.methods import code_key, folded
 
 FULL, STARTS, ENDS, CONTAINS, AT_LEAST, BELOW = "full", "starts", "ends", "contains", "at_least", "below"
 MOST_SAID = 5  # of an order's items, say, in a sentence
@@ -107,15 +107,15 @@ class Condition:
             if amount is None:
                 return False
             return any(amount >= limit if self.match == AT_LEAST else amount < limit for limit in limits)
+        if self.match == ENDS:
+            return any(folded(said).endswith(folded(value)) for value in self.values)
+        if self.match == CONTAINS:
+            return any(folded(value) in folded(said) for value in self.values)
+        if self.field in AMOUNTS:
+            return any(_amount(said) == _amount(value) for value in self.values)
         key = code_key(said)
         if self.match == STARTS:
             return any(key.startswith(code_key(value)) for value in self.values)
-        if self.match == ENDS:
-            return any(key.endswith(code_key(value)) for value in self.values)
-        if self.match == CONTAINS:
-            return any(code_key(value) in key for value in self.values)
-        if self.field in AMOUNTS:
-            return any(_amount(said) == _amount(value) for value in self.values)
         return any(key == code_key(value) for value in self.values)
 
 

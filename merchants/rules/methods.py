@@ -60,13 +60,18 @@ class ShipMethods:
         return Decided(self.default, "default") if self.default is not None else None
 
 
-@lru_cache(1_000)  # a shop's orders have but a few
-def code_key(code: str | None) -> str:
-    """A code as it is compared: no matter in which case, with which spaces, or in which form of its letters."""
-    text = (code or "").replace("\x00", "")
+def folded(text: str) -> str:
+    """A text as it is compared: no matter in which case, with which spaces, or in which form of its letters."""
+    text = text.replace("\x00", "")
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return " ".join(text.casefold().split())[:MOST]
+    return " ".join(text.casefold().split())
+
+
+@lru_cache(1_000)  # a shop's orders have but a few
+def code_key(code: str | None) -> str:
+    """A code as it is compared, as far as codes are."""
+    return folded(code or "")[:MOST]
 
 
 def cause_of(cart: str, key: str) -> str:
