@@ -15,6 +15,7 @@ from merchants.rules.methods import code_key
 
 MOST = 1000  # carriers of a merchant
 LONGEST = 60
+LONGEST_SCAC = 20
 
 # What most carts understand better than any SCAC, then SCACs of parcel, freight and truck carriers.
 KNOWN = (

@@ -9,12 +9,12 @@ from integration_manager import spreadsheet
 from integration_manager.list_files import Column, Row
 from integration_manager.list_pages import Change, Plan
 from merchants.models import CarrierCode, Merchant
-from merchants.scac import LONGEST, MOST, carrier_key
+from merchants.scac import LONGEST, LONGEST_SCAC, MOST, carrier_key
 
 PASS = "*PASSTHROUGH*"  # noqa: S105 (no password: the word for "do not translate")
 COLUMNS = (
     Column("code", "WMS Carrier Code", also=("Carrier", "Code"), longest=LONGEST),
-    Column("scac", "Mapped SCAC Code", also=("SCAC", "Mapped"), longest=20),
+    Column("scac", "Mapped SCAC Code", also=("SCAC", "Mapped")),
 )
 
 
@@ -79,7 +79,9 @@ class ScacImport:
         known = dict(CarrierCode.objects.filter(merchant=self.merchant).values_list("key", "scac"))
         for row in rows:
             key = carrier_key(row.cells["code"])
-            if not key:
+            if len(as_scac(row.cells["scac"])) > LONGEST_SCAC:
+                plan.problems.append((row.line, f"The SCAC code has more than {LONGEST_SCAC} characters."))
+            elif not key:
                 plan.problems.append((row.line, "It has no carrier code."))
             elif key not in known and key not in found and len(known.keys() | found.keys()) >= MOST:
                 plan.problems.append((row.line, f"The list has at most {MOST:,} carriers."))

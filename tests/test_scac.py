@@ -136,6 +136,16 @@ def test_another_merchants_rows_stay_as_they_are(desk: Desk) -> None:
     assert row(desk, "UPS-G").scac == ""
 
 
+def test_the_words_for_passing_through_are_taken_as_the_page_has_them(desk: Desk) -> None:
+    words, client = "*PASSTHROUGH* - DO NOT TRANSLATE", desk.client("owner")
+    client.post(url(desk), {"do": "add", "code": "LOCAL", "scac": words})
+    assert row(desk, "LOCAL").scac == ""
+    stream = BytesIO(f"Carrier,SCAC\nUPS-G,{words}\nLOCAL,{'Y' * 21}\nBIKE,{words}\n".encode())
+    plan = client.post(url(desk, "import/"), {"file": stream}).context["plan"]
+    assert ([change.what for change in plan.changes], plan.same) == (["BIKE"], 1)
+    assert plan.problems == [(3, "The SCAC code has more than 20 characters.")]
+
+
 def test_the_file_goes_out_and_in(desk: Desk) -> None:
     client = desk.client("owner")
     exported = file_of(client.get(url(desk, "csv/"))).decode()

@@ -15,7 +15,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, stale
 from merchants.models import CarrierCode, Merchant
-from merchants.scac import KNOWN, LONGEST, MOST, carrier_key
+from merchants.scac import KNOWN, LONGEST, LONGEST_SCAC, MOST, carrier_key
 from merchants.scac_import import COLUMNS, PASS, ScacImport, as_scac, rows_of, save
 from merchants.views.page import crumbs, merchant_or_404
 
@@ -82,24 +82,25 @@ def _act(request: AccountRequest, merchant: Merchant, errors: dict[str, str]) ->
             except stale.Overtaken as why:
                 errors[name] = str(why)
                 continue
-            if scac is not None and len(scac) > 20:
-                errors[name] = f"{scac[:30]}… is longer than any code. At most 20 letters."
+            if scac is not None and len(scac) > LONGEST_SCAC:
+                errors[name] = f"{scac[:30]}… is longer than any code. At most {LONGEST_SCAC} letters."
             elif scac is not None:
                 wanted[row.key] = (row.code, scac)
         number = 0 if errors else save(merchant, wanted, request.user)
         return f"{number} carrier{'' if number == 1 else 's'} changed." if number else "Nothing was changed."
     if what == "add":
-        code, scac = (request.POST.get(name, "").replace("\x00", "").strip() for name in ("code", "scac"))
-        if not carrier_key(code) or len(code) > LONGEST or len(scac) > 20:
+        code, scac = request.POST.get("code", "").replace("\x00", "").strip(), as_scac(request.POST.get("scac", ""))
+        if not carrier_key(code) or len(code) > LONGEST or len(scac) > LONGEST_SCAC:
             errors["code"] = (
-                f"Write the WMS’s code, of at most {LONGEST} letters, and what carts are told, of at most 20."
+                f"Write the WMS’s code, of at most {LONGEST} letters, and what carts are told, of at most "
+                f"{LONGEST_SCAC}."
             )
         elif rows.filter(key=carrier_key(code)).exists():
             errors["code"] = "This carrier is in the list already, perhaps with other spaces or capitals."
         elif rows.count() >= MOST:
             errors["code"] = f"The list has at most {MOST:,} carriers. Delete some first."
         else:
-            save(merchant, {carrier_key(code): (code, as_scac(scac))}, request.user)
+            save(merchant, {carrier_key(code): (code, scac)}, request.user)
         return f"{code} is added."
     if what == "delete":
         known = of.isascii() and of.isdigit() and len(of) < 19
