@@ -70,9 +70,11 @@ class Kind:
 IN_A_ROW = 3  # a system that is away is mailed about after so many tries in a row
 
 
-def _held(code: str, title: str, text: str, button: str = "Open the orders", fix: Fix = Fix.ORDERS) -> Kind:
+def _held(
+    code: str, title: str, text: str, button: str = "Open the orders", fix: Fix = Fix.ORDERS, *, resend: bool = False
+) -> Kind:
     """One that stops orders until somebody acts, told at once."""
-    return Kind(code, title, Acts.PERSON, text, fix, button, at_once=True, anew=Anew.EACH)
+    return Kind(code, title, Acts.PERSON, text, fix, button, at_once=True, anew=Anew.EACH, resend=resend)
 
 
 def _away(code: str, text: str) -> Kind:
@@ -86,13 +88,21 @@ def _told(code: str, title: str, text: str, button: str = "Open the order", fix:
     return Kind(code, title, Acts.KNOW, text, fix, button, anew=Anew.EACH)
 
 
-_METHOD = "The shop sent a ship method that the WMS has no code for. Mapped once, all orders that wait for it go out."
 _ADDRESS = "The address cannot be shipped to as it is. Each order goes out as soon as its address is corrected."
 
 TABLE = (
     # ── orders are held ──
-    _held("ship_method_unmapped", "Unmapped ship method", _METHOD, "Map the method", Fix.SHIP_METHODS),
-    _held("ship_method_unknown", "Ship method not known to the WMS", _METHOD, "Map the method", Fix.SHIP_METHODS),
+    _held(
+        "ship_method_unmapped", "Unmapped ship method",
+        "The shop sent a ship method that the WMS has no code for. Mapped once, all orders that wait for it go out.",
+        "Map the method", Fix.SHIP_METHODS,
+    ),
+    _held(
+        "ship_method_unknown", "Ship method not known to the WMS",
+        "The WMS does not know the ship method that is sent to it. Mapped to one that it knows, all orders with it go "
+        "on. Added there, send them again.",
+        "Map the method", Fix.SHIP_METHODS, resend=True,
+    ),
     _held("address_incomplete", "Address error", _ADDRESS, "Correct the address"),
     _held("bad_address", "Address error", _ADDRESS, "Correct the address"),
     _held("address_error", "Address error", _ADDRESS, "Correct the address"),
@@ -111,11 +121,11 @@ TABLE = (
         "The order has half a kit, say, and its components can only be sent for whole ones. Correct the quantity.",
         "Correct the quantity",
     ),
-    Kind(
-        "item_unknown", "Product not known to the WMS", Acts.PERSON,
+    _held(
+        "item_unknown", "Product not known to the WMS",
         "The WMS does not know this product for this customer. Mapped by an alias, all orders with it go on. "
         "Added there, send them again.",
-        Fix.ORDERS, "Open the orders", at_once=True, anew=Anew.EACH, resend=True,
+        resend=True,
     ),
     Kind(
         "nothing_to_ship", "Nothing to ship", Acts.PERSON, "No item is left in the order that could be sent.",

@@ -10,7 +10,8 @@ from orders.models import Order, Shipment
 def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """Adds whether orders wait for the cause, or parcels of them, how many, and which one it is about.
 
-    `holds`, `waiting`; `order_page` and `order_number` are of the one order: where one waits, of that.
+    `holds`, `waiting`; `order_page` and `order_number` are of the one order: where one waits, of that. `order_cart` is
+    of one that waits.
     """
     # That no cause is empty is said too: only then does the index of causes, which has no others, serve it.
     held = Order.objects.filter(cause=OuterRef("key")).exclude(cause="").order_by()
@@ -21,6 +22,7 @@ def with_orders(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     of_parcels = parcels.values("cause").annotate(number=Count("order", distinct=True)).values("number")
     return alerts.annotate(
         holds=Exists(held),
+        order_cart=Subquery(held.values("cart__public_id")[:1]),
         waiting=Coalesce(Subquery(number), Subquery(of_parcels), 0, output_field=IntegerField()),
         **{
             name: Case(

@@ -277,3 +277,15 @@ def test_so_does_that_of_a_purchase_order(desk: Desk, monkeypatch: pytest.Monkey
     with tenancy.activate(desk.account.pk):
         mine.events.all().delete()
     assert "Nothing before that" in client.get(f"{address}timeline/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("code", "where"),
+    [("item_code_unknown", "items-h"), ("kit_not_whole", "items-h"), ("address_error", "ship-h")],
+)
+def test_correct_it_here_leads_to_what_is_wrong(desk: Desk, code: str, where: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        order = stored(desk, status="error", error_code=code, error_message="It is wrong.", cause="x")
+        times = {"first_seen": clock.now(), "last_seen": clock.now()}
+        Alert.objects.create(kind=code, key="x", merchant=order.merchant, message="It is wrong.", **times)
+    assert re.findall(r'/edit/#([a-z-]+)">Correct it here', page(desk, order)) == [where]

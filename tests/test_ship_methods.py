@@ -1,5 +1,7 @@
 """Ship methods from an order's code to its release: one cause, one alert, one mapping for all that wait."""
 
+import html
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from orders.intake import Intake, Stored
 from orders.models import Event, EventDetail, Order, OrderDetail, Status
 from orders.ship_map import ShipMap
 from orders.ship_methods import Entry
+from tests.counter import Counter, text
 from tests.world import World, alerts, change, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
@@ -188,6 +191,21 @@ def test_what_the_wms_refused_for_its_method_goes_again_when_its_code_is_mapped(
     run(world, DELIVER)
     assert sent_codes(world) == ["EXPRESS", "EXPRESS"]
     assert alerts() == ["ship_method_unknown"], "the other one stands"
+
+
+def test_a_method_that_the_wms_does_not_know_is_mapped_or_sent_again_from_its_alert(world: World) -> None:
+    """What is added at the WMS nobody hears of here."""
+    for number in (1, 2):
+        place(world, number, shipping_method="DRONE")
+    run(world, DOWNLOAD, DELIVER)
+    owner = Counter(world)
+    page = text(owner.get("alerts/"))
+    assert re.findall(r'href="([^"]+)"[^>]*>Map the method', page) == [
+        f"/a/{world.account.public_id}/ship-methods/{world.cart.public_id}/"
+    ]
+    (path,) = re.findall(r'href="([^"]+action=resend)"', page)
+    assert "Resend to WMS: 2 of 2" in text(owner.browser.get(html.unescape(path)))
+    assert "what is put right at the WMS, by Resend to WMS" in text(owner.get(f"orders/{world.orders()[0].public_id}/"))
 
 
 def test_what_is_saved_is_audited_and_the_same_again_is_not(world: World) -> None:

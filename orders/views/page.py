@@ -171,6 +171,8 @@ def _edit_at(order: Order) -> str:
 _EDIT_AT = {
     "sku_missing": "items-h",
     "item_unknown": "items-h",
+    "item_code_unknown": "items-h",
+    "kit_not_whole": "items-h",
     "nothing_to_ship": "items-h",
     "ship_method_unknown": "how-h",
     "ship_method_unmapped": "how-h",
