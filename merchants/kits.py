@@ -51,16 +51,27 @@ def checked(sku: str, parts: Iterable[tuple[str, str]]) -> tuple[str, tuple[Comp
     return sku, tuple(found)
 
 
-def refuse_nesting(merchant_id: int, wanted: Mapping[str, Contents], gone: Iterable[str] = ()) -> None:
-    """Raises Refused where one of these would be a kit in a kit. `gone`: kits that are there no more."""
+def nesting(merchant_id: int, wanted: Mapping[str, Contents], gone: Iterable[str] = ()) -> dict[str, str]:
+    """Which of these, stored together, would be kits in kits, and why, in two statements. `gone`: kits no more."""
     parts = {one.sku for kit in wanted.values() for one in kit}
     others = Kit.objects.filter(merchant=merchant_id).exclude(sku__in=[*wanted, *gone])
-    nested = parts & (set(wanted) | set(others.filter(sku__in=parts).values_list("sku", flat=True)))
-    if nested:
-        raise Refused(f"{min(nested)} is a kit itself. Write what is in it instead: a kit has no kits in it.")
-    inside = KitPart.objects.filter(kit__in=others, sku__in=list(wanted)).select_related("kit").first()
-    if inside is not None:
-        raise Refused(f"{inside.sku} is in the kit {inside.kit.sku}, so it cannot be a kit itself.")
+    known = {*wanted, *others.filter(sku__in=parts).values_list("sku", flat=True)}
+    inside = dict(KitPart.objects.filter(kit__in=others, sku__in=list(wanted)).values_list("sku", "kit__sku"))
+    found = {}
+    for sku, kit in wanted.items():
+        nested = min((one.sku for one in kit if one.sku in known), default="")
+        if nested:
+            where = " in this file" if nested in wanted else ""
+            found[sku] = f"{nested} is a kit itself{where}. Write what is in it instead: a kit has no kits in it."
+        elif sku in inside:
+            found[sku] = f"{sku} is in the kit {inside[sku]}, so it cannot be a kit itself."
+    return found
+
+
+def refuse_nesting(merchant_id: int, wanted: Mapping[str, Contents], gone: Iterable[str] = ()) -> None:
+    """Raises Refused where one of these would be a kit in a kit."""
+    for why in nesting(merchant_id, wanted, gone).values():
+        raise Refused(why)
 
 
 def store(merchant: Merchant, wanted: Mapping[str, Contents], now: datetime) -> None:

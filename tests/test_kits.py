@@ -32,6 +32,7 @@ from tests import desk as desks
 from tests.counter import text
 from tests.desk import Desk, file_of
 from tests.dying import Killed
+from tests.statements import counted
 from tests.test_rules import PLAIN, order
 from tests.world import World, alerts, change, leases_expire, place, run
 
@@ -611,6 +612,33 @@ def test_what_is_exported_can_be_imported(desk: Desk) -> None:
     wrong = b"Kit SKU,Component SKU,Quantity\nBOX,GIFT,1\nA,B,x\nC,D,1\nE,C,1\nSIX,CAN,6\n"
     page = client.post(of(desk, "import/"), {"file": io.BytesIO(wrong)}).content.decode()
     assert "GIFT is a kit itself" in page and "is no quantity" in page and "C is a kit itself in this file" in page
+
+
+def test_a_file_may_take_a_kit_apart_and_make_kits_of_its_components(desk: Desk) -> None:
+    client = desk.client("owner")
+    client.post(of(desk, "new/"), {"sku": "GIFT", "parts": "2 MUG"})
+
+    def planned(rows: str) -> tuple[list[str], list[int]]:
+        content = f"Kit SKU,Component SKU,Quantity\n{rows}".encode()
+        plan = client.post(of(desk, "import/"), {"file": io.BytesIO(content)}).context["plan"]
+        return [change.what for change in plan.changes], [line for line, _ in plan.problems]
+
+    assert planned("GIFT,TIN,1\nMUG,CLAY,1\n") == (["GIFT", "MUG"], [])
+    assert planned("GIFT,BOX,1\nMUG,CLAY,1\nBOX,LID,1\n") == (["BOX"], [2, 3]), "GIFT stays, with the mugs in it"
+
+
+def test_a_file_of_many_kits_asks_no_more_than_one_of_few(desk: Desk) -> None:
+    client = desk.client("owner")
+
+    def asked(number: int) -> int:
+        rows = "".join(f"KIT-{at},PART-{at},2\n" for at in range(number))
+        content = f"Kit SKU,Component SKU,Quantity\n{rows}".encode()
+        with counted() as statements:
+            client.post(of(desk, "import/"), {"file": io.BytesIO(content)})
+        return len(statements)
+
+    asked(1)  # what is asked once
+    assert asked(200) == asked(2)
 
 
 def test_the_order_page_says_what_is_sent_for_a_kit_and_how_far_it_is(desk: Desk) -> None:

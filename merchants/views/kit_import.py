@@ -52,17 +52,13 @@ class KitImport:
                 wanted[sku] = _checked(group)
             except kits.Refused as why:
                 plan.problems += [(row.line, str(why)) for row in group]
+        while nested := kits.nesting(self.merchant.pk, wanted):  # without these, others may be kits in stored ones
+            for sku, said in nested.items():
+                plan.problems += [(row.line, said) for row in groups[sku]]
+                del wanted[sku]
         known = kits.contents(self.merchant.pk, wanted)
         new = kits.unheard_of(self.merchant.pk, (part.sku for kit in wanted.values() for part in kit))
         for sku, kit in wanted.items():
-            try:
-                kits.refuse_nesting(self.merchant.pk, {sku: kit})
-                nested = next((one.sku for one in kit if one.sku in wanted), "")
-                if nested:
-                    raise kits.Refused(f"{nested} is a kit itself in this file: a kit has no kits in it.")
-            except kits.Refused as why:
-                plan.problems += [(row.line, str(why)) for row in groups[sku]]
-                continue
             if known.get(sku) == kit:
                 plan.same += 1
             else:
