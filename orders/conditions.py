@@ -19,6 +19,7 @@ from merchants.rules.conditions import (
 )
 
 MOST_VALUES = 500  # of one condition
+LONGEST = 100  # characters of a value
 MATCHES = {
     FULL: "is",
     STARTS: "starts with",
@@ -97,7 +98,9 @@ _MATCHES = {"": FULL} | {words: match for match, words in MATCHES.items()}
 
 
 def _value(field_name: str, text: str) -> str:
-    value = " ".join(text.replace("\x00", "").split())[:100]
+    value = " ".join(text.replace("\x00", "").split())
+    if len(value) > LONGEST:
+        raise Refused(f"“{value[:30]}…” has more than {LONGEST} characters.")
     if field_name in COUNTRIES:
         country = alpha_2(value)
         if country is None:

@@ -12,6 +12,7 @@ from carts.models import Cart, ItemFilter
 from merchants.models import Service
 from merchants.rules import item_code, kit
 from merchants.rules.draft import FILTERED, ITEMS_FILTERED, ORDER_FILTERED
+from merchants.rules.filters import WHITELIST
 from merchants.rules.methods import code_key
 from merchants.schedules import wake
 from orders import conditions, releasing, ruling
@@ -74,6 +75,7 @@ def change_items(
         new = {key: item for key, item in wanted.items() if key not in rows}
         if len(rows) - len(gone) + len(new) > MOST_ITEMS:
             raise Refused(f"An item filter lists at most {MOST_ITEMS:,} codes.")
+        refuse_nothing(after["item_filter"], len(rows) - len(gone) + len(new))
         ItemFilter.objects.filter(cart=cart, key__in=gone).delete()
         ItemFilter.objects.bulk_create(
             [ItemFilter(cart=cart, key=key, item=item if key else "", created_at=now) for key, item in new.items()],
@@ -84,6 +86,12 @@ def change_items(
         _follow(cart, now, actor, saved, _CURED, ITEMS_FILTERED)
         _enter(actor, "cart.item_filter", cart, saved)
     return saved
+
+
+def refuse_nothing(kind: str, listed: int) -> None:
+    """Raises Refused where an item filter that lists so many would let nothing through."""
+    if kind == WHITELIST and not listed:
+        raise Refused("List the items first: with an empty whitelist no order would be loaded at all.")
 
 
 def change_orders(

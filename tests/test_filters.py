@@ -153,6 +153,10 @@ def test_every_filter_has_its_say() -> None:
         (("nothing", "required", "full", ["x"]), "Choose a field"),
         (("tag", "perhaps", "full", ["x"]), "required or restricted"),
         (("tag", "required", "full", [" ", ""]), "at least one value"),
+        (
+            ("tag", "restricted", "ends", ["GIFT" * 26]),
+            "“GIFTGIFTGIFTGIFTGIFTGIFTGIFTGI…” has more than 100 characters",
+        ),
     ],
 )
 def test_what_is_no_filter_is_refused_in_words(given: Any, why: str) -> None:
@@ -268,6 +272,30 @@ def test_the_item_filter_is_set_filled_searched_and_emptied(desk: Desk) -> None:
     assert answer.status_code == 422 and "at least one item code" in text(answer)
     csv = file_of(client.get(here + "csv/")).decode()
     assert "<b>x</b>" in csv
+
+
+def test_no_whitelist_is_empty_since_no_order_would_be_loaded(desk: Desk) -> None:
+    client, cart = desk.client("owner"), desk.carts[0]
+    here, why = desk.url(f"carts/{cart.public_id}/item-filters/"), "with an empty whitelist no order would be loaded"
+
+    def kind() -> str:
+        with tenancy.activate(desk.account.pk):
+            return str(Cart.objects.get(pk=cart.pk).item_filter)
+
+    wanted = {"do": "type", "kind": "whitelist", "level": "item"}
+    answer = client.post(here, wanted)
+    assert (answer.status_code, why in text(answer), kind()) == (422, True, "")
+    rows = f"Id,Item Filter Type\n{cart.public_id},Whitelist\n".encode()
+    assert why in text(client.post(desk.url("carts/rules/import/"), {"file": io.BytesIO(rows)}))
+    client.post(here, {"do": "add", "items": "ALPHA"})
+    client.post(here, wanted)
+    assert kind() == "whitelist"
+    with tenancy.activate(desk.account.pk):
+        listed = ItemFilter.objects.get().pk
+    answer = client.post(here, {"do": "remove", "m": [listed]})
+    assert (answer.status_code, why in text(answer)) == (422, True)
+    client.post(here, {**wanted, "kind": ""})
+    assert client.post(here, {"do": "remove", "m": [listed]}).status_code == 302
 
 
 def test_an_order_filter_is_added_changed_and_deleted_each_field_once(desk: Desk) -> None:

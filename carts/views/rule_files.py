@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.forms import CartForm
-from carts.models import Cart
+from carts.models import Cart, ItemFilter
 from carts.views import listing
 from carts.views.lookup import today
 from integration_manager import list_pages, spreadsheet
@@ -200,6 +200,11 @@ class RulesImport:
             country_rules.refuse_nothing(rule)
         except country_rules.Refused as why:
             raise Wrong(f"{LABELS['country_kind']}: {why}") from None
+        if "item_filter" in of_pages:
+            try:
+                filters.refuse_nothing(of_pages["item_filter"], ItemFilter.objects.filter(cart=cart).count())
+            except filters.Refused as why:
+                raise Wrong(f"{LABELS['item_filter']}: {why}") from None
         after = _said(cart) | {name: OF_PAGES[name][1][value] for name, value in of_pages.items()}
         wanted.changes = {name: (before[name], after[name]) for name in LABELS if before[name] != after[name]}
         return wanted
