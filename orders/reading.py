@@ -23,6 +23,7 @@ from orders.models import OrderDetail
 
 HANDLED = "handled"  # the reason of skipped orders that a person marked as handled elsewhere
 GONE = "gone"  # of those that were here, and are not any more: orders/expiry.py
+DONE_WITH = (HANDLED, GONE)
 TOO_OLD = "too_old"
 _NOT_OURS = {
     SourceState.NOT_YET: "It is not ready to be shipped yet, for example not paid. It is loaded once it is.",

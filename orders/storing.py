@@ -13,8 +13,8 @@ from orders import causes, item_codes, managed
 from orders.following import update_known
 from orders.inserting import Plan, insert_orders, skip_order
 from orders.intake import Incoming, Intake, Stored
-from orders.models import Order, Status
-from orders.reading import GONE, HANDLED, left_out
+from orders.models import Order, SkippedOrder, Status
+from orders.reading import DONE_WITH, left_out
 
 
 def store_page(
@@ -34,7 +34,8 @@ def store_page(
     if fresh or changed:
         intake.keep_rules()
     _insert_new(intake, fresh, over, now, stored, plan)
-    news = bool(changed) or any(incoming.key not in over for incoming in fresh)  # what is done with stays so
+    # What is done with stays so.
+    news = bool(changed) or any(over.get(incoming.key) not in DONE_WITH for incoming in fresh)
     if len(changed) > 1:  # all of them, then all that holds them, since each is followed by itself
         rows = Order.objects.filter(pk__in=[row[0] for row in changed]).order_by("pk")
         causes.lock(rows.select_for_update(no_key=True).values_list("cause", flat=True))
@@ -62,7 +63,7 @@ Known = tuple[int, str, str, bool, bool]  # id, status, hash, cancel requested, 
 
 
 def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], dict[str, str]]:
-    """The latest revision of each order that we have; and of those that are done with which: HANDLED, or GONE.
+    """The latest revision of each order that we have; and why those that were skipped were, first of all as DONE_WITH.
 
     The marks follow the shop, as the orders do, whichever of the merchant's connections reads it.
     """
@@ -76,19 +77,21 @@ def known_of(intake: Intake, keys: list[str]) -> tuple[dict[str, Known], dict[st
                SELECT s.key, -1, s.id, s.reason, '', false, false
                FROM orders_skippedorder s JOIN carts_cart c ON c.account_id = s.account_id AND c.id = s.cart_id
                WHERE s.account_id = %s AND c.merchant_id = %s AND c.system = %s AND c.shop = %s
-                 AND s.key = ANY(%s) AND s.reason = ANY(%s)
+                 AND s.key = ANY(%s)
                ORDER BY 2, 4""",
-            [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys, [HANDLED, GONE]],
+            [account, merchant, cart.source, keys, account, merchant, cart.system, cart.shop, keys],
         )
         rows = cursor.fetchall()
     # Gone with one connection and marked as handled with another: marked, which comes later.
-    return {row[0]: row[2:] for row in rows if row[1] >= 0}, {row[0]: row[3] for row in rows if row[1] < 0}
+    skipped = [(row[0], row[3]) for row in rows if row[1] < 0]
+    over = dict(skipped) | {key: reason for key, reason in skipped if reason in DONE_WITH}
+    return {row[0]: row[2:] for row in rows if row[1] >= 0}, over
 
 
 def _insert_new(
     intake: Intake, fresh: list[Incoming], over: dict[str, str], now: datetime, stored: Stored, plan: Plan | None
 ) -> None:
-    wanted = []
+    wanted: list[Incoming] = []
     if fresh:
         item_codes.know(intake.rules, item_codes.codes_of(incoming.order for incoming in fresh))
     if plan is not None:
@@ -100,4 +103,14 @@ def _insert_new(
         elif why.listed and incoming.order is not None:
             skip_order(intake.cart, incoming, incoming.order, why, now)
             stored.skipped += 1
+    _skipped_no_more(intake, [incoming.key for incoming in wanted if incoming.key in over])
     insert_orders(intake, wanted, now, stored, plan=plan)
+
+
+def _skipped_no_more(intake: Intake, keys: list[str]) -> None:
+    """What is loaded after all is not listed any more. Call it before that, as loading by hand locks them first."""
+    if keys:
+        shop = {"cart__system": intake.cart.system, "cart__shop": intake.cart.shop}
+        rows = SkippedOrder.objects.filter(merchant=intake.merchant, key__in=keys, **shop)
+        locked = rows.order_by("pk").select_for_update(of=["self"]).values_list("pk", flat=True)
+        SkippedOrder.objects.filter(pk__in=list(locked)).delete()

@@ -26,7 +26,7 @@ from tests import desk as desks
 from tests.counter import text
 from tests.desk import Desk, file_of
 from tests.test_rules import PLAIN, SHIP, order
-from tests.world import World, place, run
+from tests.world import World, change, place, run
 
 DOWNLOAD, DELIVER = Service.DOWNLOAD, Service.DELIVER
 
@@ -241,6 +241,21 @@ def test_what_a_filter_kept_out_is_said_when_it_is_changed(world: World) -> None
     assert (saved.skipped, saved.released) == (1, 0)
     entry = AuditEntry.objects.filter(verb="cart.order_filters").latest("pk")
     assert entry.changes == {"Shipping country": ["required: is FJ", "required: is US"]}
+
+
+def test_what_fits_by_now_is_loaded_and_not_listed_as_skipped_any_more(world: World) -> None:
+    """A shop's tag HOLD, say, which somebody takes off again."""
+    require(world, "tag", "restricted", "full", ["HOLD"])
+    held = place(world, 1, ("ALPHA", 1), tags=["HOLD"])
+    place(world, 2, ("ALPHA", 1), tags=["HOLD"])
+    run(world, DOWNLOAD)
+    assert (SkippedOrder.objects.count(), Order.objects.count()) == (2, 0)
+    change(world, held, tags=[])
+    run(world, DOWNLOAD)
+    assert [row.number for row in SkippedOrder.objects.all()] == ["OAK-2"]
+    assert require(world, "tag", "restricted", "full", ["WAIT"]).skipped == 1
+    run(world, DELIVER)
+    assert (world.only().status, sent(world)) == (Status.AT_WMS, [["ALPHA"]])
 
 
 def test_a_filtered_product_is_kept_from_the_carts_inventory_too(world: World) -> None:
