@@ -2,11 +2,15 @@
 
 A batch is one transaction: its orders are locked, what each allows is asked again, the action moves them, and
 their rows get the outcome. So whatever dies, nothing is done twice, and the next task goes on where it ended.
+Skipped orders are loaded one by one, since the shop of each is asked for it before its transaction.
 """
 
+import contextlib
+import functools
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,14 +26,17 @@ from accounts.roles import permissions_of
 from integration_manager import tenancy
 from integration_manager.ids import public_id
 from integration_manager.kit import clock
+from integration_manager.kit.errors import RateLimited
 from integration_manager.log import context as log_context
-from orders import actions
-from orders.many import KINDS, Kind
-from orders.models import BulkAction, BulkRow, Order
+from orders import actions, loading
+from orders.many import KINDS, LOAD, Kind, Words
+from orders.models import BulkAction, BulkRow, Order, SkippedOrder
+from orders.shops import Shops
 
 BATCH = 500
 LEASE = 60.0  # seconds of PostgreSQL's clock, renewed with each batch
 BUDGET = 20.0  # seconds of one task
+SHORTEST, LONGEST = 5.0, 300.0  # seconds for which it waits where a shop asks for that
 AT_ONCE = 50  # up to so many are done before the page answers
 MOST = 100_000  # orders of one action
 PERMISSION = "orders.act"
@@ -84,14 +91,18 @@ def why_not(order: Order, kind: Kind) -> str:
     return reason
 
 
-def begin(orders: QuerySet[Order], kind: Kind, user: User, key: str, about: str, now: datetime) -> BulkAction:
-    """Fixes which orders these are, newest first where there are too many. Confirmed twice, it is begun once."""
+def begin(orders: QuerySet[Any], kind: Words, user: User, key: str, about: str, now: datetime) -> BulkAction:
+    """Fixes which orders these are, newest first where there are too many. Confirmed twice, it is begun once.
+
+    For LOAD they are skipped ones.
+    """
     try:
         with transaction.atomic():
             bulk: BulkAction = BulkAction.objects.create(
                 key=key, action=kind.key, user=user, actor=user.email, about=about[:500], created_at=now
             )
-            sql, params = orders.order_by("-pk").values_list("pk")[:MOST].query.sql_with_params()
+            mark = -F("pk") if kind is LOAD else F("pk")
+            sql, params = orders.order_by("-pk").values_list(mark)[:MOST].query.sql_with_params()
             with connection.cursor() as cursor:
                 cursor.execute(
                     f"""INSERT INTO orders_bulkrow (account_id, bulk_id, order_id, outcome, reason, created_at)
@@ -103,7 +114,7 @@ def begin(orders: QuerySet[Order], kind: Kind, user: User, key: str, about: str,
     except IntegrityError:
         known: BulkAction = BulkAction.objects.get(key=key)
         return known
-    if bulk.total <= AT_ONCE:
+    if bulk.total <= AT_ONCE and kind is not LOAD:
         carry_on(bulk.pk)
         bulk.refresh_from_db()
     else:
@@ -172,19 +183,34 @@ def carry_on(bulk_id: int) -> None:
     claimed = BulkAction.objects.filter(_idle(), pk=bulk_id, state=BulkAction.State.RUNNING)
     if not claimed.update(token=F("token") + 1, lease_until=_lease()):
         return
-    bulk = BulkAction.objects.get(pk=bulk_id)
+    bulk = BulkAction.objects.select_related("account").get(pk=bulk_id)
+    mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token)
     try:
-        while _batch(bulk, clock.now()):
-            if time.monotonic() - began > BUDGET:  # to the back of the line
-                BulkAction.objects.filter(pk=bulk.pk, token=bulk.token).update(lease_until=None)
-                hint(bulk.pk, bulk.account_id)
-                return
+        with _steps(bulk) as step:
+            while step(clock.now()):
+                if time.monotonic() - began > BUDGET:  # to the back of the line
+                    mine.update(lease_until=None)
+                    hint(bulk.pk, bulk.account_id)
+                    return
+    except RateLimited as error:
+        wait = (error.retry_at - clock.now()).total_seconds() if error.retry_at else 0.0
+        mine.update(lease_until=Now() + timedelta(seconds=min(max(wait, SHORTEST), LONGEST)))
     except DatabaseError:
         log.warning("bulk action %s was cut off, and goes on once its lease is over", bulk_id, exc_info=True)
     except Exception:
         number = public_id()
         log.exception("report %s: bulk action %s failed", number, bulk_id)
         _end(bulk, BulkAction.State.STOPPED, f"We made a mistake. Report {number}.")
+
+
+@contextlib.contextmanager
+def _steps(bulk: BulkAction) -> Iterator[Callable[[datetime], bool]]:
+    """What is done until it says that nothing is left."""
+    if bulk.action == LOAD.key:
+        with Shops(bulk.account) as shops:
+            yield functools.partial(_load, bulk, shops)
+    else:
+        yield functools.partial(_batch, bulk)
 
 
 def _lease() -> Any:
@@ -215,6 +241,44 @@ def _batch(bulk: BulkAction, now: datetime) -> bool:
         _decide(bulk, reasons)
         mine.update(done=F("done") + len(done), refused=F("refused") + len(ids) - len(done))
     return True
+
+
+def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
+    """Loads the next skipped order. False: there is none, or another task has taken it over.
+
+    What is loaded stands in its row from then on as the order that it became.
+    """
+    mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token, state=BulkAction.State.RUNNING)
+    if not mine.update(lease_until=_lease()):
+        return False
+    row = BulkRow.objects.filter(bulk=bulk, outcome="").order_by("order_id").first()
+    if row is None:
+        _end(bulk, BulkAction.State.DONE)
+        return False
+    skipped = SkippedOrder.objects.select_related("merchant", "cart__merchant").filter(pk=-row.order_id).first()
+    raw, reason = None, loading.why_not(skipped, bulk.account)
+    if skipped is not None and not reason:
+        raw, reason = shops.order(skipped)
+    with transaction.atomic():
+        if not mine.update(lease_until=_lease()):
+            return False
+        if skipped is not None and not reason:
+            try:
+                order = loading.load_anyway(skipped, raw, bulk.account, bulk.actor, now)
+            except actions.NotNow as refusal:
+                reason = str(refusal)
+            else:
+                _becomes(row, order.pk)
+        _decide(bulk, {row.order_id: reason})
+        mine.update(**{"refused": F("refused") + 1} if reason else {"done": F("done") + 1})
+    return True
+
+
+def _becomes(row: BulkRow, order_id: int) -> None:
+    """A skipped order is loaded. Where two of them are one order, the first stands for it."""
+    if not BulkRow.objects.filter(bulk=row.bulk_id, order_id=order_id).exists():
+        BulkRow.objects.filter(pk=row.pk).update(order_id=order_id)
+        row.order_id = order_id
 
 
 def _decide(bulk: BulkAction, reasons: dict[int, str]) -> None:

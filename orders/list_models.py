@@ -77,7 +77,7 @@ class BulkRow(TenantModel):
         REFUSED = "refused", "Not done"
 
     bulk = TenantKey(BulkAction, models.CASCADE, related_name="rows", db_index=False)
-    order_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()  # below zero: that of a skipped order, which is to be loaded
     outcome = models.CharField(max_length=7, choices=Outcome, default=Outcome.WAITING, blank=True)
     reason = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=clock.now)

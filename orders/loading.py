@@ -9,6 +9,7 @@ from accounts.models import Account
 from integration_manager.kit.canonical import SourceState
 from merchants.rules import REFUSALS
 from orders.actions import NotNow
+from orders.connections import cart_class
 from orders.inserting import insert_orders
 from orders.intake import Intake, Stored
 from orders.models import Order, SkippedOrder
@@ -18,6 +19,34 @@ from orders.storing import announce, known_of
 
 SALT = "skipped-row"  # these rows have no public id: they are named by a signature
 CAN = (HANDLED, GONE, TOO_OLD, *REFUSALS)  # the other reasons are rows that no order can be made of
+OVER = (HANDLED, GONE)  # what was shipped already
+NOT_SKIPPED = "It is not skipped any more. Look for it among the orders."
+NOT_KEPT = "What the shop gave is kept for a time alone, which is over."
+
+
+def why_not(skipped: SkippedOrder | None, account: Account) -> str:
+    """Why nothing can be loaded of it now, in words; "": its source can be asked."""
+    if skipped is None or skipped.reason not in CAN:
+        return NOT_SKIPPED
+    if account.suspended_at is not None:
+        return "This account is suspended. Nothing is called, run or sent until it is opened again."
+    if skipped.merchant.archived_at is not None:
+        return f"{skipped.merchant.name} is archived, and nothing of it runs. Restore it first."
+    if skipped.cart.archived_at is not None:
+        return f"{skipped.cart.name} is deleted, and nothing is read from it. Restore it first."
+    if skipped.raw is None and not cart_class(skipped.cart).overrides("order"):
+        return NOT_KEPT
+    return ""
+
+
+def ask(connector: Any, skipped: SkippedOrder) -> Any:
+    """The order as its shop has it now; None where it has it no more."""
+    return connector.order(skipped.key) or connector.order(skipped.number or skipped.key)
+
+
+def gone(skipped: SkippedOrder) -> str:
+    """That the shop was asked, and does not have it."""
+    return f"{skipped.cart.name} does not have this order any more."
 
 
 def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, now: datetime) -> Order:

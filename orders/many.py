@@ -151,17 +151,23 @@ def resend_tracking(orders: Sequence[Order], actor: str, now: datetime) -> list[
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """An action that can be done to many at once. `action`: the one of orders/actions.py that has to be allowed.
-
-    `held_by_person`: whether it is for the orders that a person held, or for those that a rule holds.
-    """
+class Words:
+    """How an action on many is told of."""
 
     key: str
     label: str  # its button
     what: str  # what happens, for the page that asks
     done: str  # of those that it was done to: "3 orders …"
     icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Words):
+    """An action that can be done to many at once. `action`: the one of orders/actions.py that has to be allowed.
+
+    `held_by_person`: whether it is for the orders that a person held, or for those that a rule holds.
+    """
+
     action: str
     act: Act
     held_by_person: bool | None = None
@@ -202,6 +208,16 @@ KINDS = {
         ),
     )
 }  # fmt: skip
+# Of skipped orders, which are none yet: each is asked for at its shop, and then loaded.
+LOAD = Words(
+    "load_anyway", "Load anyway", "They are loaded whatever kept them out, and go their way like the others.",
+    "are loaded", "download",
+)  # fmt: skip
+
+
+def words_of(action: str) -> Words | None:
+    """An action in words; None for one that there is no more."""
+    return LOAD if action == LOAD.key else KINDS.get(action)
 
 
 def _ids(orders: Iterable[Order], *statuses: Status) -> list[int]:

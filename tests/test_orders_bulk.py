@@ -1,5 +1,6 @@
 """Actions on many orders at once: what is counted beforehand, and that each order is decided once."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_what_dies_in_the_middle_goes_on_and_does_nothing_twice(desk: Desk, monk
         for index in range(5):
             make_order(desk.carts[0], f"N{index}", status="confirmed")
         bulk = begin(desk, "resend_tracking")
-        monkeypatch.setitem(many.KINDS, "resend_tracking", many.Kind(**{**_fields(kinds), "act": act}))
+        monkeypatch.setitem(many.KINDS, "resend_tracking", dataclasses.replace(kinds, act=act))
         with pytest.raises(SystemExit):
             bulk_run.carry_on(bulk.pk)
         bulk.refresh_from_db()
@@ -120,10 +121,6 @@ def test_what_dies_in_the_middle_goes_on_and_does_nothing_twice(desk: Desk, monk
         assert (bulk.state, bulk.done, bulk.refused) == ("done", 5, 0)
         told = Event.objects.filter(kind="resend_tracking").values_list("order_id", flat=True)
         assert sorted(told) == sorted(Order.objects.values_list("pk", flat=True)), "each exactly once"
-
-
-def _fields(kind: many.Kind) -> dict[str, Any]:
-    return {name: getattr(kind, name) for name in many.Kind.__slots__}
 
 
 def test_it_runs_with_the_merchants_and_the_permission_of_who_asked_as_of_then(

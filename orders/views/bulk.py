@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,8 +17,8 @@ from integration_manager import spreadsheet
 from integration_manager.kit import clock
 from orders import bulk_run, selection
 from orders.agreed import more_than_agreed, shown_at
-from orders.many import KINDS
-from orders.models import BulkAction, BulkRow, Order
+from orders.many import KINDS, words_of
+from orders.models import BulkAction, BulkRow, Order, SkippedOrder
 
 LATELY = 50
 # What is in the form by itself; the rest are filters.
@@ -40,7 +40,7 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
     if request.method == "GET" and "action" not in data:
         found: list[Any] = list(_mine(request).order_by("-pk")[:LATELY])
         for one in found:
-            one.kind = KINDS.get(one.action)
+            one.kind = words_of(one.action)
         return render(request, "orders/bulk_list.html", {"bulks": found})
     kind, chosen = KINDS.get(data.get("action", "")), selection.of(data)
     back = reverse("orders", args=[request.account.public_id]) + f"?{chosen.filters or 'state='}"
@@ -66,9 +66,11 @@ def orders_bulk(request: AccountRequest) -> HttpResponseBase:
         "kind": kind,
         "chosen": chosen,
         "found": forecast,
+        "careful": kind.what if kind.careful else "",
         "more": more,
         "most": bulk_run.MOST,
         "key": secrets.token_hex(16),
+        "to": reverse("orders_bulk", args=[request.account.public_id]),
         "back": back,
         "fields": [(name, value) for name, value in data.items() if name not in ASKED],
     }
@@ -86,13 +88,14 @@ def bulk(request: AccountRequest, bulk: str) -> HttpResponse:
     refused = BulkRow.objects.filter(bulk=found, outcome=BulkRow.Outcome.REFUSED)
     rows = list(refused.order_by("order_id").values_list("order_id", "reason")[:SHOWN])
     orders = {order.pk: order for order in Order.objects.filter(pk__in=[pk for pk, _ in rows])}
+    skipped = {-row.pk: row for row in SkippedOrder.objects.filter(pk__in=[-pk for pk, _ in rows])}
     context = {
         "bulk": found,
-        "kind": KINDS.get(found.action),
+        "kind": words_of(found.action),
         "running": running,
         "percent": 100 * (found.total - found.waiting) // found.total if found.total else 100,
         "reasons": list(refused.order_by().values_list("reason").annotate(number=Count("pk")).order_by("-number")),
-        "rows": [(orders.get(pk), reason) for pk, reason in rows],
+        "rows": [(orders.get(pk), skipped.get(pk), reason) for pk, reason in rows],
         "more": max(0, found.refused - SHOWN),
     }
     inside = request.headers.get("HX-Target") == "bulk"
@@ -117,18 +120,20 @@ def bulk_csv(request: AccountRequest, bulk: str) -> StreamingHttpResponse:
 
 def _actions(rows: QuerySet[BulkAction]) -> Iterator[list[object]]:
     for one in spreadsheet.newest_first(rows):
-        kind = KINDS.get(one.action)
+        kind = words_of(one.action)
         about = [kind.label if kind else one.action, one.get_state_display(), one.about, one.actor]
         yield [*about, one.done, one.refused, one.waiting, spreadsheet.moment(one.created_at), one.problem]
 
 
 def _results(bulk: BulkAction) -> Iterator[list[str]]:
     """Read in parts: an action may have a hundred thousand orders."""
-    last, size = 0, bulk_run.BATCH
+    last, size = -(1 << 62), bulk_run.BATCH
     while True:
         part = list(BulkRow.objects.filter(bulk=bulk, order_id__gt=last).order_by("order_id")[:size])
-        numbers = Order.objects.filter(pk__in=[row.order_id for row in part])
-        known = {pk: about for pk, *about in numbers.values_list("pk", "cust_po_no", "merchant__name", "cart__name")}
+        ids, whose = [row.order_id for row in part], ("merchant__name", "cart__name")
+        numbers = Order.objects.filter(pk__in=ids).values_list("pk", "cust_po_no", *whose)
+        skipped = SkippedOrder.objects.filter(pk__in=[-pk for pk in ids]).values_list(-F("pk"), "number", *whose)
+        known = {pk: about for pk, *about in (*numbers, *skipped)}
         for row in part:
             yield [*known.get(row.order_id, ("", "", "")), row.get_outcome_display(), row.reason]
         if len(part) < size:

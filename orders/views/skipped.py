@@ -1,14 +1,16 @@
 """What was knowingly not loaded, and loading it anyway."""
 
-import time
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from datetime import time as day_time
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core import signing
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -25,15 +27,18 @@ from integration_manager import spreadsheet, trying
 from integration_manager.chips import chips
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
-from orders import loading, search, skip_reasons
+from merchants.models import Merchant
+from orders import bulk_run, loading, search, skip_reasons
 from orders.actions import NotNow
+from orders.agreed import more_than_agreed
 from orders.connections import cart_class
-from orders.models import Order, SkippedOrder
+from orders.many import LOAD
+from orders.models import SkippedOrder
 from orders.reading import GONE
 from orders.views.tabs import tabs
 
-MOST_AT_ONCE = 50
-SECONDS = 12.0  # after which no further shop is asked
+ASKED = ("one", "key", "shown", "csrfmiddlewaretoken")  # in the form by themselves
+TWICE = "Some were handled elsewhere, or were here once: what was shipped already the customer gets twice."
 HEAD = ["Order", "Merchant", "Cart", "Reason", "Why it was not loaded", "Placed", "Seen (UTC)"]
 
 
@@ -86,14 +91,7 @@ def skipped(request: AccountRequest) -> HttpResponse:
     merchant = chosen_merchant(request)() if data.get("merchant") else None
     carts = to_choose(Cart.objects.all(), data.get("cart") or "")
     cart = next((one for one in carts if one.public_id == data.get("cart")), None)
-    given = [
-        ("q", "Number begins with", data.get("q") or ""),
-        ("merchant", "Merchant", (merchant.name if merchant else "unknown") if data.get("merchant") else ""),
-        ("cart", "Cart", (cart.name if cart else "unknown") if data.get("cart") else ""),
-        ("reason", "Reason", skip_reasons.label_of(data["reason"]) if data.get("reason") else ""),
-        ("since", "Seen from", f"{data['since']:%d %b %Y}" if data.get("since") else ""),
-        ("until", "Seen until", f"{data['until']:%d %b %Y}" if data.get("until") else ""),
-    ]
+    given = _given(data, merchant.name if merchant else "unknown", cart.name if cart else "unknown")
     filters = search.Filters(merchant=merchant.public_id if merchant else "")
     context = {
         "page": page,
@@ -101,11 +99,39 @@ def skipped(request: AccountRequest) -> HttpResponse:
         "carts": carts,
         "reasons": skip_reasons.REASONS.items(),
         "chips": chips(request, given),
+        "given": [(name, str(data[name])) for name, _, value in given if value],  # days as they are read
         "clear_url": "?",
         "tabs": tabs(request, filters, "skipped"),
         "loadable": any(row.can_load for row in page.items),
     }
     return render(request, "orders/skipped.html", context)
+
+
+def _given(data: Mapping[str, Any], merchant: str, cart: str) -> list[tuple[str, str, str]]:
+    """The filters that are on: parameter, label and value in words. `merchant`, `cart`: the names of theirs."""
+    return [
+        ("q", "Number begins with", data.get("q") or ""),
+        ("merchant", "Merchant", merchant if data.get("merchant") else ""),
+        ("cart", "Cart", cart if data.get("cart") else ""),
+        ("reason", "Reason", skip_reasons.label_of(data["reason"]) if data.get("reason") else ""),
+        ("since", "Seen from", f"{data['since']:%d %b %Y}" if data.get("since") else ""),
+        ("until", "Seen until", f"{data['until']:%d %b %Y}" if data.get("until") else ""),
+    ]
+
+
+def _words(form: SkippedFilter) -> str:
+    """All that match, said so that one can check it."""
+    data = form.cleaned_data
+    merchant = Merchant.objects.filter(public_id=data.get("merchant") or "").first()
+    cart = Cart.objects.filter(public_id=data.get("cart") or "").first()
+    given = _given(data, merchant.name if merchant else "unknown", cart.name if cart else "unknown")
+    said = ", ".join(f"{label[:1].lower()}{label[1:]} {value}" for _, label, value in given if value)
+    return f"all skipped orders with {said}" if said else "all skipped orders"
+
+
+def _query(data: Mapping[str, Any]) -> str:
+    """The list's address behind its question mark."""
+    return urlencode({name: data[name] for name in SkippedFilter.base_fields if data.get(name)})
 
 
 @require("orders.view")
@@ -137,54 +163,90 @@ def _called(row: SkippedOrder) -> str:
 @require("orders.act")
 @require_POST
 def skipped_load(request: AccountRequest) -> HttpResponseBase:
-    """Loads one or those that were ticked, as their carts have them now where these can be asked, else as read."""
-    back = reverse("skipped", args=[request.account.public_id])
-    marks = request.POST.getlist("one") or request.POST.getlist("row")[:MOST_AT_ONCE]
-    if not marks:
-        messages.info(request, "No order was selected.")
-        return redirect(back)
-    began, loaded, troubles = time.monotonic(), [], []
-    for number, mark in enumerate(marks):
-        if number and time.monotonic() - began > SECONDS:
-            troubles.append(f"{len(marks) - number} were not come to: the shops took their time. Load them again.")
-            break
-        order, trouble = _load(request, _row(mark))
-        if order is not None:
-            loaded.append(order)
-        elif trouble not in troubles:
-            troubles.append(trouble)
-    for trouble in troubles[:5]:
-        messages.error(request, trouble)
-    if len(marks) == 1 and loaded:
-        messages.success(request, "The order is loaded, and goes its way like the others.")
-        return redirect("order", request.account.public_id, loaded[0].public_id)
-    if loaded:
-        verb = "orders are" if len(loaded) > 1 else "order is"
-        messages.success(request, f"{len(loaded)} {verb} loaded, and go their way like the others.")
-    return redirect(back)
+    """Loads one at once. Of several, or of all that match, it says first how many there are, and then begins.
+
+    Each is loaded as its cart has it now, where that can be asked, else as read.
+    """
+    data = request.POST
+    marks = data.getlist("one") or data.getlist("row")
+    everything = bool(data.get("all")) and "one" not in data
+    if len(marks) == 1 and not everything:
+        return _load_one(request, _row(marks[0]))
+    form = SkippedFilter(data)
+    if everything:
+        rows, words = form.rows(), _words(form)
+    else:
+        ids = [pk for pk in map(_pk, marks) if pk is not None]
+        rows, words = SkippedOrder.objects.filter(pk__in=ids), f"{len(ids)} selected orders"
+        if not ids:
+            messages.info(request, "No order was selected.")
+            return redirect("skipped", request.account.public_id)
+    found, why = _forecast(rows)
+    more = everything and "shown" in data and more_than_agreed(found.able, data["shown"])
+    if "shown" in data and not more:
+        key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
+        begun = bulk_run.begin(rows.filter(reason__in=loading.CAN), LOAD, request.user, key, words, clock.now())
+        return redirect("bulk", request.account.public_id, begun.public_id)
+    kept = [(name, value) for name in data if name not in ASKED for value in data.getlist(name)]
+    context = {
+        "kind": LOAD,
+        "chosen": {"words": words},
+        "found": found,
+        "why": why,
+        "careful": TWICE if any(reason in loading.OVER for reason, _, _ in why) else "",
+        "more": more,
+        "most": bulk_run.MOST,
+        "key": secrets.token_hex(16),
+        "to": reverse("skipped_load", args=[request.account.public_id]),
+        "back": f"{reverse('skipped', args=[request.account.public_id])}?{_query(data)}",
+        "fields": kept,
+    }
+    return render(request, "orders/bulk_ask.html", context)
 
 
-def _load(request: AccountRequest, row: SkippedOrder | None) -> tuple[Order | None, str]:
-    """The order that was made of a row, or what stands against that."""
-    if row is None or row.reason not in loading.CAN:
-        return None, "It is not skipped any more. Look for it among the orders."
-    raw, trouble = _now(request, row)
-    if trouble:
-        return None, trouble
+def _forecast(rows: QuerySet[SkippedOrder]) -> tuple[bulk_run.Forecast, list[tuple[str, str, int]]]:
+    """What could be loaded of these; and why that was not: reason, in words, and how many."""
+    some = rows.order_by().values("reason")[: bulk_run.MOST + 1]
+    with connection.cursor() as cursor:
+        sql, params = some.query.sql_with_params()
+        cursor.execute(f"SELECT m.reason, count(*) FROM ({sql}) m GROUP BY 1 ORDER BY 2 DESC, 1", params)  # noqa: S608 (the ORM's)
+        numbers = dict(cursor.fetchall())
+    able = sum(number for reason, number in numbers.items() if reason in loading.CAN)
+    total = sum(numbers.values())
+    why = [(r, skip_reasons.label_of(r), number) for r, number in numbers.items() if r in loading.CAN]
+    others = [("No order can be made of what could not be read.", total - able)] if total > able else []
+    return bulk_run.Forecast(min(total, bulk_run.MOST), able, others, total > bulk_run.MOST), why
+
+
+def _load_one(request: AccountRequest, row: SkippedOrder | None) -> HttpResponse:
+    """Loads one, and shows it; or says what stands against that."""
+    trouble = loading.why_not(row, request.account)
+    if row is not None and not trouble:
+        raw, trouble = _now(request, row)
+    if row is not None and not trouble:
+        try:
+            order = loading.load_anyway(row, raw, request.account, request.user.email, clock.now())
+        except NotNow as reason:
+            trouble = str(reason)
+        else:
+            audit.record(request.user, "order.loaded_anyway", f"{row.cart.name}: {order.cust_po_no}")
+            messages.success(request, "The order is loaded, and goes its way like the others.")
+            return redirect("order", request.account.public_id, order.public_id)
+    messages.error(request, trouble)
+    return redirect("skipped", request.account.public_id)
+
+
+def _pk(mark: str) -> int | None:
     try:
-        order = loading.load_anyway(row, raw, request.account, request.user.email, clock.now())
-    except NotNow as reason:
-        return None, str(reason)
-    audit.record(request.user, "order.loaded_anyway", f"{row.cart.name}: {order.cust_po_no}")
-    return order, ""
+        return int(signing.loads(mark, salt=loading.SALT))
+    except signing.BadSignature:
+        return None
 
 
 def _row(mark: str) -> SkippedOrder | None:
-    try:
-        pk = signing.loads(mark, salt=loading.SALT)
-    except signing.BadSignature:
-        return None
-    found: SkippedOrder | None = SkippedOrder.objects.select_related("merchant", "cart__merchant").filter(pk=pk).first()
+    found: SkippedOrder | None = (
+        SkippedOrder.objects.select_related("merchant", "cart__merchant").filter(pk=_pk(mark)).first()
+    )
     return found
 
 
@@ -193,18 +255,18 @@ def _now(request: AccountRequest, row: SkippedOrder) -> tuple[Any, str]:
     cart = row.cart
     system = cart_class(cart)
     if not system.overrides("order"):
-        return row.raw, "" if row.raw is not None else "What the shop gave is kept for a time alone, which is over."
+        return row.raw, ""
     answer, found = trying.answer_of(
         system,
         {**cart.options, **cart.credentials},
         request.account,
         cart.merchant,
-        lambda connector: (connector.order(row.key) or connector.order(row.number or row.key),),
+        lambda connector: (loading.ask(connector, row),),
         trace=True,
     )
     if found is None:
         return None, f"{answer.title}. {answer.text}"
-    return found[0], "" if found[0] is not None else f"{cart.name} does not have this order any more."
+    return found[0], "" if found[0] is not None else loading.gone(row)
 
 
 def _page(rows: QuerySet[SkippedOrder], asked: Any) -> search.Page:
