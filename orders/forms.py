@@ -7,6 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from integration_manager.kit import clock
+from integration_manager.kit.countries import alpha_2
 from orders.search import SORTS, STATES, Filters
 
 STATE_CHOICES = [("", "All but canceled"), *((state, state) for state in STATES)]
@@ -21,7 +22,7 @@ class FilterForm(forms.Form):
     cart = forms.SlugField(required=False, max_length=12)
     cause = forms.CharField(required=False, max_length=200)
     stuck = forms.ChoiceField(required=False, choices=[("", ""), ("yes", "yes")])
-    country = forms.CharField(required=False, max_length=3)
+    country = forms.CharField(required=False, max_length=60)  # a code or a name
     method = forms.CharField(required=False, max_length=100)
     placed_from = forms.DateField(required=False)
     placed_to = forms.DateField(required=False)
@@ -38,6 +39,7 @@ class FilterForm(forms.Form):
         if data.get("loaded") == "today":
             since = timezone.localtime(clock.now()).date()
         until = data.get("loaded_to")
+        country = (data.get("country") or "").strip()
         return Filters(
             state=data.get("state") or "",
             text=(data.get("q") or "").strip(),
@@ -45,7 +47,7 @@ class FilterForm(forms.Form):
             cart=data.get("cart") or "",
             cause=data.get("cause") or "",
             stuck=data.get("stuck") == "yes",
-            country=(data.get("country") or "").strip().upper(),
+            country=alpha_2(country) or country.upper(),
             method=(data.get("method") or "").strip(),
             placed_from=data.get("placed_from"),
             placed_to=data.get("placed_to"),

@@ -196,7 +196,9 @@ def test_filters_are_in_the_address(desk: Desk) -> None:
     def shown(query: str) -> set[str]:
         return set(re.findall(r'rowlink"[^>]*>([^<]+)<', client.get(desk.url(f"orders/?{query}")).content.decode()))
 
-    assert shown("country=gb") == {"ONE-0", "ONE-1", "ONE-2"}
+    for country in ("gb", "GBR", "United Kingdom"):
+        assert shown(f"country={country}") == {"ONE-0", "ONE-1", "ONE-2"}, country
+    assert shown("country=Narnia") == set()
     assert shown("method=UPS") == {"ONE-AT"}
     assert shown("loaded=today&state=error&country=GB") == {"ONE-0", "ONE-1", "ONE-2"}
     tomorrow = clock.now().date() + timedelta(days=2)
@@ -205,6 +207,14 @@ def test_filters_are_in_the_address(desk: Desk) -> None:
     with counted() as statements:
         client.get(desk.url("orders/?country=GB&merchant=" + desk.merchants[0].public_id))
     assert len(statements) <= MOST_QUERIES
+
+
+def test_a_search_that_other_filters_leave_empty_does_not_say_that_there_is_no_such_order(desk: Desk) -> None:
+    client = desk.client("owner")
+    page = client.get(desk.url("orders/?q=ONE-AT&state=error")).content.decode()
+    assert "Nothing that we have" not in page and 'href="?q=ONE-AT"' in page
+    assert "ONE-AT</a>" in client.get(desk.url("orders/?q=ONE-AT")).content.decode()
+    assert "Nothing that we have begins with this text" in client.get(desk.url("orders/?q=NOWHERE")).content.decode()
 
 
 def test_a_view_keeps_filters_and_columns_and_can_be_what_is_seen_first(desk: Desk) -> None:

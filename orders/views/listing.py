@@ -73,6 +73,7 @@ def orders(request: AccountRequest) -> HttpResponseBase:
         "tabs": tabs(request, filters),
         "chips": chips_of(request, filters, page),
         "clear_url": EVERYTHING,
+        "all_url": f"?{urlencode({'q': filters.text})}" if replace(filters, text="") != search.Filters() else "",
         "state": BY_KEY.get(filters.state),
         "first_page": not (request.GET.get("after") or request.GET.get("before")),
         "views": [(view, saved_views.address(view)) for view in views.named],
