@@ -29,8 +29,11 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
     "resend": lambda o: (
         o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o) and o.error_code != "unmappable"
     ),
+    # One that was canceled already is looked up at the WMS, and canceled there too: that is not to be stopped.
     "cancel_sending": lambda o: (
-        o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o)
+        o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP)
+        and not _undecided(o)
+        and o.cancel_requested_at is None
     ),
     "undo_cancel": lambda o: o.status == Status.HELD,
     "it_arrived": lambda o: _undecided(o),
@@ -51,7 +54,8 @@ def _undecided(order: Order) -> bool:
     return order.status == Status.ERROR and order.error_code == "outcome_unknown"
 
 
-# What `allowed` looks at: orders that are alike in these may do the same (orders/bulk_run.py counts by them).
+# What `allowed` looks at, besides whether it was canceled and has shipped in part: orders that are alike in these may
+# do the same (orders/bulk_run.py counts by them).
 DECIDED_BY = ("status", "held_by", "error_code")
 
 
@@ -78,6 +82,8 @@ def why_not(order: Order, action: str) -> str:
         return "The order is being sent right now. Try again in a minute."
     if _undecided(order):
         return "First say whether the order arrived at the WMS."
+    if action == "cancel_sending" and order.status == Status.READY:
+        return "It was canceled already. First the WMS is asked whether it has it."
     return f"It is {face_of(order.status, order.held_by).word}, so {_WORDS[action]}."
 
 

@@ -63,16 +63,19 @@ class Forecast:
 
 def forecast(orders: QuerySet[Order], kind: Kind, shown_at: datetime | None = None) -> Forecast:
     """Counts the orders by what decides, and asks once for each kind of them. `shown_at`: those as they were then."""
+    canceled = Q(cancel_requested_at__isnull=False)
     late = Q(updated_at__gt=shown_at) if shown_at else Value(False)
-    alike = orders.order_by().values(*actions.DECIDED_BY, some=Q(qty_shipped__gt=0), late=late)
+    alike = orders.order_by().values(*actions.DECIDED_BY, some=Q(qty_shipped__gt=0), canceled=canceled, late=late)
     sql, params = alike[: MOST + 1].query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT m.*, count(*) FROM ({sql}) m GROUP BY 1, 2, 3, 4, 5", params)  # noqa: S608 (the ORM's)
+        cursor.execute(f"SELECT m.*, count(*) FROM ({sql}) m GROUP BY 1, 2, 3, 4, 5, 6", params)  # noqa: S608 (the ORM's)
         found = cursor.fetchall()
     rows = [(*decided, number) for *decided, late, number in found if not late]
     able, reasons = 0, Counter[str]()
-    for *decided, some, number in rows:
+    now = clock.now()
+    for *decided, some, asked, number in rows:
         order = Order(qty_shipped=int(some), **dict(zip(actions.DECIDED_BY, decided, strict=True)))
+        order.cancel_requested_at = now if asked else None
         reason = why_not(order, kind)
         if reason:
             reasons[reason] += number

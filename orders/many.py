@@ -39,9 +39,10 @@ def resend(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
 
 @transaction.atomic
 def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Keeps orders from being sent until that is undone."""
+    """Keeps orders from being sent until that is undone; those that were canceled meanwhile are left alone."""
+    wanted = Order.objects.select_for_update(no_key=True).filter(pk__in=_ids(orders), cancel_requested_at=None)
     moved = move(
-        _ids(orders),
+        list(wanted.order_by("pk").values_list("pk", flat=True)),
         NOT_SENT,
         Status.HELD,
         "held",

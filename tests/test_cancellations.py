@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from alerts.models import Alert
+from integration_manager.kit import clock
 from integration_manager.kit.errors import NeedsHuman, RateLimited, Transient
 from merchants.models import Service
-from orders import abilities, actions, cancelling
+from orders import abilities, actions, cancelling, many
 from orders.models import Effect, Order, Status
+from tests.counter import Counter, text
 from tests.test_changes import cancel
 from tests.world import START, World, alerts, asked, at, place, run
 from wms.models import Wms
@@ -111,6 +113,26 @@ def test_a_cancellation_that_a_person_has_to_help_says_how(
     world.warehouse.call_off(world.only().wms_key)
     run(world, Service.SHIP_CONFIRM)
     assert (world.only().status, alerts()) == (Status.CANCELED, []), "the hall has done it"
+
+
+def test_cancel_sending_does_not_stop_the_cancellation_of_what_may_be_at_the_wms(world: World, key: str) -> None:
+    """The answer to its sending was lost; canceled in the shop, it waits for its look-up at the WMS."""
+    world.warehouse.faults.script("POST /v1/orders", "error_after")
+    with at(0):
+        run(world, DELIVER)
+    cancel(world, key)
+    order, owner = world.only(), Counter(world)
+    assert (order.status, order.cancel_requested_at is not None) == (Status.READY, True)
+    assert "Cancel Sending" not in text(owner.get(f"orders/{order.public_id}/")).partition("Timeline")[0]
+    assert "canceled already" in text(owner.post(f"orders/{order.public_id}/do/cancel_sending/"))
+    asked_for = text(owner.get("orders/bulk/?action=cancel_sending&all=1"))
+    assert "0 of 1" in asked_for and "It was canceled already." in asked_for
+    assert many.cancel_sending([order], "dana@example.com", clock.now()) == [], "also where it came in that moment"
+    with at(1):
+        run(world, DELIVER, DELIVER)
+    assert world.only().status == Status.CANCELED
+    (there,) = world.warehouse.table("orders")
+    assert there["status"] == "canceled"
 
 
 @pytest.mark.parametrize("share", ["1", "0.5"])
