@@ -29,11 +29,10 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
     "resend": lambda o: (
         o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o) and o.error_code != "unmappable"
     ),
-    # One that was canceled already is looked up at the WMS, and canceled there too: that is not to be stopped.
     "cancel_sending": lambda o: (
         o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP)
         and not _undecided(o)
-        and o.cancel_requested_at is None
+        and not many.being_canceled(o)
     ),
     "undo_cancel": lambda o: o.status == Status.HELD,
     "it_arrived": lambda o: _undecided(o),
@@ -82,7 +81,7 @@ def why_not(order: Order, action: str) -> str:
         return "The order is being sent right now. Try again in a minute."
     if _undecided(order):
         return "First say whether the order arrived at the WMS."
-    if action == "cancel_sending" and order.status == Status.READY:
+    if action == "cancel_sending" and many.being_canceled(order):
         return "It was canceled already. First the WMS is asked whether it has it."
     return f"It is {face_of(order.status, order.held_by).word}, so {_WORDS[action]}."
 

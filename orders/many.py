@@ -37,12 +37,17 @@ def resend(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     return _delivered([*waiting, *freed], orders, now)
 
 
+def being_canceled(order: Order) -> bool:
+    """Whether it was canceled, and the next delivery looks first whether the WMS has it, to have it canceled there."""
+    return order.status == Status.READY and order.cancel_requested_at is not None
+
+
 @transaction.atomic
 def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Keeps orders from being sent until that is undone; those that were canceled meanwhile are left alone."""
-    wanted = Order.objects.select_for_update(no_key=True).filter(pk__in=_ids(orders), cancel_requested_at=None)
+    """Keeps orders from being sent until that is undone; those that are being canceled are left alone."""
+    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=_ids(orders)).order_by("pk")
     moved = move(
-        list(wanted.order_by("pk").values_list("pk", flat=True)),
+        [order.pk for order in rows.only("status", "cancel_requested_at") if not being_canceled(order)],
         NOT_SENT,
         Status.HELD,
         "held",

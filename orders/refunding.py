@@ -13,6 +13,7 @@ from merchants.models import Schedule, Service
 from merchants.rules import Hold
 from orders import causes, changes, refunds
 from orders.actions import NotNow
+from orders.many import being_canceled
 from orders.models import Effect, Event, Order, OrderDetail, Status
 from orders.reading import source_of
 from orders.refunds import Left, NotPossible
@@ -45,6 +46,8 @@ def why_not(order: Order, at_wms: str = "") -> str:
     if status in UNSENT and order.error_code == "outcome_unknown":
         return "First say whether the order arrived at the WMS."
     looked = status is Status.HELD and order.held_by == "person"  # as it says below
+    if being_canceled(order):
+        return "It was canceled, and the WMS is asked first whether it has it. Try again once that is known."
     if status is not Status.CANCELED and not looked and order.starts and _may_be_there(order):
         return "A try to send it has failed, and it may be at the WMS. Cancel Sending first, and look there."
     return ""

@@ -8,7 +8,7 @@ from alerts.models import Alert
 from integration_manager.kit import clock
 from integration_manager.kit.errors import NeedsHuman, RateLimited, Transient
 from merchants.models import Service
-from orders import abilities, actions, cancelling, many
+from orders import abilities, actions, cancelling, many, refunding
 from orders.models import Effect, Order, Status
 from tests.counter import Counter, text
 from tests.test_changes import cancel
@@ -127,6 +127,7 @@ def test_cancel_sending_does_not_stop_the_cancellation_of_what_may_be_at_the_wms
     assert "canceled already" in text(owner.post(f"orders/{order.public_id}/do/cancel_sending/"))
     asked_for = text(owner.get("orders/bulk/?action=cancel_sending&all=1"))
     assert "0 of 1" in asked_for and "It was canceled already." in asked_for
+    assert "asked first" in refunding.why_not(order), "not: Cancel Sending first"
     assert many.cancel_sending([order], "dana@example.com", clock.now()) == [], "also where it came in that moment"
     with at(1):
         run(world, DELIVER, DELIVER)
