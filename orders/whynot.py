@@ -35,7 +35,8 @@ def known_here(cart: Cart, number: str) -> Explanation | None:
     order = loaded(cart, number)
     if order is not None:
         return Explanation("It is here", "Its page says where it stands and what comes next.", order=order)
-    skipped = SkippedOrder.objects.filter(Q(key=number) | Q(number=number), cart=cart).order_by("-seen_at").first()
+    same = Q(key__iexact=number) | Q(number__iexact=number)
+    skipped = SkippedOrder.objects.filter(same, cart=cart).order_by("-seen_at").first()
     if skipped is not None:
         title = "It was here once" if skipped.reason == GONE else "It was skipped"
         return Explanation(title, skipped.message, skipped=skipped)

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from integration_manager.kit import clock
 from merchants.models import Schedule, Service
 from orders import editing
 from orders.models import Exchange, Order, OrderDetail, OutFile, SkippedOrder, Status
+from orders.reading import GONE
 from tests.counter import Counter, text
 from tests.world import World, ago, alerts, asked, change, place, run
 from wms.models import Wms
@@ -296,6 +298,10 @@ def test_what_is_here_is_found_without_asking(world: World, owner: Counter) -> N
     before = asked(world.shop)
     assert f"/orders/{world.only().public_id}/" in why(owner, "oak-1")
     assert "It was skipped" in why(owner, "OAK-7")
+    assert "It was skipped" in why(owner, "oak-7"), "as for what is loaded"
+    SkippedOrder.objects.update(reason=GONE, raw=None)
+    (there,) = re.findall(r'href="[^"]*/(orders/skipped/[^"]*)"', why(owner, "OAK-7"))
+    assert [row.number for row in owner.get(html.unescape(there)).context["page"].items] == ["OAK-7"]
     assert asked(world.shop) == before
 
 
