@@ -15,6 +15,7 @@ from integration_manager.kit import clock
 from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json
 from merchants.rules import Rules, judge
+from merchants.rules.draft import HOLD_RULE
 from orders import editing
 from orders.actions import NotNow
 from orders.content import source_hash
@@ -81,6 +82,20 @@ def form_of(client: Client, url: str) -> dict[str, str]:
     for name, text in re.findall(r'<textarea name="(\w+)"[^>]*>\s*([^<]*)</textarea>', page):
         found[name] = unescape(text)
     return found
+
+
+def test_what_is_said_of_a_saved_order_is_how_it_stands_then(desk: Desk) -> None:
+    with tenancy.activate(desk.account.pk):
+        order = stored(desk, status="held", held_by=HOLD_RULE)  # by a rule that there is no more
+    client, url = desk.client("owner"), desk.url(f"orders/{order.public_id}/edit/")
+    sent = form_of(client, url) | {"line1-quantity": "3"}
+    text = client.post(url, sent, follow=True).content.decode()
+    assert "Saved: Items. It is sent within a minute or two" in text and "stays on hold" not in text
+    sent = form_of(client, url) | {"line1-item": ""}
+    text = client.post(url, sent, follow=True).content.decode()
+    assert "Saved: Items. It is not sent yet: " in text
+    with tenancy.activate(desk.account.pk):
+        assert Order.objects.get().status == Status.ERROR
 
 
 def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order) -> None:

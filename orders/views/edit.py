@@ -17,7 +17,7 @@ from orders.actions import NotNow
 from orders.changes import add_note
 from orders.edit_forms import Editor
 from orders.editing import Overtaken, Values
-from orders.models import Event, Order, OrderDetail
+from orders.models import Event, Order, OrderDetail, Status
 from orders.views import order_or_404
 
 MOST_CODES = 200
@@ -58,7 +58,8 @@ def order_edit(request: AccountRequest, order: str) -> HttpResponseBase:
         return _overtaken(request, found, base, wanted, error.now, data)
     if parts:
         what = ", ".join(differences.word(part) for part in parts)
-        messages.success(request, f"Saved: {what}. {_what_follows(found)}")
+        found.refresh_from_db()  # what held it may be over, or something else stand against it
+        messages.success(request, f"Saved: {what}. {_what_follows(found, saved=True)}")
     else:
         messages.info(request, "Nothing was changed: the order says that already.")
     return _back(request, found)
@@ -133,12 +134,14 @@ def _page(request: AccountRequest, order: Order, editor: Editor, status: int = 2
     return render(request, "orders/edit.html", context, status=status)
 
 
-def _what_follows(order: Order) -> str:
-    """What saving does, in words."""
+def _what_follows(order: Order, *, saved: bool = False) -> str:
+    """What saving does, or did, in words."""
     if order.status == "held" and order.held_by == "person":
         return "It stays on Cancel Sending."
     if order.status == "held" and order.held_by != out_of_stock.HELD_BY:
         return "It stays on hold until that is over."
+    if saved and order.status == Status.ERROR:
+        return f"It is not sent yet: {order.error_message}"
     return "It is sent within a minute or two, if nothing else stands against it."
 
 
