@@ -101,7 +101,7 @@ def test_an_address_error_is_corrected_by_one_click_on_what_was_shown(desk: Desk
     stale = text(client.post(here + "do/use_address/", {"shown": "elsewhere"}, follow=True))
     assert "not what is suggested any more" in stale
     done = text(client.post(here + "do/use_address/", {"shown": line}, follow=True))
-    assert "The suggested address is used" in done
+    assert "The suggested address is used. The order goes to the WMS, unless something else holds it." in done
     with tenancy.activate(desk.account.pk):
         waiting.refresh_from_db()
         assert (waiting.status, waiting.edited_fields) == (Status.READY, ["ship"])

@@ -47,7 +47,7 @@ ACTIONS: dict[str, tuple[Act, str]] = {
     ),
     "use_address": (
         lambda o, r: editing.use_suggested(o, r.POST.getlist("shown"), _actor(r)),
-        "The suggested address is used. The order goes to the WMS within a minute or two.",
+        "The suggested address is used. The order goes to the WMS, unless something else holds it.",
     ),
     "address_is_right": (
         lambda o, r: actions.address_is_right(o, _actor(r)),
