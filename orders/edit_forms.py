@@ -170,16 +170,22 @@ class LineForm(forms.Form):
 
 @dataclass(slots=True)
 class Editor:
-    """Both forms together. `names`: what the source calls the items, by line id."""
+    """Both forms together. `names`: what the source calls the items, by line id.
+
+    `kept`: the items, where they are too many for a form; they stay as they are, and the rest can be edited.
+    """
 
     form: EditForm
     lines: list[LineForm]
     names: dict[str, str]
+    kept: tuple[LineValue, ...] = ()
 
     @classmethod
     def showing(cls, values: Values, base: Values, data: dict[str, Any]) -> "Editor":
         """`values` to be edited, which were made of `base`; `data`: the stored form."""
         form = EditForm(initial={**values.fields, "base": seal(base)})
+        if len(base.lines) > MOST_LINES:
+            return cls(form, [], _names(data), base.lines)
         lines = [LineForm(prefix=f"line{n}", initial=vars_of(line)) for n, line in enumerate(values.lines, 1)]
         here = len(lines)
         lines += [LineForm(prefix=f"line{n}") for n in range(here + 1, here + EMPTY_ROWS + 1)]
@@ -188,7 +194,9 @@ class Editor:
     @classmethod
     def posted(cls, posted: Any, data: dict[str, Any]) -> "Editor":
         """What was sent, with three more rows where they were asked for."""
-        count = 0
+        base, count = unseal(posted.get("base", "")), 0
+        if base is not None and len(base.lines) > MOST_LINES:
+            return cls(EditForm(posted), [], _names(data), base.lines)
         while count < MOST_LINES + 50 and f"line{count + 1}-item" in posted:
             count += 1
         lines = [LineForm(posted, prefix=f"line{n}") for n in range(1, count + 1)]
@@ -204,7 +212,7 @@ class Editor:
         ok = self.form.is_valid()
         wrong = [line for line in self.lines if not line.is_valid()]
         ok = ok and not wrong
-        if ok and not any(line.value() for line in self.lines):
+        if ok and not self.kept and not any(line.value() for line in self.lines):
             self.form.add_error(None, "An order needs an item. If nothing is to be sent, cancel it instead.")
             return False
         return ok
@@ -217,7 +225,7 @@ class Editor:
     def values(self) -> Values:
         """What was typed, once it is valid."""
         lines = tuple(value for line in self.lines if (value := line.value()) is not None)
-        return Values(self.form.fields_of(), lines)
+        return Values(self.form.fields_of(), self.kept or lines)
 
     def base(self) -> Values | None:
         """What the form was made of; None where it was not made here."""

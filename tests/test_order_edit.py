@@ -16,7 +16,7 @@ from integration_manager.kit.canonical import Order as Canonical
 from integration_manager.kit.canonical import from_json
 from merchants.rules import Rules, judge
 from merchants.rules.draft import HOLD_RULE
-from orders import editing
+from orders import edit_forms, editing
 from orders.actions import NotNow
 from orders.content import source_hash
 from orders.editing import LineValue, Overtaken, Values
@@ -96,6 +96,24 @@ def test_what_is_said_of_a_saved_order_is_how_it_stands_then(desk: Desk) -> None
     assert "Saved: Items. It is not sent yet: " in text
     with tenancy.activate(desk.account.pk):
         assert Order.objects.get().status == Status.ERROR
+
+
+def test_more_items_than_a_form_has_stay_as_they_are_and_the_rest_is_edited(
+    desk: Desk, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit_forms, "MOST_LINES", 1)
+    client, url = desk.client("owner"), desk.url(f"orders/{order.public_id}/edit/")
+    other = form_of(client, url) | {"ship_city": "York"}
+    sent = form_of(client, url) | {"ship_zip": "LS1 4DZ", "line1-item": "NOT-SEEN", "line1-quantity": "9"}
+    assert "line2-item" not in form_of(client, url)
+    assert "2 items are too many for a form" in client.get(url).content.decode()
+    text = client.post(url, sent, follow=True).content.decode()
+    assert "Saved: Ship to. " in text
+    with tenancy.activate(desk.account.pk):
+        assert [(ln["item"], ln["quantity"]) for ln in data()["lines"]] == [("CANDLE-8", "2"), ("WICK", "1")]
+        assert (data()["ship"]["zip"], Order.objects.get().edited_fields) == ("LS1 4DZ", ["ship"])
+    answer = client.post(url, other)
+    assert answer.status_code == 409 and "LS1 4DZ" in answer.content.decode(), "somebody else was quicker"
 
 
 def test_a_person_edits_everything_and_it_is_on_record(desk: Desk, order: Order) -> None:

@@ -35,9 +35,8 @@ def order_edit(request: AccountRequest, order: str) -> HttpResponseBase:
         messages.error(request, reason)
         return _back(request, found)
     present = editing.values_of(data)
-    if len(present.lines) > editing.MOST_LINES or not present.lines:
-        few = f"It has more than {editing.MOST_LINES} items. Change it in the cart."
-        messages.error(request, few if present.lines else "Its content was removed with its personal data.")
+    if not present.lines:
+        messages.error(request, "Its content was removed with its personal data.")
         return _back(request, found)
     posted = typed(request)
     editor = Editor.posted(posted, data) if posted else Editor.showing(present, present, data)
