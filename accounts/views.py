@@ -73,6 +73,7 @@ def profile(request: AccountRequest) -> HttpResponse:
         messages.success(request, told)
         return _themed(redirect("profile", request.account.public_id), saved.theme)
     context = {"form": form, "mail": mail, "has_two_step": two_step.has_two_step(user)}
+    context["refused"] = contacts.refused(user)
     context["browsers"] = UserSession.objects.filter(user=user).count()
     return render(request, "accounts/profile.html", context, status=422 if request.method == "POST" else 200)
 

@@ -29,6 +29,7 @@ __all__ = [
     "emails",
     "moved",
     "preference",
+    "refused",
     "set_emails",
     "set_preference",
     "to_alert",
@@ -114,6 +115,11 @@ def to_alert(merchant: Merchant) -> tuple[list[User], list[str]]:
 def preference(user: User) -> Preference:
     """How often a user wants mail about the active account: as chosen, else hourly (not stored)."""
     return Preference.objects.filter(user=user).first() or Preference(user=user)
+
+
+def refused(user: User) -> Silenced | None:
+    """What the mail server said where it takes no mails of the active account for this user."""
+    return Silenced.objects.filter(address=user.email.lower(), why=Silenced.Why.REFUSED).first()
 
 
 def set_preference(user: User, frequency: str, at_hour: int) -> None:

@@ -577,6 +577,16 @@ def test_a_refused_user_is_marked_among_the_contacts(desk: Desk, post: Post) -> 
     assert "550 5.1.1 unknown" in desk.client("owner").get(desk.url("wms/")).content.decode()
 
 
+@pytest.mark.parametrize("path", ["profile/", "alerts/channels/"])
+def test_a_refused_user_is_told_so_on_the_own_pages(desk: Desk, post: Post, path: str) -> None:
+    post.answers[OTHER] = "550 5.1.1 unknown"
+    happens(desk, "credentials", "one", merchant=desk.merchants[1])
+    passes(post, NOON)
+    said = f"No mail about alerts gets to {OTHER}."
+    assert said in desk.client("colleague").get(desk.url(path)).content.decode()
+    assert "No mail about alerts" not in desk.client("owner").get(desk.url(path)).content.decode()
+
+
 def test_one_whose_name_sounds_like_a_blocklist_is_refused_like_others(desk: Desk, post: Post) -> None:
     name = "t.blackwell@unlimited.example"
     with tenancy.activate(desk.account.pk):

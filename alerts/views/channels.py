@@ -159,6 +159,7 @@ def _list(
         "rows": rows,
         "kinds": KINDS.values(),
         "mine": contacts.preference(request.user),
+        "refused": contacts.refused(request.user),
         "watch": form if everywhere else None,
         "mark": stale.mark(*(stored or _numbers(form.instance))),
     }
