@@ -59,6 +59,15 @@ def test_an_alert_has_its_fix_the_systems_own_words_and_a_way_on(desk: Desk, pat
     assert f'/carts/{desk.carts[0].public_id}/">Open cart' in page(desk, path)
 
 
+@pytest.mark.parametrize("tab", ["resolved", "dismissed"])
+def test_what_is_over_still_leads_to_its_order(desk: Desk, tab: str) -> None:
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "ONE-7")
+    another(desk, "changed_after_sending", "over", order_id=order.pk, **{f"{tab}_at": clock.now()})
+    text = page(desk, f"alerts/?state={tab}")
+    assert f'/orders/{order.public_id}/">Open ONE-7' in text and "Open merchant" not in text
+
+
 def test_what_is_tried_again_by_itself_waits_for_nobody(desk: Desk) -> None:
     for kind in BY_ITSELF:
         another(desk, kind, kind)

@@ -66,10 +66,11 @@ def _actions(account: Account, alert: Any, dismissing: bool) -> Iterator[str]:
         yield _button(alert.fix_url, alert.button)
     if alert.resend_url:
         yield _button(alert.resend_url, "Send all again")
-    if alert.waiting and alert.about.fix is not Fix.ORDERS:
+    there = bool(alert.fix_url) and alert.about.fix is Fix.ORDERS  # the fix leads to its orders
+    if alert.waiting and not there:
         url = f"{links.to('orders', account.public_id)}?cause={quote(alert.key)}"
         yield _button(url, f"View {alert.waiting} order{'' if alert.waiting == 1 else 's'}")
-    elif alert.order_page and alert.about.fix is not Fix.ORDERS:
+    elif alert.order_page and not there:
         yield _button(f"{links.to('orders', account.public_id)}{alert.order_page}/", f"Open {alert.order_number}")
     elif not alert.fix_url and alert.cart:
         yield _button(links.to("cart", account.public_id, alert.cart.public_id), "Open cart")
