@@ -41,6 +41,7 @@ def written(**given: str) -> dict[str, str]:
         ("US", "627041234", "62704-1234"), ("US", "6270", None), ("US", "752O1", "75201"), ("PR", "00901", "00901"),
         ("CA", "k1aob1", "K1A 0B1"), ("CA", "12345", None), ("GB", "sw1a1aa", "SW1A 1AA"), ("GB", "m1 1ae", "M1 1AE"),
         ("DE", "D-10115", "10115"), ("CH", "CH 8001", "8001"), ("LT", "01234", "LT-01234"), ("NL", "1234ab", "1234 AB"),
+        ("GB", "bfpo57", "BFPO 57"), ("GB", "BFPO", None),
         ("IE", "d02x285", "D02 X285"), ("PT", "1000001", "1000-001"), ("SE", "11122", "111 22"),
         ("BR", "01310100", "01310-100"), ("JP", "0600001", "060-0001"), ("AE", " any thing ", "ANY THING"),
         ("US", "9" * 50, None), ("US", "00000", None), ("US", "", None),
@@ -76,11 +77,28 @@ def test_a_postal_code_says_its_state_where_it_does(country: str, code: str, sta
     [
         ("US", "oregon", "OR"), ("US", "Washington D.C.", "DC"), ("US", "Ontario", None), ("CA", "Québec", "QC"),
         ("CA", "PQ", "QC"), ("MX", "Nuevo Leon", "NLE"), ("BR", "SÃO PAULO", "SP"), ("IN", "orissa", "OD"),
+        ("MX", "Edo. de México", "MEX"), ("MX", "Jalisco", "JAL"), ("IN", "Jammu & Kashmir", "JK"), ("IN", "DD", "DH"),
         ("DE", "Bayern", "Bayern"), ("US", "x" * 100, None),
     ],
 )  # fmt: skip
 def test_a_state_is_known_by_name_and_code(country: str, text: str, code: str | None) -> None:
     assert states.code_of(country, text) == code
+
+
+# The codes that shops give for the states of Mexico, in the order of ISO 3166-2's.
+MEXICO = (
+    "AGU BCN BCS CAM CHP CHH CMX COA COL DUR GUA GRO HID JAL MEX MIC MOR NAY NLE OAX PUE QUE ROO SLP SIN SON TAB TAM "
+    "TLA VER YUC ZAC",
+    "AG BC BS CM CS CH DF CO CL DG GT GR HG JA MX MI MO NA NL OA PU QT QR SL SI SO TB TM TL VE YU ZA",
+    "AGS BC BCS CAMP CHIS CHIH DF COAH COL DGO GTO GRO HGO JAL MEX MICH MOR NAY NL OAX PUE QRO Q_ROO SLP SIN SON TAB "
+    "TAMPS TLAX VER YUC ZAC",
+)
+
+
+@pytest.mark.parametrize("codes", MEXICO, ids=["ISO", "WooCommerce", "Shopify"])
+def test_the_codes_that_shops_give_are_states(codes: str) -> None:
+    found = [states.code_of("MX", code.replace("_", " ")) for code in codes.split()]
+    assert found == MEXICO[0].split()
 
 
 def test_every_country_has_a_name_and_is_read_by_it() -> None:

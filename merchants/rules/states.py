@@ -32,14 +32,32 @@ _LISTS = {
         PB Punjab|RJ Rajasthan|SK Sikkim|TN Tamil Nadu|TS Telangana|TR Tripura|UP Uttar Pradesh|UK Uttarakhand
         WB West Bengal""",
 }  # fmt: skip
+# The code, then those of WooCommerce and Shopify, and what people write, as `_plain` makes it.
+_MEXICO = """
+    AGU AG AGS|BCN BC|BCS BS|CAM CM CAMP|CHP CS CHIS|CHH CH CHIH|CMX DF CDMX DISTRITOFEDERAL MEXICOCITY
+    COA CO COAH COAHUILADEZARAGOZA|COL CL|DUR DG DGO|GUA GT GTO|GRO GR|HID HG HGO|JAL JA
+    MEX MX ESTADODEMEXICO EDODEMEXICO EDOMEX|MIC MI MICH MICHOACANDEOCAMPO|MOR MO|NAY NA|NLE NL|OAX OA|PUE PU
+    QUE QT QRO|ROO QR QROO|SLP SL|SIN SI|SON SO|TAB TB|TAM TM TAMPS|TLA TL TLAX|VER VE VERACRUZDEIGNACIODELALLAVE
+    YUC YU|ZAC ZA
+"""
 # Older codes, and what people write besides the name.
 _ALSO = {
     "US": {"CALIF": "CA", "WASHINGTONDC": "DC", "USVIRGINISLANDS": "VI", "MASS": "MA", "PENN": "PA", "FLA": "FL"},
     "CA": {"PQ": "QC", "NF": "NL", "NEWFOUNDLAND": "NL", "PEI": "PE", "YUKONTERRITORY": "YT", "ONT": "ON"},
     "AU": {},
     "BR": {},
-    "MX": {"DF": "CMX", "DISTRITOFEDERAL": "CMX", "MEXICOCITY": "CMX", "ESTADODEMEXICO": "MEX", "JALISCO": "JAL"},
-    "IN": {"CT": "CG", "OR": "OD", "ORISSA": "OD", "TG": "TS", "UT": "UK", "NEWDELHI": "DL", "PONDICHERRY": "PY"},
+    "MX": {
+        other: code
+        for line in _MEXICO.split("\n")
+        for one in line.strip().split("|")
+        if one
+        for code, *others in [one.split(" ")]
+        for other in others
+    },
+    "IN": {
+        "CT": "CG", "OR": "OD", "ORISSA": "OD", "TG": "TS", "UT": "UK", "UTTARANCHAL": "UK", "NEWDELHI": "DL",
+        "PONDICHERRY": "PY", "JAMMUKASHMIR": "JK", "DN": "DH", "DD": "DH",
+    },
 }  # fmt: skip
 
 
