@@ -30,9 +30,12 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
         o.status in (Status.READY, Status.ERROR, Status.GAVE_UP) and not _undecided(o) and o.error_code != "unmappable"
     ),
     "cancel_sending": lambda o: (
-        o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP)
-        and not _undecided(o)
-        and not many.being_canceled(o)
+        (
+            o.status in (Status.RECEIVED, Status.READY, Status.ERROR, Status.GAVE_UP)
+            and not _undecided(o)
+            and not many.being_canceled(o)
+        )
+        or (o.status == Status.HELD and o.held_by != "person")
     ),
     "undo_cancel": lambda o: o.status == Status.HELD,
     "it_arrived": lambda o: _undecided(o),

@@ -14,7 +14,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from merchants.models import Service
-from merchants.rules import HOLDS, address
+from merchants.rules import HOLDS, Hold, address
 from merchants.rules.draft import ADDRESS_LOOKUP
 from merchants.schedules import wake
 from orders import causes, changes, parcel_alerts
@@ -24,6 +24,7 @@ from orders.states import Each, move, note
 Act = Callable[[Sequence[Order], str, datetime], list[int]]
 STOPPED = (Status.ERROR, Status.GAVE_UP)
 NOT_SENT = (Status.RECEIVED, Status.READY, *STOPPED)
+BY_PERSON = "person"
 
 
 @transaction.atomic
@@ -44,23 +45,19 @@ def being_canceled(order: Order) -> bool:
 
 @transaction.atomic
 def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
-    """Keeps orders from being sent until that is undone; those that are being canceled are left alone."""
-    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=_ids(orders)).order_by("pk")
-    moved = move(
-        [order.pk for order in rows.only("status", "cancel_requested_at") if not being_canceled(order)],
-        NOT_SENT,
-        Status.HELD,
-        "held",
-        now=now,
-        actor=actor,
-        message="Sending canceled.",
-        held_by="person",
-        cause="",
-        error_code="",
-        error_message="",
-    )
-    causes.settle(_causes(orders, moved), now)
-    return moved
+    """Keeps orders from being sent until that is undone, also those that a rule or lack of stock holds so far.
+
+    Those that are being canceled are left alone.
+    """
+    rows = Order.objects.filter(pk__in=_ids(orders)).order_by("pk").select_for_update(no_key=True)
+    known = list(rows.only("status", "held_by", "cause", "cancel_requested_at"))
+    causes.lock(order.cause for order in known)
+    why = "Sending canceled."
+    sent = [order.pk for order in known if order.status in NOT_SENT and not being_canceled(order)]
+    kept = causes.hold(sent, NOT_SENT, BY_PERSON, why, now, actor=actor)
+    held = [order.pk for order in known if order.status == Status.HELD and order.held_by != BY_PERSON]
+    causes.hold_instead({pk: Hold(BY_PERSON, why) for pk in held}, now, actor=actor)
+    return [*kept, *held]
 
 
 @transaction.atomic

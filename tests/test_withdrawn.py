@@ -14,7 +14,7 @@ from integration_manager import tenancy
 from integration_manager.kit import clock
 from integration_manager.kit.canonical import Found, Refund
 from merchants.models import Service
-from orders import actions, editing, out_of_stock, refunding, refunds, states, storing
+from orders import actions, editing, many, out_of_stock, refunding, refunds, states, storing
 from orders.models import Event, Order, OrderDetail, OutFile, Status
 from orders.services import file_batches
 from orders.views.edit import _what_follows
@@ -141,6 +141,35 @@ def test_refunded_in_the_very_moment_of_the_night_it_is_not_sent(
     with at(seconds=(again - START).total_seconds()):
         assert out_of_stock.release_due(again) == 0
     assert stands(world) == (Status.HELD, "person")
+
+
+def test_what_waits_for_stock_is_not_sent_by_night_once_a_person_keeps_it_here(world: World, key: str) -> None:
+    with at(0):
+        again = waits_for_stock(world).retry_at
+        actions.cancel_sending(world.only(), DANA)
+        assert (stands(world), alerts()) == ((Status.HELD, "person"), [])
+        assert actions.why_not(world.only(), "cancel_sending") == (
+            "It is Cancel Sending, so there is no sending to cancel."
+        )
+    assert again is not None
+    with at(seconds=(again - START).total_seconds()):
+        assert out_of_stock.release_due(again) == 0
+        actions.undo_cancel(world.only(), DANA)
+        run(world, DELIVER)
+    assert stands(world) == GONE
+    assert [event.actor for event in Event.objects.filter(to=Status.HELD).order_by("id")] == ["", DANA]
+
+
+def test_what_a_rule_holds_stays_here_without_the_rule_once_a_person_keeps_it(world: World, key: str) -> None:
+    put_rule(world, VIP)
+    run(world, DELIVER)
+    place(world, 2)
+    run(world, DOWNLOAD)
+    assert [order.status for order in world.orders()] == [Status.HELD, Status.READY]
+    kept = many.cancel_sending(world.orders(), DANA, clock.now())
+    assert sorted(kept) == [order.pk for order in world.orders()], "both, whatever keeps them"
+    assert put_rule(world, ("Said so", "tag", "full", ["NOBODY"])).released == 0
+    assert {(order.status, order.held_by) for order in world.orders()} == {(Status.HELD, "person")}
 
 
 @pytest.mark.parametrize("who", ["shop", "person"])

@@ -36,7 +36,7 @@ OFFERED = {
     "shipped": ("resend_tracking",),
     "confirmed": ("resend_tracking",),
     "error": ("resend", "cancel_sending", "it_arrived", "it_did_not"),
-    "on-hold": ("release",),
+    "on-hold": ("release", "cancel_sending"),
     "cancel-sending": ("undo_cancel",),
     "parcels": ("resend_tracking",),  # of one cause
     "cause": ("resend", "cancel_sending", "release", "it_arrived", "it_did_not"),  # in any state
