@@ -6,9 +6,9 @@ from typing import Any
 
 from carts.models import Cart
 from merchants import schedules
-from merchants.models import Service
+from merchants.models import Schedule, Service
 from orders import address_changes, delaying, item_codes, listings, purchase_rows, releasing, ship_methods
-from orders.services import products, purchase_orders
+from orders.services import products, purchase_orders, upload_inventory
 
 ADDRESSES = ("verify_addresses", "verify_countries", "hold_address_errors")
 STOCK = ("translate_items", "stock_warehouse", "stock_alias", "stock_minimum", "stock_buffer", "stock_percent")
@@ -46,3 +46,11 @@ def follow(cart: Cart, before: Mapping[str, Any], now: datetime, actor: str) -> 
     if changed(*STOCK):
         schedules.wake(Service.UPLOAD_INVENTORY, now, cart_ids=[cart.pk])
     return released
+
+
+def tell_all_stock(cart: Cart, now: datetime) -> None:
+    """A cart is connected another way: its stock goes to another location or folder, say, where none was told yet."""
+    found = Schedule.objects.filter(cart=cart, service=Service.UPLOAD_INVENTORY)
+    for kept in found.select_for_update():
+        state = {name: value for name, value in kept.state.items() if name != upload_inventory.SINCE}
+        schedules.start_over(found, now, reached_back_at=None, state=state)

@@ -1,5 +1,6 @@
 """Locations & Products and Product Sync as people use them."""
 
+from datetime import timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 
 from accounts.models import AuditEntry
 from carts.models import Cart, CartStock
-from integration_manager import tenancy
+from integration_manager import tenancy, trying
 from integration_manager.kit import clock
 from merchants import catalog, warehouses
 from merchants.models import Adjustment, Merchant, Product, ProductAlias, Schedule, Service, StockLevel, Warehouse
 from orders import managed
+from orders.services import upload_inventory
 from tests import desk as desks
 from tests.desk import Desk
 from tests.statements import counted
@@ -256,6 +258,32 @@ def test_the_options_of_a_cart_are_set_in_its_setup(desk: Desk, monkeypatch: pyt
         cart = Cart.objects.get(pk=desk.carts[0].pk)
     assert (cart.stock_warehouse_id, cart.stock_minimum, cart.stock_buffer, cart.stock_percent) == (east.pk, 5, 1, 50)
     assert cart.translate_items == "*"
+
+
+def test_a_cart_that_is_connected_another_way_is_told_all_its_stock_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another location of the shop, another folder for files: what was told went to the one of before."""
+    monkeypatch.setattr(trying, "check", lambda *_: trying.Answer(True, "It works", ""))
+    cart, later = desk.carts[0], clock.now() + timedelta(days=1)
+    with tenancy.activate(desk.account.pk):
+        found = Schedule.objects.filter(cart=cart, service=Service.UPLOAD_INVENTORY)
+        whole = {upload_inventory.SINCE: clock.now().isoformat()}  # an upload of all of it is under way
+        found.update(every=3600, reached_back_at=clock.now(), next_run=later, state=whole)
+
+    def save(**fields: str) -> bool:
+        page = desk.client("owner").get(desk.url(f"carts/{cart.public_id}/edit/")).content.decode()
+        form = {"name": "Shop", "earliest_order_date": "2020-01-01", "stock_minimum": "0", "stock_buffer": "0"}
+        form |= {"mark": page.split('name="mark" value="')[1].split('"')[0], "stock_percent": "100", **fields}
+        answer = desk.client("owner").post(desk.url(f"carts/{cart.public_id}/edit/"), form)
+        assert answer.status_code == 302, answer.content.decode()[-3000:]
+        with tenancy.activate(desk.account.pk):
+            schedule = found.get()
+        assert (schedule.reached_back_at is None) == (schedule.next_run < later) == (schedule.state == {})
+        return schedule.reached_back_at is None
+
+    assert not save(**{"c-url": "http://127.0.0.1:9/shop"}), "nothing of that was changed"
+    assert save(**{"c-url": "http://127.0.0.1:9/shop2", "c-api_key": "another"})
 
 
 def test_stock_that_is_kept_here_is_adjusted_with_a_reason_and_logged(desk: Desk) -> None:

@@ -121,7 +121,7 @@ def cart_edit(request: AccountRequest, cart: str) -> HttpResponse:
         if answer is None or (answer.works and answer.identity in (None, found.shop)):
             found.credentials, found.options = credentials, values.options()
             try:
-                in_time = _store(found, now, request.user.email)
+                in_time = _store(found, now, request.user.email, connected_anew=changed)
             except product_source.Taken as why:
                 form.add_error("sync_products", str(why))
                 return _render(request, context, status=422)
@@ -145,8 +145,8 @@ def _mark(cart: Cart, system: type[Connector]) -> str:
     return stale.mark(_plain(cart), cart.options, cart.credentials, service_rows.mark_of(rows))
 
 
-def _store(cart: Cart, mark: str, actor: str) -> bool:
-    """Writes what was set, with what that means for orders.
+def _store(cart: Cart, mark: str, actor: str, *, connected_anew: bool) -> bool:
+    """Writes what was set, with what that means for orders and stock. `connected_anew`: its own fields are others.
 
     False where somebody changed or deleted the cart while its shop was being asked. Raises Taken.
     """
@@ -158,6 +158,8 @@ def _store(cart: Cart, mark: str, actor: str) -> bool:
             product_source.claim(cart)
         cart.save(update_fields=[*CartForm.Meta.fields, "credentials", "options"])
         cart_settings.follow(cart, _plain(stored), clock.now(), actor)
+        if connected_anew:
+            cart_settings.tell_all_stock(cart, clock.now())
     return True
 
 
