@@ -43,7 +43,8 @@ def hold(desk: Desk, code: str, number: int) -> None:
 
     cart = desk.carts[0]
     cause = cause_of(cart.public_id, code_key(code))
-    problem = Problem(ship_method.CODE, "ship_code", f"Ship method “{code}” is not mapped.", "Map it.", cause)
+    message = f"Ship method “{code}” is not mapped."
+    problem = Problem(ship_method.CODE, "ship_code", message, "Map it.", cause, of_cart=True)
     ids = list(Order.objects.filter(cart=cart, status=Status.READY).values_list("pk", flat=True)[:number])
     Order.objects.filter(pk__in=ids).update(ship_code=code)
     found = causes.of_problem(cart.merchant_id, problem, cart.pk)
