@@ -80,7 +80,7 @@ class SkippedFilter(forms.Form):
 def skipped(request: AccountRequest) -> HttpResponse:
     """What was knowingly not loaded, with the reason, newest first."""
     form = SkippedFilter(request.GET)
-    rows = form.rows().select_related("merchant", "cart")
+    rows = form.rows().select_related("merchant", "cart").defer("raw")
     page = _page(rows, request.GET)
     for row in page.items:
         row.can_load = row.reason in loading.CAN
