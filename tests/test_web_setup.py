@@ -214,6 +214,16 @@ def test_a_mistake_of_ours_is_an_answer_with_a_number(
     assert number in caplog.text
 
 
+def test_every_page_of_a_suspended_account_says_that_nothing_moves(desk: Desk) -> None:
+    client = desk.client("owner")
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "STILL-1", status="ready")
+    pages = ("", "orders/", f"orders/{order.public_id}/", "alerts/", "carts/", "orders/skipped/")
+    assert not [path for path in pages if "account is suspended" in client.get(desk.url(path)).content.decode()]
+    Account.objects.update(suspended_at=clock.now())
+    assert not [path for path in pages if "account is suspended" not in client.get(desk.url(path)).content.decode()]
+
+
 def test_a_suspended_account_calls_nobody_and_runs_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from carts.systems.sandbox_shop import SandboxShop
     from wms.systems.sandbox_wms import SandboxWms
@@ -223,11 +233,11 @@ def test_a_suspended_account_calls_nobody_and_runs_nothing(desk: Desk, monkeypat
     Account.objects.update(suspended_at=clock.now())
     client, cart, merchant = desk.client("owner"), desk.carts[0].public_id, desk.merchants[0].public_id
     for path in (f"carts/{cart}/test/", "wms/test/", f"merchants/{merchant}/test/"):
-        assert "suspended" in client.post(desk.url(path), headers=PART).content.decode()
+        assert trying.SUSPENDED.text in client.post(desk.url(path), headers=PART).content.decode()
     typed = {"c-url": "http://127.0.0.1:9/wms", "c-api_key": "renewed"}
-    assert "suspended" in client.post(desk.url("wms/setup/sandbox_wms/"), typed).content.decode()
+    assert trying.SUSPENDED.text in client.post(desk.url("wms/setup/sandbox_wms/"), typed).content.decode()
     for path in (f"carts/{cart}/run/download/", f"merchants/{merchant}/run/deliver/"):
-        assert "suspended" in client.post(desk.url(path), follow=True).content.decode()
+        assert trying.SUSPENDED.text in client.post(desk.url(path), follow=True).content.decode()
     with tenancy.activate(desk.account.pk):
         assert not Schedule.objects.exclude(woken_at=None).exists()
 
