@@ -217,6 +217,20 @@ def test_a_search_that_other_filters_leave_empty_does_not_say_that_there_is_no_s
     assert "Nothing that we have begins with this text" in client.get(desk.url("orders/?q=NOWHERE")).content.decode()
 
 
+def test_who_has_as_many_views_as_there_may_be_can_still_change_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orders import saved_views
+
+    monkeypatch.setattr(saved_views, "MOST", 1)
+    client = desk.client("owner")
+    for query in ("state=error", "state=new"):
+        client.post(desk.url("orders/views/"), {"name": "Mine", "query": query})
+    assert "Delete one first" in client.post(desk.url("orders/views/"), {"name": "Another"}).content.decode()
+    with tenancy.activate(desk.account.pk):
+        assert list(SavedView.objects.exclude(name="").values_list("name", "query")) == [("Mine", "state=new")]
+
+
 def test_a_view_keeps_filters_and_columns_and_can_be_what_is_seen_first(desk: Desk) -> None:
     client = desk.client("owner")
     client.post(desk.url("orders/columns/"), {"column": ["placed", "reference", "nonsense"], "back": "?state=error"})

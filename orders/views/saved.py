@@ -52,8 +52,8 @@ def order_views(request: AccountRequest) -> HttpResponseBase:
         del form.fields["shared"]
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        mine = sum(1 for view in seen.named if view.user_id == request.user.pk)
-        if mine >= saved_views.MOST:
+        mine = [view.name for view in seen.named if view.user_id == request.user.pk]
+        if len(mine) >= saved_views.MOST and data["name"] not in mine:
             form.add_error("name", f"There are {saved_views.MOST} already. Delete one first.")
         else:
             kept = saved_views.filters_of(QueryDict(data["query"]))
