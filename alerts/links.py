@@ -90,5 +90,7 @@ def stuck(account: Account, alert: Alert) -> str:
 
 
 def _ship_methods(account: Account, alert: Any) -> str:
+    if alert.cart and alert.cart.archived_at:  # its map changes again once it is restored
+        return to("cart", account.public_id, alert.cart.public_id)
     cart = alert.cart.public_id if alert.cart else alert.order_cart  # what the WMS says is not of a cart
     return to("ship_map", account.public_id, cart) if cart else orders(account, alert)

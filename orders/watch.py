@@ -85,7 +85,9 @@ def look(now: datetime) -> int:
 _OF_SERVICES = ("credentials", "unreachable", "delivery_failing", "tracking_failing", "stock_without_orders")
 _ENDED = """
 UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND a.kind <> 'file_unknown' AND (
-    EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
+    (EXISTS (SELECT 1 FROM carts_cart c WHERE c.id = a.cart_id AND c.archived_at IS NOT NULL)
+        AND NOT (a.kind = 'ship_method_unmapped' AND EXISTS (
+            SELECT 1 FROM orders_order o WHERE o.account_id = a.account_id AND o.cause = a.key AND o.status = 'error')))
     OR EXISTS (SELECT 1 FROM merchants_merchant m WHERE m.id = a.merchant_id AND m.archived_at IS NOT NULL)
     OR (a.kind = 'service_failing' AND EXISTS (
         SELECT 1 FROM merchants_schedule s WHERE s.every = 0 AND a.key = 'schedule:' || s.id))
@@ -107,7 +109,8 @@ UPDATE alerts_alert a SET resolved_at = %s WHERE a.resolved_at IS NULL AND a.kin
 def _end_what_is_gone(now: datetime) -> None:
     """Nobody waits for what was switched off, or for a cart or merchant that was taken away.
 
-    But for a person who says whether a mailed file has arrived: nowhere else that can be said.
+    But for a person who says whether a mailed file has arrived: nowhere else that can be said. And for the ship method
+    of orders that a deleted cart has left: they are still sent.
     """
     with tenancy.everyone("alerts about what is gone"):
         with connection.cursor() as cursor:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry
+from alerts import links
 from alerts.models import Alert
-from carts.models import CartShipMethod
+from carts.models import Cart, CartShipMethod
 from integration_manager.kit import clock
 from merchants.models import Service
 from merchants.rules.methods import cause_of, code_key
-from orders import ruling, ship_methods
+from orders import ruling, ship_methods, watch
+from orders.alerted import with_orders
 from orders.intake import Intake, Stored
 from orders.models import Event, EventDetail, Order, OrderDetail, Status
 from orders.ship_map import ShipMap
@@ -71,6 +73,24 @@ def test_twenty_orders_of_one_unmapped_method_are_one_group_and_one_mapping_rele
     assert Order.objects.filter(status=Status.AT_WMS).count() == 20
     assert alerts() == ["ship_method_unmapped"], "GROUND waits still, and is another cause"
     assert put(strict, ("exact", "GROUND", "GROUND")).released == 1
+    assert alerts() == []
+
+
+def test_what_a_deleted_cart_has_left_is_told_until_it_goes_and_leads_to_its_restoring(strict: World) -> None:
+    """Its orders are still sent, as its page of deletion says."""
+    for number in (1, 2):
+        place(strict, number, shipping_method="Drone" if number == 1 else "GROUND")
+    run(strict, DOWNLOAD)
+    Cart.objects.update(archived_at=clock.now())
+    Order.objects.filter(pk=strict.orders()[1].pk).update(status=Status.CANCELED, cause="")
+    watch._end_what_is_gone(clock.now())
+    (alert,) = with_orders(Alert.objects.filter(resolved_at=None).select_related("cart", "merchant"))
+    assert alert.key == cause_of(strict.cart.public_id, "drone"), "the other has no order left"
+    way = links.fix(strict.account, alert).partition(strict.account.public_id)[2]
+    client = Counter(strict)
+    assert "Restore Shop" in text(client.get(way.strip("/") + "/"))
+    client.post(f"{way.strip('/')}/restore/")
+    assert put(strict, ("exact", "drone", "EXPRESS")).released == 1
     assert alerts() == []
 
 
