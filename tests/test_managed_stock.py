@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,7 +18,7 @@ from merchants.rules.kits import Component
 from orders import abilities, actions, cancelling, changes, editing, kits, managed
 from orders.models import Order, OrderDetail, Status
 from orders.stock import offered, stock_rules
-from tests.world import World, asked, at, change, leases_expire, pack, place, run
+from tests.world import START, World, asked, at, change, leases_expire, pack, place, run
 from wms.systems.sandbox_wms import SandboxWmsBlind
 
 DOWNLOAD, DELIVER, INVENTORY, UPLOAD, CONFIRM = (
@@ -58,6 +59,32 @@ def test_an_order_takes_its_items_when_it_is_loaded_and_only_once(kept: World) -
     )
     run(kept, DELIVER, INVENTORY)
     assert (left(kept), kept.only().status) == (7, Status.AT_WMS), "it stays taken"
+
+
+@pytest.mark.parametrize("which", [managed._ALL, managed._THESE])
+def test_each_item_finds_its_level_by_an_index_however_many_levels_there_are(kept: World, which: str) -> None:
+    """Past row-level security only plain columns are compared by an index, not what is computed of them."""
+    values = {"account": kept.account.pk, "merchant": kept.merchant.pk, "ids": [1], "sent": False, "earliest": START}
+    with connection.cursor() as cursor:
+        for way in ("seqscan", "bitmapscan"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        cursor.execute("EXPLAIN (COSTS off) " + managed._CONCERNED + which + managed._MOVES, values)
+        plan = [line.strip() for (line,) in cursor.fetchall()]
+    found = next(number for number, line in enumerate(plan) if "on merchants_stocklevel" in line)
+    assert plan[found + 1].startswith("Index Cond") and "(sku)::text" in plan[found + 1], "\n".join(plan)
+
+
+def test_a_cancellation_looks_at_no_other_order(kept: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among twenty thousand open orders each would take a second."""
+    place(kept, 1, (MUG, 3))
+    place(kept, 2, (MUG, 4))
+    run(kept, DOWNLOAD)
+    looked: list[Any] = []
+    settled = managed._settle
+    monkeypatch.setattr(managed, "_settle", lambda *given: looked.append(given[-1]) or settled(*given))
+    first = kept.orders()[0]
+    changes.cancel([first.pk], Status.READY, "Canceled.", clock.now())
+    assert (left(kept), looked) == (6, [[first.pk]])
 
 
 def test_what_carts_are_told_is_what_is_left(kept: World) -> None:
