@@ -44,6 +44,8 @@ def test_the_list_has_pages_and_is_searched(desk: Desk, monkeypatch: pytest.Monk
     assert "Zebra files" in found and desk.carts[0].name not in found
     assert desk.carts[1].name in shown(desk, f"carts/?q={desk.merchants[1].name.lower()}"), "by its merchant, too"
     assert "No such cart" in shown(desk, "carts/?q=nothing")
+    gone = shown(desk, "carts/?deleted&q=nothing")
+    assert "No such cart" in gone and 'href="?deleted"' in gone.split("No such cart")[1]
     file = b"".join(desk.client("owner").get(desk.url("carts/export/?q=zebra")).streaming_content).decode()  # type: ignore[attr-defined]
     assert "Zebra files" in file and desk.carts[0].name not in file
 
