@@ -39,10 +39,13 @@ def resend(desk: Desk, monkeypatch: pytest.MonkeyPatch, *meets: Callable[[], Non
     return order, answer
 
 
-def test_a_click_that_would_wait_for_ever_gives_way_and_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_click_that_would_wait_for_ever_gives_way_and_is_done(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with crossing() as meet:
         order, answer = resend(desk, monkeypatch, meet)
     assert (answer.status_code, order.status) == (200, Status.READY)
+    assert "once more" in caplog.text
     assert answer.content.decode().count("The order goes to the WMS within a minute or two.") == 1
     with tenancy.activate(desk.account.pk):
         assert Event.objects.filter(order_id=order.pk, kind="resend").count() == 1

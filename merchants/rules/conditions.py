@@ -107,10 +107,9 @@ class Condition:
             if amount is None:
                 return False
             return any(amount >= limit if self.match == AT_LEAST else amount < limit for limit in limits)
-        if self.match == ENDS:
-            return any(folded(said).endswith(folded(value)) for value in self.values)
-        if self.match == CONTAINS:
-            return any(folded(value) in folded(said) for value in self.values)
+        if self.match in (ENDS, CONTAINS):  # which look at the whole of a long text, where a key is its beginning
+            text = folded(said)
+            return any(text.endswith(k) if self.match == ENDS else k in text for k in map(code_key, self.values))
         if self.field in AMOUNTS:
             return any(_amount(said) == _amount(value) for value in self.values)
         key = code_key(said)
