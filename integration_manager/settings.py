@@ -147,7 +147,6 @@ MIDDLEWARE = [
     "integration_manager.kept.Keep",
     "accounts.middleware.AccountMiddleware",  # all that it wraps runs as one tenant
     "integration_manager.kept.ShowAgain",
-    "integration_manager.undone.OnceMore",
 ]
 ROOT_URLCONF = "integration_manager.urls"
 WSGI_APPLICATION = "integration_manager.wsgi.application"

@@ -1,29 +1,32 @@
 """A click that PostgreSQL undoes, since it and another transaction waited for each other, is done once more."""
 
+import functools
 import logging
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-from django.http import HttpRequest, HttpResponseBase
+from django.db import OperationalError
 from psycopg2.errors import DeadlockDetected
 
 log = logging.getLogger(__name__)
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
 
 
-class OnceMore:
-    """Asks the same view again, as the person would by a second click. Once, and never with files, which are read."""
+def once_more(view: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
+    """For a view that does all it does in one transaction, and asks no other system: asks it again, once.
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+    Of what was undone nothing is left then, neither here nor elsewhere: it is like a person's second click.
+    """
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """The page, as ever."""
-        return self.get_response(request)
+    @functools.wraps(view)
+    def asked(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        try:
+            return view(*args, **kwargs)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+            log.warning("%s gave way to another transaction: once more", view.__name__)
+        return view(*args, **kwargs)
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        """The second answer; None where something else went wrong."""
-        asked = request.resolver_match
-        if asked is None or request.FILES or not isinstance(error.__cause__, DeadlockDetected):
-            return None
-        log.warning("%s %s gave way to another transaction: once more", request.method, asked.view_name)
-        answer: HttpResponseBase = asked.func(request, *asked.args, **asked.kwargs)
-        return answer
+    return asked

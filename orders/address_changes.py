@@ -21,7 +21,6 @@ def change_verification(account: Account, wanted: str, now: datetime, actor: obj
             Account.objects.select_for_update(no_key=True).values_list("verification", flat=True).get(pk=account.pk)
         )
         Account.objects.filter(pk=account.pk).update(verification=wanted)
-        account.verification = wanted
         if before == wanted:
             return 0
         audit.record(actor, "account.verification", account.name, {"verification": (before, wanted)})

@@ -7,11 +7,13 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from carts.views.item_filters import crumbs
 from carts.views.lookup import cart_or_404, live_cart_or_404
+from integration_manager.undone import once_more
 from merchants.views.country_rules import download, page, take_up
 
 
 @require("carts.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def cart_countries(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Which countries the orders of this cart are sent to."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)

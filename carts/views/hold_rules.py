@@ -16,6 +16,7 @@ from carts.views.item_filters import crumbs
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.undone import once_more
 from merchants.rules.conditions import EXTRA, FIELDS, FULL
 from merchants.rules.draft import HOLD_RULE
 from merchants.rules.holds import by_name
@@ -30,6 +31,7 @@ TYPED = ("was", "rule", "field", "name", "match", "values")
 
 @require("carts.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def hold_rules(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The rules, and one of their conditions to be added or changed."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)

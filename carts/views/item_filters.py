@@ -16,6 +16,7 @@ from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.searched import search_text
+from integration_manager.undone import once_more
 from orders import filters
 from orders.filter_imports import ITEM_COLUMNS, ItemImport, item_rows
 
@@ -26,6 +27,7 @@ LONGEST = 200_000  # characters of them
 
 @require("carts.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def item_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The filter and what it lists."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)

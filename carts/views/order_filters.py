@@ -16,6 +16,7 @@ from carts.views.item_filters import crumbs, in_words
 from carts.views.lookup import cart_or_404, live_cart_or_404
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
+from integration_manager.undone import once_more
 from merchants.rules.conditions import EXTRA, FIELDS, FULL
 from orders import conditions, filters
 from orders.filter_imports import ORDER_COLUMNS, OrderImport, order_rows
@@ -26,6 +27,7 @@ TYPED = ("was", "field", "name", "kind", "match", "values")
 
 @require("carts.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def order_filters(request: AccountRequest, cart: str) -> HttpResponseBase:
     """The filters, and one of them to be added or changed."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart)

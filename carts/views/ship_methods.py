@@ -21,6 +21,7 @@ from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.context import chosen_merchant
 from integration_manager.kit import clock
 from integration_manager.searched import search_text
+from integration_manager.undone import once_more
 from orders import ship_methods as maps
 from orders.ship_map import ShipMap
 from orders.ship_map_import import COLUMNS, MapImport, rows_of
@@ -84,6 +85,7 @@ def told(cart: Any, waits: Mapping[int, Mapping[str, int]]) -> Any:
 
 @require("carts.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def ship_map(request: AccountRequest, cart: str) -> HttpResponseBase:
     """One cart's map, and what people do to it."""
     found = live_cart_or_404(cart) if request.method == "POST" else cart_or_404(cart, request)

@@ -16,6 +16,7 @@ from carts.models import Cart
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.kit.countries import ALPHA_2, name_of
+from integration_manager.undone import once_more
 from merchants.models import Merchant
 from merchants.views.page import crumbs, merchant_or_404
 from orders import country_rules
@@ -26,6 +27,7 @@ LONGEST = 10_000  # characters that are typed in
 
 @require("merchants.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def merchant_countries(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Which countries this merchant ships to."""
     found = merchant_or_404(merchant)

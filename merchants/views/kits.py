@@ -17,6 +17,7 @@ from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.searched import search_text
+from integration_manager.undone import once_more
 from merchants import catalog
 from merchants import kits as stored
 from merchants.models import Kit, KitPart, Merchant
@@ -45,6 +46,7 @@ def kits(request: AccountRequest, merchant: str) -> HttpResponse:
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def kit_new(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Adds a kit."""
     return _form(request, merchant_or_404(merchant), None)
@@ -52,6 +54,7 @@ def kit_new(request: AccountRequest, merchant: str) -> HttpResponseBase:
 
 @require("merchants.view")
 @require_http_methods(["GET", "POST"])
+@once_more
 def kit(request: AccountRequest, merchant: str, kit: str) -> HttpResponseBase:
     """One kit: changed or deleted by who may."""
     found = merchant_or_404(merchant)

@@ -21,6 +21,7 @@ from integration_manager.folding import fold
 from integration_manager.kept import typed
 from integration_manager.kit import clock
 from integration_manager.searched import search_text
+from integration_manager.undone import once_more
 from merchants import catalog
 from merchants.models import Merchant, Product, ProductAlias, StockLevel, Warehouse
 from merchants.offers import plain
@@ -82,6 +83,7 @@ def product(request: AccountRequest, merchant: str, product: str) -> HttpRespons
 
 @require("merchants.edit")
 @require_POST
+@once_more
 def product_act(request: AccountRequest, merchant: str, product: str, what: str) -> HttpResponseBase:
     """Names a product, gives it another code, takes one away, or removes the product."""
     found, one = _one(request, merchant, product)

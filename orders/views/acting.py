@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.requests import AccountRequest
 from accounts.roles import require
+from integration_manager.undone import once_more
 from orders import actions, cancelling, editing, parcel_actions
 from orders.models import Order
 from orders.views import order_or_404
@@ -71,6 +72,7 @@ ACTIONS: dict[str, tuple[Act, str]] = {
 
 @require("orders.act")
 @require_POST
+@once_more
 def order_act(request: AccountRequest, order: str, action: str) -> HttpResponseBase:
     """Does one of the actions to one order."""
     found = order_or_404(order)

@@ -17,6 +17,7 @@ from accounts.roles import require
 from integration_manager import spreadsheet, stale
 from integration_manager.kit import clock
 from integration_manager.lookup_prices import Prices
+from integration_manager.undone import once_more
 from orders import address_changes, addresses
 from orders.models import LookupCount
 
@@ -32,6 +33,7 @@ HEAD = ["Billing period from", "US", "International", "Cost, USD"]
 
 @require("account.addresses")
 @require_http_methods(["GET", "POST"])
+@once_more
 def account_addresses(request: AccountRequest) -> HttpResponse:
     """The switch, and how many look-ups there were."""
     account, error = request.account, ""

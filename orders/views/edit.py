@@ -12,6 +12,7 @@ from accounts.roles import require
 from carts.models import CartShipMethod
 from integration_manager.kept import typed
 from integration_manager.kit import clock
+from integration_manager.undone import once_more
 from orders import differences, editing, out_of_stock
 from orders.actions import NotNow
 from orders.changes import add_note
@@ -26,6 +27,7 @@ MOST_NOTE = 1000  # characters
 
 @require("orders.act")
 @require_http_methods(["GET", "POST"])
+@once_more
 def order_edit(request: AccountRequest, order: str) -> HttpResponseBase:
     """The form. What cannot be saved comes back with all that was typed in it."""
     found = order_or_404(order)
@@ -66,6 +68,7 @@ def order_edit(request: AccountRequest, order: str) -> HttpResponseBase:
 
 @require("orders.act")
 @require_POST
+@once_more
 def order_give_back(request: AccountRequest, order: str, part: str) -> HttpResponseBase:
     """From now on a part that was edited here follows the source again."""
     found = order_or_404(order)
