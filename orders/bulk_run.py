@@ -201,9 +201,14 @@ def carry_on(bulk_id: int) -> None:
     except DatabaseError:
         log.warning("bulk action %s was cut off, and goes on once its lease is over", bulk_id, exc_info=True)
     except Exception:
-        number = public_id()
-        log.exception("report %s: bulk action %s failed", number, bulk_id)
-        _end(bulk, BulkAction.State.STOPPED, f"We made a mistake. Report {number}.")
+        _end(bulk, BulkAction.State.STOPPED, _mistake(f"bulk action {bulk_id}"))
+
+
+def _mistake(what: str) -> str:
+    """Reports the exception that is being handled, and says so."""
+    number = public_id()
+    log.exception("report %s: %s failed", number, what)
+    return f"We made a mistake. Report {number}."
 
 
 @contextlib.contextmanager
@@ -249,7 +254,8 @@ def _batch(bulk: BulkAction, now: datetime) -> bool:
 def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
     """Loads the next skipped order. False: there is none, or another task has taken it over.
 
-    What is loaded stands in its row from then on as the order that it became.
+    What is loaded stands in its row from then on as the order that it became. A mistake of ours with one order
+    is why that one is not loaded, and stops no other.
     """
     mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token, state=BulkAction.State.RUNNING)
     if not mine.update(lease_until=_lease()):
@@ -261,15 +267,25 @@ def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
     skipped = SkippedOrder.objects.select_related("merchant", "cart__merchant").filter(pk=-row.order_id).first()
     raw, reason = None, loading.why_not(skipped, bulk.account)
     if skipped is not None and not reason:
-        raw, reason = shops.order(skipped)
+        try:
+            raw, reason = shops.order(skipped)
+        except (RateLimited, DatabaseError):
+            raise
+        except Exception:
+            reason = _mistake(f"asking for skipped order {skipped.pk}")
     with transaction.atomic():
         if not mine.update(lease_until=_lease()):
             return False
         if skipped is not None and not reason:
             try:
-                order = loading.load_anyway(skipped, raw, bulk.account, bulk.actor, now)
+                with transaction.atomic():  # what a mistake cut off is not kept in part
+                    order = loading.load_anyway(skipped, raw, bulk.account, bulk.actor, now)
             except actions.NotNow as refusal:
                 reason = str(refusal)
+            except DatabaseError:
+                raise
+            except Exception:
+                reason = _mistake(f"loading skipped order {skipped.pk}")
             else:
                 _becomes(row, order.pk)
         _decide(bulk, {row.order_id: reason})

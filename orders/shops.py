@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from accounts.models import Account
 from carts.models import Cart
-from integration_manager.kit.errors import ConnectorError, RateLimited
+from integration_manager.kit.errors import AuthFailed, ConnectorError, OutcomeUnknown, RateLimited, Transient
 from orders import loading
 from orders.connections import cart_class, open_cart
 from orders.journal import Journal
@@ -13,6 +13,7 @@ from orders.models import SkippedOrder
 
 SECONDS = 15.0  # of one call
 TRIES = 3  # failures in a row, after which a shop is asked no more
+AWAY = (Transient, AuthFailed, OutcomeUnknown)  # say something of the shop; other errors of the one order alone
 
 
 class Shops:
@@ -49,12 +50,16 @@ class Shops:
             raw = loading.ask(self._connector(cart), skipped)
         except RateLimited:
             raise
-        except ConnectorError as error:
+        except AWAY as error:
             self._failures[cart.pk] += 1
             self._problems[cart.pk] = f"{cart.name} could not be asked: {error}"
             return None, self._problems[cart.pk]
+        except ConnectorError as error:
+            raw, trouble = None, f"{cart.name} does not give this order: {error}"
+        else:
+            trouble = "" if raw is not None else loading.gone(skipped)
         self._failures[cart.pk] = 0
-        return raw, "" if raw is not None else loading.gone(skipped)
+        return raw, trouble
 
     def _connector(self, cart: Cart) -> Any:
         found = self._open.get(cart.pk)

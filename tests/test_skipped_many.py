@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
+from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit import clock
 from integration_manager.kit.faults import Fault
 from merchants.models import Service
-from orders import bulk_run
+from orders import bulk_run, loading
 from orders.models import BulkAction, BulkRow, Event, SkippedOrder
 from orders.shops import TRIES
 from tests.counter import Counter, text
@@ -147,6 +149,82 @@ def test_a_shop_that_is_away_is_asked_a_few_times_and_its_orders_stay_skipped(wo
     world.shop.faults.clear()
     bulk.delete()
     assert load(owner, {"all": "1"}).done == 60
+
+
+def test_what_a_shop_says_of_one_order_keeps_no_other_from_being_loaded(world: World, owner: Counter) -> None:
+    refused = ("58", "59", "60")  # the first that are asked for
+    assert len(refused) == TRIES
+    for key in refused:
+        world.shop.faults.script(f"GET /api/orders/{key}", Fault.ECHO, times=9)
+    bulk = load(owner, {"all": "1"})
+    assert (bulk.state, bulk.done, bulk.refused) == ("done", 57, 3)
+    assert sorted(SkippedOrder.objects.values_list("key", flat=True)) == list(refused)
+    for reason in BulkRow.objects.filter(outcome="refused").values_list("reason", flat=True):
+        assert reason.startswith("Shop does not give this order: ") and "(400)" in reason
+
+
+def test_what_a_shop_says_of_one_order_says_that_it_is_there(world: World, owner: Counter) -> None:
+    assert TRIES == 3
+    world.shop.faults.script("GET /api/orders/58", Fault.ECHO, times=9)
+    for key in ("60", "59", "57", "56"):
+        world.shop.faults.script(f"GET /api/orders/{key}", Fault.ERROR, times=9)
+    assert load(owner, {"all": "1"}).done == 55
+
+
+def test_a_mistake_of_ours_while_asking_for_one_order_keeps_no_other_from_being_loaded(
+    world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = SandboxShop.order
+
+    def stumbles(self: SandboxShop, number: str) -> Any:
+        if number == "60":
+            raise KeyError("total")
+        return order(self, number)
+
+    monkeypatch.setattr(SandboxShop, "order", stumbles)
+    bulk = load(owner, {"all": "1"})
+    assert (bulk.state, bulk.done, bulk.refused, bulk.problem) == ("done", 59, 1, "")
+    assert reported(caplog, "KeyError") and [row.key for row in SkippedOrder.objects.all()] == ["60"]
+
+
+def test_a_mistake_of_ours_while_loading_one_order_keeps_no_other_from_being_loaded(
+    world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_anyway = loading.load_anyway
+
+    def stumbles(skipped: SkippedOrder, *more: Any) -> Any:
+        found = load_anyway(skipped, *more)
+        if skipped.key == "60":
+            raise KeyError("total")
+        return found
+
+    monkeypatch.setattr(loading, "load_anyway", stumbles)
+    bulk = load(owner, {"all": "1"})
+    assert (bulk.state, bulk.done, bulk.refused, bulk.problem) == ("done", 59, 1, "")
+    assert reported(caplog, "KeyError") and [row.key for row in SkippedOrder.objects.all()] == ["60"]
+    assert "60" not in loaded(world), "what failed is not loaded in part"
+
+
+def test_a_database_that_is_away_decides_nothing(world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise OperationalError
+
+    for part, name in ((SandboxShop, "order"), (loading, "load_anyway")):
+        with monkeypatch.context() as patched:
+            patched.setattr(part, name, away)
+            bulk = load(owner, {"row": marks(owner, "59", "60")})
+        assert (bulk.state, bulk.refused, bulk.waiting) == ("running", 0, 2)
+        bulk.delete()
+
+
+def reported(caplog: pytest.LogCaptureFixture, cause: str) -> bool:
+    """Whether the one order that was not loaded names the report of its cause in the log."""
+    reason = BulkRow.objects.get(outcome="refused").reason
+    number = re.fullmatch(r"We made a mistake\. Report (\w+)\.", reason)
+    assert number, reason
+    (record,) = [one for one in caplog.records if f"report {number[1]}:" in one.getMessage()]
+    assert record.exc_info and record.exc_info[0]
+    return record.exc_info[0].__name__ == cause
 
 
 def test_a_shop_that_asks_for_time_gets_it(world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
