@@ -322,12 +322,15 @@ def alert_key(row: Row) -> str:
 
 
 def tell(cart: Cart, now: datetime, *, worse: bool) -> None:
-    """Alerts of a cart's purchase orders that wait for a person: raised where it is `worse`, ended with the last."""
+    """Alerts of a cart's purchase orders that wait for a person: raised where it is `worse`, ended with the last.
+
+    A cart whose purchase orders are switched off is told nothing, so nobody has to mend that.
+    """
     for kind, rows, what, fix in (
         (REFUSED, Row.objects.filter(cart=cart, state=State.REFUSED), "not at the WMS", "See why on its page."),
         (
             UNTOLD,
-            Row.objects.filter(cart=cart, tell_at__isnull=True).exclude(tell_error=""),
+            Row.objects.filter(cart=cart, cart__sync_purchases=True, tell_at__isnull=True).exclude(tell_error=""),
             "received, and the cart does not take that",
             "Correct it in the cart, or tell it again from its page.",
         ),

@@ -319,6 +319,37 @@ def test_switched_off_nobody_has_to_mend_what_the_cart_did_not_take(world: World
     assert (alerts(), "tell_again" in purchase_acts.can(only())) == ([], False)
 
 
+def test_switched_on_again_what_the_cart_did_not_take_is_told_of_again(world: World) -> None:
+    order(world)
+    sync(world)
+    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
+    unload(world, ("MUG", 6))
+    sync(world)
+    switch_off(world)
+    assert alerts() == []
+    Cart.objects.update(sync_purchases=True)
+    purchase_orders.switched(Cart.objects.get(), on=True, now=START)
+    assert (alerts(), "tell_again" in purchase_acts.can(only())) == (["receipt_refused"], True)
+    Schedule.objects.filter(service=PURCHASES).update(every=3600)
+    purchase_acts.tell_again(only(), "ada@example.com", START)
+    with at(1):
+        sync(world)
+    assert (alerts(), told(world)) == ([], {"MUG": "6", "POT": "0"})
+
+
+def test_switched_off_what_the_wms_refuses_is_told_of_alone(world: World) -> None:
+    order(world)
+    sync(world)
+    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
+    unload(world, ("MUG", 6))
+    sync(world)
+    order(world, "PO1", ("UNKNOWN-1", 1), minutes=5)
+    run(world, PURCHASES)
+    switch_off(world)
+    run(world, RECEIVING)
+    assert alerts() == ["purchase_refused"]
+
+
 def switch_off(world: World) -> None:
     Cart.objects.update(sync_purchases=False)
     purchase_orders.switched(Cart.objects.get(), on=False, now=START)

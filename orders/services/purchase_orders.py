@@ -191,6 +191,7 @@ def switched(cart: Cart, *, on: bool, now: datetime) -> None:
         },
     )
     receive(cart.merchant_id, now)
+    purchase_rows.tell(cart, now, worse=True)  # what the cart did not take before is tried by no run
 
 
 def take_over(schedule: Schedule, since: datetime, now: datetime) -> None:
