@@ -35,6 +35,7 @@ from orders.shops import Shops
 
 BATCH = 500
 LEASE = 60.0  # seconds of PostgreSQL's clock, renewed with each batch
+ASKING = 300.0  # the same while a shop is asked for an order, which may take several calls
 BUDGET = 20.0  # seconds of one task
 SHORTEST, LONGEST = 5.0, 300.0  # seconds for which it waits where a shop asks for that
 AT_ONCE = 50  # up to so many are done before the page answers
@@ -97,19 +98,19 @@ def why_not(order: Order, kind: Kind) -> str:
 def begin(orders: QuerySet[Any], kind: Words, user: User, key: str, about: str, now: datetime) -> BulkAction:
     """Fixes which orders these are, newest first where there are too many. Confirmed twice, it is begun once.
 
-    For LOAD they are skipped ones.
+    For LOAD they are skipped ones, and why each of them is skipped is kept with it: that is what was agreed to.
     """
     try:
         with transaction.atomic():
             bulk: BulkAction = BulkAction.objects.create(
                 key=key, action=kind.key, user=user, actor=user.email, about=about[:500], created_at=now
             )
-            mark = -F("pk") if kind is LOAD else F("pk")
-            sql, params = orders.order_by("-pk").values_list(mark)[:MOST].query.sql_with_params()
+            marks = (-F("pk"), F("reason")) if kind is LOAD else (F("pk"), Value(""))
+            sql, params = orders.order_by("-pk").values_list(*marks)[:MOST].query.sql_with_params()
             with connection.cursor() as cursor:
                 cursor.execute(
                     f"""INSERT INTO orders_bulkrow (account_id, bulk_id, order_id, outcome, reason, created_at)
-                        SELECT %s, %s, m.id, '', '', %s FROM ({sql}) AS m(id)""",  # noqa: S608 (the ORM's)
+                        SELECT %s, %s, m.id, '', m.reason, %s FROM ({sql}) AS m(id, reason)""",  # noqa: S608 (the ORM's)
                     [tenancy.account_id(), bulk.pk, now, *params],
                 )
                 bulk.total = cursor.rowcount
@@ -258,21 +259,22 @@ def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
     is why that one is not loaded, and stops no other.
     """
     mine = BulkAction.objects.filter(pk=bulk.pk, token=bulk.token, state=BulkAction.State.RUNNING)
-    if not mine.update(lease_until=_lease()):
+    if not mine.update(lease_until=Now() + timedelta(seconds=ASKING)):
         return False
     row = BulkRow.objects.filter(bulk=bulk, outcome="").order_by("order_id").first()
     if row is None:
         _end(bulk, BulkAction.State.DONE)
         return False
     skipped = SkippedOrder.objects.select_related("merchant", "cart__merchant").filter(pk=-row.order_id).first()
-    raw, reason = None, loading.why_not(skipped, bulk.account)
-    if skipped is not None and not reason:
-        try:
+    raw, reason = None, ""
+    try:
+        reason = loading.why_not(skipped, bulk.account, row.reason)
+        if skipped is not None and not reason:
             raw, reason = shops.order(skipped)
-        except (RateLimited, DatabaseError):
-            raise
-        except Exception:
-            reason = _mistake(f"asking for skipped order {skipped.pk}")
+    except (RateLimited, DatabaseError):
+        raise
+    except Exception:
+        reason = _mistake(f"asking for skipped order {-row.order_id}")
     with transaction.atomic():
         if not mine.update(lease_until=_lease()):
             return False

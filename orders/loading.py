@@ -21,13 +21,19 @@ SALT = "skipped-row"  # these rows have no public id: they are named by a signat
 CAN = (HANDLED, GONE, TOO_OLD, *REFUSALS)  # the other reasons are rows that no order can be made of
 OVER = (HANDLED, GONE)  # what was shipped already
 NOT_SKIPPED = "It is not skipped any more. Look for it among the orders."
+SHIPPED_SINCE = "It was handled elsewhere, or was here, in the meantime: what was shipped the customer would get twice."
 NOT_KEPT = "What the shop gave is kept for a time alone, which is over."
 
 
-def why_not(skipped: SkippedOrder | None, account: Account) -> str:
-    """Why nothing can be loaded of it now, in words; "": its source can be asked."""
+def why_not(skipped: SkippedOrder | None, account: Account, agreed: str = "") -> str:
+    """Why nothing can be loaded of it now, in words; "": its source can be asked.
+
+    `agreed`: why it was skipped when a person agreed to load it, where that was a while ago.
+    """
     if skipped is None or skipped.reason not in CAN:
         return NOT_SKIPPED
+    if agreed and skipped.reason in OVER and agreed not in OVER:
+        return SHIPPED_SINCE
     if account.suspended_at is not None:
         return "This account is suspended. Nothing is called, run or sent until it is opened again."
     if skipped.merchant.archived_at is not None:

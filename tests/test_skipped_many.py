@@ -114,6 +114,21 @@ def test_more_than_the_page_showed_are_asked_about_again(world: World, owner: Co
     assert not BulkAction.objects.exists()
 
 
+def test_what_was_not_shown_and_what_was_shipped_since_is_not_loaded(world: World, owner: Counter) -> None:
+    form = hidden(text(owner.post("orders/skipped/load/", {"all": "1"})))
+    SkippedOrder.objects.filter(key="60").update(reason="handled")
+    world.shop.orders.remove("59")
+    SkippedOrder.objects.filter(key="59").delete()
+    world.shop.place(61, ago(seconds=1), OLD)
+    run(world, DOWNLOAD)
+    owner.post("orders/skipped/load/", form)
+    SkippedOrder.objects.filter(key="58").update(reason="handled")  # after it was begun
+    bulk = work()
+    assert (bulk.total, bulk.done, bulk.refused) == (58, 57, 1)
+    assert loaded(world) == [str(number) for number in NUMBERS if number < 58]
+    assert "handled elsewhere, or was here, in the meantime" in text(owner.get(f"orders/bulk/{bulk.public_id}/"))
+
+
 def test_confirmed_twice_it_is_begun_once_and_what_dies_loads_nothing_twice(
     world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,7 +135,7 @@ def _results(bulk: BulkAction) -> Iterator[list[str]]:
         skipped = SkippedOrder.objects.filter(pk__in=[-pk for pk in ids]).values_list(-F("pk"), "number", *whose)
         known = {pk: about for pk, *about in (*numbers, *skipped)}
         for row in part:
-            yield [*known.get(row.order_id, ("", "", "")), row.get_outcome_display(), row.reason]
+            yield [*known.get(row.order_id, ("", "", "")), row.get_outcome_display(), row.reason if row.outcome else ""]
         if len(part) < size:
             return
         last = part[-1].order_id
