@@ -57,12 +57,13 @@ def audience(account: Account) -> list[Recipient]:
     """Everybody who is mailed about the active account; nobody of a suspended one."""
     if account.suspended_at:
         return []
-    silenced = dict(Silenced.objects.values_list("address", "why"))
+    silenced = set(Silenced.objects.values_list("address", "why"))
     # A user's own choice counts for them, wherever else their address stands, and not what it chose without a login.
     never = Preference.objects.filter(frequency=Preference.Frequency.NEVER).values_list("user__email", flat=True)
-    users = [one for one in _users() if silenced.get(one.address.lower()) != Silenced.Why.REFUSED]
+    users = [one for one in _users() if (one.address.lower(), Silenced.Why.REFUSED) not in silenced]
     known = {one.address.lower() for one in users} | {address.lower() for address in never}
-    return users + [one for one in _addresses(account) if one.address not in silenced.keys() | known]
+    known |= {address for address, _ in silenced}
+    return users + [one for one in _addresses(account) if one.address not in known]
 
 
 def shown_merchants() -> set[int]:

@@ -146,6 +146,7 @@ def _chosen(merchant: Merchant | None) -> Subquery:
 def _silenced(address: str, **which: str) -> Coalesce:
     """Why this address gets no mails; null where it gets them."""
     found = Silenced.objects.filter(address=Lower(OuterRef(address)), **which)
+    found = found.order_by("-why")  # who has unsubscribed is not to be tried again, refused or not
     never = Preference.objects.filter(user__email__iexact=OuterRef(address), frequency=Preference.Frequency.NEVER)
     return Coalesce(
         Subquery(found.values(json=JSONObject(why="why", said="said", at="at"))[:1]),

@@ -114,7 +114,10 @@ class Preference(TenantModel):
 
 
 class Silenced(TenantModel):
-    """An address that gets no mail about this account's alerts: its server refuses it, or the person said stop."""
+    """An address that gets no mail about this account's alerts: its server refuses it, or the person said stop.
+
+    Both may be so: then there are two rows, and each ends by itself.
+    """
 
     class Why(models.TextChoices):
         REFUSED = "refused", "Refused by the mail server"
@@ -126,7 +129,7 @@ class Silenced(TenantModel):
     at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["account", "address"], name="silenced_once")]
+        constraints = [models.UniqueConstraint(fields=["account", "address", "why"], name="silenced_once")]
 
 
 class AlertMail(TenantModel):

@@ -47,25 +47,24 @@ def stop(user_id: int | None, address: str, now: datetime) -> None:
     if user_id is not None:
         Preference.objects.update_or_create(user_id=user_id, defaults={"frequency": Preference.Frequency.NEVER})
     else:
-        values = {"why": Silenced.Why.STOPPED, "said": "", "at": now}
-        Silenced.objects.update_or_create(address=address, defaults=values)
+        Silenced.objects.get_or_create(address=address, why=Silenced.Why.STOPPED, defaults={"at": now})
     record(address, "alerts.mails_stopped", address)
 
 
 def start(user_id: int | None, address: str) -> None:
-    """They are wanted again: by the person's own link."""
+    """They are wanted again: by the person's own link. An address that was refused is tried again, too."""
     if not stopped(user_id, address):
         return
     if user_id is not None:
         Preference.objects.filter(user=user_id).update(frequency=Preference.Frequency.HOURLY)
-    Silenced.objects.filter(address=address, why=Silenced.Why.STOPPED).delete()
+    Silenced.objects.filter(address=address).delete()
     record(address, "alerts.mails_started", address)
 
 
 def refused(address: str, said: str, now: datetime) -> None:
     """The mail server takes nothing for this address, for good."""
-    values = {"why": Silenced.Why.REFUSED, "said": said, "at": now}
-    Silenced.objects.get_or_create(address=address.lower(), defaults=values)
+    values = {"said": said, "at": now}
+    Silenced.objects.get_or_create(address=address.lower(), why=Silenced.Why.REFUSED, defaults=values)
 
 
 def try_again(address: str) -> bool:

@@ -577,6 +577,48 @@ def test_a_refused_user_is_marked_among_the_contacts(desk: Desk, post: Post) -> 
     assert "550 5.1.1 unknown" in desk.client("owner").get(desk.url("wms/")).content.decode()
 
 
+def test_a_user_who_once_stopped_them_without_a_login_is_marked_like_others(desk: Desk, post: Post) -> None:
+    """Tried again they get mails as a user; the address by itself stays unsubscribed."""
+    two = desk.merchants[1]
+    with tenancy.activate(desk.account.pk):
+        stopping.stop(None, OTHER, NOON)
+    post.answers[OTHER] = "550 5.1.1 unknown"
+    happens(desk, "credentials", "one", merchant=two)
+    passes(post, NOON)
+    client, path = desk.client("owner"), desk.url(f"merchants/{two.public_id}/")
+    assert "550 5.1.1 unknown" in client.get(path).content.decode()
+    happens(desk, "credentials", "two", NOON + timedelta(minutes=1), merchant=two)
+    passes(post, NOON + timedelta(minutes=1), NOON + timedelta(hours=1), step=timedelta(minutes=5))
+    assert Mail.objects.filter(to=OTHER).count() == 1, "not tried for ever"
+    post.answers.clear()
+    client.post(f"{path}contacts/", {"again": OTHER})
+    assert "550 5.1.1 unknown" not in client.get(path).content.decode()
+    happens(desk, "credentials", "three", NOON + timedelta(hours=2), merchant=two)
+    passes(post, NOON + timedelta(hours=2))
+    assert len(to(post, OTHER)) == 1
+    with tenancy.activate(desk.account.pk):
+        Membership.objects.filter(user=desk.users["colleague"]).update(deactivated_at=NOON)
+        contacts.set_emails(None, [OTHER])
+    begin = NOON + timedelta(hours=3)
+    happens(desk, "credentials", "four", begin, merchant=two)
+    passes(post, begin, begin + timedelta(hours=1), step=timedelta(minutes=5))
+    assert len(to(post, OTHER)) == 1
+
+
+def test_an_unsubscribed_address_that_is_refused_too_is_not_offered_to_be_tried_again(desk: Desk) -> None:
+    """It ends by the own link, and then it is tried."""
+    dock(desk)
+    page = desk.url("wms/")
+    with tenancy.activate(desk.account.pk):
+        stopping.refused(DOCK, "550 no such user", NOON)
+        stopping.stop(None, DOCK, NOON)
+    shown = desk.client("owner").get(page).content.decode()
+    assert "Unsubscribed" in shown and "550 no such user" not in shown and 'name="again"' not in shown
+    with tenancy.activate(desk.account.pk):
+        stopping.start(None, DOCK)
+    assert "gets no mails" not in desk.client("owner").get(page).content.decode()
+
+
 @pytest.mark.parametrize("path", ["profile/", "alerts/channels/"])
 def test_a_refused_user_is_told_so_on_the_own_pages(desk: Desk, post: Post, path: str) -> None:
     post.answers[OTHER] = "550 5.1.1 unknown"
