@@ -12,6 +12,7 @@ from django.db.models import F
 from accounts.middleware import zone_of
 from accounts.models import Account, Membership, User
 from accounts.roles import permissions_of
+from alerts import stopping
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
 from alerts.slots import half_hour, next_slot
 from merchants.models import Merchant
@@ -59,9 +60,9 @@ def audience(account: Account) -> list[Recipient]:
         return []
     silenced = set(Silenced.objects.values_list("address", "why"))
     # A user's own choice counts for them, wherever else their address stands, and not what it chose without a login.
-    never = Preference.objects.filter(frequency=Preference.Frequency.NEVER).values_list("user__email", flat=True)
     users = [one for one in _users() if (one.address.lower(), Silenced.Why.REFUSED) not in silenced]
-    known = {one.address.lower() for one in users} | {address.lower() for address in never}
+    never = stopping.never().values_list("user__email", flat=True)
+    known = {address.lower() for address in [*never, *(one.address for one in users)]}
     known |= {address for address, _ in silenced}
     return users + [one for one in _addresses(account) if one.address not in known]
 

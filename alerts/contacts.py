@@ -16,7 +16,7 @@ from accounts.models import Membership, User
 from accounts.switching import accounts_of
 from alerts.models import ErrorContact, ErrorEmail, Preference, Silenced
 from alerts.planning import replan
-from alerts.stopping import try_again
+from alerts.stopping import never, try_again
 from integration_manager import tenancy
 from integration_manager.kit import clock
 from merchants.models import Merchant
@@ -147,8 +147,8 @@ def _silenced(address: str, **which: str) -> Coalesce:
     """Why this address gets no mails; null where it gets them."""
     found = Silenced.objects.filter(address=Lower(OuterRef(address)), **which)
     found = found.order_by("-why")  # who has unsubscribed is not to be tried again, refused or not
-    never = Preference.objects.filter(user__email__iexact=OuterRef(address), frequency=Preference.Frequency.NEVER)
+    chosen = never().filter(user__email__iexact=OuterRef(address))
     return Coalesce(
         Subquery(found.values(json=JSONObject(why="why", said="said", at="at"))[:1]),
-        Subquery(never.values(json=JSONObject(why="frequency"))[:1]),
+        Subquery(chosen.values(json=JSONObject(why="frequency"))[:1]),
     )

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from django.core import signing
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from accounts import mail
 from accounts.audit import record
-from accounts.models import User
+from accounts.models import Membership, User
 from alerts.models import Preference, Silenced
 
 SALT = "alerts.stop"  # of the links; they are good as long as the mails may lie around
@@ -38,6 +39,16 @@ def stopped(user_id: int | None, address: str) -> bool:
     if user_id is not None:
         return Preference.objects.filter(user=user_id, frequency=Preference.Frequency.NEVER).exists()
     return Silenced.objects.filter(address=address, why=Silenced.Why.STOPPED).exists()
+
+
+def never() -> QuerySet[Preference]:
+    """Those of the users of the active account who want none; who has left it has no say in it any more."""
+    return Preference.objects.filter(frequency=Preference.Frequency.NEVER, user__in=_members().values("user"))
+
+
+def still(user_id: int | None) -> int | None:
+    """The user whose mails a link is about; None: they are those of an address, also where its user has left."""
+    return user_id if user_id is not None and _members().filter(user=user_id).exists() else None
 
 
 def stop(user_id: int | None, address: str, now: datetime) -> None:
@@ -70,3 +81,7 @@ def refused(address: str, said: str, now: datetime) -> None:
 def try_again(address: str) -> bool:
     """Somebody wants a refused address tried again. One that was unsubscribed stays so: False."""
     return bool(Silenced.objects.filter(address=address.lower(), why=Silenced.Why.REFUSED).delete()[0])
+
+
+def _members() -> QuerySet[Membership]:
+    return Membership.objects.filter(user__is_active=True, deactivated_at=None)

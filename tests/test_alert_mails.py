@@ -546,6 +546,45 @@ def test_who_stopped_them_without_a_login_gets_them_again_as_a_user(desk: Desk, 
     assert "/profile/" in text_of(made)
 
 
+@pytest.mark.parametrize("how", ["deactivated", "removed", "user"])
+def test_who_has_left_has_no_say_any_more_in_what_an_additional_address_gets(desk: Desk, post: Post, how: str) -> None:
+    wants(desk, "never", who="colleague")
+    user, page = desk.users["colleague"], desk.url("wms/")
+    with tenancy.activate(desk.account.pk):
+        contacts.set_emails(None, [OTHER])
+    assert "Chose Never as how often" in desk.client("owner").get(page).content.decode()
+    with tenancy.activate(desk.account.pk):
+        if how == "deactivated":
+            Membership.objects.filter(user=user).update(deactivated_at=NOON)
+        elif how == "removed":
+            Membership.objects.filter(user=user).delete()
+        else:
+            User.objects.filter(pk=user.pk).update(is_active=False)
+    happens(desk, "credentials", "one")
+    passes(post, NOON, NOON + timedelta(minutes=40), step=timedelta(minutes=5))
+    assert len(to(post, OTHER)) == 1
+    assert "Chose Never as how often" not in desk.client("owner").get(page).content.decode()
+
+
+def test_who_has_left_stops_what_an_additional_address_gets_by_an_old_link(desk: Desk, post: Post) -> None:
+    happens(desk, "credentials", "one", merchant=desk.merchants[1])
+    passes(post, NOON)
+    link = unsubscribe(to(post, OTHER)[0])
+    with tenancy.activate(desk.account.pk):
+        Membership.objects.filter(user=desk.users["colleague"]).update(deactivated_at=NOON)
+        contacts.set_emails(None, [OTHER])
+    assert "gets no more mails" in Client().post(link).content.decode()
+    begin = NOON + timedelta(hours=1)
+    happens(desk, "credentials", "two", begin)
+    passes(post, begin, begin + timedelta(minutes=40), step=timedelta(minutes=5))
+    assert len(to(post, OTHER)) == 1
+    assert "is mailed when" in Client().post(link, {"want": "again"}).content.decode()
+    begin = NOON + timedelta(hours=3)
+    happens(desk, "credentials", "three", begin)
+    passes(post, begin, begin + timedelta(minutes=40), step=timedelta(minutes=5))
+    assert len(to(post, OTHER)) == 2
+
+
 # ── a mail server that does not take it ──
 
 

@@ -26,10 +26,11 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     if found["u"] is not None and not User.objects.filter(pk=found["u"], email=found["e"]).exists():
         raise Http404  # the address is somebody else's now
     with tenancy.activate(account.pk):
+        whose = stopping.still(found["u"]), found["e"]
         if request.method == "POST" and request.POST.get("want") == "again":
-            stopping.start(found["u"], found["e"])
+            stopping.start(*whose)
         elif request.method == "POST":
-            stopping.stop(found["u"], found["e"], clock.now())
-        stopped = stopping.stopped(found["u"], found["e"])
+            stopping.stop(*whose, clock.now())
+        stopped = stopping.stopped(*whose)
     context = {"address": found["e"], "name": account.name, "stopped": stopped}
     return render(request, "alerts/stop.html", context)
