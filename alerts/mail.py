@@ -41,7 +41,7 @@ def register(with_orders: WithOrders) -> None:
 
 
 def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
-    account = Account.objects.filter(pk=mail.context["account"]).first()
+    account = _account(mail)
     if account is None:
         return None
     with tenancy.activate(account.pk):
@@ -55,9 +55,17 @@ def _write(mail: Mail, with_orders: WithOrders) -> dict[str, Any] | None:
             return written(account, letter, to, _rows(letter, to, with_orders))
 
 
+def _account(mail: Mail) -> Account | None:
+    pk = mail.context.get("account")
+    if pk is None:  # an older version wrote it while there was no mail server, and kept nothing else
+        with tenancy.everyone("whose a mail about alerts is"):
+            pk = AlertMail.objects.filter(mail=mail).values_list("account", flat=True).first()
+    return Account.objects.filter(pk=pk).first()
+
+
 def _letter(mail: Mail, account: Account) -> tuple[AlertMail | None, Recipient | None]:
     """What was planned, and whom for: that is asked again, since somebody may have left meanwhile."""
-    letter = AlertMail.objects.select_related("user").filter(pk=mail.context["letter"]).first()
+    letter = AlertMail.objects.select_related("user").filter(mail=mail).first()
     return letter, letter and next((one for one in audience(account) if _is_for(letter, one)), None)
 
 
@@ -183,13 +191,14 @@ def _how_often(letter: AlertMail, to: Recipient) -> str:
 
 
 def _refused(mail: Mail, said: str) -> None:
-    account = mail.context["account"]
-    with tenancy.activate(account):
-        stopping.refused(mail.to, said, clock.now())
+    account = _account(mail)
+    if account is not None:
+        with tenancy.activate(account.pk):
+            stopping.refused(mail.to, said, clock.now())
 
 
 def _given_up(mail: Mail) -> None:
-    account = Account.objects.filter(pk=mail.context.get("account")).first()
+    account = _account(mail)
     if account is not None:
         with tenancy.activate(account.pk):
             letter, to = _letter(mail, account)

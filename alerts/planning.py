@@ -84,8 +84,7 @@ def _add(account: Account, recipient: Recipient, slot: datetime, ids: Sequence[i
         defaults={"news": list(ids), "at_once": at_once},
     )
     if created:
-        context = {"account": account.pk, "letter": row.pk}
-        row.mail = mail.queue(KIND, recipient.address, context, send_at=slot)
+        row.mail = mail.queue(KIND, recipient.address, {"account": account.pk}, send_at=slot)
         row.save(update_fields=["mail"])
         return
     # Locked, so that it is not sent without them at this very moment.

@@ -744,6 +744,26 @@ def test_the_first_mail_server_after_days_sends_no_mails_of_days_ago(desk: Desk,
     assert "About ends" not in text.partition("Resolved meanwhile")[0]
 
 
+def test_what_an_older_version_wrote_without_a_mail_server_is_told_too(desk: Desk, settings: Any) -> None:
+    """It kept nothing but what the mail said."""
+    settings.EMAIL_URL = ""
+    dock(desk)
+    happens(desk, "credentials", "ends")
+    happens(desk, "credentials", "lasts")
+    passes(Post(), NOON, NOON + timedelta(hours=1), step=timedelta(minutes=30))
+    ends(desk, "credentials", "ends", NOON + timedelta(hours=2))
+    for waits in Mail.objects.filter(kind="alerts", tries=1):
+        waits.context = {mail.WRITTEN: waits.context[mail.WRITTEN]}
+        waits.save(update_fields=["context"])
+    begin = NOON + timedelta(hours=48)
+    with serving(settings) as post:
+        passes(post, begin, begin + timedelta(hours=2), step=timedelta(minutes=10))
+    for who in (OWNER, DOCK):
+        (made,) = to(post, who)
+        assert "About lasts" in text_of(made)
+        assert "About ends" not in text_of(made).partition("Resolved meanwhile")[0]
+
+
 def test_a_server_that_hangs_up_and_one_that_hangs(desk: Desk, post: Post, settings: Any) -> None:
     settings.EMAIL_TIMEOUT = 0.5
     happens(desk, "credentials", "one")

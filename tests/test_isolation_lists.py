@@ -29,6 +29,7 @@ NO_ACCOUNT = {
 }
 # Who opens both walls, and for what.
 EVERYONE = {
+    ("alerts/mail.py", "whose a mail about alerts is"),  # only of those that an older version wrote
     ("alerts/planning.py", "news of alerts"),  # which accounts have some
     ("alerts/posting.py", "posts to channels"),  # which one is due next
     ("alerts/views/staff.py", "alerts of all accounts"),  # how many, and in which account
