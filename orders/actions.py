@@ -35,7 +35,7 @@ _ALLOWED: dict[str, Callable[[Order], bool]] = {
             and not _undecided(o)
             and not many.being_canceled(o)
         )
-        or (o.status == Status.HELD and o.held_by != "person")
+        or (o.status == Status.HELD and o.held_by not in many.NOT_BY_RULES)
     ),
     "undo_cancel": lambda o: o.status == Status.HELD,
     "it_arrived": lambda o: _undecided(o),

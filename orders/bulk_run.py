@@ -16,7 +16,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import shared_task
-from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Now
 
@@ -41,6 +49,7 @@ SHORTEST, LONGEST = 5.0, 300.0  # seconds for which it waits where a shop asks f
 AT_ONCE = 50  # up to so many are done before the page answers
 MOST = 100_000  # orders of one action
 PERMISSION = "orders.act"
+AWAY = (OperationalError, InterfaceError)  # the database, not what one order says to it
 GONE = "It is not among your orders any more."
 OTHERS = "A rule holds it, not a person: use Release."
 BY_PERSON = "A person has canceled its sending: use Send after all."
@@ -271,7 +280,7 @@ def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
         reason = loading.why_not(skipped, bulk.account, row.reason)
         if skipped is not None and not reason:
             raw, reason = shops.order(skipped)
-    except (RateLimited, DatabaseError):
+    except (RateLimited, *AWAY):
         raise
     except Exception:
         reason = _mistake(f"asking for skipped order {-row.order_id}")
@@ -284,7 +293,7 @@ def _load(bulk: BulkAction, shops: Shops, now: datetime) -> bool:
                     order = loading.load_anyway(skipped, raw, bulk.account, bulk.actor, now)
             except actions.NotNow as refusal:
                 reason = str(refusal)
-            except DatabaseError:
+            except AWAY:
                 raise
             except Exception:
                 reason = _mistake(f"loading skipped order {skipped.pk}")

@@ -71,8 +71,11 @@ def load_anyway(skipped: SkippedOrder, raw: Any, account: Account, actor: str, n
     stored = Stored()
     with transaction.atomic():
         intake.keep_rules()
-        if not SkippedOrder.objects.select_for_update().filter(pk=skipped.pk).exists():
+        row = SkippedOrder.objects.select_for_update().filter(pk=skipped.pk).first()
+        if row is None:
             raise NotNow("Somebody was quicker: it is not skipped any more.")
+        if row.reason in OVER and skipped.reason not in OVER:
+            raise NotNow(SHIPPED_SINCE)
         known, over = known_of(intake, [incoming.key])
         intake.again = GONE in (skipped.reason, over.get(incoming.key))  # the WMS is asked for it before it is sent
         ids = [] if known else insert_orders(intake, [incoming], now, stored, anyway=True)

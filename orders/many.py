@@ -25,6 +25,7 @@ Act = Callable[[Sequence[Order], str, datetime], list[int]]
 STOPPED = (Status.ERROR, Status.GAVE_UP)
 NOT_SENT = (Status.RECEIVED, Status.READY, *STOPPED)
 BY_PERSON = "person"
+NOT_BY_RULES = (BY_PERSON, "source", "reopened")  # what they hold goes on by a person's word, or its shop's, alone
 
 
 @transaction.atomic
@@ -47,7 +48,7 @@ def being_canceled(order: Order) -> bool:
 def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[int]:
     """Keeps orders from being sent until that is undone, also those that a rule or lack of stock holds so far.
 
-    Those that are being canceled are left alone.
+    Those that are being canceled, or that their shop holds, are left alone.
     """
     rows = Order.objects.filter(pk__in=_ids(orders)).order_by("pk").select_for_update(no_key=True)
     known = list(rows.only("status", "held_by", "cause", "cancel_requested_at"))
@@ -55,7 +56,7 @@ def cancel_sending(orders: Sequence[Order], actor: str, now: datetime) -> list[i
     why = "Sending canceled."
     sent = [order.pk for order in known if order.status in NOT_SENT and not being_canceled(order)]
     kept = causes.hold(sent, NOT_SENT, BY_PERSON, why, now, actor=actor)
-    held = [order.pk for order in known if order.status == Status.HELD and order.held_by != BY_PERSON]
+    held = [order.pk for order in known if order.status == Status.HELD and order.held_by not in NOT_BY_RULES]
     causes.hold_instead({pk: Hold(BY_PERSON, why) for pk in held}, now, actor=actor)
     return [*kept, *held]
 

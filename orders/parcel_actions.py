@@ -1,5 +1,6 @@
 """What a person can do about one parcel whose tracking the cart has, does not take, or may have."""
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from integration_manager.kit import clock
@@ -14,6 +15,7 @@ from orders.states import note
 UNKNOWN = "outcome_unknown"
 
 
+@transaction.atomic
 def resend(order: Order, key: str, actor: str) -> None:
     """Tells the cart of one parcel again. Raises NotNow.
 
@@ -33,6 +35,7 @@ def resend(order: Order, key: str, actor: str) -> None:
     wake(Service.UPLOAD_SHIPMENTS, now, merchant_id=order.merchant_id, cart_ids=[order.cart_id])
 
 
+@transaction.atomic
 def is_there(order: Order, key: str, actor: str) -> None:
     """A person has found a parcel's tracking in the cart, or entered it there. Raises NotNow."""
     parcel, now = _parcel(order, key), clock.now()
@@ -45,6 +48,8 @@ def is_there(order: Order, key: str, actor: str) -> None:
 
 
 def _parcel(order: Order, key: str) -> Shipment:
+    """The order is locked, which is done before alerts are."""
+    Order.objects.select_for_update(no_key=True).get(pk=order.pk)
     found: Shipment | None = Shipment.objects.filter(order=order, key=key[:150], voided_at=None).first()
     if found is None:
         raise NotNow("There is no such parcel any more. Look at the order again.")

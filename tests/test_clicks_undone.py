@@ -1,13 +1,15 @@
 """What PostgreSQL undoes of a click, for another transaction, is done all the same."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from carts.models import Cart
+from carts.models import Cart, ItemFilter
 from integration_manager import stale, tenancy
 from orders import address_changes, causes
+from orders.filter_imports import ItemImport
 from orders.models import Event, Order, Status
 from tests import desk as desks
 from tests.crossing import crossing
@@ -77,3 +79,23 @@ def test_the_second_time_goes_by_what_is_stored(desk: Desk, monkeypatch: pytest.
         answer = client.post(desk.url("profile/addresses/"), {"verification": "off", "mark": mark})
     desk.account.refresh_from_db()
     assert (answer.status_code, desk.account.verification, left) == (302, "off", [])
+
+
+def test_what_an_import_has_shown_is_done_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, here = desk.client("owner"), desk.url(f"carts/{desk.carts[0].public_id}/item-filters/import/")
+    upload = io.BytesIO(b"SKU\nGIFT\n")
+    upload.name = "filters.csv"
+    signed = client.post(here, {"file": upload}).context["signed"]
+    does, left = ItemImport.carry_out, [1]
+
+    def carries_out(*args: Any) -> str:
+        done = does(*args)
+        if left and left.pop():
+            meet()
+        return done
+
+    monkeypatch.setattr(ItemImport, "carry_out", carries_out)
+    with crossing() as meet:
+        assert client.post(here, {"rows": signed}).status_code == 302
+    with tenancy.activate(desk.account.pk):
+        assert [row.key for row in ItemFilter.objects.all()] == ["gift"]

@@ -162,6 +162,24 @@ def test_a_parcel_is_sent_again_or_found_in_the_cart(desk: Desk) -> None:
         assert Order.objects.get().status == Status.CONFIRMED, "the last of its parcels is there"
 
 
+@pytest.mark.parametrize("action", ["resend_parcel", "tracking_there"])
+def test_what_is_said_of_a_parcel_is_done_whole_or_not_at_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "AF-1", status="shipped")
+        Shipment.objects.all().delete()
+        parcels(order, {"parked_at": clock.now(), "starts": 1, "error_code": "refused"})
+
+    def cut_off(*_: Any) -> None:
+        raise KeyError
+
+    with monkeypatch.context() as patched, pytest.raises(KeyError):
+        patched.setattr(parcel_alerts, "settle", cut_off)
+        page(desk, order, f"do/{action}/", parcel="P1")
+    assert "already" not in page(desk, order, f"do/{action}/", parcel="P1")
+
+
 def test_the_page_before_canceling_at_the_wms_says_what_happens(desk: Desk) -> None:
     with tenancy.activate(desk.account.pk):
         order = make_order(desk.carts[0], "AF-1", status="at_wms", wms_key="W1", delivered_at=clock.now())

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from carts.systems.sandbox_shop import SandboxShop
 from integration_manager.kit import clock
@@ -114,18 +114,28 @@ def test_more_than_the_page_showed_are_asked_about_again(world: World, owner: Co
     assert not BulkAction.objects.exists()
 
 
-def test_what_was_not_shown_and_what_was_shipped_since_is_not_loaded(world: World, owner: Counter) -> None:
+def test_what_was_not_shown_and_what_was_shipped_since_is_not_loaded(
+    world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SkippedOrder.objects.filter(key="1").update(reason="handled")
     form = hidden(text(owner.post("orders/skipped/load/", {"all": "1"})))
-    SkippedOrder.objects.filter(key="60").update(reason="handled")
+    SkippedOrder.objects.filter(key="60").update(reason="handled", seen_at=clock.now())
     world.shop.orders.remove("59")
     SkippedOrder.objects.filter(key="59").delete()
     world.shop.place(61, ago(seconds=1), OLD)
     run(world, DOWNLOAD)
     owner.post("orders/skipped/load/", form)
     SkippedOrder.objects.filter(key="58").update(reason="handled")  # after it was begun
+    asks = loading.ask
+
+    def handled_meanwhile(connector: Any, skipped: SkippedOrder) -> Any:
+        SkippedOrder.objects.filter(pk=skipped.pk, key="57").update(reason="handled")
+        return asks(connector, skipped)
+
+    monkeypatch.setattr(loading, "ask", handled_meanwhile)
     bulk = work()
-    assert (bulk.total, bulk.done, bulk.refused) == (58, 57, 1)
-    assert loaded(world) == [str(number) for number in NUMBERS if number < 58]
+    assert (bulk.total, bulk.done, bulk.refused) == (58, 56, 2)
+    assert loaded(world) == [str(number) for number in NUMBERS if number < 57]
     assert "handled elsewhere, or was here, in the meantime" in text(owner.get(f"orders/bulk/{bulk.public_id}/"))
 
 
@@ -202,21 +212,26 @@ def test_a_mistake_of_ours_while_asking_for_one_order_keeps_no_other_from_being_
     assert reported(caplog, "KeyError") and [row.key for row in SkippedOrder.objects.all()] == ["60"]
 
 
+@pytest.mark.parametrize("mistake", [KeyError, DataError], ids=["ours", "what the database does not take"])
 def test_a_mistake_of_ours_while_loading_one_order_keeps_no_other_from_being_loaded(
-    world: World, owner: Counter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World,
+    owner: Counter,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mistake: type[Exception],
 ) -> None:
     load_anyway = loading.load_anyway
 
     def stumbles(skipped: SkippedOrder, *more: Any) -> Any:
         found = load_anyway(skipped, *more)
         if skipped.key == "60":
-            raise KeyError("total")
+            raise mistake("total")
         return found
 
     monkeypatch.setattr(loading, "load_anyway", stumbles)
     bulk = load(owner, {"all": "1"})
     assert (bulk.state, bulk.done, bulk.refused, bulk.problem) == ("done", 59, 1, "")
-    assert reported(caplog, "KeyError") and [row.key for row in SkippedOrder.objects.all()] == ["60"]
+    assert reported(caplog, mistake.__name__) and [row.key for row in SkippedOrder.objects.all()] == ["60"]
     assert "60" not in loaded(world), "what failed is not loaded in part"
 
 

@@ -160,6 +160,14 @@ def test_what_waits_for_stock_is_not_sent_by_night_once_a_person_keeps_it_here(w
     assert [event.actor for event in Event.objects.filter(to=Status.HELD).order_by("id")] == ["", DANA]
 
 
+def test_what_its_shop_holds_is_not_taken_over_by_a_person_who_could_let_it_go(world: World, key: str) -> None:
+    says(world, key, status="unpaid")
+    assert stands(world) == HELD_BY_SHOP
+    with pytest.raises(actions.NotNow):
+        actions.cancel_sending(world.only(), DANA)
+    assert (many.cancel_sending(world.orders(), DANA, clock.now()), stands(world)) == ([], HELD_BY_SHOP)
+
+
 def test_what_a_rule_holds_stays_here_without_the_rule_once_a_person_keeps_it(world: World, key: str) -> None:
     put_rule(world, VIP)
     run(world, DELIVER)

@@ -29,6 +29,7 @@ def cart_countries_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def cart_countries_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Takes up a file of countries."""
     found = live_cart_or_404(cart)

@@ -77,6 +77,7 @@ def hold_rules_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def hold_rules_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Takes up a file of hold rules."""
     found = live_cart_or_404(cart)

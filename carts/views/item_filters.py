@@ -70,6 +70,7 @@ def item_filters_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def item_filters_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Takes up a file of item codes."""
     found = live_cart_or_404(cart)

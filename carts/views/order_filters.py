@@ -77,6 +77,7 @@ def order_filters_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def order_filters_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Takes up a file of order filters."""
     found = live_cart_or_404(cart)

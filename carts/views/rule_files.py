@@ -23,6 +23,7 @@ from integration_manager import list_pages, spreadsheet
 from integration_manager.kit import clock
 from integration_manager.list_files import Broken, Column, Row
 from integration_manager.list_pages import Change, NothingDone, Plan
+from integration_manager.undone import once_more
 from merchants import catalog
 from orders import cart_settings, country_rules, delaying, filters, forgetting, ruling
 
@@ -71,6 +72,7 @@ def cart_rules_csv(request: AccountRequest) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def cart_rules_import(request: AccountRequest) -> HttpResponseBase:
     """Takes up such a file."""
     back = reverse("carts", args=[request.account.public_id])

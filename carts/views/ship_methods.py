@@ -123,6 +123,7 @@ def ship_map_csv(request: AccountRequest, cart: str) -> HttpResponseBase:
 
 @require("carts.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def ship_map_import(request: AccountRequest, cart: str) -> HttpResponseBase:
     """Takes up a file of codes and what they are for the WMS."""
     found = live_cart_or_404(cart)

@@ -44,6 +44,7 @@ def merchant_countries_csv(request: AccountRequest, merchant: str) -> HttpRespon
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def merchant_countries_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes up a file of countries."""
     found = merchant_or_404(merchant)

@@ -83,6 +83,7 @@ def kits_csv(request: AccountRequest, merchant: str) -> HttpResponseBase:
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def kits_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes up a file of kits."""
     found, account = merchant_or_404(merchant), request.account.public_id

@@ -95,6 +95,7 @@ def product_act(request: AccountRequest, merchant: str, product: str, what: str)
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def products_import(request: AccountRequest, merchant: str, kind: str) -> HttpResponseBase:
     """Products, their other codes, or what was counted, out of a CSV file."""
     found = merchant_or_404(merchant)

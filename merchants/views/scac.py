@@ -14,6 +14,7 @@ from accounts import audit
 from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, stale
+from integration_manager.undone import once_more
 from merchants.models import CarrierCode, Merchant
 from merchants.scac import KNOWN, LONGEST, LONGEST_SCAC, MOST, carrier_key
 from merchants.scac_import import COLUMNS, PASS, ScacImport, as_scac, rows_of, save
@@ -61,6 +62,7 @@ def merchant_scac_csv(request: AccountRequest, merchant: str) -> HttpResponseBas
 
 @require("merchants.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def merchant_scac_import(request: AccountRequest, merchant: str) -> HttpResponseBase:
     """Takes up a file of carriers."""
     found, account = merchant_or_404(merchant), request.account.public_id

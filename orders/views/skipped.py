@@ -30,14 +30,14 @@ from integration_manager.kit import clock
 from merchants.models import Merchant
 from orders import bulk_run, loading, search, skip_reasons
 from orders.actions import NotNow
-from orders.agreed import more_than_agreed
+from orders.agreed import more_than_agreed, shown_at
 from orders.connections import cart_class
 from orders.many import LOAD
 from orders.models import SkippedOrder
 from orders.reading import GONE
 from orders.views.tabs import tabs
 
-ASKED = ("one", "key", "shown", "newest", "over", "csrfmiddlewaretoken")  # in the form by themselves
+ASKED = ("one", "key", "shown", "newest", "shown_at", "csrfmiddlewaretoken")  # in the form by themselves
 TWICE = "Some were handled elsewhere, or were here once: what was shipped already the customer gets twice."
 HEAD = ["Order", "Merchant", "Cart", "Reason", "Why it was not loaded", "Placed", "Seen (UTC)"]
 
@@ -181,22 +181,23 @@ def skipped_load(request: AccountRequest) -> HttpResponseBase:
         if not ids:
             messages.info(request, "No order was selected.")
             return redirect("skipped", request.account.public_id)
+    now = clock.now()
     newest = SkippedOrder.objects.order_by("-pk").values_list("pk", flat=True).first() or 0  # before they are counted
     found, why = _forecast(rows)
     more = everything and "shown" in data and more_than_agreed(found.able, data["shown"])
     if "shown" in data and not more:
         key = data.get("key", "").replace("\x00", "")[:32] or secrets.token_hex(16)
-        begun = bulk_run.begin(_agreed(rows, data), LOAD, request.user, key, words, clock.now())
+        begun = bulk_run.begin(_agreed(rows, data), LOAD, request.user, key, words, now)
         return redirect("bulk", request.account.public_id, begun.public_id)
     kept = [(name, value) for name in data if name not in ASKED for value in data.getlist(name)]
-    over = any(reason in loading.OVER for reason, _, _ in why)
-    kept += [("newest", str(newest)), *([("over", "1")] if over else [])]
+    kept.append(("newest", str(newest)))
     context = {
         "kind": LOAD,
         "chosen": {"words": words},
         "found": found,
         "why": why,
-        "careful": TWICE if over else "",
+        "careful": TWICE if any(reason in loading.OVER for reason, _, _ in why) else "",
+        "now": now,
         "more": more,
         "most": bulk_run.MOST,
         "key": secrets.token_hex(16),
@@ -208,10 +209,10 @@ def skipped_load(request: AccountRequest) -> HttpResponseBase:
 
 
 def _agreed(rows: QuerySet[SkippedOrder], form: Mapping[str, str]) -> QuerySet[SkippedOrder]:
-    """Those of them that a person was shown; of what was shipped already only where the page said so."""
-    newest = form.get("newest", "")[:18]
+    """Those of them that a person was shown, without what was shipped, or so marked, since then."""
+    newest, shown = form.get("newest", "")[:18], shown_at(form.get("shown_at", ""))
     rows = rows.filter(reason__in=loading.CAN, pk__lte=int(newest) if newest.isascii() and newest.isdigit() else 0)
-    return rows if form.get("over") else rows.exclude(reason__in=loading.OVER)
+    return rows.exclude(reason__in=loading.OVER, seen_at__gt=shown) if shown else rows.exclude(reason__in=loading.OVER)
 
 
 def _forecast(rows: QuerySet[SkippedOrder]) -> tuple[bulk_run.Forecast, list[tuple[str, str, int]]]:

@@ -14,6 +14,7 @@ from accounts.requests import AccountRequest
 from accounts.roles import require
 from integration_manager import list_pages, spreadsheet, trying
 from integration_manager.searched import search_text
+from integration_manager.undone import once_more
 from orders.connections import wms_class
 from wms import ship_methods
 from wms.forms import ShipMethodForm
@@ -53,6 +54,7 @@ def wms_ship_methods_csv(request: AccountRequest) -> HttpResponseBase:
 
 @require("wms.edit")
 @require_http_methods(["GET", "POST"])
+@once_more
 def wms_ship_methods_import(request: AccountRequest) -> HttpResponseBase:
     """Takes up a file of ship codes."""
     found, account = Wms.current(), request.account.public_id
