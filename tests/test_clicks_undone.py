@@ -21,19 +21,25 @@ def desk(transactional_db: None) -> Desk:
     return desks.build(orders=0)
 
 
-def resend(desk: Desk, monkeypatch: pytest.MonkeyPatch, *meets: Callable[[], None]) -> tuple[Order, Any]:
-    """A person sends an order again; each time before that is committed, it meets another transaction."""
-    with tenancy.activate(desk.account.pk):
-        order = make_order(desk.carts[0], "OAK-1", status="error", cause="a cause")
-    does, left = causes.free, list(meets)
+def behind(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, *meets: Callable[[], None]) -> list[Any]:
+    """Behind each call of it comes the next of these. Gives those that are left."""
+    does, left = getattr(where, name), list(meets)
 
-    def frees(*args: Any, **kwargs: Any) -> Any:
+    def does_and_meets(*args: Any, **kwargs: Any) -> Any:
         done = does(*args, **kwargs)
         if left:
             left.pop(0)()
         return done
 
-    monkeypatch.setattr(causes, "free", frees)
+    monkeypatch.setattr(where, name, does_and_meets)
+    return left
+
+
+def resend(desk: Desk, monkeypatch: pytest.MonkeyPatch, *meets: Callable[[], None]) -> tuple[Order, Any]:
+    """A person sends an order again; each time before that is committed, it meets another transaction."""
+    with tenancy.activate(desk.account.pk):
+        order = make_order(desk.carts[0], "OAK-1", status="error", cause="a cause")
+    behind(monkeypatch, causes, "free", *meets)
     client = desk.client("owner")
     client.raise_request_exception = False
     answer = client.post(desk.url(f"orders/{order.public_id}/do/resend/"), follow=True)
@@ -64,18 +70,10 @@ def test_the_second_time_goes_by_what_is_stored(desk: Desk, monkeypatch: pytest.
     """A page with a mark of what it showed is not overtaken by what its own first time would have stored."""
     with tenancy.activate(desk.account.pk):
         Cart.objects.update(verify_addresses=Cart.Verifying.BOTH)
-    client, left = desk.client("owner"), [1]
+    client = desk.client("owner")
     mark = stale.mark(desk.account.verification)
-    does = address_changes.review
-
-    def reviews(*args: Any) -> int:
-        done = does(*args)
-        if left and left.pop():
-            meet()
-        return done
-
-    monkeypatch.setattr(address_changes, "review", reviews)
     with crossing() as meet:
+        left = behind(monkeypatch, address_changes, "review", meet)
         answer = client.post(desk.url("profile/addresses/"), {"verification": "off", "mark": mark})
     desk.account.refresh_from_db()
     assert (answer.status_code, desk.account.verification, left) == (302, "off", [])
@@ -86,16 +84,9 @@ def test_what_an_import_has_shown_is_done_too(desk: Desk, monkeypatch: pytest.Mo
     upload = io.BytesIO(b"SKU\nGIFT\n")
     upload.name = "filters.csv"
     signed = client.post(here, {"file": upload}).context["signed"]
-    does, left = ItemImport.carry_out, [1]
-
-    def carries_out(*args: Any) -> str:
-        done = does(*args)
-        if left and left.pop():
-            meet()
-        return done
-
-    monkeypatch.setattr(ItemImport, "carry_out", carries_out)
     with crossing() as meet:
+        left = behind(monkeypatch, ItemImport, "carry_out", meet)
         assert client.post(here, {"rows": signed}).status_code == 302
+    assert left == []
     with tenancy.activate(desk.account.pk):
         assert [row.key for row in ItemFilter.objects.all()] == ["gift"]

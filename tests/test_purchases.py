@@ -308,23 +308,24 @@ def test_switched_off_its_page_promises_no_word_to_the_cart(world: World) -> Non
     assert purchase_words.next_words(only()) == f"Whatever was to come has come. {off}"
 
 
-def test_switched_off_nobody_has_to_mend_what_the_cart_did_not_take(world: World) -> None:
+def not_taken(world: World) -> None:
+    """Goods have come, and the cart does not take that."""
     order(world)
     sync(world)
     world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
     unload(world, ("MUG", 6))
     sync(world)
+
+
+def test_switched_off_nobody_has_to_mend_what_the_cart_did_not_take(world: World) -> None:
+    not_taken(world)
     assert (alerts(), "tell_again" in purchase_acts.can(only())) == (["receipt_refused"], True)
     switch_off(world)
     assert (alerts(), "tell_again" in purchase_acts.can(only())) == ([], False)
 
 
 def test_switched_on_again_what_the_cart_did_not_take_is_told_of_again(world: World) -> None:
-    order(world)
-    sync(world)
-    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
-    unload(world, ("MUG", 6))
-    sync(world)
+    not_taken(world)
     switch_off(world)
     assert alerts() == []
     Cart.objects.update(sync_purchases=True)
@@ -338,11 +339,7 @@ def test_switched_on_again_what_the_cart_did_not_take_is_told_of_again(world: Wo
 
 
 def test_switched_off_what_the_wms_refuses_is_told_of_alone(world: World) -> None:
-    order(world)
-    sync(world)
-    world.shop.faults.script("PUT /api/purchase-orders/PO1/received", Fault.ECHO)
-    unload(world, ("MUG", 6))
-    sync(world)
+    not_taken(world)
     order(world, "PO1", ("UNKNOWN-1", 1), minutes=5)
     run(world, PURCHASES)
     switch_off(world)
